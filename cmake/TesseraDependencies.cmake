@@ -1,0 +1,43 @@
+# Finds what Tessera stands on. LibTorch: -DCMAKE_PREFIX_PATH, else the torch wheel in .venv (./dev puts it there).
+include_guard()
+
+if(TESSERA_DEPS_DIR)
+  list(PREPEND CMAKE_PREFIX_PATH ${TESSERA_DEPS_DIR})
+  include_directories(SYSTEM ${TESSERA_DEPS_DIR}/include)
+endif()
+
+file(GLOB venv_torch ${PROJECT_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch)
+if(venv_torch)
+  list(APPEND CMAKE_PREFIX_PATH ${venv_torch})
+endif()
+
+find_package(Torch QUIET)
+if(NOT Torch_FOUND)
+  message(FATAL_ERROR "LibTorch not found. Run ./dev build, which installs it into .venv, "
+                      "or pass -DCMAKE_PREFIX_PATH=/path/to/libtorch")
+endif()
+
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(PNG REQUIRED)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+if(TESSERA_MEDIA)
+  find_package(JPEG REQUIRED)
+  pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp)
+endif()
+if(TESSERA_FONT)
+  pkg_check_modules(font REQUIRED IMPORTED_TARGET freetype2 harfbuzz)
+endif()
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+endif()
+find_program(MOLD mold)
+
+add_library(tessera_flags INTERFACE)
+target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -fpch-preprocess)
+if(MOLD)
+  target_link_options(tessera_flags INTERFACE -fuse-ld=mold)
+endif()

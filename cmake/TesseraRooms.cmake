@@ -1,0 +1,42 @@
+# A room is one folder of src/. It adds its sources to one of two libraries and its tests to one of three binaries:
+#   tessera_core  stands on no LibTorch; `tessera --help`, `plan` and `inspect` load nothing else
+#   tessera       everything else, loaded when a verb needs it
+include_guard()
+
+function(tessera_sources library)
+  foreach(file IN LISTS ARGN)
+    target_sources(${library} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  endforeach()
+endfunction()
+
+# tessera_tests(light|engine|slow file_test.cc ...): slow ones are run apart (ctest -L slow).
+function(tessera_tests kind)
+  foreach(file IN LISTS ARGN)
+    set_property(GLOBAL APPEND PROPERTY TESSERA_TESTS_${kind} ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  endforeach()
+endfunction()
+
+function(tessera_test_binary kind library)
+  get_property(files GLOBAL PROPERTY TESSERA_TESTS_${kind})
+  if(NOT files)
+    return()
+  endif()
+  add_executable(tessera_${kind}_tests ${files})
+  target_link_libraries(tessera_${kind}_tests PRIVATE ${library} tessera_flags GTest::gmock GTest::gtest_main)
+  target_compile_definitions(tessera_${kind}_tests PRIVATE TESSERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                             TESSERA_BINARY="$<TARGET_FILE:tessera_app>")
+  if(NOT library STREQUAL tessera_core)
+    target_precompile_headers(tessera_${kind}_tests PRIVATE ${PROJECT_SOURCE_DIR}/src/tensor/precompiled.h <gmock/gmock.h>)
+  endif()
+  add_dependencies(tessera_${kind}_tests tessera_app)
+  gtest_discover_tests(tessera_${kind}_tests DISCOVERY_MODE PRE_TEST
+    PROPERTIES LABELS ${kind} ENVIRONMENT "OMP_WAIT_POLICY=passive" TIMEOUT 900)
+endfunction()
+
+function(tessera_build_tests)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  tessera_test_binary(light tessera_core)
+  tessera_test_binary(engine tessera)
+  tessera_test_binary(slow tessera)
+endfunction()

@@ -1,0 +1,2 @@
+// The command line's front door.
+int main() { return 0; }

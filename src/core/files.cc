@@ -1,0 +1,136 @@
+// The real disk behind FileSystem: POSIX calls, every one checked, every fault with its path and reason.
+#include "core/files.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "core/error.h"
+
+namespace tessera {
+
+namespace {
+[[noreturn]] void fail(std::string_view action, const Path& path) {
+  throw FaultError("[files] cannot {} {}: {}", action, path.string(), std::strerror(errno));
+}
+
+class DiskFile final : public WritableFile {
+ public:
+  DiskFile(const Path& path, int flags) : path_(path), fd_(::open(path.c_str(), flags | O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) {
+    if (fd_ < 0) fail("create", path_);
+  }
+  ~DiskFile() override {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  void append(std::string_view bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail("write", path_);
+      bytes.remove_prefix(static_cast<size_t>(written));
+    }
+  }
+  void sync() override {
+    if (::fsync(fd_) != 0) fail("sync", path_);
+  }
+  void close() override {
+    const int closing = std::exchange(fd_, -1);
+    if (closing >= 0 && ::close(closing) != 0) fail("close", path_);
+  }
+
+ private:
+  Path path_;
+  int fd_;
+};
+
+class Disk final : public FileSystem {
+ public:
+  std::unique_ptr<WritableFile> create(const Path& path) override { return std::make_unique<DiskFile>(path, O_TRUNC); }
+  std::unique_ptr<WritableFile> open_append(const Path& path) override { return std::make_unique<DiskFile>(path, O_APPEND); }
+  void rename(const Path& from, const Path& to) override {
+    if (::rename(from.c_str(), to.c_str()) != 0) fail("rename to", to);
+  }
+  void remove_all(const Path& path) override {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    if (error) throw FaultError("[files] cannot remove {}: {}", path.string(), error.message());
+  }
+  void create_directories(const Path& path) override {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) throw FaultError("[files] cannot create directory {}: {}", path.string(), error.message());
+  }
+  void sync_directory(const Path& directory) override {
+    const int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) fail("open directory", directory);
+    const int status = ::fsync(fd);
+    ::close(fd);
+    if (status != 0) fail("sync directory", directory);
+  }
+  void truncate(const Path& path, uint64_t bytes) override {
+    if (::truncate(path.c_str(), static_cast<off_t>(bytes)) != 0) fail("truncate", path);
+  }
+};
+}  // namespace
+
+FileSystem& disk() {
+  static Disk instance;
+  return instance;
+}
+
+std::string read_file(const Path& path) {
+  const MappedFile file(path);
+  return std::string(file.bytes());
+}
+
+void write_file_atomically(const Path& path, std::string_view bytes, FileSystem& files) {
+  const Path partial = path.string() + ".partial";
+  const auto file = files.create(partial);
+  file->append(bytes);
+  file->sync();
+  file->close();
+  files.rename(partial, path);
+  files.sync_directory(path.parent_path());
+}
+
+void require_writable(const Path& path, std::string_view module) {
+  const Path parent = path.has_parent_path() ? path.parent_path() : Path(".");
+  std::error_code error;
+  std::filesystem::create_directories(parent, error);
+  if (error) throw UserError("[{}] cannot write {}: {}", module, path.string(), error.message());
+  if (std::filesystem::is_directory(path)) throw UserError("[{}] cannot write {}: it is a directory", module, path.string());
+  const bool existed = std::filesystem::exists(path);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) throw UserError("[{}] cannot write {}: {}", module, path.string(), std::strerror(errno));
+  ::close(fd);
+  if (!existed) ::unlink(path.c_str());
+}
+
+MappedFile::MappedFile(const Path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw UserError("[files] cannot open {}: {}", path.string(), std::strerror(errno));
+  struct stat status {};
+  const bool known = ::fstat(fd, &status) == 0;
+  if (!known || !S_ISREG(status.st_mode)) {
+    ::close(fd);
+    throw UserError("[files] cannot read {}: not a regular file", path.string());
+  }
+  size_ = static_cast<size_t>(status.st_size);
+  void* mapped = size_ == 0 ? nullptr : ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+  ::close(fd);
+  if (mapped == MAP_FAILED) fail("map", path);
+  data_ = static_cast<const char*>(mapped);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+}
+
+}  // namespace tessera

@@ -1,0 +1,64 @@
+// All writing goes through this small interface, so that tests can tear a write at any byte (tests/faults).
+// A file that is complete is the only file that is ever seen under its final name.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tessera {
+
+using Path = std::filesystem::path;
+
+/// A file being written. Errors throw FaultError that names the path and the system's reason.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  virtual void append(std::string_view bytes) = 0;
+  /// Flushes to the disk itself (fsync).
+  virtual void sync() = 0;
+  virtual void close() = 0;
+};
+
+/// What Tessera asks of a file system when it writes.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  virtual std::unique_ptr<WritableFile> create(const Path& path) = 0;
+  virtual std::unique_ptr<WritableFile> open_append(const Path& path) = 0;
+  virtual void rename(const Path& from, const Path& to) = 0;
+  virtual void remove_all(const Path& path) = 0;
+  virtual void create_directories(const Path& path) = 0;
+  /// Makes renames inside `directory` durable.
+  virtual void sync_directory(const Path& directory) = 0;
+  virtual void truncate(const Path& path, uint64_t bytes) = 0;
+};
+
+/// The real disk.
+FileSystem& disk();
+
+/// Whole file as bytes. Throws UserError when it cannot be opened, FaultError when reading fails.
+std::string read_file(const Path& path);
+/// Writes beside `path`, syncs, renames over it: readers see the old bytes or the new ones, never a part.
+void write_file_atomically(const Path& path, std::string_view bytes, FileSystem& files = disk());
+/// Throws UserError when a file could not be created at `path` (missing parent that cannot be made, no permission,
+/// a directory in its place). Leaves nothing behind. `module` opens the message.
+void require_writable(const Path& path, std::string_view module);
+
+/// A read-only memory map of a whole file. Throws UserError when it cannot be opened.
+class MappedFile {
+ public:
+  explicit MappedFile(const Path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+  std::string_view bytes() const { return {data_, size_}; }
+
+ private:
+  const char* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace tessera

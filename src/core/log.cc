@@ -1,0 +1,19 @@
+// One line at a time to standard error.
+#include "core/log.h"
+
+#include <cstdio>
+
+namespace tessera {
+
+namespace {
+LogLevel current_level = LogLevel::info;
+}
+
+void set_log_level(LogLevel level) { current_level = level; }
+
+void log_line(LogLevel level, std::string_view message) {
+  if (level > current_level) return;
+  fmt::print(stderr, "{}{}\n", level == LogLevel::warning ? "warning: " : "", message);
+}
+
+}  // namespace tessera

@@ -1,0 +1,64 @@
+// Progress on standard error: a bar that redraws itself on a terminal, a plain line every ten seconds elsewhere.
+#include "core/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+namespace tessera {
+
+namespace {
+bool progress_enabled = true;
+constexpr int bar_cells = 24;
+}  // namespace
+
+void set_progress_enabled(bool enabled) { progress_enabled = enabled; }
+
+std::string format_duration(double seconds) {
+  const auto whole = static_cast<int64_t>(std::max(0.0, seconds));
+  if (whole >= 3600) return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  if (whole >= 60) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
+  return fmt::format("{}s", whole);
+}
+
+Progress::Progress(std::string label, int64_t total, std::string unit, int64_t start)
+    : label_(std::move(label)), unit_(std::move(unit)), total_(total), start_(start), done_(start), began_(Clock::now()),
+      shown_(began_ - std::chrono::hours(1)), terminal_(::isatty(STDERR_FILENO) != 0), enabled_(progress_enabled) {}
+
+Progress::~Progress() { finish(); }
+
+void Progress::update(int64_t done, std::string_view note) {
+  done_ = done;
+  const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000);
+  if (!enabled_ || Clock::now() - shown_ < pause) return;
+  show(note);
+}
+
+void Progress::show(std::string_view note) {
+  shown_ = Clock::now();
+  const double elapsed = std::chrono::duration<double>(shown_ - began_).count();
+  const double rate = elapsed > 0 ? static_cast<double>(done_ - start_) / elapsed : 0;
+  const double share = total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 0;
+  const std::string left = rate > 0 ? format_duration(static_cast<double>(total_ - done_) / rate) : "?";
+  const std::string text = fmt::format("{:3.0f}% {}/{} {}  {:.3g}/s  ETA {}  {}", share * 100, done_, total_, unit_, rate, left, note);
+  if (!terminal_) {
+    fmt::print(stderr, "{} {}\n", label_, text);
+    return;
+  }
+  const int full = static_cast<int>(share * bar_cells);
+  std::string bar;
+  for (int i = 0; i < bar_cells; ++i) bar += i < full ? "━" : "╌";
+  fmt::print(stderr, "\r{} {} {}\033[K", label_, bar, text);
+  std::fflush(stderr);
+}
+
+void Progress::finish() {
+  if (finished_ || !enabled_) return;
+  finished_ = true;
+  const double elapsed = std::chrono::duration<double>(Clock::now() - began_).count();
+  if (terminal_) fmt::print(stderr, "\r{} {} {} in {}\033[K\n", label_, done_, unit_, format_duration(elapsed));
+}
+
+}  // namespace tessera
