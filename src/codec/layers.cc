@@ -1,0 +1,41 @@
+// Convolutional parts; shapes are checked where a codec is built, not here.
+#include "codec/layers.h"
+
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/group_norm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/pad.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/upsample_nearest2d.h>
+#include <ATen/ops/zeros.h>
+
+namespace tessera::codec {
+
+Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride)
+    : weight(at::empty({out, in, kernel, kernel})), bias(at::zeros({out})), stride(stride), padding(stride == 1 ? kernel / 2 : 0) {}
+
+Tensor Conv2d::forward(const Tensor& x) const { return at::conv2d(x, weight, bias, stride, padding); }
+
+GroupNorm::GroupNorm(int64_t channels, int64_t wanted)
+    : weight(at::ones({channels})), bias(at::zeros({channels})), groups(channels % wanted == 0 ? wanted : 24) {}
+
+Tensor GroupNorm::forward(const Tensor& x) const { return at::group_norm(x, groups, weight, bias, 1e-6); }
+
+ResidualBlock::ResidualBlock(int64_t in, int64_t out, int64_t groups)
+    : norm1(in, groups), norm2(out, groups), conv1(in, out, 3), conv2(out, out, 3) {
+  if (in != out) shortcut.emplace(in, out, 1);
+}
+
+Tensor ResidualBlock::forward(const Tensor& x) const {
+  const Tensor h = conv1.forward(at::silu(norm1.forward(x)));
+  return (shortcut ? shortcut->forward(x) : x) + conv2.forward(at::silu(norm2.forward(h)));
+}
+
+Tensor Downsample::forward(const Tensor& x) const { return conv.forward(at::pad(x, {0, 1, 0, 1})); }
+
+Tensor Upsample::forward(const Tensor& x) const {
+  return conv.forward(at::upsample_nearest2d(x, {x.size(2) * 2, x.size(3) * 2}));
+}
+
+}  // namespace tessera::codec

@@ -1,0 +1,58 @@
+// The convolutional parts of the autoencoder. Activations are [B, C, H, W].
+#pragma once
+
+#include <optional>
+
+#include "tensor/module.h"
+
+namespace tessera::codec {
+
+struct Conv2d {
+  Tensor weight, bias;  // [out, in, k, k], [out]
+  int64_t stride = 1, padding = 0;
+
+  Conv2d() = default;
+  Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1);
+  Tensor forward(const Tensor& x) const;
+};
+template <class V> void tensors(V& v, Conv2d& m) { v("weight", m.weight), v("bias", m.bias); }
+
+struct GroupNorm {
+  Tensor weight, bias;  // [C]
+  int64_t groups = 32;
+
+  GroupNorm() = default;
+  GroupNorm(int64_t channels, int64_t groups);
+  Tensor forward(const Tensor& x) const;
+};
+template <class V> void tensors(V& v, GroupNorm& m) { v("weight", m.weight), v("bias", m.bias); }
+
+/// x + conv(swish(norm(conv(swish(norm(x)))))), with a 1x1 convolution on the skip where the width changes.
+struct ResidualBlock {
+  GroupNorm norm1, norm2;
+  Conv2d conv1, conv2;
+  std::optional<Conv2d> shortcut;
+
+  ResidualBlock() = default;
+  ResidualBlock(int64_t in, int64_t out, int64_t groups);
+  Tensor forward(const Tensor& x) const;
+};
+template <class V> void tensors(V& v, ResidualBlock& m) {
+  v("norm1", m.norm1), v("conv1", m.conv1), v("norm2", m.norm2), v("conv2", m.conv2), v("nin_shortcut", m.shortcut);
+}
+
+/// Halves the edge: 3x3 convolution of stride 2 on a picture padded by one row and column at its end.
+struct Downsample {
+  Conv2d conv;
+  Tensor forward(const Tensor& x) const;
+};
+template <class V> void tensors(V& v, Downsample& m) { v("conv", m.conv); }
+
+/// Doubles the edge: nearest neighbour, then a 3x3 convolution.
+struct Upsample {
+  Conv2d conv;
+  Tensor forward(const Tensor& x) const;
+};
+template <class V> void tensors(V& v, Upsample& m) { v("conv", m.conv); }
+
+}  // namespace tessera::codec
