@@ -1,0 +1,35 @@
+// Normalisation over the last dimension: LayerNorm with and without its affine part, RMSNorm, and AdaLN's modulation.
+#pragma once
+
+#include "tensor/module.h"
+
+namespace tessera::nn {
+
+/// (x - mean) / sqrt(variance + eps) over the last dimension; no affine part.
+Tensor layer_norm(const Tensor& x, double eps = 1e-6);
+
+/// layer_norm(x) * (1 + scale) + shift, the AdaLN of DiT. x [B, L, C], scale and shift [B, 1, C].
+Tensor modulated_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, double eps = 1e-6);
+
+struct LayerNorm {
+  Tensor weight, bias;  // [C]
+  double eps = 1e-6;
+
+  LayerNorm() = default;
+  explicit LayerNorm(int64_t width);
+  Tensor forward(const Tensor& x) const;
+};
+template <class V> void tensors(V& v, LayerNorm& m) { v("weight", m.weight), v("bias", m.bias); }
+
+/// x / sqrt(mean(x^2) + eps) * weight.
+struct RmsNorm {
+  Tensor weight;  // [C]
+  double eps = 1e-6;
+
+  RmsNorm() = default;
+  explicit RmsNorm(int64_t width);
+  Tensor forward(const Tensor& x) const;
+};
+template <class V> void tensors(V& v, RmsNorm& m) { v("weight", m.weight); }
+
+}  // namespace tessera::nn
