@@ -19,6 +19,7 @@ endif()
 
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(PNG REQUIRED)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
@@ -36,8 +37,11 @@ if(CCACHE)
 endif()
 find_program(MOLD mold)
 
+# GCC 12 sees overlapping copies in every assignment of a string_view to a string; -Wno-restrict is about those.
 add_library(tessera_flags INTERFACE)
-target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -fpch-preprocess)
+target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow>)
 if(MOLD)
   target_link_options(tessera_flags INTERFACE -fuse-ld=mold)
 endif()
+target_link_options(tessera_flags INTERFACE $<$<NOT:$<BOOL:${TESSERA_SANITIZE}>>:-Wl,--no-undefined>)

@@ -1,0 +1,44 @@
+// The heavy verbs of libtessera.so, found by the executable through one exported function. Each also has a line in
+// verbs.cc, which knows its flags without LibTorch.
+#include <functional>
+#include <map>
+#include <string>
+
+#include "apps/devices.h"
+#include "apps/engine.h"
+#include "apps/options.h"
+#include "core/error.h"
+#include "tensor/device.h"
+
+namespace tessera::apps {
+
+namespace {
+
+/// Parses, applies the common options and runs.
+template <class Options, int (*run)(const Options&)> int parse_and_run(const Arguments& arguments) {
+  Options options;
+  if (!parse_options(arguments, options)) return 0;
+  if constexpr (requires { options.output; }) apply(options.output);
+  if constexpr (requires { options.compute; }) set_threads(options.compute.threads);
+  return run(options);
+}
+
+using Run = int (*)(const Arguments&);
+
+const std::map<std::string, Run>& engine_verbs() {
+  static const std::map<std::string, Run> table = {
+      {"devices", parse_and_run<DevicesOptions, run_devices>},
+  };
+  return table;
+}
+
+}  // namespace
+
+}  // namespace tessera::apps
+
+int tessera_run_verb(int count, const char* const* words) {
+  const auto& table = tessera::apps::engine_verbs();
+  const auto found = table.find(words[0]);
+  if (found == table.end()) throw tessera::FaultError("[tessera] this libtessera.so has no verb '{}'; build it again", words[0]);
+  return found->second(tessera::apps::Arguments(words + 1, words + count));
+}

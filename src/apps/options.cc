@@ -1,0 +1,226 @@
+// CLI11 behind option lists: splitting of words is CLI11's; names, messages and the help page are ours.
+#include "apps/options.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "core/log.h"
+#include "core/progress.h"
+
+namespace tessera::apps {
+
+namespace detail {
+
+namespace {
+
+constexpr size_t page_width = 100;
+constexpr size_t widest_left = 30;
+
+std::string kebab(std::string_view field) {
+  std::string name(field);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+std::string upper(std::string_view field) {
+  std::string name = kebab(field);
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::toupper(c); });
+  return name;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string short_name(const CommandLine& line, const std::string& field) {
+  for (const auto& [name, letter] : line.short_names) {
+    if (name == field) return std::string("-") + letter;
+  }
+  return "";
+}
+
+/// What was said of one option on the command line.
+struct Said {
+  const Option* option;
+  std::vector<std::string> texts;
+  CLI::Option* handle = nullptr;
+  CLI::Option* negated = nullptr;
+};
+
+void add(CLI::App& app, const CommandLine& line, Said& said) {
+  const Option& option = *said.option;
+  if (contains(line.positionals, option.field)) return;  // added afterwards, in their own order
+  const std::string brief = short_name(line, option.field);
+  const std::string names = (brief.empty() ? "" : brief + ",") + "--" + kebab(option.field);
+  if (option.kind == Option::Kind::flag) {
+    said.handle = app.add_flag(names);
+    if (option.on_by_default) said.negated = app.add_flag("--no-" + kebab(option.field));
+    return;
+  }
+  said.handle = app.add_option(names, said.texts)->expected(1)->allow_extra_args(false);
+  const bool list = option.kind == Option::Kind::list;
+  said.handle->multi_option_policy(list ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
+  if (list && option.placeholder != "TEXT") said.handle->delimiter(',');
+}
+
+void add_positionals(CLI::App& app, const CommandLine& line, std::vector<Said>& all) {
+  for (const auto& field : line.positionals) {
+    const auto said = std::find_if(all.begin(), all.end(), [&](const Said& s) { return s.option->field == field; });
+    const bool list = said->option->kind == Option::Kind::list;
+    said->handle = app.add_option(field, said->texts)->expected(1, list ? 1 << 20 : 1);
+  }
+}
+
+[[noreturn]] void throw_unexpected(const std::string& word, const std::vector<Said>& all, const CommandLine& line) {
+  if (word.size() < 2 || word[0] != '-') throw UserError("[command line] unexpected '{}'; see tessera {} --help", word, line.verb);
+  std::vector<std::string> known;
+  for (const Said& said : all) {
+    if (contains(line.positionals, said.option->field)) continue;
+    known.push_back("--" + kebab(said.option->field));
+    if (said.negated != nullptr) known.push_back("--no-" + kebab(said.option->field));
+  }
+  const std::string name = word.substr(0, word.find('='));
+  throw UserError("[command line] unknown option '{}'; did you mean '{}'? See tessera {} --help", name,
+                  nearest_word(name, known), line.verb);
+}
+
+void assign(const Said& said, const CommandLine& line) {
+  const Option& option = *said.option;
+  if (option.kind == Option::Kind::flag) {
+    if (said.handle->count() > 0) option.assign("true");
+    if (said.negated != nullptr && said.negated->count() > 0) option.assign("false");
+    return;
+  }
+  if (said.handle->count() == 0) {
+    if (!contains(line.required, option.field)) return;
+    const bool positional = contains(line.positionals, option.field);
+    throw UserError("[command line] {} is missing ({}); see tessera {} --help",
+                    positional ? upper(option.field) : "--" + kebab(option.field), option.help, line.verb);
+  }
+  option.clear();
+  for (const auto& text : said.texts) option.assign(text);
+}
+
+/// Breaks `text` at blanks so that lines end before page_width when they start at `indent`.
+std::string wrapped(const std::string& text, size_t indent) {
+  std::string result;
+  size_t column = indent, begin = 0;
+  while (begin < text.size()) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    if (column > indent && column + 1 + word.size() > page_width) {
+      result += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (column > indent) {
+      result += ' ';
+      ++column;
+    }
+    result += word;
+    column += word.size();
+    begin = end + 1;
+  }
+  return result;
+}
+
+std::string left_column(const CommandLine& line, const Option& option) {
+  const bool list = option.kind == Option::Kind::list;
+  if (contains(line.positionals, option.field)) return "  " + upper(option.field) + (list ? "..." : "");
+  const std::string brief = short_name(line, option.field);
+  std::string text = "  " + (brief.empty() ? "    " : brief + ", ") + "--" + (option.on_by_default ? "[no-]" : "") + kebab(option.field);
+  if (option.kind != Option::Kind::flag) text += " " + option.placeholder + (list ? "..." : "");
+  return text;
+}
+
+std::string right_column(const CommandLine& line, const Option& option) {
+  if (contains(line.required, option.field)) return option.help + " (required)";
+  if (option.on_by_default) return option.help + " (on by default)";
+  return option.default_text.empty() ? option.help : option.help + " (default " + option.default_text + ")";
+}
+
+std::string usage(const CommandLine& line, const std::vector<Option>& options) {
+  std::string text = "Usage: tessera " + line.verb + " [options]";
+  for (const auto& field : line.positionals) {
+    const auto option = std::find_if(options.begin(), options.end(), [&](const Option& o) { return o.field == field; });
+    std::string name = upper(field) + (option->kind == Option::Kind::list ? "..." : "");
+    text += contains(line.required, field) ? " " + name : " [" + name + "]";
+  }
+  return text;
+}
+
+}  // namespace
+
+void throw_bad_value(std::string_view field, std::string_view text, std::string_view want) {
+  throw UserError("[command line] --{} is '{}', want {}", kebab(field), text, want);
+}
+
+bool asks_for_help(const Arguments& arguments) {
+  for (const auto& word : arguments) {
+    if (word == "--") return false;
+    if (word == "--help" || word == "-h") return true;
+  }
+  return false;
+}
+
+void parse(const CommandLine& line, const std::vector<Option>& options, const Arguments& arguments) {
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  std::vector<Said> all(options.size());
+  for (size_t i = 0; i < options.size(); ++i) all[i].option = &options[i];
+  for (Said& said : all) add(app, line, said);
+  add_positionals(app, line, all);
+  try {
+    app.parse(Arguments(arguments.rbegin(), arguments.rend()));  // CLI11 takes words last first
+  } catch (const CLI::Error& error) {
+    const std::string what = error.what();
+    throw UserError("[command line] {}; see tessera {} --help", what.substr(0, what.find('\n')), line.verb);
+  }
+  auto extra = app.remaining();
+  extra.erase(std::remove(extra.begin(), extra.end(), "--"), extra.end());  // CLI11 hands the mark itself back
+  if (!extra.empty()) throw_unexpected(extra.front(), all, line);
+  for (const Said& said : all) assign(said, line);
+}
+
+std::string help_text(const CommandLine& line, const std::vector<Option>& options) {
+  size_t width = 0;
+  for (const Option& option : options) {
+    const size_t left = left_column(line, option).size();
+    if (left <= widest_left) width = std::max(width, left);
+  }
+  width += 2;
+  std::string text = "tessera " + line.verb + ": " + line.summary + "\n\n" + usage(line, options) + "\n";
+  std::map<std::string, std::string> groups;  // title -> lines
+  std::vector<std::string> order = {"Arguments", "Options"};
+  for (const Option& option : options) {
+    const bool positional = contains(line.positionals, option.field);
+    const std::string title = positional ? "Arguments" : option.group.empty() ? "Options" : option.group;
+    if (!contains(order, title)) order.push_back(title);
+    const std::string left = left_column(line, option);
+    const std::string gap = left.size() + 2 <= width ? std::string(width - left.size(), ' ') : "\n" + std::string(width, ' ');
+    groups[title] += left + gap + wrapped(right_column(line, option), width) + "\n";
+  }
+  for (const auto& title : order) {
+    if (!groups[title].empty()) text += "\n" + title + "\n" + groups[title];
+  }
+  if (!line.examples.empty()) text += "\nExamples\n";
+  for (const auto& example : line.examples) text += "  " + example + "\n";
+  return text;
+}
+
+void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+}  // namespace detail
+
+void apply(const OutputOptions& output) {
+  if (!output.quiet) return;
+  set_log_level(LogLevel::warning);
+  set_progress_enabled(false);
+}
+
+void print_json(const Json& result) { detail::print(result.dump() + "\n"); }
+
+}  // namespace tessera::apps

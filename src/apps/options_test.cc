@@ -1,0 +1,130 @@
+// Options from field lists: every kind of field, the help page, and what a mistyped command line is told.
+#include "apps/options.h"
+
+#include <gmock/gmock.h>
+
+namespace tessera::apps {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct PaintOptions {
+  std::vector<std::string> prompts;
+  std::filesystem::path model;
+  std::optional<double> top_p;
+  std::vector<double> guidance = {3, 4};
+  int64_t count = 1;
+  bool save_scales = false;
+  bool smooth = true;
+  OutputOptions output;
+
+  static CommandLine command_line() {
+    return {.verb = "paint",
+            .summary = "a picture",
+            .positionals = {"prompts"},
+            .required = {"prompts", "model"},
+            .short_names = {{"model", 'm'}},
+            .examples = {"tessera paint -m DIR \"red apple\""}};
+  }
+};
+template <class V> void fields(V& v, PaintOptions& o) {
+  v("prompts", o.prompts, "what to paint"), v("model", o.model, "model directory"), v("top_p", o.top_p, "nucleus");
+  v("guidance", o.guidance, "strength per scale"), v("count", o.count, "pictures per prompt");
+  v("save_scales", o.save_scales, "every scale"), v("smooth", o.smooth, "soft edges"), v("output", o.output, "Output");
+}
+
+PaintOptions parsed(const Arguments& words) {
+  PaintOptions options;
+  EXPECT_TRUE(parse_options(words, options));
+  return options;
+}
+
+std::string complaint(const Arguments& words) {
+  PaintOptions options;
+  try {
+    parse_options(words, options);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+TEST(Options, EveryKindOfFieldIsFilledFromItsFlag) {
+  const auto o = parsed({"red apple", "cat", "-m", "dir", "--top-p", "0.9", "--guidance", "1,2.5", "--count=7", "--save-scales",
+                         "--no-smooth", "--json"});
+  EXPECT_THAT(o.prompts, ElementsAre("red apple", "cat"));
+  EXPECT_EQ(o.model, "dir");
+  EXPECT_EQ(o.top_p, 0.9);
+  EXPECT_THAT(o.guidance, ElementsAre(1, 2.5));
+  EXPECT_EQ(o.count, 7);
+  EXPECT_TRUE(o.save_scales);
+  EXPECT_FALSE(o.smooth);
+  EXPECT_TRUE(o.output.json);
+}
+
+TEST(Options, FieldsThatAreNotNamedKeepTheirDefaults) {
+  const auto o = parsed({"cat", "--model", "dir"});
+  EXPECT_EQ(o.top_p, std::nullopt);
+  EXPECT_THAT(o.guidance, ElementsAre(3, 4));
+  EXPECT_EQ(o.count, 1);
+  EXPECT_FALSE(o.save_scales);
+  EXPECT_TRUE(o.smooth);
+}
+
+TEST(Options, ListsAreAlsoGivenByRepeatingTheFlagAndFlagsMayComeFirst) {
+  const auto o = parsed({"--guidance", "1", "--guidance", "2", "-m", "dir", "cat"});
+  EXPECT_THAT(o.guidance, ElementsAre(1, 2));
+  EXPECT_THAT(o.prompts, ElementsAre("cat"));
+}
+
+TEST(Options, TextsKeepTheirCommasBlanksAndLeadingDashesAfterTwoDashes) {
+  const auto o = parsed({"-m", "dir", "--", "a, b", "--json"});
+  EXPECT_THAT(o.prompts, ElementsAre("a, b", "--json"));
+  EXPECT_FALSE(o.output.json);
+}
+
+TEST(Options, NegativeNumbersAreValuesNotFlags) { EXPECT_EQ(parsed({"cat", "-m", "d", "--count", "-3"}).count, -3); }
+
+TEST(Options, AnUnknownFlagNamesTheNearestOne) {
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--cuont", "3"}), HasSubstr("unknown option '--cuont'; did you mean '--count'?"));
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--no-smoth"}), HasSubstr("did you mean '--no-smooth'?"));
+}
+
+TEST(Options, AValueOfTheWrongKindNamesFlagValueAndWant) {
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "3.5"}), HasSubstr("--count is '3.5', want a whole number"));
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--top-p", "abc"}), HasSubstr("--top-p is 'abc', want a number"));
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--count", ""}), HasSubstr("want a whole number"));
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "99999999999999999999"}), HasSubstr("within range"));
+}
+
+TEST(Options, MissingThingsAreNamed) {
+  EXPECT_THAT(complaint({"-m", "d"}), HasSubstr("PROMPTS is missing (what to paint)"));
+  EXPECT_THAT(complaint({"cat"}), HasSubstr("--model is missing (model directory)"));
+  EXPECT_THAT(complaint({"cat", "-m"}), HasSubstr("--model"));
+}
+
+TEST(Options, AFlagGivenTwiceIsAMistakeNotASilentChoice) {
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "1", "--count", "2"}), HasSubstr("--count"));
+}
+
+TEST(Options, EveryComplaintIsOneLine) {
+  for (const Arguments& words : {Arguments{"cat"}, {"-m"}, {"cat", "-m", "d", "--x"}, {"cat", "-m", "d", "--count", "a"}}) {
+    EXPECT_THAT(complaint(words), Not(HasSubstr("\n")));
+  }
+}
+
+TEST(Options, TheHelpPageShowsEveryFieldWithItsDefault) {
+  const std::string page = help_of<PaintOptions>();
+  EXPECT_THAT(page, HasSubstr("Usage: tessera paint [options] PROMPTS...\n"));
+  EXPECT_THAT(page, HasSubstr("-m, --model PATH"));
+  EXPECT_THAT(page, HasSubstr("model directory (required)"));
+  EXPECT_THAT(page, HasSubstr("strength per scale (default 3,4)"));
+  EXPECT_THAT(page, HasSubstr("--[no-]smooth"));
+  EXPECT_THAT(page, HasSubstr("\nOutput\n"));
+  EXPECT_THAT(page, HasSubstr("tessera paint -m DIR \"red apple\""));
+}
+
+}  // namespace
+}  // namespace tessera::apps

@@ -1,0 +1,22 @@
+// Runs a program and keeps what it said: for tests of the command line.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tessera::testing {
+
+/// What a finished program left behind.
+struct Finished {
+  int status = -1;  // exit status, or 128 + signal
+  std::string out;
+  std::string err;
+};
+
+/// Runs `words` (program first) with standard input closed and `environment` ("NAME=value") added to ours.
+Finished run(const std::vector<std::string>& words, const std::vector<std::string>& environment = {});
+
+/// The `tessera` of this build with the given words after it.
+Finished tessera(const std::vector<std::string>& words, const std::vector<std::string>& environment = {});
+
+}  // namespace tessera::testing
