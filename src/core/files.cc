@@ -89,12 +89,24 @@ std::string read_file(const Path& path) {
 }
 
 void write_file_atomically(const Path& path, std::string_view bytes, FileSystem& files) {
+  write_file_atomically(path, [&](WritableFile& file) { file.append(bytes); }, files);
+}
+
+void write_file_atomically(const Path& path, const std::function<void(WritableFile&)>& write, FileSystem& files) {
   const Path partial = path.string() + ".partial";
-  const auto file = files.create(partial);
-  file->append(bytes);
-  file->sync();
-  file->close();
-  files.rename(partial, path);
+  try {
+    const auto file = files.create(partial);
+    write(*file);
+    file->sync();
+    file->close();
+    files.rename(partial, path);
+  } catch (...) {
+    try {
+      files.remove_all(partial);  // on a full disk the part would only be in the way
+    } catch (const FaultError&) {  // the first fault is the one to tell
+    }
+    throw;
+  }
   files.sync_directory(path.parent_path());
 }
 

@@ -2,7 +2,9 @@
 // A file that is complete is the only file that is ever seen under its final name.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,7 +44,10 @@ FileSystem& disk();
 /// Whole file as bytes. Throws UserError when it cannot be opened, FaultError when reading fails.
 std::string read_file(const Path& path);
 /// Writes beside `path`, syncs, renames over it: readers see the old bytes or the new ones, never a part.
+/// When that fails, `path` is as it was and no part is left beside it.
 void write_file_atomically(const Path& path, std::string_view bytes, FileSystem& files = disk());
+/// The same for a file written piece by piece; `write` neither syncs nor closes.
+void write_file_atomically(const Path& path, const std::function<void(WritableFile&)>& write, FileSystem& files = disk());
 /// Throws UserError when a file could not be created at `path` (missing parent that cannot be made, no permission,
 /// a directory in its place). Leaves nothing behind. `module` opens the message.
 void require_writable(const Path& path, std::string_view module);

@@ -1,0 +1,78 @@
+// Safetensors files: 8 bytes of header length (little endian), a JSON header, then the numbers of all tensors.
+// Every file that opens is whole and consistent: the tensors cover its data exactly, without gaps or overlaps.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/files.h"
+#include "tensor/dtype.h"
+
+namespace tessera {
+
+/// One tensor of a file. Bytes [begin, end) are counted from the end of the header.
+struct TensorEntry {
+  std::string name;
+  Dtype dtype = Dtype::f32;
+  std::vector<int64_t> shape;
+  uint64_t begin = 0;
+  uint64_t end = 0;
+
+  bool operator==(const TensorEntry&) const = default;
+};
+
+/// Number of scalars of a shape; 1 for a scalar's empty shape.
+int64_t scalar_count(const std::vector<int64_t>& shape);
+/// "[3, 64, 64]".
+std::string shape_text(const std::vector<int64_t>& shape);
+
+/// A memory-mapped safetensors file; pages are read when they are touched.
+class SafetensorsFile {
+ public:
+  /// Throws UserError naming the file and its first fault when it is not a sound safetensors file.
+  explicit SafetensorsFile(const Path& path);
+
+  const Path& path() const { return path_; }
+  /// In order of their bytes in the file.
+  const std::vector<TensorEntry>& entries() const { return entries_; }
+  /// Null when there is no such tensor.
+  const TensorEntry* find(std::string_view name) const;
+  /// The numbers of one of entries(); valid as long as this file lives. Not necessarily aligned.
+  std::string_view bytes(const TensorEntry& entry) const;
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+ private:
+  Path path_;
+  MappedFile file_;
+  std::string_view data_;
+  std::vector<TensorEntry> entries_;
+  std::map<std::string, size_t, std::less<>> by_name_;
+  std::map<std::string, std::string> metadata_;
+};
+
+/// Gathers tensors and writes them as one file. The same tensors in any order give the same bytes: wide formats first
+/// (so that all are aligned), then by name.
+class SafetensorsWriter {
+ public:
+  /// `bytes` is not copied and must live until write(). Throws UserError for a name given twice or a size that does
+  /// not fit the shape.
+  void add(std::string name, Dtype dtype, std::vector<int64_t> shape, std::string_view bytes);
+  void set_metadata(std::map<std::string, std::string> metadata) { metadata_ = std::move(metadata); }
+  /// Appends the whole file to `file`; neither syncs nor closes it.
+  void write(WritableFile& file);
+
+ private:
+  struct Part {
+    TensorEntry entry;
+    std::string_view bytes;
+  };
+  std::string header() const;
+
+  std::vector<Part> parts_;
+  std::map<std::string, std::string> metadata_;
+};
+
+}  // namespace tessera

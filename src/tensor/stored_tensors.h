@@ -1,0 +1,41 @@
+// The tensors of one safetensors file, or of all shards of a model directory, under one roof.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/safetensors.h"
+
+namespace tessera {
+
+/// Where the weights of a model directory are: model.safetensors, or the shards that model.safetensors.index.json
+/// names. Throws UserError when there are none, or when the index is wrong.
+std::vector<Path> weight_files(const Path& directory);
+
+class StoredTensors {
+ public:
+  /// `path`: a .safetensors file, a .safetensors.index.json file, or a directory that holds either.
+  /// Throws UserError for unsound files, shards that are missing, and an index that its shards do not agree with.
+  explicit StoredTensors(const Path& path);
+  StoredTensors(StoredTensors&&) = default;
+
+  /// One stored tensor; `bytes` live as long as this object.
+  struct Item {
+    const TensorEntry* entry;
+    std::string_view bytes;
+  };
+  /// By name.
+  const std::map<std::string, Item, std::less<>>& items() const { return items_; }
+  const Item* find(std::string_view name) const;
+  /// Of the first file.
+  const std::map<std::string, std::string>& metadata() const { return files_.front().metadata(); }
+  const std::vector<SafetensorsFile>& files() const { return files_; }
+
+ private:
+  std::vector<SafetensorsFile> files_;
+  std::map<std::string, Item, std::less<>> items_;
+};
+
+}  // namespace tessera

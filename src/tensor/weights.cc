@@ -1,0 +1,141 @@
+// Module <-> safetensors: every check before the first write.
+#include "tensor/weights.h"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include "core/error.h"
+#include "tensor/safetensors.h"
+#include "tensor/stored_tensors.h"
+
+namespace tessera {
+
+namespace {
+constexpr std::array<std::pair<Dtype, at::ScalarType>, 15> scalar_types{{
+    {Dtype::f64, at::kDouble}, {Dtype::f32, at::kFloat}, {Dtype::f16, at::kHalf}, {Dtype::bf16, at::kBFloat16},
+    {Dtype::f8_e4m3, at::kFloat8_e4m3fn}, {Dtype::f8_e5m2, at::kFloat8_e5m2}, {Dtype::i64, at::kLong}, {Dtype::i32, at::kInt},
+    {Dtype::i16, at::kShort}, {Dtype::i8, at::kChar}, {Dtype::u64, at::kUInt64}, {Dtype::u32, at::kUInt32},
+    {Dtype::u16, at::kUInt16}, {Dtype::u8, at::kByte}, {Dtype::boolean, at::kBool},
+}};
+
+at::ScalarType stored_type(const Tensor& tensor, StoredAs stored_as) {
+  if (stored_as == StoredAs::unchanged || !at::isFloatingType(tensor.scalar_type())) return tensor.scalar_type();
+  if (stored_as == StoredAs::f16) return at::kHalf;
+  return stored_as == StoredAs::bf16 ? at::kBFloat16 : at::kFloat;
+}
+
+/// On the CPU, contiguous, in the stored format.
+Tensor prepared(const NamedTensor& item, StoredAs stored_as) {
+  const Tensor source = item.tensor.detach();
+  const at::ScalarType type = stored_type(source, stored_as);
+  const Tensor stored = source.to(at::kCPU, type).contiguous();
+  if (type == at::kHalf && source.scalar_type() != at::kHalf && at::isfinite(stored).ne(at::isfinite(source.cpu())).any().item<bool>()) {
+    throw FaultError("[weights] tensor '{}' has values that do not fit f16 (largest 65504); store it as bf16", item.name);
+  }
+  return stored;
+}
+
+std::string_view bytes_of(const Tensor& contiguous) {
+  return {static_cast<const char*>(contiguous.const_data_ptr()), contiguous.nbytes()};
+}
+
+/// A copy of its own: the map is read-only and soon gone.
+Tensor copied(const StoredTensors::Item& item) {
+  const Tensor tensor = at::empty(item.entry->shape, at::TensorOptions().dtype(scalar_type(item.entry->dtype)));
+  if (!item.bytes.empty()) std::memcpy(tensor.mutable_data_ptr(), item.bytes.data(), item.bytes.size());
+  return tensor;
+}
+
+/// A view of the mapped bytes for a moment's reading; a copy where they are not aligned.
+Tensor viewed(const StoredTensors::Item& item) {
+  const bool aligned = reinterpret_cast<uintptr_t>(item.bytes.data()) % dtype_size(item.entry->dtype) == 0;
+  if (!aligned || item.bytes.empty()) return copied(item);
+  return at::from_blob(const_cast<char*>(item.bytes.data()), item.entry->shape, at::TensorOptions().dtype(scalar_type(item.entry->dtype)));
+}
+
+bool converts(at::ScalarType from, at::ScalarType to) {
+  return from == to || (at::isFloatingType(from) && at::isFloatingType(to));
+}
+
+/// The first few of many complaints, and how many there are.
+class Complaints {
+ public:
+  explicit Complaints(std::string kind) : kind_(std::move(kind)) {}
+  void add(std::string text) {
+    constexpr int64_t shown = 3;
+    if (count_++ < shown) text_ += (text_.empty() ? "" : ", ") + std::move(text);
+  }
+  bool empty() const { return count_ == 0; }
+  std::string text() const { return fmt::format("{} {} ({}{})", count_, kind_, text_, count_ > 3 ? ", ..." : ""); }
+
+ private:
+  std::string kind_, text_;
+  int64_t count_ = 0;
+};
+
+void check_agreement(const std::vector<NamedTensor>& module, const StoredTensors& stored, const Path& path, std::string_view what) {
+  Complaints missing("missing"), unexpected("unexpected"), shapes("of another shape"), types("of another type");
+  std::map<std::string_view, const Tensor*> wanted;
+  for (const auto& [name, tensor] : module) {
+    wanted[name] = &tensor;
+    const auto* item = stored.find(name);
+    if (item == nullptr) {
+      missing.add(name);
+    } else if (tensor.sizes() != item->entry->shape) {
+      shapes.add(fmt::format("{}: got {}, want {}", name, shape_text(item->entry->shape), shape_text(tensor.sizes().vec())));
+    } else if (!converts(scalar_type(item->entry->dtype), tensor.scalar_type())) {
+      types.add(fmt::format("{}: got {}, want {}", name, dtype_name(item->entry->dtype), dtype_name(dtype_of(tensor.scalar_type()))));
+    }
+  }
+  for (const auto& [name, item] : stored.items()) {
+    if (!wanted.contains(name)) unexpected.add(name);
+  }
+  std::string all;
+  for (const Complaints* list : {&missing, &unexpected, &shapes, &types}) {
+    if (!list->empty()) all += (all.empty() ? "" : "; ") + list->text();
+  }
+  if (!all.empty()) throw UserError("[{}] {} does not fit this model; tensors: {}", what, path.string(), all);
+}
+}  // namespace
+
+Dtype dtype_of(at::ScalarType type) {
+  for (const auto& [dtype, scalar] : scalar_types) {
+    if (scalar == type) return dtype;
+  }
+  throw UserError("[weights] safetensors cannot hold numbers of type {}", at::toString(type));
+}
+
+at::ScalarType scalar_type(Dtype dtype) { return scalar_types[static_cast<size_t>(dtype)].second; }
+
+void save_tensors(const Path& file, const std::vector<NamedTensor>& tensors, FileSystem& files, const SaveOptions& options) {
+  std::vector<Tensor> kept;  // the writer holds views of their bytes
+  SafetensorsWriter writer;
+  for (const NamedTensor& item : tensors) {
+    const Tensor& stored = kept.emplace_back(prepared(item, options.stored_as));
+    writer.add(item.name, dtype_of(stored.scalar_type()), stored.sizes().vec(), bytes_of(stored));
+  }
+  writer.set_metadata(options.metadata);
+  write_file_atomically(file, [&](WritableFile& out) { writer.write(out); }, files);
+}
+
+std::map<std::string, Tensor> load_tensors(const Path& file_or_directory, at::Device device) {
+  const StoredTensors stored(file_or_directory);
+  std::map<std::string, Tensor> tensors;
+  for (const auto& [name, item] : stored.items()) tensors[name] = copied(item).to(device);
+  return tensors;
+}
+
+void load_into(const std::vector<NamedTensor>& module, const Path& file_or_directory, std::string_view what) {
+  const StoredTensors stored(file_or_directory);
+  check_agreement(module, stored, file_or_directory, what);
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : module) tensor.copy_(viewed(*stored.find(name)));
+}
+
+}  // namespace tessera
