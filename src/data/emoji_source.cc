@@ -1,0 +1,97 @@
+// Sprite samples: which emoji, on what ground, called how; all from counters, nothing remembered but resized pictures.
+#include "data/emoji_source.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "data/permutation.h"
+#include "media/compose.h"
+
+namespace tessera::data {
+
+void check(const EmojiOptions& o) {
+  const auto refuse = [](std::string_view key, auto got, std::string_view want) {
+    throw UserError("[emoji] {} is out of range; got {}, want {}", key, got, want);
+  };
+  if (o.kind != "sprite" && o.kind != "scene" && o.kind != "clip") refuse("kind", o.kind, "sprite, scene or clip");
+  if (o.size < 8 || o.size > 4096) refuse("size", o.size, "8 to 4096");
+  if (o.ground != "white" && o.ground != "pastel") refuse("ground", o.ground, "white or pastel");
+  if (o.split != "train" && o.split != "heldout") refuse("split", o.split, "train or heldout");
+  if (o.names < 0) refuse("names", o.names, "0 (all) or a count");
+  if (!(o.keywords >= 0 && o.foreign >= 0 && o.keywords + o.foreign <= 1)) {
+    refuse("keywords + foreign", o.keywords + o.foreign, "shares from 0 to 1 together");
+  }
+  if (o.foreign > 0 && o.languages.empty()) refuse("foreign", o.foreign, "a list of languages beside it");
+}
+
+std::unique_ptr<EmojiWorld> open_world(const EmojiOptions& options) { return EmojiWorld::from_system(options.languages); }
+
+std::vector<size_t> chosen_ids(const EmojiWorld& world, const EmojiOptions& options) {
+  const size_t all = world.size();
+  const size_t taking_part = options.names == 0 ? all : std::min(all, static_cast<size_t>(options.names));
+  const bool train = options.split == "train" || options.kind != "sprite";
+  std::vector<size_t> ids;
+  for (size_t i = train ? 0 : taking_part; i < (train ? taking_part : all); ++i) {
+    ids.push_back(permuted(i, all, static_cast<uint64_t>(options.names_seed)));
+  }
+  if (ids.empty()) throw UserError("[emoji] no name is held out; got names = 0 (all), want a count below {}", all);
+  return ids;
+}
+
+Image sprite_on_white(const EmojiWorld& world, size_t id, int64_t size) {
+  return media::over(media::resize_area(world.sprite(id), size, size), media::white);
+}
+
+SpriteSource::SpriteSource(std::unique_ptr<EmojiWorld> world, EmojiOptions options)
+    : world_(std::move(world)), options_(std::move(options)), ids_(chosen_ids(*world_, options_)), resized_(world_->size()),
+      ready_(std::make_unique<std::once_flag[]>(world_->size())) {}
+
+size_t SpriteSource::id_at(uint64_t index) const {
+  const uint64_t pass = index / ids_.size();
+  const uint64_t order = mix64(static_cast<uint64_t>(options_.seed)) + pass;
+  return ids_[permuted(index % ids_.size(), ids_.size(), order)];
+}
+
+std::string SpriteSource::caption(const Emoji& emoji, Rng& rng) const {
+  const double chance = rng.uniform();
+  if (chance < options_.keywords && !emoji.keywords.empty()) {
+    std::vector<std::string> words = emoji.keywords;
+    const uint64_t count = 1 + rng.below(std::min<size_t>(3, words.size()));
+    std::string caption;
+    for (uint64_t i = 0; i < count; ++i) {
+      std::swap(words[i], words[i + rng.below(words.size() - i)]);
+      caption += (i ? ", " : "") + words[i];
+    }
+    return caption;
+  }
+  if (chance >= 1 - options_.foreign) {
+    const auto& words = emoji.languages.at(options_.languages[rng.below(options_.languages.size())]);
+    if (!words.name.empty()) return words.name;
+  }
+  return emoji.name;
+}
+
+Sample SpriteSource::at(uint64_t index) const {
+  const size_t id = id_at(index);
+  std::call_once(ready_[id], [&] { resized_[id] = media::resize_area(world_->sprite(id), options_.size, options_.size); });
+  Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("sprite"));
+  Sample sample;
+  sample.caption = caption(world_->emoji()[id], rng);
+  media::Rgb ground = media::white;
+  if (options_.ground == "white") {
+    sample.picture_id = id;
+  } else {
+    for (uint8_t& value : ground) value = static_cast<uint8_t>(176 + rng.below(80));
+  }
+  sample.picture = media::over(resized_[id], ground);
+  return sample;
+}
+
+std::unique_ptr<SampleSource> make_emoji_source(const EmojiOptions& options) {
+  check(options);
+  if (options.kind != "sprite") throw UserError("[emoji] kind '{}' is not available; want sprite", options.kind);
+  return std::make_unique<SpriteSource>(open_world(options), options);
+}
+
+}  // namespace tessera::data

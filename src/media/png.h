@@ -1,0 +1,27 @@
+// PNG in and out of memory through libpng. Decoding is strict: a damaged or cut-off file is an error, never a half picture.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/files.h"
+#include "media/image.h"
+
+namespace tessera::media {
+
+/// True when `bytes` open with PNG's signature.
+bool is_png(std::string_view bytes);
+/// RGBA when the file has transparency, else RGB; 16-bit samples are brought to 8. `source` names the bytes in errors.
+/// Throws UserError when they are no PNG, are damaged or hold more than `max_pixels`.
+Image decode_png(std::string_view bytes, std::string_view source);
+/// The same picture gives the same bytes (for one version of zlib).
+std::string encode_png(const Image& picture);
+/// Written whole or not at all.
+void write_png(const Path& path, const Image& picture, FileSystem& files = disk());
+
+/// Pictures above this are refused: 2^26 pixels, 256 MB decoded.
+inline constexpr int64_t max_pixels = int64_t{1} << 26;
+/// Throws UserError unless 0 < width * height <= max_pixels.
+void check_picture_size(int64_t width, int64_t height, std::string_view source);
+
+}  // namespace tessera::media
