@@ -1,0 +1,68 @@
+// The two halves of the picture codec. Their tensors carry the names of the released VAE.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "codec/config.h"
+#include "codec/layers.h"
+
+namespace tessera::codec {
+
+/// Residual blocks at one resolution, then perhaps a step to the next.
+struct DownLevel {
+  std::vector<ResidualBlock> block;
+  std::optional<Downsample> downsample;
+};
+template <class V> void tensors(V& v, DownLevel& m) { v("block", m.block), v("downsample", m.downsample); }
+
+struct UpLevel {
+  std::vector<ResidualBlock> block;
+  std::optional<Upsample> upsample;
+};
+template <class V> void tensors(V& v, UpLevel& m) { v("block", m.block), v("upsample", m.upsample); }
+
+/// Blocks at the lowest resolution.
+struct Middle {
+  std::vector<ResidualBlock> blocks;
+  Tensor forward(Tensor x) const;
+};
+template <class V> void tensors(V& v, Middle& m) {
+  for (size_t i = 0; i < m.blocks.size(); ++i) v("block_" + std::to_string(i + 1), m.blocks[i]);
+}
+
+/// Pictures [B, 3, H, W] in [-1, 1] -> latents [B, d, H/f, W/f].
+struct Encoder {
+  int64_t patch = 1;
+  Conv2d conv_in;
+  std::vector<DownLevel> down;
+  Middle mid;
+  GroupNorm norm_out;
+  Conv2d conv_out;
+
+  Encoder() = default;
+  explicit Encoder(const CodecConfig& config);
+  Tensor forward(const Tensor& pictures) const;
+};
+template <class V> void tensors(V& v, Encoder& m) {
+  v("conv_in", m.conv_in), v("down", m.down), v("mid", m.mid), v("norm_out", m.norm_out), v("conv_out", m.conv_out);
+}
+
+/// Sums of codes [B, d, h, w] -> pictures [B, 3, h*f, w*f], not yet clamped.
+struct Decoder {
+  int64_t patch = 1;
+  Conv2d conv_in;
+  Middle mid;
+  std::vector<UpLevel> up;  // up[0] is the finest, as in the released names
+  GroupNorm norm_out;
+  Conv2d conv_out;
+
+  Decoder() = default;
+  explicit Decoder(const CodecConfig& config);
+  Tensor forward(const Tensor& codes) const;
+};
+template <class V> void tensors(V& v, Decoder& m) {
+  v("conv_in", m.conv_in), v("mid", m.mid), v("up", m.up), v("norm_out", m.norm_out), v("conv_out", m.conv_out);
+}
+
+}  // namespace tessera::codec

@@ -1,0 +1,92 @@
+// Codec directories, initial weights and the way between pictures and tensors.
+#include "codec/codec.h"
+
+#include <ATen/ops/empty.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "tensor/build.h"
+
+namespace tessera::codec {
+
+namespace {
+constexpr const char* model_type = "tessera-bsq-codec";
+
+CodecConfig checked(const CodecConfig& config) {
+  validate(config);
+  return config;
+}
+}  // namespace
+
+Codec::Codec(const CodecConfig& c) : config(checked(c)), encoder(c), decoder(c) {}
+
+void initialise(Codec& codec, uint64_t seed) {
+  const Rng rng(seed);
+  for_each_tensor(codec, [&](const std::string& name, Tensor& t) {
+    if (t.dim() != 4) return;  // biases and norms already stand at 0 and 1
+    const double fan_in = static_cast<double>(t.numel() / t.size(0));
+    fill_uniform(t, 1 / std::sqrt(fan_in), rng.split(hash_text(name)));
+  });
+}
+
+Codec load_codec(const Path& directory, at::Device device) {
+  const Path config_file = directory / "config.json";
+  Json tree = read_json_file(config_file);
+  if (!tree.is_object() || tree.value("model_type", "") != model_type) {
+    throw UserError("[codec] {} is no codec; its model_type is {}, want \"{}\"", directory.string(),
+                    tree.is_object() && tree.contains("model_type") ? tree["model_type"].dump() : "missing", model_type);
+  }
+  tree.erase("model_type");
+  CodecConfig config;
+  from_json(tree, config, config_file.string());
+  const BuildDevice on(device);
+  Codec codec(config);
+  load_into(named_tensors(codec), directory, "codec");
+  return codec;
+}
+
+void save_codec(const Codec& codec, const Path& directory, StoredAs stored, FileSystem& files) {
+  files.create_directories(directory);
+  Json tree = {{"model_type", model_type}};
+  tree.update(to_json(codec.config));
+  Codec handles = codec;  // tensors are handles: copying shares them
+  save_tensors(directory / "model.safetensors", named_tensors(handles), files, {.stored_as = stored});
+  write_file_atomically(directory / "config.json", tree.dump(2) + "\n", files);
+}
+
+Tensor pictures_to_tensor(const std::vector<Image>& pictures, at::Device device) {
+  const int64_t height = pictures.front().height, width = pictures.front().width;
+  Tensor out = at::empty({static_cast<int64_t>(pictures.size()), 3, height, width}, at::kFloat);
+  float* target = out.mutable_data_ptr<float>();
+  for (const Image& picture : pictures) {
+    for (int64_t c = 0; c < 3; ++c) {
+      const uint8_t* pixel = picture.pixels.data();
+      for (int64_t i = 0; i < height * width; ++i, pixel += picture.channels) {
+        const float alpha = picture.channels == 4 ? static_cast<float>(pixel[3]) / 255 : 1;
+        const float value = alpha * static_cast<float>(pixel[c]) + (1 - alpha) * 255;
+        *target++ = value / 127.5f - 1;
+      }
+    }
+  }
+  return out.to(device);
+}
+
+std::vector<Image> tensor_to_pictures(const Tensor& pictures) {
+  const Tensor bytes = ((pictures.detach().clamp(-1, 1) + 1) * 127.5).round().to(at::kByte).permute({0, 2, 3, 1}).contiguous().cpu();
+  std::vector<Image> out;
+  for (int64_t b = 0; b < bytes.size(0); ++b) {
+    Image& picture = out.emplace_back(bytes.size(2), bytes.size(1), 3);
+    const uint8_t* from = bytes[b].const_data_ptr<uint8_t>();
+    std::copy(from, from + picture.pixels.size(), picture.pixels.begin());
+  }
+  return out;
+}
+
+Tensor psnr(const Tensor& a, const Tensor& b) {
+  const Tensor mean_square = ((a - b) / 2).square().mean({1, 2, 3});
+  return mean_square.clamp_min(1e-12).log10() * -10;
+}
+
+}  // namespace tessera::codec

@@ -1,0 +1,119 @@
+// The codec's loss. Straight-through: the decoder sees the quantised sum, the encoder gets its gradient unchanged.
+#include "codec/objective.h"
+
+#include <ATen/ops/l1_loss.h>
+#include <ATen/ops/mse_loss.h>
+#include <ATen/ops/stack.h>
+
+#include "core/error.h"
+#include "media/compose.h"
+#include "media/png.h"
+#include "tensor/build.h"
+
+namespace tessera::codec {
+
+namespace {
+/// For each picture the sum to decode: the whole, or for a share of them a random prefix of the scales.
+Tensor with_dropped_scales(const ResidualCodes& codes, double share, Rng rng) {
+  std::vector<Tensor> chosen;
+  const auto count = codes.sums.size();
+  for (int64_t b = 0; b < codes.sums.back().size(0); ++b) {
+    const uint64_t last = rng.chance(share) ? rng.below(count) : count - 1;
+    chosen.push_back(codes.sums[last][b]);
+  }
+  return at::stack(chosen);
+}
+}  // namespace
+
+std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, const SampleSource& source, at::Device device) {
+  CodecConfig config;
+  if (const auto preset = recipe.model.find("preset"); preset != recipe.model.end()) {
+    config = codec_preset(preset->get<std::string>());
+    recipe.model.erase(preset);
+  }
+  from_json(recipe.model, config, "recipe", "model");
+  CodecTraining training;
+  from_json(recipe.loss, training, "recipe", "loss");
+  recipe.model = to_json(config), recipe.loss = to_json(training);
+
+  const BuildDevice on(device);
+  Codec codec(config);
+  initialise(codec, static_cast<uint64_t>(recipe.train.seed));
+  std::vector<Image> fixed;
+  const uint64_t measured = std::min<uint64_t>(source.pass_length().value_or(200), 200);
+  for (uint64_t i = 0; i < measured; ++i) fixed.push_back(source.at(i).picture);
+  const bool fits = fixed.front().width == config.picture_size && fixed.front().height == config.picture_size;
+  if (!fits) {
+    throw UserError("[codec] pictures are {} x {}, but model.picture_size is {}", fixed.front().width, fixed.front().height, config.picture_size);
+  }
+  return std::make_unique<CodecObjective>(std::move(codec), training, std::move(fixed), device);
+}
+
+CodecObjective::CodecObjective(Codec codec, CodecTraining training, std::vector<Image> fixed, at::Device device)
+    : codec_(std::move(codec)), training_(training), fixed_(std::move(fixed)), device_(device) {}
+
+std::vector<train::Parameter> CodecObjective::parameters() {
+  std::vector<train::Parameter> list;
+  for_each_tensor(codec_, [&](const std::string& name, Tensor& t) { list.push_back({.name = name, .tensor = t, .decay = t.dim() > 1}); });
+  return list;
+}
+
+train::Loss CodecObjective::loss(const std::vector<Sample>& batch, const train::StepContext& context) {
+  std::vector<Image> images;
+  for (const Sample& sample : batch) images.push_back(sample.picture);
+  const Tensor pictures = pictures_to_tensor(images, device_);
+  const Tensor latent = codec_.encode(pictures);
+
+  const ResidualCodes codes = quantise(latent.detach(), codec_.scales());
+  const Tensor sum = with_dropped_scales(codes, training_.drop_scales, context.rng.split(0));
+  const Tensor decoded = codec_.decoder.forward(latent + (sum - latent).detach());
+
+  const Tensor l1 = at::l1_loss(decoded, pictures), mse = at::mse_loss(decoded, pictures);
+  const Tensor commitment = (latent - codes.sums.back()).square().sum(1).mean();  // squared length, mean over positions
+  Tensor total = training_.l1 * l1 + training_.mse * mse + training_.commitment * commitment;
+  std::map<std::string, double> metrics{{"l1", l1.item<double>()}, {"mse", mse.item<double>()}, {"commitment", commitment.item<double>()}};
+  if (training_.entropy > 0) {
+    const Tensor entropy = entropy_penalty(latent);
+    total = total + training_.entropy * entropy;
+    metrics["entropy"] = entropy.item<double>();
+  }
+  return {total, metrics};
+}
+
+void CodecObjective::save_model(const Path& directory, FileSystem& files) { save_codec(codec_, directory, StoredAs::f16, files); }
+
+void CodecObjective::save_samples(const Path& directory, const std::string& stem) {
+  const at::NoGradGuard no_grad;
+  const size_t shown = std::min<size_t>(fixed_.size(), 10);
+  const std::vector<Image> originals(fixed_.begin(), fixed_.begin() + static_cast<std::ptrdiff_t>(shown));
+  const ResidualCodes codes = quantise(codec_.encode(pictures_to_tensor(originals, device_)), codec_.scales());
+  std::vector<Image> cells = originals;  // one row of originals, then a row per scale
+  for (const Tensor& sum : codes.sums) {
+    for (Image& picture : tensor_to_pictures(codec_.decode(sum))) cells.push_back(std::move(picture));
+  }
+  media::write_png(directory / (stem + ".png"), media::contact_sheet(cells, {.columns = static_cast<int64_t>(shown)}));
+}
+
+std::map<std::string, double> CodecObjective::evaluate() {
+  const std::vector<double> per_scale = psnr_per_scale(codec_, fixed_, device_);
+  std::map<std::string, double> result{{"psnr", per_scale.back()}};
+  for (size_t k = 0; k < per_scale.size(); ++k) result["psnr_scale_" + std::to_string(k + 1)] = per_scale[k];
+  return result;
+}
+
+std::vector<double> psnr_per_scale(const Codec& codec, const std::vector<Image>& pictures, at::Device device) {
+  const at::NoGradGuard no_grad;
+  constexpr size_t chunk = 64;
+  std::vector<double> total(codec.config.scales.size(), 0.0);
+  for (size_t begin = 0; begin < pictures.size(); begin += chunk) {
+    const size_t end = std::min(begin + chunk, pictures.size());
+    const std::vector<Image> part(pictures.begin() + static_cast<std::ptrdiff_t>(begin), pictures.begin() + static_cast<std::ptrdiff_t>(end));
+    const Tensor truth = pictures_to_tensor(part, device);
+    const ResidualCodes codes = quantise(codec.encode(truth), codec.scales());
+    for (size_t k = 0; k < total.size(); ++k) total[k] += psnr(codec.decode(codes.sums[k]), truth).sum().item<double>();
+  }
+  for (double& value : total) value /= static_cast<double>(pictures.size());
+  return total;
+}
+
+}  // namespace tessera::codec

@@ -1,0 +1,56 @@
+// Training a codec: reconstruction, commitment and entropy terms, with late scales dropped at random so that every
+// prefix of the scales decodes to a picture.
+#pragma once
+
+#include "codec/codec.h"
+#include "train/objective.h"
+#include "train/recipe.h"
+
+namespace tessera::codec {
+
+/// Loss weights (facts of the released tokeniser's training; LPIPS and GAN terms are left out).
+struct CodecTraining {
+  double l1 = 1.0;                  // mean absolute difference
+  double mse = 2.0;                 // mean squared difference: PSNR's own measure
+  double commitment = 0.25;         // squared distance of latent and summed codes, mean over positions
+  double entropy = 0.001;           // E[H] - H[E], the released 0.1 / 100
+  double drop_scales = 0.3;         // share of pictures that are decoded from a random prefix of the scales
+
+  bool operator==(const CodecTraining&) const = default;
+};
+template <class V> void fields(V& v, CodecTraining& c) {
+  v("l1", c.l1, "weight of the mean absolute difference"), v("mse", c.mse, "weight of the mean squared difference");
+  v("commitment", c.commitment, "weight of the distance between latent and summed codes");
+  v("entropy", c.entropy, "weight of E[H] - H[E] of the soft bits");
+  v("drop_scales", c.drop_scales, "share of pictures decoded from a random prefix of the scales");
+}
+
+class CodecObjective final : public train::Objective {
+ public:
+  /// `fixed`: pictures that are measured and shown while training.
+  CodecObjective(Codec codec, CodecTraining training, std::vector<Image> fixed, at::Device device);
+
+  std::vector<train::Parameter> parameters() override;
+  train::Loss loss(const std::vector<Sample>& batch, const train::StepContext& context) override;
+  void save_model(const Path& directory, FileSystem& files) override;
+  void save_samples(const Path& directory, const std::string& stem) override;
+  /// `psnr` of whole pictures and `psnr_scale_K` of each prefix, over the fixed pictures.
+  std::map<std::string, double> evaluate() override;
+
+  const Codec& codec() const { return codec_; }
+
+ private:
+  Codec codec_;
+  CodecTraining training_;
+  std::vector<Image> fixed_;
+  at::Device device_;
+};
+
+/// The "codec" objective of a recipe: [model] is a CodecConfig, or `preset = "f16-d16"` with changes to it; [loss] is a
+/// CodecTraining. Measures on the first 200 samples of the source.
+std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, const SampleSource& source, at::Device device);
+
+/// Mean PSNR in dB of `pictures` decoded from the first k scales, for every k. [number of scales].
+std::vector<double> psnr_per_scale(const Codec& codec, const std::vector<Image>& pictures, at::Device device);
+
+}  // namespace tessera::codec
