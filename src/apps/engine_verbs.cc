@@ -7,6 +7,7 @@
 #include "apps/devices.h"
 #include "apps/engine.h"
 #include "apps/options.h"
+#include "apps/train.h"
 #include "core/error.h"
 #include "tensor/device.h"
 
@@ -28,6 +29,7 @@ using Run = int (*)(const Arguments&);
 const std::map<std::string, Run>& engine_verbs() {
   static const std::map<std::string, Run> table = {
       {"devices", parse_and_run<DevicesOptions, run_devices>},
+      {"train", parse_and_run<TrainOptions, run_train>},
   };
   return table;
 }

@@ -1,0 +1,61 @@
+// `tessera train`: recipe -> source and objective -> the training loop.
+#include "apps/train.h"
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/log.h"
+#include "data/source.h"
+#include "models/objectives.h"
+#include "tensor/device.h"
+#include "train/loop.h"
+#include "train/recipe.h"
+
+namespace tessera::apps {
+
+namespace {
+constexpr int interrupted_status = 130;  // as shells count a SIGINT
+
+/// The recipe as the options ask for it: a new run's file, or the one that a run directory keeps.
+train::Recipe chosen_recipe(const TrainOptions& options) {
+  if (options.recipe.empty() == options.resume.empty()) {
+    throw UserError("[train] want a recipe, as in 'tessera train recipes/emoji-codec.toml', or --resume RUN (and not both)");
+  }
+  const bool resuming = !options.resume.empty();
+  train::Recipe recipe = train::read_recipe(resuming ? options.resume / "recipe.toml" : options.recipe, options.set);
+  if (resuming) recipe.out = options.resume.string();
+  if (!options.out.empty()) recipe.out = options.out.string();
+  if (recipe.out.empty()) throw UserError("[train] no run directory; give --out DIR or 'out' in the recipe");
+  return recipe;
+}
+}  // namespace
+
+int run_train(const TrainOptions& options) {
+  set_threads(options.threads);
+  const at::Device device = parse_device(options.device);
+  train::Recipe recipe = chosen_recipe(options);
+  const Path out = recipe.out;
+  const bool resuming = !options.resume.empty();
+  if (!resuming && std::filesystem::exists(out / "metrics.jsonl")) {
+    throw UserError("[train] {} already holds a run; go on with it by --resume {}, or choose another --out", out.string(), out.string());
+  }
+  require_writable(out / "recipe.toml", "train");
+  train::validate(recipe.train);
+  const auto source = data::make_source(recipe.data);
+  const auto objective = models::make_objective(recipe, *source, device);
+  write_file_atomically(out / "recipe.toml", train::to_text(recipe));
+
+  const train::TrainResult result = train::train(*objective, *source, recipe.train, {.directory = out, .resume = resuming, .device = device});
+  if (result.interrupted) {
+    log_info("stopped at step {} of {}; go on with: tessera train --resume {}", result.steps, recipe.train.steps, out.string());
+  } else {
+    log_info("trained {} steps; the model is in {}", result.steps, (out / "model").string());
+  }
+  if (options.output.json) {
+    Json line = {{"steps", result.steps}, {"interrupted", result.interrupted}, {"seconds", result.seconds}, {"model", (out / "model").string()}};
+    for (const auto& [name, value] : result.metrics) line[name] = value;
+    print_json(line);
+  }
+  return result.interrupted ? interrupted_status : 0;
+}
+
+}  // namespace tessera::apps

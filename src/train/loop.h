@@ -1,0 +1,76 @@
+// The one training loop: an objective and samples come in, a run directory comes out. It knows no model.
+//
+// A run directory holds recipe.toml (as resolved), metrics.jsonl (a line per logged step), samples/, checkpoints/step-N/
+// (state.safetensors: weights, moments, average) and, at the end, model/. What must stay true: a run that was stopped
+// at any step and resumed ends with the same bytes as one that was not.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "core/files.h"
+#include "data/sample.h"
+#include "train/objective.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+
+namespace tessera::train {
+
+struct TrainConfig {
+  int64_t steps = 1000;
+  int64_t batch = 32;            // samples of a micro-batch
+  int64_t accumulate = 1;        // micro-batches of a step
+  int64_t seed = 1;              // initial weights and everything random on the way
+  std::string precision = "fp32";  // fp32 or bf16 (autocast; for CUDA)
+  int64_t log_every = 10;        // steps between lines of metrics.jsonl
+  int64_t evaluate_every = 500;  // steps between measurements and sample pictures; 0: only at the end
+  int64_t checkpoint_every = 500;
+  int64_t keep_checkpoints = 2;
+  ScheduleConfig schedule;
+  OptimizerConfig optimizer;
+
+  bool operator==(const TrainConfig&) const = default;
+};
+template <class V> void fields(V& v, TrainConfig& c) {
+  v("steps", c.steps, "optimiser steps"), v("batch", c.batch, "samples of a micro-batch");
+  v("accumulate", c.accumulate, "micro-batches of a step"), v("seed", c.seed, "initial weights and everything random on the way");
+  v("precision", c.precision, "fp32 or bf16 (autocast; for CUDA)"), v("log_every", c.log_every, "steps between lines of metrics.jsonl");
+  v("evaluate_every", c.evaluate_every, "steps between measurements and sample pictures (0: only at the end)");
+  v("checkpoint_every", c.checkpoint_every, "steps between checkpoints"), v("keep_checkpoints", c.keep_checkpoints, "newest checkpoints kept");
+  v("schedule", c.schedule, "learning rate"), v("optimizer", c.optimizer, "AdamW");
+}
+void validate(const TrainConfig& config);
+
+/// How a run ended.
+struct TrainResult {
+  int64_t steps = 0;          // steps done, with those before a resume
+  bool interrupted = false;   // stopped by Ctrl-C, after a checkpoint
+  double seconds = 0;         // of this process
+  std::map<std::string, double> metrics;  // of the last measurement
+};
+
+/// Where a run lives and whether it goes on from what is there.
+struct RunOptions {
+  Path directory;
+  bool resume = false;
+  at::Device device = at::kCPU;
+};
+
+/// Trains. An InterruptGuard flag is looked at once per step. Throws FaultError when the loss or the gradients stop being finite
+/// (the last good checkpoint stays) or the disk fails; UserError when resuming from a run of another shape.
+TrainResult train(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& run,
+                  FileSystem& files = disk());
+
+/// While it lives, the first Ctrl-C (SIGINT, SIGTERM) only raises a flag; the second one ends the process.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+  static bool raised();
+  static void raise();  // as if Ctrl-C had been pressed
+};
+
+}  // namespace tessera::train

@@ -1,0 +1,93 @@
+// AdamW by LibTorch's fused kernel; one call per group of like parameters.
+#include "train/optimizer.h"
+
+#include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+
+#include "core/error.h"
+
+namespace tessera::train {
+
+void validate(const OptimizerConfig& c) {
+  const auto share = [](double x) { return x >= 0 && x < 1; };
+  if (!share(c.beta1) || !share(c.beta2)) throw UserError("[train] beta1, beta2 are {}, {}; want numbers from 0 to below 1", c.beta1, c.beta2);
+  if (!share(c.ema)) throw UserError("[train] ema is {}, want a number from 0 to below 1", c.ema);
+  if (!(c.epsilon > 0) || c.weight_decay < 0 || c.clip < 0) throw UserError("[train] epsilon must be above 0, weight_decay and clip 0 or more");
+}
+
+AdamW::AdamW(std::vector<Parameter> parameters, OptimizerConfig config) : parameters_(std::move(parameters)), config_(config) {
+  validate(config_);
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Parameter& p = parameters_[i];
+    p.tensor.requires_grad_(true);
+    mean_.push_back(at::zeros_like(p.tensor)), square_.push_back(at::zeros_like(p.tensor));
+    if (has_average()) average_.push_back(p.tensor.detach().clone());
+    const auto same = [&](const Group& g) { return g.decay == p.decay && g.lr_scale == p.lr_scale; };
+    auto group = std::find_if(groups_.begin(), groups_.end(), same);
+    if (group == groups_.end()) group = groups_.insert(groups_.end(), Group{p.decay, p.lr_scale, {}});
+    group->members.push_back(i);
+  }
+  count_ = at::zeros({1}, at::kFloat);
+}
+
+double AdamW::step(double learning_rate) {
+  const at::NoGradGuard no_grad;
+  std::vector<Tensor> gradients;
+  for (Parameter& p : parameters_) {
+    if (!p.tensor.grad().defined()) p.tensor.mutable_grad() = at::zeros_like(p.tensor);
+    gradients.push_back(p.tensor.grad());
+  }
+  const double norm = at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
+  if (!std::isfinite(norm)) return norm;
+  if (config_.clip > 0 && norm > config_.clip) at::_foreach_mul_(gradients, config_.clip / (norm + 1e-6));
+
+  count_ += 1;
+  for (const Group& group : groups_) {
+    std::vector<Tensor> weights, grads, means, squares, counts;
+    for (const size_t i : group.members) {
+      weights.push_back(parameters_[i].tensor), grads.push_back(gradients[i]);
+      means.push_back(mean_[i]), squares.push_back(square_[i]), counts.push_back(count_.to(weights.back().device()));
+    }
+    at::_fused_adamw_(weights, grads, means, squares, /*max_exp_avg_sqs=*/{}, counts, learning_rate * group.lr_scale, config_.beta1,
+                      config_.beta2, group.decay ? config_.weight_decay : 0.0, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+  }
+  for (Parameter& p : parameters_) p.tensor.mutable_grad() = Tensor();
+  if (has_average()) {
+    // early on the average follows closely, so that it never remembers the initial weights
+    const double steps = count_.item<double>();
+    const double decay = std::min(config_.ema, (1 + steps) / (10 + steps));
+    std::vector<Tensor> weights;
+    for (const Parameter& p : parameters_) weights.push_back(p.tensor);
+    at::_foreach_lerp_(average_, weights, 1 - decay);
+  }
+  return norm;
+}
+
+std::vector<NamedTensor> AdamW::state() const {
+  std::vector<NamedTensor> all{{"step", count_}};
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const std::string& name = parameters_[i].name;
+    all.push_back({"mean." + name, mean_[i]}), all.push_back({"square." + name, square_[i]});
+    if (has_average()) all.push_back({"ema." + name, average_[i]});
+  }
+  return all;
+}
+
+void AdamW::swap_average() {
+  if (!has_average()) return;
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor weight = parameters_[i].tensor.detach().clone();
+    parameters_[i].tensor.copy_(average_[i]);
+    average_[i].copy_(weight);
+  }
+}
+
+}  // namespace tessera::train

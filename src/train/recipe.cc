@@ -1,0 +1,41 @@
+// Reading and writing recipes.
+#include "train/recipe.h"
+
+#include "core/error.h"
+
+namespace tessera::train {
+
+namespace {
+/// Writes the value of "a.b.c=VALUE" into the tree, making tables on the way.
+void assign(Json& tree, const std::string& assignment) {
+  const size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0) throw UserError("[recipe] cannot read '{}'; want KEY=VALUE, as in train.steps=200", assignment);
+  const std::string key = assignment.substr(0, equals), text = assignment.substr(equals + 1);
+  Json value;
+  try {
+    value = parse_toml("value = " + text, "--set " + key)["value"];
+  } catch (const UserError&) {
+    value = text;  // a bare word is a text
+  }
+  Json* place = &tree;
+  size_t begin = 0;
+  for (size_t dot = key.find('.'); dot != std::string::npos; begin = dot + 1, dot = key.find('.', begin)) {
+    place = &(*place)[key.substr(begin, dot - begin)];
+    if (!place->is_object() && !place->is_null()) throw UserError("[recipe] '{}' is no table, so '{}' cannot be set", key.substr(0, dot), key);
+  }
+  (*place)[key.substr(begin)] = value;
+}
+}  // namespace
+
+Recipe read_recipe(const Path& file, const std::vector<std::string>& overrides) {
+  Json tree = read_toml_file(file);
+  for (const std::string& assignment : overrides) assign(tree, assignment);
+  Recipe recipe;
+  from_json(tree, recipe, file.string());
+  if (recipe.objective.empty()) throw UserError("[recipe] {}: 'objective' is missing", file.string());
+  return recipe;
+}
+
+std::string to_text(const Recipe& recipe) { return to_toml(to_json(recipe)); }
+
+}  // namespace tessera::train

@@ -1,0 +1,36 @@
+// A recipe: everything that decides a training run, read strictly from TOML and written back as resolved.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/files.h"
+#include "core/json.h"
+#include "data/source.h"
+#include "train/loop.h"
+
+namespace tessera::train {
+
+/// One training run. `model` and `loss` are read by the objective that is named.
+struct Recipe {
+  std::string objective;           // what is trained: a name from models/objectives.cc
+  std::string out;                 // run directory
+  data::DataConfig data;
+  TrainConfig train;
+  Json model = Json::object();     // shape of the model
+  Json loss = Json::object();      // weights and choices of the objective
+};
+template <class V> void fields(V& v, Recipe& r) {
+  v("objective", r.objective, "what is trained"), v("out", r.out, "run directory");
+  v("data", r.data, "where samples come from"), v("train", r.train, "the loop");
+  v("model", r.model, "shape of the model"), v("loss", r.loss, "weights and choices of the objective");
+}
+
+/// Reads a recipe; `overrides` are "train.steps=200"-like assignments with TOML values, applied before reading.
+/// Throws UserError for an unknown key (naming the nearest), a wrong type, or an assignment without '='.
+Recipe read_recipe(const Path& file, const std::vector<std::string>& overrides = {});
+
+/// TOML text that reads back as the same recipe.
+std::string to_text(const Recipe& recipe);
+
+}  // namespace tessera::train
