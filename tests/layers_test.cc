@@ -1,0 +1,111 @@
+// The house keeps its own rules: layers point down, LibTorch stays out of what must start at once, every test is
+// registered, files stay short. Each check is first shown to find a made-up violation.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/support/house_rules.h"
+
+namespace tessera::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+namespace fs = std::filesystem;
+
+/// Every source, header and CMakeLists.txt of the repository.
+const SourceTree& repository() {
+  static const SourceTree tree = [] {
+    SourceTree found;
+    const fs::path root = TESSERA_SOURCE_DIR;
+    for (const char* folder : {"src", "tests", "bench", "examples"}) {
+      if (!fs::exists(root / folder)) continue;
+      for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
+        const fs::path& path = entry.path();
+        if (path.extension() != ".cc" && path.extension() != ".h" && path.filename() != "CMakeLists.txt") continue;
+        std::ifstream file(path);
+        found[path.lexically_relative(root).generic_string()] = {std::istreambuf_iterator<char>(file), {}};
+      }
+    }
+    return found;
+  }();
+  return tree;
+}
+
+TEST(HouseRules, EveryIncludePointsDown) {
+  ASSERT_GT(repository().size(), 30u);
+  EXPECT_THAT(layer_faults(repository()), IsEmpty());
+}
+
+TEST(HouseRules, WhatStartsAtOnceReachesNoLibTorchHeader) { EXPECT_THAT(libtorch_faults(repository()), IsEmpty()); }
+
+TEST(HouseRules, EveryTestIsRegistered) { EXPECT_THAT(registration_faults(repository()), IsEmpty()); }
+
+TEST(HouseRules, FilesAreShortAndSayWhatTheyHold) { EXPECT_THAT(page_faults(repository()), IsEmpty()); }
+
+TEST(HouseRulesChecker, FindsUpwardSidewaysAndCrossModelIncludes) {
+  const SourceTree tree = {
+      {"src/core/a.h", "// a\n#include \"nn/b.h\"\n"},
+      {"src/nn/b.h", "// b\n#include \"core/a.h\"\n#include <core/a.h>\n"},
+      {"src/nn/c.cc", "// c\n  # include \"data/d.h\"\n"},
+      {"src/data/d.h", "// d\n"},
+      {"src/plan/e.cc", "// e\n#include \"core/a.h\"\n#include \"media/f.h\"\n"},
+      {"src/media/f.h", "// f\n#include \"media/g.h\"\n"},
+      {"src/media/g.h", "// #include \"nn/b.h\"\n"},
+      {"src/models/one/h.cc", "// h\n#include \"models/two/i.h\"\n#include \"models/one/j.h\"\n#include \"models/k.h\"\n"},
+      {"src/models/two/i.h", "// i\n"},
+      {"src/models/one/j.h", "// j\n"},
+      {"src/models/k.h", "// k\n"},
+      {"src/cellar/l.cc", "// l\n#include \"core/a.h\"\n"},
+  };
+  EXPECT_THAT(layer_faults(tree),
+              UnorderedElementsAre("src/core/a.h includes nn/b.h: upward", "src/nn/c.cc includes data/d.h: sideways",
+                                   "src/plan/e.cc includes media/f.h: plan/ stands on core/ alone",
+                                   "src/models/one/h.cc includes models/two/i.h: one model's folder into another's",
+                                   HasSubstr("room 'cellar' has no floor")));
+}
+
+TEST(HouseRulesChecker, FindsLibTorchThroughAChainOfIncludes) {
+  const SourceTree tree = {
+      {"src/tensor/CMakeLists.txt", "tessera_sources(tessera_core files.cc)\ntessera_sources(tessera heavy.cc)\n"},
+      {"src/apps/CMakeLists.txt", "add_library(tessera_light_verbs STATIC verbs.cc)\nadd_executable(tessera_cli main.cc)\n"},
+      {"src/apps/verbs.cc", "// v\n#include <vector>\n"},
+      {"src/apps/main.cc", "// m\n"},
+      {"src/tensor/files.cc", "// f\n#include \"tensor/files.h\"\n"},
+      {"src/tensor/files.h", "// f\n#include \"tensor/files.h\"\n#include \"tensor/tensor.h\"\n"},
+      {"src/tensor/tensor.h", "// t\n#include <ATen/core/Tensor.h>\n"},
+      {"src/tensor/heavy.cc", "// h\n#include <ATen/ATen.h>\n"},
+  };
+  EXPECT_THAT(libtorch_faults(tree),
+              ElementsAre("src/tensor/files.cc -> src/tensor/files.h -> src/tensor/tensor.h -> ATen/core/Tensor.h"));
+  EXPECT_THAT(libtorch_faults({}), ::testing::Each(HasSubstr("no sources found")));
+}
+
+TEST(HouseRulesChecker, FindsTestsThatNobodyRegisteredAndTestsThatAreGone) {
+  const SourceTree tree = {
+      {"src/nn/CMakeLists.txt", "tessera_tests(engine\n  rope_test.cc\n  sub/deep_test.cc gone_test.cc)\n"},
+      {"src/nn/rope_test.cc", ""},
+      {"src/nn/sub/deep_test.cc", ""},
+      {"src/nn/norm_test.cc", ""},
+      {"src/data/rope_test.cc", ""},
+  };
+  EXPECT_THAT(registration_faults(tree),
+              ElementsAre(HasSubstr("src/data/rope_test.cc is registered nowhere"), HasSubstr("src/nn/norm_test.cc is registered nowhere"),
+                          "src/nn/gone_test.cc is registered and does not exist"));
+}
+
+TEST(HouseRulesChecker, FindsLongFilesAndFilesWithoutAnOpening) {
+  std::string page = "// long\n";
+  for (int line = 0; line < 400; ++line) page += "\n";
+  EXPECT_THAT(page_faults({{"src/nn/long.cc", page}}), ElementsAre("src/nn/long.cc has 401 lines, want at most 400"));
+  EXPECT_THAT(page_faults({{"src/nn/bare.h", "#pragma once\n"}}), ElementsAre(HasSubstr("does not open with a comment")));
+  page.pop_back();
+  EXPECT_THAT(page_faults({{"src/nn/long.cc", page}}), IsEmpty());
+}
+
+}  // namespace
+}  // namespace tessera::testing

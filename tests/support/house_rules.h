@@ -1,0 +1,27 @@
+// The rules of the house as data and checks over a set of files: which room may include which, which tests are
+// registered, how long a file may be. Nothing here touches the disk, so that made-up trees can be checked too.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace tessera::testing {
+
+/// Repository-relative path ("src/nn/rope.cc") -> the file's text.
+using SourceTree = std::map<std::string, std::string>;
+
+/// Includes that point upward, sideways without being allowed, or from one model's folder into another's.
+std::vector<std::string> layer_faults(const SourceTree& tree);
+
+/// Sources of what must start without LibTorch (tessera_core, tessera_light_verbs, tessera_cli) that reach one of its
+/// headers, through any number of includes.
+std::vector<std::string> libtorch_faults(const SourceTree& tree);
+
+/// `*_test.cc` files that no CMakeLists.txt names, and registered ones that do not exist.
+std::vector<std::string> registration_faults(const SourceTree& tree);
+
+/// Files longer than 400 lines, and files that do not open with a comment that says what they hold.
+std::vector<std::string> page_faults(const SourceTree& tree);
+
+}  // namespace tessera::testing
