@@ -1,0 +1,128 @@
+// The published table of grids for pictures at least as tall as wide; wide ones are the same, transposed.
+#include "models/infinity/schedule.h"
+
+#include <charconv>
+#include <cmath>
+#include <map>
+
+#include "core/error.h"
+
+namespace tessera::infinity {
+
+namespace {
+
+constexpr size_t scales_of_1m = 13;
+
+struct Template {
+  double ratio;  // height / width
+  ScaleShape scales[scales_of_1m];
+};
+
+constexpr Template templates[] = {
+    {1.0, {{1, 1}, {2, 2}, {4, 4}, {6, 6}, {8, 8}, {12, 12}, {16, 16}, {20, 20}, {24, 24}, {32, 32}, {40, 40}, {48, 48}, {64, 64}}},
+    {1.25, {{1, 1}, {2, 2}, {3, 3}, {5, 4}, {10, 8}, {15, 12}, {20, 16}, {25, 20}, {30, 24}, {35, 28}, {45, 36}, {55, 44}, {70, 56}}},
+    {1.333, {{1, 1}, {2, 2}, {4, 3}, {8, 6}, {12, 9}, {16, 12}, {20, 15}, {24, 18}, {28, 21}, {36, 27}, {48, 36}, {60, 45}, {72, 54}}},
+    {1.5, {{1, 1}, {2, 2}, {3, 2}, {6, 4}, {9, 6}, {15, 10}, {21, 14}, {27, 18}, {33, 22}, {39, 26}, {48, 32}, {63, 42}, {78, 52}}},
+    {1.75, {{1, 1}, {2, 2}, {3, 3}, {7, 4}, {11, 6}, {14, 8}, {21, 12}, {28, 16}, {35, 20}, {42, 24}, {56, 32}, {70, 40}, {84, 48}}},
+    {2.0, {{1, 1}, {2, 2}, {4, 2}, {6, 3}, {10, 5}, {16, 8}, {22, 11}, {30, 15}, {38, 19}, {46, 23}, {60, 30}, {74, 37}, {90, 45}}},
+    {2.5, {{1, 1}, {2, 2}, {5, 2}, {10, 4}, {15, 6}, {20, 8}, {25, 10}, {30, 12}, {40, 16}, {50, 20}, {65, 26}, {80, 32}, {100, 40}}},
+    {3.0, {{1, 1}, {2, 2}, {6, 2}, {9, 3}, {15, 5}, {21, 7}, {27, 9}, {36, 12}, {45, 15}, {54, 18}, {72, 24}, {90, 30}, {111, 37}}},
+};
+
+double truncated_reciprocal(double ratio) { return std::floor(1000 / ratio) / 1000; }
+
+/// How far two aspect ratios lie apart: the same for a ratio and its reciprocal.
+double distance(double a, double b) { return std::abs(std::log(a / b)); }
+
+}  // namespace
+
+int64_t Schedule::tokens() const { return begin(scales.size()); }
+
+int64_t Schedule::begin(size_t k) const {
+  int64_t sum = 0;
+  for (size_t i = 0; i < k; ++i) sum += scales[i].area();
+  return sum;
+}
+
+std::vector<nn::RopeGrid> Schedule::rope_grids() const {
+  std::vector<nn::RopeGrid> grids;
+  for (const ScaleShape& s : scales) grids.push_back({s.height, s.width, span.height, span.width});
+  return grids;
+}
+
+std::vector<ScaleShape> Schedule::latent_scales(bool patchify) const {
+  std::vector<ScaleShape> latent = scales;
+  if (patchify) {
+    for (ScaleShape& s : latent) s = {2 * s.height, 2 * s.width};
+  }
+  return latent;
+}
+
+const std::vector<double>& template_ratios() {
+  static const std::vector<double> ratios = [] {
+    std::vector<double> all;
+    for (const Template& t : templates) all.push_back(t.ratio);
+    for (const Template& t : templates) {
+      if (t.ratio > 1) all.push_back(truncated_reciprocal(t.ratio));
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  }();
+  return ratios;
+}
+
+const std::vector<std::string>& template_areas() {
+  static const std::vector<std::string> areas{"0.06M", "0.25M", "0.60M", "1M"};
+  return areas;
+}
+
+Schedule published_schedule(double ratio, std::string_view area) {
+  static const std::map<std::string, size_t, std::less<>> scale_counts{{"0.06M", 7}, {"0.25M", 10}, {"0.60M", 12}, {"1M", scales_of_1m}};
+  const auto count = scale_counts.find(area);
+  if (count == scale_counts.end()) {
+    throw UserError("[infinity] no published schedule for pixels '{}', want 0.06M, 0.25M, 0.60M or 1M", area);
+  }
+  const bool wide = ratio < 1;
+  const double tall_ratio = wide ? 1 / ratio : ratio;
+  const Template* nearest = &templates[0];
+  for (const Template& t : templates) {
+    if (distance(t.ratio, tall_ratio) < distance(nearest->ratio, tall_ratio)) nearest = &t;
+  }
+  const auto oriented = [&](ScaleShape s) { return wide ? ScaleShape{s.width, s.height} : s; };
+  Schedule schedule;
+  for (size_t k = 0; k < count->second; ++k) schedule.scales.push_back(oriented(nearest->scales[k]));
+  schedule.span = oriented(nearest->scales[scales_of_1m - 1]);
+  return schedule;
+}
+
+Schedule stretched_schedule(const std::vector<int64_t>& edges, double ratio) {
+  Schedule schedule;
+  for (const int64_t edge : edges) {
+    const auto stretched = [&](double factor) { return std::max<int64_t>(1, std::llround(static_cast<double>(edge) * factor)); };
+    schedule.scales.push_back({stretched(std::sqrt(ratio)), stretched(1 / std::sqrt(ratio))});
+  }
+  schedule.scales.front() = {1, 1};  // the start token is one position
+  schedule.span = schedule.scales.back();
+  return schedule;
+}
+
+Schedule schedule_for(const InfinityConfig& config, double ratio) {
+  return config.scales.empty() ? published_schedule(ratio, config.pixels) : stretched_schedule(config.scales, ratio);
+}
+
+double parse_aspect(std::string_view text) {
+  const auto number = [&](std::string_view part) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc() || end != part.data() + part.size() || !(value > 0)) {
+      throw UserError("[draw] aspect '{}' cannot be read; want width:height like 16:9, or height / width like 0.5625", text);
+    }
+    return value;
+  };
+  const size_t colon = text.find(':');
+  const double ratio = colon == std::string_view::npos ? number(text) : number(text.substr(colon + 1)) / number(text.substr(0, colon));
+  if (!(ratio >= 0.25 && ratio <= 4)) throw UserError("[draw] aspect '{}' is height / width {:.3g}, want 0.25 to 4", text, ratio);
+  return ratio;
+}
+
+}  // namespace tessera::infinity
