@@ -5,6 +5,7 @@
 
 #include "codec/objective.h"
 #include "core/error.h"
+#include "models/infinity/objective.h"
 
 namespace tessera::models {
 
@@ -14,6 +15,7 @@ using Factory = std::unique_ptr<train::Objective> (*)(train::Recipe&, const Samp
 const std::map<std::string, Factory>& factories() {
   static const std::map<std::string, Factory> table = {
       {"codec", codec::make_codec_objective},
+      {"infinity", infinity::make_infinity_objective},
   };
   return table;
 }

@@ -1,0 +1,79 @@
+// Model directories. A codec that does not belong is refused: with it every picture would be garbage without an error.
+#include "models/infinity/model_files.h"
+
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "core/rng.h"
+#include "tensor/build.h"
+
+namespace tessera::infinity {
+
+std::string fingerprint(const codec::Codec& codec) {
+  codec::Codec handles = codec;  // tensors are handles: copying shares them
+  uint64_t digest = 0;
+  for_each_tensor(handles.encoder, [&](const std::string& name, Tensor& t) {
+    const Tensor half = t.detach().cpu().to(at::kHalf).contiguous();
+    digest = mix64(digest ^ hash_text(name));
+    digest = mix64(digest ^ hash_text({static_cast<const char*>(half.const_data_ptr()), half.nbytes()}));
+  });
+  return fmt::format("{}#{:08x}", codec.config.fingerprint(), digest >> 32);
+}
+
+void require_same_codes(const InfinityConfig& config, const codec::CodecConfig& codec) {
+  std::vector<std::string> reasons;
+  if (codec.bits != config.bits) reasons.push_back(fmt::format("the codec has {} bits, the transformer wants {}", codec.bits, config.bits));
+  if (!config.scales.empty()) {
+    std::vector<int64_t> wanted = config.scales;
+    for (int64_t& edge : wanted) edge *= config.patchify ? 2 : 1;
+    if (codec.scales != wanted) {
+      reasons.push_back(fmt::format("the codec has scales {}, the transformer wants {}", fmt::join(codec.scales, ","), fmt::join(wanted, ",")));
+    }
+  }
+  if (reasons.empty()) return;
+  throw UserError("[infinity] codec and transformer do not belong together: codec '{}', transformer made for '{}': {}; use the codec "
+                  "named in its model card",
+                  codec.name, config.codec.empty() ? "unknown" : config.codec, fmt::join(reasons, "; "));
+}
+
+void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefaults& defaults, StoredAs stored, const Path& directory,
+                FileSystem& files) {
+  files.create_directories(directory);
+  Infinity handles = model;
+  handles.config.codec = fingerprint(codec);
+  codec::save_codec(codec, directory / "codec", stored, files);
+  save_tensors(directory / "model.safetensors", named_tensors(handles), files, {.stored_as = stored});
+  write_file_atomically(directory / "generation_config.json", to_json(defaults).dump(2) + "\n", files);
+  Json tree = {{"model_type", model_type}};
+  tree.update(to_json(handles.config));
+  write_file_atomically(directory / "config.json", tree.dump(2) + "\n", files);
+}
+
+Bundle load_model(const Path& directory, at::Device device) {
+  const Path config_file = directory / "config.json";
+  Json tree = read_json_file(config_file);
+  if (!tree.is_object() || tree.value("model_type", "") != model_type) {
+    throw UserError("[infinity] {} is no Infinity model; want model_type \"{}\" in its config.json", directory.string(), model_type);
+  }
+  tree.erase("model_type");
+  InfinityConfig config;
+  from_json(tree, config, config_file.string());
+
+  Bundle bundle;
+  bundle.codec = codec::load_codec(directory / "codec", device);
+  require_same_codes(config, bundle.codec.config);
+  if (const std::string found = fingerprint(bundle.codec); !config.codec.empty() && found != config.codec) {
+    throw UserError("[infinity] codec and transformer do not belong together: codec '{}', transformer made for '{}'; use the codec "
+                    "named in its model card",
+                    found, config.codec);
+  }
+  const BuildDevice on(device);
+  bundle.model = Infinity(config);
+  load_into(named_tensors(bundle.model), directory, "infinity");
+  const Path defaults_file = directory / "generation_config.json";
+  if (std::filesystem::exists(defaults_file)) from_json(read_json_file(defaults_file), bundle.defaults, defaults_file.string());
+  return bundle;
+}
+
+}  // namespace tessera::infinity

@@ -1,0 +1,216 @@
+// One teacher-forced step: latents -> flipped sums and labels -> logits -> weighted binary cross entropy.
+#include "models/infinity/objective.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/binary_cross_entropy_with_logits.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "models/infinity/model_files.h"
+#include "models/infinity/tokens.h"
+#include "tensor/build.h"
+
+namespace tessera::infinity {
+
+Lesson make_lesson(const Tensor& latents, const Schedule& schedule, bool patchify, std::string_view correction,
+                   const std::vector<Tensor>& flips) {
+  const std::vector<ScaleShape> scales = schedule.latent_scales(patchify);
+  const bool corrects_itself = correction == "requantise";
+  const codec::ResidualCodes codes = codec::quantise(latents, scales, corrects_itself ? flips : std::vector<Tensor>());
+  std::vector<Tensor> sums = codes.sums;
+  if (correction == "flips") {
+    for (size_t k = 0; k < scales.size(); ++k) {
+      const Tensor grown = codec::grow(codec::bits_to_codes(codes.bits[k].logical_xor(flips[k])), scales.back());
+      sums[k] = k == 0 ? grown : sums[k - 1] + grown;
+    }
+  }
+  return {forced_features(sums, schedule, patchify), all_tokens(codes.bits, patchify)};
+}
+
+Tensor position_weights(const Schedule& schedule, at::Device device) {
+  std::vector<float> weights;
+  double total = 0;
+  const auto last = static_cast<double>(schedule.scales.back().area());
+  for (const ScaleShape& scale : schedule.scales) {
+    const double weight = std::sqrt(last / static_cast<double>(scale.area()));
+    weights.insert(weights.end(), static_cast<size_t>(scale.area()), static_cast<float>(weight));
+    total += weight * static_cast<double>(scale.area());
+  }
+  return (at::tensor(weights) / total).to(device);
+}
+
+Graded grade(const Tensor& logits, const Tensor& labels, const Tensor& weights, const InfinityConfig& config) {
+  const auto bits = static_cast<double>(config.bits_per_token());
+  if (config.head == "index") {
+    const Tensor nats = at::cross_entropy_loss(logits.transpose(1, 2), codewords(labels), {}, at::Reduction::None);  // [B, L]
+    const Tensor drawn = logits.detach().argmax(-1).unsqueeze(-1);
+    const Tensor drawn_bits = drawn.bitwise_right_shift(at::arange(labels.size(-1), drawn.options())).bitwise_and(1).to(at::kBool);
+    return {(nats.mean(0) * weights).sum() / bits, (drawn_bits == labels).to(at::kFloat).mean({0, 2}), nats.detach().mean()};
+  }
+  const Tensor difference = logits.select(-1, 1) - logits.select(-1, 0);  // cross entropy of two classes is logistic in it
+  const Tensor nats = at::binary_cross_entropy_with_logits(difference, labels.to(at::kFloat), {}, {}, at::Reduction::None);
+  const Tensor per_position = nats.mean({0, 2});  // [L]
+  const Tensor correct = ((difference.detach() > 0) == labels).to(at::kFloat).mean({0, 2});
+  return {(per_position * weights).sum(), correct, per_position.detach().mean() * bits};
+}
+
+bool takes_weight_decay(std::string_view name, const Tensor& t) {
+  if (t.dim() < 2) return false;
+  for (const std::string_view exempt : {"cfg_uncond", "pos_start", "lvl_embed", "ada_gss", "scale_mul", "text_proj_for_sos.ca.mat_q",
+                                        "text_encoder.embedding", "text_encoder.position"}) {
+    if (name.find(exempt) != std::string_view::npos) return false;
+  }
+  return true;
+}
+
+InfinityObjective::InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training, std::vector<Sample> fixed,
+                                     at::Device device)
+    : model_(std::move(model)), codec_(std::move(codec)), training_(std::move(training)), fixed_(std::move(fixed)), device_(device) {
+  if (training_.correction != "off" && training_.correction != "flips" && training_.correction != "requantise") {
+    throw UserError("[infinity] correction is '{}', want off, flips or requantise", training_.correction);
+  }
+  if (training_.flip_percent < 0 || training_.flip_percent > 100) {
+    throw UserError("[infinity] flip_percent is {}, want 0 to 100", training_.flip_percent);
+  }
+  if (!(training_.drop_prompt >= 0 && training_.drop_prompt <= 1)) {
+    throw UserError("[infinity] drop_prompt is {}, want 0 to 1", training_.drop_prompt);
+  }
+  require_same_codes(model_.config, codec_.config);
+  model_.config.codec = fingerprint(codec_);
+  positions_ = positions_of(model_.config, schedule_for(model_.config), device_);
+  weights_ = position_weights(positions_.schedule, device_);
+}
+
+std::vector<train::Parameter> InfinityObjective::parameters() {
+  std::vector<train::Parameter> all;
+  for_each_tensor(model_, [&](const std::string& name, Tensor& t) {
+    if (is_constant(name)) return;
+    t.requires_grad_(true);
+    all.push_back({.name = name, .tensor = t, .decay = takes_weight_decay(name, t)});
+  });
+  return all;
+}
+
+Tensor InfinityObjective::latents_of(const std::vector<Sample>& batch) {
+  std::vector<Image> unknown;
+  std::vector<size_t> places;
+  std::vector<Tensor> latents(batch.size());
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const auto known = batch[i].picture_id ? latents_.find(*batch[i].picture_id) : latents_.end();
+    if (known != latents_.end()) latents[i] = known->second;
+    else unknown.push_back(batch[i].picture), places.push_back(i);
+  }
+  if (!unknown.empty()) {
+    const Tensor encoded = codec_.encode(codec::pictures_to_tensor(unknown, device_));  // [n, d, H, W]
+    for (size_t n = 0; n < places.size(); ++n) {
+      latents[places[n]] = encoded[static_cast<int64_t>(n)].clone();
+      const auto& id = batch[places[n]].picture_id;
+      if (id && std::ssize(latents_) < training_.cached_pictures) latents_.emplace(*id, latents[places[n]]);
+    }
+  }
+  return at::stack(latents);
+}
+
+train::Loss InfinityObjective::loss(const std::vector<Sample>& batch, const train::StepContext& context) {
+  const auto count = static_cast<int64_t>(batch.size());
+  const bool patchify = model_.config.patchify;
+  const Schedule& schedule = positions_.schedule;
+  Lesson lesson;
+  {
+    const at::NoGradGuard no_grad;
+    const std::vector<Tensor> flips = codec::random_flips(count, codec_.config.bits, schedule.latent_scales(patchify),
+                                                          training_.flip_percent, context.rng.split(1), device_);
+    lesson = make_lesson(latents_of(batch), schedule, patchify, training_.correction, flips);
+  }
+
+  std::vector<std::string> captions;
+  Tensor drop = at::empty({count}, at::kBool);
+  Rng rng = context.rng.split(2);
+  for (int64_t i = 0; i < count; ++i) {
+    captions.push_back(batch[static_cast<size_t>(i)].caption);
+    drop.mutable_data_ptr<bool>()[i] = rng.chance(training_.drop_prompt);
+  }
+  const Condition condition = model_.condition(model_.without_prompt(model_.encode(captions), drop.to(device_)));
+  const Graded graded = grade(model_.forward(lesson.features, condition, positions_), lesson.labels, weights_, model_.config);
+
+  train::Loss result{graded.loss, {{"bit_acc", graded.correct.mean().item<double>()}, {"token_nats", graded.token_nats.item<double>()}}};
+  for (size_t k = 0; k < schedule.scales.size(); ++k) {
+    const Tensor of_scale = graded.correct.slice(0, schedule.begin(k), schedule.begin(k + 1));
+    result.metrics[fmt::format("bit_acc_scale_{}", k + 1)] = of_scale.mean().item<double>();
+  }
+  return result;
+}
+
+Graded InfinityObjective::measure(const std::vector<Sample>& batch, int64_t flip_percent) {
+  const Schedule& schedule = positions_.schedule;
+  const std::vector<ScaleShape> scales = schedule.latent_scales(model_.config.patchify);
+  std::vector<Tensor> flips;
+  Rng rng(static_cast<uint64_t>(flip_percent));
+  for (const ScaleShape& scale : scales) {
+    Tensor flip = at::empty({std::ssize(batch), codec_.config.bits, scale.height, scale.width}, at::kBool);
+    bool* data = flip.mutable_data_ptr<bool>();
+    for (int64_t i = 0; i < flip.numel(); ++i) data[i] = rng.chance(static_cast<double>(flip_percent) / 100);
+    flips.push_back(flip.to(device_));
+  }
+  std::vector<std::string> captions;
+  for (const Sample& sample : batch) captions.push_back(sample.caption);
+  const Lesson lesson = make_lesson(latents_of(batch), schedule, model_.config.patchify, "requantise", flips);
+  const Tensor logits = model_.forward(lesson.features, model_.condition(model_.encode(captions)), positions_);
+  return grade(logits, lesson.labels, weights_, model_.config);
+}
+
+std::map<std::string, double> InfinityObjective::evaluate() {
+  const at::NoGradGuard no_grad;
+  std::map<std::string, double> metrics;
+  if (fixed_.empty()) return metrics;
+  for (const int64_t percent : {0, 10, 20, 30}) {
+    const Graded graded = measure(fixed_, percent);
+    if (percent == 0) metrics["clean_loss"] = graded.loss.item<double>();
+    metrics[percent == 0 ? "clean_bit_acc" : fmt::format("bit_acc_flips_{}", percent)] = graded.correct.mean().item<double>();
+  }
+  return metrics;
+}
+
+void InfinityObjective::save_model(const Path& directory, FileSystem& files) {
+  const DrawDefaults defaults{.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p};
+  infinity::save_model(model_, codec_, defaults, training_.half ? StoredAs::f16 : StoredAs::f32, directory, files);
+}
+
+std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source, at::Device device) {
+  ModelTable table;
+  from_json(recipe.model, table, "recipe", "model");
+  InfinityTraining training;
+  from_json(recipe.loss, training, "recipe", "loss");
+  if (table.codec_directory.empty()) throw UserError("[recipe] model.codec_directory is missing; want the directory of a trained codec");
+  if (!table.shape.text_encoder) throw UserError("[recipe] model.text_encoder is missing; want at least [model.text_encoder] width = 128");
+
+  codec::Codec codec = codec::load_codec(table.codec_directory, device);
+  InfinityConfig& shape = table.shape;
+  if (!recipe.model.contains("bits")) shape.bits = codec.config.bits;
+  if (!recipe.model.contains("scales")) {
+    shape.scales = codec.config.scales;
+    for (int64_t& edge : shape.scales) edge /= shape.patchify ? 2 : 1;
+  }
+  if (!recipe.model.contains("text_width")) shape.text_width = shape.text_encoder->width;
+  shape.codec = fingerprint(codec);
+  recipe.model = to_json(table), recipe.loss = to_json(training);
+
+  const BuildDevice on(device);
+  Infinity model(shape);
+  initialise(model, static_cast<uint64_t>(recipe.train.seed), training.initial);
+  std::vector<Sample> fixed;
+  for (uint64_t i = 0; i < std::min<uint64_t>(source.pass_length().value_or(64), 64); ++i) fixed.push_back(source.at(i));
+  const Image& first = fixed.front().picture;
+  if (first.width != codec.config.picture_size || first.height != codec.config.picture_size) {
+    throw UserError("[infinity] pictures are {} x {}, but the codec was made for {}", first.width, first.height, codec.config.picture_size);
+  }
+  return std::make_unique<InfinityObjective>(std::move(model), std::move(codec), training, std::move(fixed), device);
+}
+
+}  // namespace tessera::infinity

@@ -1,0 +1,108 @@
+// Training an Infinity transformer over a frozen codec: bits of every scale at once, with bitwise self-correction.
+#pragma once
+
+#include <unordered_map>
+
+#include "codec/codec.h"
+#include "models/infinity/module.h"
+#include "train/objective.h"
+#include "train/recipe.h"
+
+namespace tessera::infinity {
+
+/// How bits are taught (arXiv 2412.04431, section 3.4).
+struct InfinityTraining {
+  /// "off": clean codes. "flips": flipped codes go in, labels stay those of the clean codes. "requantise": labels are
+  /// the bits of the residual against the flipped sum, so the model learns to mend its own errors.
+  std::string correction = "requantise";
+  int64_t flip_percent = 30;               // most percent of a scale's bits that flip
+  double drop_prompt = 0.1;                // share of pictures trained without their prompt
+  int64_t cached_pictures = 100'000;       // latents kept by Sample::picture_id
+  InitialScales initial;
+  bool half = true;                        // save weights as f16
+  double cfg = 3.0, tau = 0.5, top_p = 0.97;  // written as the model's drawing defaults, used for sample grids
+  std::vector<std::string> sample_prompts;    // drawn into every sample grid
+
+  bool operator==(const InfinityTraining&) const = default;
+};
+template <class V> void fields(V& v, InfinityTraining& t) {
+  v("correction", t.correction, "bitwise self-correction: off, flips or requantise");
+  v("flip_percent", t.flip_percent, "most percent of a scale's bits that flip");
+  v("drop_prompt", t.drop_prompt, "share of pictures trained without their prompt");
+  v("cached_pictures", t.cached_pictures, "how many pictures' latents are kept in memory");
+  v("initial", t.initial, "factors on the initial weights"), v("half", t.half, "save weights as f16");
+  v("cfg", t.cfg, "guidance of sample grids and of the saved model's defaults");
+  v("tau", t.tau, "temperature of sample grids and of the saved model's defaults");
+  v("top_p", t.top_p, "top-p of sample grids and of the saved model's defaults");
+  v("sample_prompts", t.sample_prompts, "prompts drawn into every sample grid");
+}
+
+/// A recipe's `[model]` table: where the frozen codec is, and the shape of the transformer over it.
+struct ModelTable {
+  std::string codec_directory;
+  InfinityConfig shape;  // bits and scales default to the codec's, text_width to the text encoder's
+};
+template <class V> void fields(V& v, ModelTable& t) {
+  v("codec_directory", t.codec_directory, "directory of the trained codec");
+  fields(v, t.shape);
+}
+
+/// Inputs and labels of one batch.
+struct Lesson {
+  Tensor features;  // [B, L - 1, bits per token]
+  Tensor labels;    // [B, L, bits per token] bool
+};
+
+/// Turns latents [B, d, H, W] into features and labels under a correction mode; flips as from codec::random_flips.
+Lesson make_lesson(const Tensor& latents, const Schedule& schedule, bool patchify, std::string_view correction,
+                   const std::vector<Tensor>& flips);
+
+/// Weight of each of a schedule's L positions: proportional to sqrt(A_last / A_k), summing to 1. [L].
+Tensor position_weights(const Schedule& schedule, at::Device device);
+
+/// What a batch of logits is worth against its labels.
+struct Graded {
+  Tensor loss;         // []: weighted mean over positions of the cross entropy per bit
+  Tensor correct;      // [L]: share of right bits at each position
+  Tensor token_nats;   // []: unweighted cross entropy of a whole token; comparable between heads
+};
+Graded grade(const Tensor& logits, const Tensor& labels, const Tensor& weights, const InfinityConfig& config);
+
+/// Unlike the scale of the loss, tables, single vectors and the like take no weight decay.
+bool takes_weight_decay(std::string_view name, const Tensor& t);
+
+class InfinityObjective final : public train::Objective {
+ public:
+  /// Throws UserError when the codec's bits or scales are not the model's, or `training` names no such correction.
+  /// `fixed`: samples measured by evaluate(); may be empty.
+  InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training, std::vector<Sample> fixed, at::Device device);
+
+  std::vector<train::Parameter> parameters() override;
+  train::Loss loss(const std::vector<Sample>& batch, const train::StepContext& context) override;
+  /// config.json, model.safetensors, generation_config.json and codec/.
+  void save_model(const Path& directory, FileSystem& files) override;
+  /// Over the fixed samples with their prompts: `clean_loss` and `clean_bit_acc`, and `bit_acc_flips_P`, the accuracy on
+  /// re-quantised labels when P percent of all bits were flipped before.
+  std::map<std::string, double> evaluate() override;
+
+  const Infinity& model() const { return model_; }
+  const codec::Codec& codec() const { return codec_; }
+
+ private:
+  Tensor latents_of(const std::vector<Sample>& batch);
+  Graded measure(const std::vector<Sample>& batch, int64_t flip_percent);
+
+  Infinity model_;
+  codec::Codec codec_;
+  InfinityTraining training_;
+  std::vector<Sample> fixed_;
+  at::Device device_;
+  Positions positions_;
+  Tensor weights_;  // [L]
+  std::unordered_map<uint64_t, Tensor> latents_;  // by picture_id, [d, H, W]
+};
+
+/// The objective "infinity" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Throws UserError.
+std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source, at::Device device);
+
+}  // namespace tessera::infinity

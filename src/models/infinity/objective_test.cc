@@ -1,0 +1,164 @@
+// The objective's parts against sums written out by hand, and that it learns.
+#include "models/infinity/objective.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "models/infinity/testing.h"
+#include "models/infinity/tokens.h"
+
+namespace tessera::infinity {
+namespace {
+
+struct Pyramid {
+  Schedule schedule = stretched_schedule({1, 2, 3}, 1);
+  Tensor latents;
+  std::vector<Tensor> flips;
+
+  Pyramid() {
+    at::manual_seed(3);
+    latents = at::randn({2, 4, 3, 3});
+    for (const ScaleShape s : schedule.scales) flips.push_back(at::rand({2, 4, s.height, s.width}) < 0.3);
+  }
+  Lesson lesson(std::string_view correction) const { return make_lesson(latents, schedule, false, correction, flips); }
+};
+
+TEST(Lesson, FeaturesAreTheSumsOfEarlierCodesResizedAndLabelsTheSignsOfTheirResidual) {
+  const Pyramid p;
+  const Lesson lesson = p.lesson("requantise");
+  Tensor sum = at::zeros_like(p.latents);
+  int64_t begin = 0;
+  for (size_t k = 0; k < 3; ++k) {
+    const int64_t edge = p.schedule.scales[k].height, count = edge * edge;
+    if (k > 0) {
+      const Tensor seen = at::upsample_bilinear2d(sum, {edge, edge}, false).flatten(2).transpose(1, 2);
+      EXPECT_TRUE(at::allclose(lesson.features.slice(1, begin - 1, begin - 1 + count), seen, 1e-5, 1e-6));
+    }
+    const Tensor bits = at::adaptive_avg_pool2d(p.latents - sum, {edge, edge}) > 0;
+    EXPECT_TRUE(at::equal(lesson.labels.slice(1, begin, begin + count), bits.flatten(2).transpose(1, 2)));
+    const Tensor codes = at::where(bits.logical_xor(p.flips[k]), 0.5, -0.5).to(at::kFloat);  // 1 / sqrt(4)
+    sum = sum + at::upsample_bilinear2d(codes, {3, 3}, false);
+    begin += count;
+  }
+}
+
+TEST(Lesson, FlipsOnlyKeepsTheCleanLabelsAndOffKeepsBoth) {
+  const Pyramid p;
+  const Lesson off = p.lesson("off"), flips = p.lesson("flips"), mended = p.lesson("requantise");
+  EXPECT_TRUE(at::equal(flips.labels, off.labels));
+  EXPECT_FALSE(at::equal(mended.labels, off.labels));
+  EXPECT_FALSE(at::allclose(flips.features, off.features));
+  EXPECT_TRUE(at::allclose(flips.features.slice(1, 0, 4), mended.features.slice(1, 0, 4)));  // the first scale's labels agree
+}
+
+TEST(Lesson, PatchesAreUnshuffledWithTheirFourPositionsBesideEachOther) {
+  const Tensor grid = at::arange(2 * 4 * 6, at::kFloat).view({1, 2, 4, 6});
+  const Tensor tokens = to_tokens(grid, true);
+  EXPECT_EQ(tokens.sizes(), (std::vector<int64_t>{1, 6, 8}));
+  EXPECT_EQ(tokens[0][4][5].item<float>(), grid[0][1][2][3].item<float>());  // token (1,1), channel 1, row 0, column 1
+  EXPECT_TRUE(at::equal(to_grid(tokens, {2, 3}, true), grid));
+  EXPECT_TRUE(at::equal(to_grid(to_tokens(grid, false), {4, 6}, false), grid));
+}
+
+TEST(Grade, WeighsPositionsByTheRootOfTheirScalesAreaAndCountsCrossEntropyPerBit) {
+  const Pyramid p;
+  const Tensor weights = position_weights(p.schedule, at::kCPU);
+  EXPECT_NEAR(weights.sum().item<double>(), 1, 1e-6);
+  EXPECT_NEAR((weights[0] / weights[13]).item<double>(), 3, 1e-5);
+  EXPECT_NEAR((weights[1] / weights[13]).item<double>(), 1.5, 1e-5);
+
+  const Tensor logits = at::randn({2, 14, 4, 2}), labels = at::rand({2, 14, 4}) < 0.5;
+  const Tensor nats = -logits.log_softmax(-1).gather(-1, labels.to(at::kLong).unsqueeze(-1)).squeeze(-1);
+  const Graded graded = grade(logits, labels, weights, tiny_config());
+  EXPECT_NEAR(graded.loss.item<double>(), (nats.mean(-1).mean(0) * weights).sum().item<double>(), 1e-5);
+  EXPECT_NEAR(graded.token_nats.item<double>(), nats.sum(-1).mean().item<double>(), 1e-5);
+  EXPECT_TRUE(at::allclose(graded.correct, (logits.argmax(-1) == labels).to(at::kFloat).mean({0, 2})));
+}
+
+TEST(Grade, AnIndexHeadIsGradedOnCodewords) {
+  InfinityConfig config = tiny_config();
+  config.head = "index";
+  const Tensor weights = position_weights(stretched_schedule({1, 2, 3}, 1), at::kCPU), labels = at::rand({2, 14, 4}) < 0.5;
+  const Tensor right = at::one_hot(codewords(labels), 16).to(at::kFloat) * 50;
+  const Graded graded = grade(right, labels, weights, config);
+  EXPECT_NEAR(graded.loss.item<double>(), 0, 1e-6);
+  EXPECT_EQ(graded.correct.min().item<double>(), 1);
+  EXPECT_NEAR(grade(at::zeros({2, 14, 16}), labels, weights, config).token_nats.item<double>(), 4 * std::log(2.0), 1e-5);
+}
+
+std::vector<Sample> two_samples() { return {{noise_picture(1), "red apple", 1}, {noise_picture(2), "cat", 2}}; }
+
+InfinityObjective tiny_objective(InfinityTraining training = {}) {
+  Infinity model(tiny_config());
+  initialise(model, 3);
+  return InfinityObjective(std::move(model), tiny_codec(), training, two_samples(), at::kCPU);
+}
+
+TEST(InfinityObjective, LearnsTwoPicturesByHeart) {
+  InfinityObjective objective = tiny_objective();
+  const std::vector<train::Parameter> parameters = objective.parameters();
+  std::vector<Tensor> first(parameters.size()), second(parameters.size());
+  double loss = 0;
+  for (int64_t step = 1; step <= 150; ++step) {
+    const train::Loss now = objective.loss(two_samples(), {.step = step, .rng = Rng(9, static_cast<uint64_t>(step))});
+    if (step == 1) EXPECT_NEAR(now.value.item<double>(), std::log(2.0), 0.01) << "an untrained head knows nothing";
+    loss = now.value.item<double>();
+    now.value.backward();
+    const at::NoGradGuard no_grad;
+    for (size_t i = 0; i < parameters.size(); ++i) {  // Adam, written out
+      Tensor p = parameters[i].tensor;
+      if (!p.grad().defined()) continue;
+      if (!first[i].defined()) first[i] = at::zeros_like(p), second[i] = at::zeros_like(p);
+      first[i].lerp_(p.grad(), 0.1), second[i].lerp_(p.grad().square(), 0.03);
+      const double a = 1 - std::pow(0.9, step), b = 1 - std::pow(0.97, step);
+      p.sub_(0.005 * (first[i] / a) / ((second[i] / b).sqrt() + 1e-8));
+      p.mutable_grad().reset();
+    }
+  }
+  EXPECT_LT(loss, 0.25);
+  EXPECT_GT(objective.evaluate().at("clean_bit_acc"), 0.9);
+}
+
+TEST(InfinityObjective, AStepIsAFunctionOfItsSeedAndReportsEveryScale) {
+  InfinityObjective a = tiny_objective(), b = tiny_objective();
+  const train::Loss of_a = a.loss(two_samples(), {.rng = Rng(4)}), of_b = b.loss(two_samples(), {.rng = Rng(4)});
+  EXPECT_EQ(of_a.value.item<double>(), of_b.value.item<double>());
+  EXPECT_EQ(of_a.metrics, of_b.metrics);
+  for (const char* name : {"bit_acc", "token_nats", "bit_acc_scale_1", "bit_acc_scale_2", "bit_acc_scale_3"}) {
+    EXPECT_TRUE(of_a.metrics.contains(name)) << name;
+  }
+}
+
+TEST(InfinityObjective, KeptLatentsGiveTheSameLossAsFreshOnes) {
+  InfinityObjective objective = tiny_objective();
+  const double fresh = objective.loss(two_samples(), {.rng = Rng(4)}).value.item<double>();
+  EXPECT_EQ(objective.loss(two_samples(), {.rng = Rng(4)}).value.item<double>(), fresh);
+  std::vector<Sample> wrong_pictures = two_samples();  // under known ids nobody looks at the pixels
+  std::swap(wrong_pictures[0].picture, wrong_pictures[1].picture);
+  EXPECT_EQ(objective.loss(wrong_pictures, {.rng = Rng(4)}).value.item<double>(), fresh);
+}
+
+TEST(InfinityObjective, DecaysMatricesAndNothingElse) {
+  std::map<std::string, bool> decays;
+  for (const train::Parameter& p : tiny_objective().parameters()) decays[p.name] = p.decay;
+  for (const char* name : {"blocks.0.sa.mat_qkv.weight", "blocks.1.ffn.fc2.weight", "head.weight", "word_embed.weight",
+                           "text_encoder.blocks.0.attention.qkv.weight"}) {
+    EXPECT_TRUE(decays.at(name)) << name;
+  }
+  for (const char* name : {"cfg_uncond", "pos_start", "lvl_embed.weight", "blocks.0.ada_gss", "blocks.0.sa.scale_mul_1H11", "head.bias",
+                           "blocks.0.ca_norm.weight", "text_proj_for_sos.ca.mat_q", "text_encoder.embedding"}) {
+    EXPECT_FALSE(decays.at(name)) << name;
+  }
+  EXPECT_FALSE(decays.contains("blocks.0.sa.zero_k_bias"));
+}
+
+TEST(InfinityObjective, RefusesAnUnknownCorrectionAndAForeignCodec) {
+  EXPECT_THROW(tiny_objective({.correction = "requantize"}), UserError);
+  EXPECT_THROW(tiny_objective({.flip_percent = 130}), UserError);
+  InfinityConfig config = tiny_config();
+  config.bits = 8;
+  EXPECT_THROW(InfinityObjective(Infinity(config), tiny_codec(), {}, {}, at::kCPU), UserError);
+}
+
+}  // namespace
+}  // namespace tessera::infinity
