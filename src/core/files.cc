@@ -62,8 +62,11 @@ class Disk final : public FileSystem {
   }
   void create_directories(const Path& path) override {
     std::error_code error;
+    std::vector<Path> missing;
+    for (Path each = std::filesystem::absolute(path); !std::filesystem::exists(each, error); each = each.parent_path()) missing.push_back(each);
     std::filesystem::create_directories(path, error);
     if (error) throw FaultError("[files] cannot create directory {}: {}", path.string(), error.message());
+    for (const Path& each : missing) sync_directory(each.parent_path());
   }
   void sync_directory(const Path& directory) override {
     const int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -32,6 +32,7 @@ class FileSystem {
   virtual std::unique_ptr<WritableFile> open_append(const Path& path) = 0;
   virtual void rename(const Path& from, const Path& to) = 0;
   virtual void remove_all(const Path& path) = 0;
+  /// Makes what is missing of `path`; the new names are durable when it returns.
   virtual void create_directories(const Path& path) = 0;
   /// Makes renames inside `directory` durable.
   virtual void sync_directory(const Path& directory) = 0;
