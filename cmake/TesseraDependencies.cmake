@@ -45,4 +45,10 @@ target_compile_options(tessera_flags INTERFACE -Wall -Wextra -Wno-unused-paramet
 if(MOLD)
   target_link_options(tessera_flags INTERFACE -fuse-ld=mold)
 endif()
+if(TESSERA_SANITIZE)
+  # The vptr check wants type information that LibTorch does not export.
+  set(sanitizers -fsanitize=address,undefined -fno-sanitize=vptr -fno-omit-frame-pointer)
+  target_compile_options(tessera_flags INTERFACE ${sanitizers} -O1)
+  target_link_options(tessera_flags INTERFACE ${sanitizers})
+endif()
 target_link_options(tessera_flags INTERFACE $<$<NOT:$<BOOL:${TESSERA_SANITIZE}>>:-Wl,--no-undefined>)
