@@ -1,0 +1,119 @@
+// `tessera inspect`: gathers what headers and small text files say. Never reads weights, never loads LibTorch.
+#include "apps/inspect.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include "core/error.h"
+#include "tensor/model_dir.h"
+#include "tensor/safetensors.h"
+
+namespace tessera::apps {
+
+namespace {
+
+Json tensor_row(const TensorEntry& entry) {
+  return {{"name", entry.name},
+          {"dtype", dtype_name(entry.dtype)},
+          {"shape", entry.shape},
+          {"parameters", scalar_count(entry.shape)}};
+}
+
+/// Adds what the headers of `files` say to `report`.
+void add_weights(Json& report, const std::vector<Path>& files, bool list_tensors) {
+  int64_t parameters = 0;
+  uint64_t bytes = 0;
+  std::map<std::string, int64_t> dtypes;
+  Json rows = Json::array(), metadata = Json::object();
+  for (const Path& path : files) {
+    const SafetensorsFile file(path);
+    bytes += std::filesystem::file_size(path);
+    for (const TensorEntry& entry : file.entries()) {
+      const int64_t count = scalar_count(entry.shape);
+      parameters += count;
+      dtypes[std::string(dtype_name(entry.dtype))] += count;
+      rows.push_back(tensor_row(entry));
+    }
+    for (const auto& [key, value] : file.metadata()) metadata[key] = value;
+  }
+  std::sort(rows.begin(), rows.end(), [](const Json& a, const Json& b) { return a["name"] < b["name"]; });
+  report["parameters"] = parameters;
+  report["bytes"] = bytes;
+  report["files"] = files.size();
+  report["dtypes"] = dtypes;
+  report["tensors"] = list_tensors ? rows : Json(rows.size());
+  report["metadata"] = metadata;
+}
+
+Json inspect_model(const Path& directory, bool list_tensors) {
+  const ModelDirectory model = read_model_directory(directory);
+  Json report = {{"kind", "model"}, {"path", directory.string()}, {"model_type", model.model_type}};
+  add_weights(report, model.weight_files, list_tensors);
+  report["config"] = model.config;
+  if (std::filesystem::exists(directory / "codec")) report["codec"] = inspect_model(directory / "codec", list_tensors);
+  return report;
+}
+
+/// Later lines win field by field, since a line holds only what was measured at its step. A last line that was cut
+/// off by a killed run is passed over.
+void add_metrics(Json& report, const Path& file) {
+  Json newest = Json::object();
+  std::istringstream lines(read_file(file));
+  for (std::string line; std::getline(lines, line);) {
+    const Json entry = Json::parse(line, nullptr, false);
+    if (entry.is_object()) newest.update(entry);
+  }
+  report["step"] = newest.value("step", int64_t{0});
+  newest.erase("step");
+  report["metrics"] = newest;
+}
+
+Json complete_checkpoints(const Path& folder) {
+  std::vector<int64_t> steps;
+  if (!std::filesystem::is_directory(folder)) return steps;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool complete = std::filesystem::exists(entry.path() / "DONE");
+    if (!complete || name.rfind("step-", 0) != 0) continue;
+    if (name.find_first_not_of("0123456789", 5) == std::string::npos && name.size() > 5 && name.size() < 24) {
+      steps.push_back(std::stoll(name.substr(5)));
+    }
+  }
+  std::sort(steps.begin(), steps.end());
+  return steps;
+}
+
+Json inspect_run(const Path& directory, bool list_tensors) {
+  Json report = {{"kind", "run"}, {"path", directory.string()}, {"step", 0}, {"metrics", Json::object()}};
+  if (std::filesystem::exists(directory / "metrics.jsonl")) add_metrics(report, directory / "metrics.jsonl");
+  report["checkpoints"] = complete_checkpoints(directory / "checkpoints");
+  report["recipe"] = read_toml_file(directory / "recipe.toml");
+  if (std::filesystem::exists(directory / "model")) report["model"] = inspect_model(directory / "model", list_tensors);
+  return report;
+}
+
+}  // namespace
+
+Json inspect(const Path& target, bool list_tensors) {
+  std::error_code unreadable;
+  const auto status = std::filesystem::status(target, unreadable);
+  if (!std::filesystem::exists(status)) throw UserError("[inspect] {} does not exist", target.string());
+  if (std::filesystem::is_directory(status)) {
+    if (std::filesystem::exists(target / "recipe.toml")) return inspect_run(target, list_tensors);
+    return inspect_model(target, list_tensors);
+  }
+  Json report = {{"kind", "weights"}, {"path", target.string()}};
+  add_weights(report, {target}, list_tensors);
+  return report;
+}
+
+int run_inspect(const InspectOptions& options) {
+  const Json report = inspect(options.target, options.tensors);
+  if (options.output.json) print_json(report);
+  else detail::print(inspect_text(report));
+  return 0;
+}
+
+}  // namespace tessera::apps

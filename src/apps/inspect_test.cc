@@ -1,0 +1,117 @@
+// What `tessera inspect` says of models, files, runs and of things that are none of these; it loads no LibTorch.
+#include "apps/inspect.h"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include "tensor/safetensors.h"
+#include "tests/support/process.h"
+
+namespace tessera::apps {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+void write_weights(const Path& file) {
+  const std::string half(2 * 12, '\0'), whole(8 * 3, '\0');
+  SafetensorsWriter writer;
+  writer.add("block.weight", Dtype::f16, {4, 3}, half);
+  writer.add("steps", Dtype::i64, {3}, whole);
+  writer.set_metadata({{"recipe", "small"}});
+  const auto out = disk().create(file);
+  writer.write(*out);
+  out->close();
+}
+
+void write_model(const Path& directory, const std::string& type) {
+  std::filesystem::create_directories(directory);
+  write_weights(directory / "model.safetensors");
+  write_file_atomically(directory / "config.json", "{\"model_type\": \"" + type + "\", \"width\": 64, \"scales\": [1, 2]}");
+}
+
+class Inspect : public ::testing::Test {
+ protected:
+  Inspect() {
+    std::string name = (std::filesystem::temp_directory_path() / "inspect-XXXXXX").string();
+    home_ = ::mkdtemp(name.data());
+  }
+  ~Inspect() override { std::filesystem::remove_all(home_); }
+
+  Path home_;
+};
+
+TEST_F(Inspect, AWeightsFileShowsCountsFormatsAndMetadata) {
+  write_weights(home_ / "w.safetensors");
+  const Json report = inspect(home_ / "w.safetensors", true);
+  EXPECT_EQ(report["kind"], "weights");
+  EXPECT_EQ(report["parameters"], 15);
+  EXPECT_EQ(report["bytes"], std::filesystem::file_size(home_ / "w.safetensors"));
+  EXPECT_EQ(report["dtypes"]["F16"], 12);
+  EXPECT_EQ(report["dtypes"]["I64"], 3);
+  EXPECT_EQ(report["tensors"][0]["name"], "block.weight");
+  EXPECT_EQ(report["tensors"][0]["shape"], Json::array({4, 3}));
+  EXPECT_EQ(report["metadata"]["recipe"], "small");
+}
+
+TEST_F(Inspect, ADrawingModelShowsItsConfigAndItsCodec) {
+  write_model(home_ / "m", "infinity");
+  write_model(home_ / "m/codec", "bsq_codec");
+  const Json report = inspect(home_ / "m", false);
+  EXPECT_EQ(report["model_type"], "infinity");
+  EXPECT_EQ(report["config"]["width"], 64);
+  EXPECT_EQ(report["tensors"], 2);
+  EXPECT_EQ(report["codec"]["model_type"], "bsq_codec");
+}
+
+TEST_F(Inspect, ARunShowsTheNewestMetricsAndOnlyCompleteCheckpoints) {
+  write_file_atomically(home_ / "recipe.toml", "[train]\nsteps = 30\n");
+  write_file_atomically(home_ / "metrics.jsonl", "{\"step\":10,\"loss\":2.5,\"psnr\":20}\n{\"step\":20,\"loss\":1.5}\n{\"step\":30,\"lo");
+  for (const char* name : {"step-10", "step-20", "step-30.partial"}) std::filesystem::create_directories(home_ / "checkpoints" / name);
+  for (const char* name : {"step-10", "step-30.partial"}) write_file_atomically(home_ / "checkpoints" / name / "DONE", "");
+  const Json report = inspect(home_, false);
+  EXPECT_EQ(report["kind"], "run");
+  EXPECT_EQ(report["step"], 20);
+  EXPECT_EQ(report["metrics"]["loss"], 1.5);
+  EXPECT_EQ(report["metrics"]["psnr"], 20);
+  EXPECT_THAT(report["checkpoints"].get<std::vector<int64_t>>(), ElementsAre(10));
+  EXPECT_EQ(report["recipe"]["train"]["steps"], 30);
+}
+
+TEST_F(Inspect, ThePageForPeopleNamesWhatTheTreeHolds) {
+  write_model(home_ / "m", "infinity");
+  const std::string page = inspect_text(inspect(home_ / "m", true));
+  EXPECT_THAT(page, HasSubstr("infinity, 15 parameters (F16, I64) in 2 tensors"));
+  EXPECT_THAT(page, HasSubstr("  block.weight  F16      [4, 3]\n"));
+  EXPECT_THAT(page, HasSubstr("  scales      [1,2]\n"));
+}
+
+TEST_F(Inspect, NamesFromAFileCannotMoveTheCursor) {
+  write_model(home_ / "m", "evil\\u001b[2J");
+  EXPECT_THAT(inspect_text(inspect(home_ / "m", false)), Not(HasSubstr("\x1b")));
+}
+
+TEST_F(Inspect, WhatIsNotSoundIsTheCallersMistake) {
+  EXPECT_THROW(inspect(home_ / "absent", false), UserError);
+  EXPECT_THROW(inspect(home_, false), UserError);  // an empty directory
+  write_weights(home_ / "w.safetensors");
+  std::filesystem::resize_file(home_ / "w.safetensors", 100);
+  EXPECT_THROW(inspect(home_ / "w.safetensors", false), UserError);
+  write_file_atomically(home_ / "recipe.toml", "not toml");
+  EXPECT_THROW(inspect(home_, false), UserError);
+}
+
+TEST_F(Inspect, TheVerbPrintsOneJsonObjectAndLoadsNoLibTorch) {
+  write_model(home_ / "m", "infinity");
+  const auto finished = testing::tessera({"inspect", (home_ / "m").string(), "--json"}, {"LD_DEBUG=files"});
+  EXPECT_EQ(finished.status, 0);
+  EXPECT_EQ(parse_json(finished.out, "output")["parameters"], 15);
+  EXPECT_THAT(finished.err, Not(HasSubstr("libtorch")));
+  const auto absent = testing::tessera({"inspect", (home_ / "absent").string()});
+  EXPECT_EQ(absent.status, 2);
+  EXPECT_EQ(absent.err, "tessera inspect: [inspect] " + (home_ / "absent").string() + " does not exist\n");
+}
+
+}  // namespace
+}  // namespace tessera::apps
