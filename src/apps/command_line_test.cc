@@ -9,10 +9,10 @@
 namespace tessera {
 namespace {
 
+using testing::Finished;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-using testing::Finished;
 
 /// Runs tessera under the loader's own trace and returns the names of the libraries it mapped.
 std::string libraries_loaded_by(const std::vector<std::string>& words) {

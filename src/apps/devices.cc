@@ -10,10 +10,11 @@
 namespace tessera::apps {
 
 int run_devices(const DevicesOptions& options) {
-  const Json found = {{"libtorch", TORCH_VERSION},
-                      {"device", parse_device(options.compute.device).str()},
-                      {"threads", at::get_num_threads()},
-                      {"cuda_devices", static_cast<int64_t>(at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0)}};
+  const Json found = {
+      {"libtorch", TORCH_VERSION},
+      {"device", parse_device(options.compute.device).str()},
+      {"threads", at::get_num_threads()},
+      {"cuda_devices", static_cast<int64_t>(at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0)}};
   if (options.output.json) {
     print_json(found);
     return 0;

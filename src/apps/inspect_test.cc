@@ -28,7 +28,8 @@ void write_weights(const Path& file) {
 void write_model(const Path& directory, const std::string& type) {
   std::filesystem::create_directories(directory);
   write_weights(directory / "model.safetensors");
-  write_file_atomically(directory / "config.json", "{\"model_type\": \"" + type + "\", \"width\": 64, \"scales\": [1, 2]}");
+  write_file_atomically(directory / "config.json",
+                        "{\"model_type\": \"" + type + "\", \"width\": 64, \"scales\": [1, 2]}");
 }
 
 class Inspect : public ::testing::Test {
@@ -67,9 +68,12 @@ TEST_F(Inspect, ADrawingModelShowsItsConfigAndItsCodec) {
 
 TEST_F(Inspect, ARunShowsTheNewestMetricsAndOnlyCompleteCheckpoints) {
   write_file_atomically(home_ / "recipe.toml", "[train]\nsteps = 30\n");
-  write_file_atomically(home_ / "metrics.jsonl", "{\"step\":10,\"loss\":2.5,\"psnr\":20}\n{\"step\":20,\"loss\":1.5}\n{\"step\":30,\"lo");
-  for (const char* name : {"step-10", "step-20", "step-30.partial"}) std::filesystem::create_directories(home_ / "checkpoints" / name);
-  for (const char* name : {"step-10", "step-30.partial"}) write_file_atomically(home_ / "checkpoints" / name / "DONE", "");
+  write_file_atomically(home_ / "metrics.jsonl",
+                        "{\"step\":10,\"loss\":2.5,\"psnr\":20}\n{\"step\":20,\"loss\":1.5}\n{\"step\":30,\"lo");
+  for (const char* name : {"step-10", "step-20", "step-30.partial"})
+    std::filesystem::create_directories(home_ / "checkpoints" / name);
+  for (const char* name : {"step-10", "step-30.partial"})
+    write_file_atomically(home_ / "checkpoints" / name / "DONE", "");
   const Json report = inspect(home_, false);
   EXPECT_EQ(report["kind"], "run");
   EXPECT_EQ(report["step"], 20);

@@ -27,7 +27,8 @@ std::string size_text(uint64_t bytes) {
 
 std::string shown(const Json& value) {
   std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');  // nothing moves the cursor
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');  // nothing moves the cursor
   return text.size() <= 100 ? text : text.substr(0, 97) + "...";
 }
 
@@ -52,7 +53,8 @@ std::string tensor_table(const Json& rows) {
   std::string text = "\ntensors\n";
   for (const Json& row : rows) {
     std::string shape = row["shape"].dump();
-    for (size_t comma = 0; (comma = shape.find(',', comma)) != std::string::npos; comma += 2) shape.insert(comma + 1, " ");
+    for (size_t comma = 0; (comma = shape.find(',', comma)) != std::string::npos; comma += 2)
+      shape.insert(comma + 1, " ");
     text += fmt::format("  {:<{}}  {:<7}  {}\n", shown(row["name"]), names, row["dtype"].get<std::string>(), shape);
   }
   return text;
@@ -69,7 +71,8 @@ std::string weights_text(const Json& report) {
   const std::string type = report.contains("model_type") ? shown(report["model_type"]) + ", " : "";
   std::string text = fmt::format("{}: {}{} parameters ({}) in {} tensors, {}\n", shown(report["path"]), type,
                                  grouped(report["parameters"].get<int64_t>()), formats.empty() ? "none" : formats,
-                                 tensors.is_array() ? tensors.size() : tensors.get<size_t>(), size_text(report["bytes"].get<uint64_t>()));
+                                 tensors.is_array() ? tensors.size() : tensors.get<size_t>(),
+                                 size_text(report["bytes"].get<uint64_t>()));
   if (report.contains("config")) text += section("config", report["config"]);
   text += section("metadata", report["metadata"]);
   if (tensors.is_array() && !tensors.empty()) text += tensor_table(tensors);
@@ -79,8 +82,9 @@ std::string weights_text(const Json& report) {
 
 std::string run_text(const Json& report) {
   const Json& checkpoints = report["checkpoints"];
-  std::string text = fmt::format("{}: training run, {} steps logged, {}\n", shown(report["path"]), report["step"].get<int64_t>(),
-                                 checkpoints.empty() ? "no checkpoint" : "last checkpoint at step " + checkpoints.back().dump());
+  std::string text =
+      fmt::format("{}: training run, {} steps logged, {}\n", shown(report["path"]), report["step"].get<int64_t>(),
+                  checkpoints.empty() ? "no checkpoint" : "last checkpoint at step " + checkpoints.back().dump());
   text += section("last metrics", report["metrics"]) + section("recipe", report["recipe"]);
   if (report.contains("model")) text += "\n" + weights_text(report["model"]);
   return text;
@@ -88,6 +92,8 @@ std::string run_text(const Json& report) {
 
 }  // namespace
 
-std::string inspect_text(const Json& report) { return report["kind"] == "run" ? run_text(report) : weights_text(report); }
+std::string inspect_text(const Json& report) {
+  return report["kind"] == "run" ? run_text(report) : weights_text(report);
+}
 
 }  // namespace tessera::apps

@@ -39,8 +39,10 @@ std::string verb_lines(std::string_view family) {
 }
 
 std::string overview() {
-  return "tessera " TESSERA_VERSION ": an engine for multimodal autoregressive models\n\n"
-         "Usage: tessera VERB [options]\n\nVerbs\n" + verb_lines("") +
+  return "tessera " TESSERA_VERSION
+         ": an engine for multimodal autoregressive models\n\n"
+         "Usage: tessera VERB [options]\n\nVerbs\n" +
+         verb_lines("") +
          "\n  tessera VERB --help    what a verb takes\n  tessera --version      which release this is\n\n"
          "Exit status: 0 done, 1 failed (disk, network, numbers), 2 a mistake in what was asked.\n";
 }
@@ -48,7 +50,8 @@ std::string overview() {
 [[noreturn]] void throw_unknown_verb(const std::string& word) {
   std::vector<std::string> names;
   for (const Verb& verb : verbs()) names.push_back(verb.line.verb);
-  throw UserError("[command line] unknown verb '{}'; did you mean '{}'? See tessera --help", word, nearest_word(word, names));
+  throw UserError("[command line] unknown verb '{}'; did you mean '{}'? See tessera --help", word,
+                  nearest_word(word, names));
 }
 
 int run_verb(const Verb& verb, const Arguments& rest) {

@@ -76,7 +76,8 @@ void add_positionals(CLI::App& app, const CommandLine& line, std::vector<Said>& 
 }
 
 [[noreturn]] void throw_unexpected(const std::string& word, const std::vector<Said>& all, const CommandLine& line) {
-  if (word.size() < 2 || word[0] != '-') throw UserError("[command line] unexpected '{}'; see tessera {} --help", word, line.verb);
+  if (word.size() < 2 || word[0] != '-')
+    throw UserError("[command line] unexpected '{}'; see tessera {} --help", word, line.verb);
   std::vector<std::string> known;
   for (const Said& said : all) {
     if (contains(line.positionals, said.option->field)) continue;
@@ -130,7 +131,8 @@ std::string left_column(const CommandLine& line, const Option& option) {
   const bool list = option.kind == Option::Kind::list;
   if (contains(line.positionals, option.field)) return "  " + upper(option.field) + (list ? "..." : "");
   const std::string brief = short_name(line, option.field);
-  std::string text = "  " + (brief.empty() ? "    " : brief + ", ") + "--" + (option.on_by_default ? "[no-]" : "") + kebab(option.field);
+  std::string text = "  " + (brief.empty() ? "    " : brief + ", ") + "--" + (option.on_by_default ? "[no-]" : "") +
+                     kebab(option.field);
   if (option.kind != Option::Kind::flag) text += " " + option.placeholder + (list ? "..." : "");
   return text;
 }
@@ -200,7 +202,8 @@ std::string help_text(const CommandLine& line, const std::vector<Option>& option
     const std::string title = positional ? "Arguments" : option.group.empty() ? "Options" : option.group;
     if (!contains(order, title)) order.push_back(title);
     const std::string left = left_column(line, option);
-    const std::string gap = left.size() + 2 <= width ? std::string(width - left.size(), ' ') : "\n" + std::string(width, ' ');
+    const std::string gap =
+        left.size() + 2 <= width ? std::string(width - left.size(), ' ') : "\n" + std::string(width, ' ');
     groups[title] += left + gap + wrapped(right_column(line, option), width) + "\n";
   }
   for (const auto& title : order) {

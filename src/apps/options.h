@@ -60,9 +60,9 @@ struct Option {
   enum class Kind { flag, value, list };
   std::string field, help, group, placeholder, default_text;
   Kind kind = Kind::value;
-  bool on_by_default = false;                            // a flag that is switched off by --no-name
+  bool on_by_default = false;                           // a flag that is switched off by --no-name
   std::function<void(const std::string& text)> assign;  // lists: appends one item; flags: "true" or "false"
-  std::function<void()> clear = [] {};                   // lists: called once before the first item
+  std::function<void()> clear = [] {};                  // lists: called once before the first item
 };
 
 [[noreturn]] void throw_bad_value(std::string_view field, std::string_view text, std::string_view want);
@@ -80,7 +80,9 @@ template <class T> T value_from(std::string_view field, const std::string& text)
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error == std::errc::result_out_of_range) throw_bad_value(field, text, "a number within range");
     if (error != std::errc() || end != text.data() + text.size()) {
-      throw_bad_value(field, text, std::is_integral_v<T> ? (std::is_signed_v<T> ? "a whole number" : "a whole number >= 0") : "a number");
+      throw_bad_value(
+          field, text,
+          std::is_integral_v<T> ? (std::is_signed_v<T> ? "a whole number" : "a whole number >= 0") : "a number");
     }
     return value;
   } else {

@@ -52,8 +52,8 @@ std::string complaint(const Arguments& words) {
 }
 
 TEST(Options, EveryKindOfFieldIsFilledFromItsFlag) {
-  const auto o = parsed({"red apple", "cat", "-m", "dir", "--top-p", "0.9", "--guidance", "1,2.5", "--count=7", "--save-scales",
-                         "--no-smooth", "--json"});
+  const auto o = parsed({"red apple", "cat", "-m", "dir", "--top-p", "0.9", "--guidance", "1,2.5", "--count=7",
+                         "--save-scales", "--no-smooth", "--json"});
   EXPECT_THAT(o.prompts, ElementsAre("red apple", "cat"));
   EXPECT_EQ(o.model, "dir");
   EXPECT_EQ(o.top_p, 0.9);
@@ -88,7 +88,8 @@ TEST(Options, TextsKeepTheirCommasBlanksAndLeadingDashesAfterTwoDashes) {
 TEST(Options, NegativeNumbersAreValuesNotFlags) { EXPECT_EQ(parsed({"cat", "-m", "d", "--count", "-3"}).count, -3); }
 
 TEST(Options, AnUnknownFlagNamesTheNearestOne) {
-  EXPECT_THAT(complaint({"cat", "-m", "d", "--cuont", "3"}), HasSubstr("unknown option '--cuont'; did you mean '--count'?"));
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--cuont", "3"}),
+              HasSubstr("unknown option '--cuont'; did you mean '--count'?"));
   EXPECT_THAT(complaint({"cat", "-m", "d", "--no-smoth"}), HasSubstr("did you mean '--no-smooth'?"));
 }
 
@@ -110,7 +111,8 @@ TEST(Options, AFlagGivenTwiceIsAMistakeNotASilentChoice) {
 }
 
 TEST(Options, EveryComplaintIsOneLine) {
-  for (const Arguments& words : {Arguments{"cat"}, {"-m"}, {"cat", "-m", "d", "--x"}, {"cat", "-m", "d", "--count", "a"}}) {
+  for (const Arguments& words :
+       {Arguments{"cat"}, {"-m"}, {"cat", "-m", "d", "--x"}, {"cat", "-m", "d", "--count", "a"}}) {
     EXPECT_THAT(complaint(words), Not(HasSubstr("\n")));
   }
 }
