@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/devices.h"
+#include "apps/draw.h"
 #include "apps/engine.h"
 #include "apps/options.h"
 #include "apps/train.h"
@@ -28,6 +29,7 @@ using Run = int (*)(const Arguments&);
 
 const std::map<std::string, Run>& engine_verbs() {
   static const std::map<std::string, Run> table = {
+      {"draw", parse_and_run<DrawOptions, run_draw>},
       {"devices", parse_and_run<DevicesOptions, run_devices>},
       {"train", parse_and_run<TrainOptions, run_train>},
   };

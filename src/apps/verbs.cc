@@ -2,6 +2,7 @@
 #include "apps/verbs.h"
 
 #include "apps/devices.h"
+#include "apps/draw.h"
 #include "apps/inspect.h"
 #include "apps/train.h"
 
@@ -9,6 +10,7 @@ namespace tessera::apps {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
+      heavy<DrawOptions>(),
       heavy<TrainOptions>(),
       light<InspectOptions, run_inspect>(),
       heavy<DevicesOptions>(),

@@ -1,31 +1,25 @@
-// One fused projection per attention; q, k and v are views of its result, laid out [B, L, 3, H, head_dim].
+// One fused projection per attention; q, k and v are parts of its result, laid out [B, L, 3, H, head_dim].
 #include "nn/attention.h"
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <cmath>
 #include <limits>
 
+#include "nn/fused.h"
 #include "tensor/build.h"
 
 namespace tessera::nn {
 
 namespace {
 
-/// x / max(|x|, 1e-12) over the last dimension.
-Tensor l2_normalised(const Tensor& x) {
-  return x / at::linalg_vector_norm(x, 2, at::IntArrayRef{-1}, /*keepdim=*/true).clamp_min(1e-12);
-}
-
 PromptKeys prompt_keys(const Tensor& prompt, const Linear& mat_kv, const Tensor& k_bias, const Tensor& v_bias, int64_t heads) {
   const Tensor kv = at::linear(prompt, mat_kv.weight, at::cat({k_bias, v_bias}));
-  const Tensor split = kv.unflatten(-1, {2, heads, v_bias.size(0) / heads});  // [B, T, 2, H, head_dim]
-  return {split.select(2, 0).transpose(1, 2), split.select(2, 1).transpose(1, 2)};
+  const std::vector<Tensor> split = kv.unflatten(-1, {2, heads, v_bias.size(0) / heads}).unbind(2);  // 2 x [B, T, H, head_dim]
+  return {split[0].transpose(1, 2), split[1].transpose(1, 2)};
 }
 
 }  // namespace
@@ -50,14 +44,8 @@ CosineSelfAttention::CosineSelfAttention(int64_t width, int64_t heads)
       proj(width, width) {}
 
 Tensor CosineSelfAttention::forward(const Tensor& x, const Rope2d& rope, const Tensor& mask, LayerCache* cache) const {
-  const int64_t heads = scale_mul.size(1), width = x.size(-1);
   const Tensor qkv = at::linear(x, mat_qkv.weight, at::cat({q_bias, zero_k_bias, v_bias}));
-  const Tensor split = qkv.unflatten(-1, {3, heads, width / heads});  // [B, L, 3, H, head_dim]
-  const Tensor scale = scale_mul.clamp_max(std::log(100.0)).exp().view({heads, 1});
-
-  const Tensor q = rotate(l2_normalised(split.select(2, 0)) * scale, rope).transpose(1, 2);
-  Tensor k = rotate(l2_normalised(split.select(2, 1)), rope).transpose(1, 2);
-  Tensor v = split.select(2, 2).transpose(1, 2);
+  auto [q, k, v] = cosine_heads(qkv, scale_mul.clamp_max(std::log(100.0)).exp().flatten(), rope);
   if (cache) std::tie(k, v) = cache->append(k, v);
   return proj.forward(attend(q, k, v, mask, 1.0));
 }
@@ -97,8 +85,9 @@ SelfAttention::SelfAttention(int64_t width, int64_t heads)
 
 Tensor SelfAttention::forward(const Tensor& x, const Tensor& mask) const {
   const int64_t head_dim = x.size(-1) / heads;
-  const Tensor split = qkv.forward(x).unflatten(-1, {3, heads, head_dim}).permute({2, 0, 3, 1, 4});  // [3, B, H, L, head_dim]
-  return proj.forward(attend(split[0], split[1], split[2], mask, 1.0 / std::sqrt(static_cast<double>(head_dim))));
+  const std::vector<Tensor> split = qkv.forward(x).unflatten(-1, {3, heads, head_dim}).unbind(2);  // 3 x [B, L, H, head_dim]
+  const Tensor q = split[0].transpose(1, 2), k = split[1].transpose(1, 2), v = split[2].transpose(1, 2);
+  return proj.forward(attend(q, k, v, mask, 1.0 / std::sqrt(static_cast<double>(head_dim))));
 }
 
 }  // namespace tessera::nn

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "nn/fused.h"
 #include "nn/norm.h"
 #include "nn/rope.h"
 

@@ -1,7 +1,6 @@
-// Norms as ATen calls. `addcmul` keeps the modulation to one pass over the activations.
+// Norms as ATen calls.
 #include "nn/norm.h"
 
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/layer_norm.h>
 #include <ATen/ops/rms_norm.h>
 
@@ -10,10 +9,6 @@
 namespace tessera::nn {
 
 Tensor layer_norm(const Tensor& x, double eps) { return at::layer_norm(x, {x.size(-1)}, {}, {}, eps); }
-
-Tensor modulated_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, double eps) {
-  return at::addcmul(shift, layer_norm(x, eps), scale + 1);
-}
 
 LayerNorm::LayerNorm(int64_t width)
     : weight(constant_weight({width}, 1)), bias(constant_weight({width}, 0)) {}

@@ -1,4 +1,4 @@
-// Normalisation over the last dimension: LayerNorm with and without its affine part, RMSNorm, and AdaLN's modulation.
+// Normalisation over the last dimension: LayerNorm with and without its affine part, and RMSNorm (AdaLN: nn/fused.h).
 #pragma once
 
 #include "tensor/module.h"
@@ -7,9 +7,6 @@ namespace tessera::nn {
 
 /// (x - mean) / sqrt(variance + eps) over the last dimension; no affine part.
 Tensor layer_norm(const Tensor& x, double eps = 1e-6);
-
-/// layer_norm(x) * (1 + scale) + shift, the AdaLN of DiT. x [B, L, C], scale and shift [B, 1, C].
-Tensor modulated_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, double eps = 1e-6);
 
 struct LayerNorm {
   Tensor weight, bias;  // [C]

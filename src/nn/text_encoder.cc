@@ -37,7 +37,8 @@ ByteTokens byte_tokens(const std::vector<std::string>& texts, int64_t max_length
     for (int64_t i = 0; i + 1 < lengths[b]; ++i) row[i] = static_cast<unsigned char>(texts[b][i]);
     row[lengths[b] - 1] = end_token;
   }
-  return {ids.to(device), at::tensor(lengths, at::kLong).to(device)};
+  const bool padded = *std::min_element(lengths.begin(), lengths.end()) < ids.size(1);
+  return {ids.to(device), at::tensor(lengths, at::kLong).to(device), padded};
 }
 
 ByteEncoderBlock::ByteEncoderBlock(const ByteEncoderConfig& config)
@@ -60,10 +61,10 @@ ByteEncoder::ByteEncoder(const ByteEncoderConfig& config, int64_t max_length)
 
 TextStates ByteEncoder::forward(const ByteTokens& tokens) const {
   const int64_t longest = tokens.ids.size(1);
-  const Tensor mask = tokens.ids.size(0) > 1 ? padding_mask(tokens.lengths, longest) : Tensor();
+  const Tensor mask = tokens.padded ? padding_mask(tokens.lengths, longest) : Tensor();
   Tensor x = at::embedding(embedding, tokens.ids) + position.slice(0, 0, longest);  // [B, T, width]
   for (const ByteEncoderBlock& block : blocks) x = block.forward(x, mask);
-  return {norm.forward(x), tokens.lengths};
+  return {norm.forward(x), tokens.lengths, tokens.padded};
 }
 
 void initialise(ByteEncoder& encoder, uint64_t seed) {

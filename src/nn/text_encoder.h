@@ -28,6 +28,7 @@ template <class V> void fields(V& v, ByteEncoderConfig& c) {
 /// What a prompt becomes: states [B, T, width], of which the first lengths[b] count; lengths [B] int64.
 struct TextStates {
   Tensor states, lengths;
+  bool padded = true;  // false: all lengths are T, no mask is needed
 };
 
 /// UTF-8 bytes as token ids 0..255, closed by the end token 256; padded with 0 to the longest. At most `max_length`
@@ -35,6 +36,7 @@ struct TextStates {
 struct ByteTokens {
   Tensor ids;      // [B, T] int64
   Tensor lengths;  // [B] int64
+  bool padded = true;  // false: all lengths are T
 };
 ByteTokens byte_tokens(const std::vector<std::string>& texts, int64_t max_length, at::Device device);
 

@@ -1,7 +1,6 @@
 // Forward passes of the transformer. The teacher-forced pass and the cached step share every line but mask and cache.
 #include "models/infinity/module.h"
 
-#include <ATen/ops/addcmul.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -15,6 +14,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "nn/fused.h"
 
 namespace tessera::infinity {
 
@@ -46,9 +46,9 @@ BlockCondition InfinityBlock::prepare(const Condition& condition) const {
 Tensor InfinityBlock::forward(Tensor x, const BlockCondition& c, const nn::Rope2d& rope, const Tensor& mask,
                               nn::LayerCache* cache) const {
   const Modulation& m = c.modulation;
-  x = at::addcmul(x, m.gate_attention, sa.forward(nn::modulated_norm(x, m.scale_attention, m.shift_attention), rope, mask, cache));
+  x = nn::gated_add(x, m.gate_attention, sa.forward(nn::modulated_norm(x, m.scale_attention, m.shift_attention), rope, mask, cache));
   x = x + ca.forward(ca_norm.forward(x), c.prompt, c.padding);
-  return at::addcmul(x, m.gate_feed_forward, ffn.forward(nn::modulated_norm(x, m.scale_feed_forward, m.shift_feed_forward)));
+  return nn::gated_add(x, m.gate_feed_forward, ffn.forward(nn::modulated_norm(x, m.scale_feed_forward, m.shift_feed_forward)));
 }
 
 Tensor SiluLinear::forward(const Tensor& condition) const { return linear.forward(at::silu(condition)); }
@@ -80,12 +80,12 @@ nn::TextStates Infinity::encode(const std::vector<std::string>& prompts) const {
 
 nn::TextStates Infinity::without_prompt(const nn::TextStates& text, const Tensor& drop) const {
   const Tensor nothing = cfg_uncond.slice(0, 0, text.states.size(1)).to(text.states.scalar_type());  // [T, Ct]
-  return {at::where(drop.view({-1, 1, 1}), nothing, text.states), text.lengths};
+  return {at::where(drop.view({-1, 1, 1}), nothing, text.states), text.lengths, text.padded};
 }
 
 Condition Infinity::condition(const nn::TextStates& text) const {
   const Tensor states = text_norm.forward(text.states);
-  const Tensor padding = text.states.size(0) > 1 ? nn::padding_mask(text.lengths, states.size(1)) : Tensor();
+  const Tensor padding = text.padded ? nn::padding_mask(text.lengths, states.size(1)) : Tensor();
   Condition c;
   c.pooled = text_proj_for_sos.pool.forward(states, padding);
   c.modulation = shared_ada_lin.forward(c.pooled).view({-1, 1, 6, config.width});

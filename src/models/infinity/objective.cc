@@ -12,6 +12,9 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "media/compose.h"
+#include "media/png.h"
+#include "models/infinity/draw.h"
 #include "models/infinity/model_files.h"
 #include "models/infinity/tokens.h"
 #include "tensor/build.h"
@@ -175,6 +178,13 @@ std::map<std::string, double> InfinityObjective::evaluate() {
     metrics[percent == 0 ? "clean_bit_acc" : fmt::format("bit_acc_flips_{}", percent)] = graded.correct.mean().item<double>();
   }
   return metrics;
+}
+
+void InfinityObjective::save_samples(const Path& directory, const std::string& stem) {
+  if (training_.sample_prompts.empty() || model_.config.head != "bits") return;
+  const DrawingInfinity drawing({model_, codec_, {.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p}});
+  const std::vector<Image> pictures = drawing.draw({.prompts = training_.sample_prompts, .seed = 1});
+  media::write_png(directory / (stem + ".png"), media::contact_sheet(pictures));
 }
 
 void InfinityObjective::save_model(const Path& directory, FileSystem& files) {

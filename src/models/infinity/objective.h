@@ -81,6 +81,8 @@ class InfinityObjective final : public train::Objective {
   train::Loss loss(const std::vector<Sample>& batch, const train::StepContext& context) override;
   /// config.json, model.safetensors, generation_config.json and codec/.
   void save_model(const Path& directory, FileSystem& files) override;
+  /// STEM.png: the sample prompts as one sheet.
+  void save_samples(const Path& directory, const std::string& stem) override;
   /// Over the fixed samples with their prompts: `clean_loss` and `clean_bit_acc`, and `bit_acc_flips_P`, the accuracy on
   /// re-quantised labels when P percent of all bits were flipped before.
   std::map<std::string, double> evaluate() override;

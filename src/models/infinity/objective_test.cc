@@ -101,7 +101,9 @@ TEST(InfinityObjective, LearnsTwoPicturesByHeart) {
   double loss = 0;
   for (int64_t step = 1; step <= 150; ++step) {
     const train::Loss now = objective.loss(two_samples(), {.step = step, .rng = Rng(9, static_cast<uint64_t>(step))});
-    if (step == 1) EXPECT_NEAR(now.value.item<double>(), std::log(2.0), 0.01) << "an untrained head knows nothing";
+    if (step == 1) {
+      EXPECT_NEAR(now.value.item<double>(), std::log(2.0), 0.01) << "an untrained head knows nothing";
+    }
     loss = now.value.item<double>();
     now.value.backward();
     const at::NoGradGuard no_grad;

@@ -1,6 +1,7 @@
 // Scale schedules: the grids a picture passes through, coarse to fine, for every aspect ratio.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -36,8 +37,5 @@ Schedule published_schedule(double ratio, std::string_view area);
 Schedule stretched_schedule(const std::vector<int64_t>& edges, double ratio);
 /// The schedule a model draws with: its own edges stretched, or the published template for its area.
 Schedule schedule_for(const InfinityConfig& config, double ratio = 1);
-
-/// Reads "W:H" (16:9) or a height / width number (0.5625). Throws UserError outside 1:4 to 4:1.
-double parse_aspect(std::string_view text);
 
 }  // namespace tessera::infinity

@@ -1,0 +1,32 @@
+// Next-scale generation: coarse to fine, each scale's bits added to a growing sum of codes. Knows no model: one step is a function.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "codec/bsq.h"
+
+namespace tessera::generate {
+
+/// Bits [B, d, h, w] of scale k, given the sum [B, d, H, W] of the codes of earlier scales (zeros for k = 0).
+using ScaleStep = std::function<Tensor(size_t scale, const Tensor& sum)>;
+
+struct ScaleLoop {
+  std::vector<codec::ScaleShape> scales;  // grids of the codec; the last one is the size of the sum
+  int64_t bits = 16;                      // d
+  int64_t batch = 1;
+  at::Device device = at::kCPU;
+  /// Bits that replace those of the first scales ("gt_leak"); the step still runs, so that its state stays whole.
+  std::vector<Tensor> given;
+  /// Sees the sum after every scale.
+  std::function<void(size_t scale, const Tensor& sum)> on_scale;
+};
+
+struct ScaleLoopResult {
+  std::vector<Tensor> bits;  // per scale [B, d, h, w] bool
+  Tensor sum;                // [B, d, H, W]
+};
+
+ScaleLoopResult run(const ScaleLoop& loop, const ScaleStep& step);
+
+}  // namespace tessera::generate

@@ -1,0 +1,30 @@
+// From a model directory to a loaded model. The only place that looks at a model's name.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <c10/core/Device.h>
+
+#include "core/files.h"
+#include "models/capabilities.h"
+
+namespace tessera {
+
+/// A model in memory; its capabilities are null where it has them not.
+class LoadedModel {
+ public:
+  virtual ~LoadedModel() = default;
+  virtual std::string model_type() const = 0;
+  virtual const Draws* draws() const { return nullptr; }
+};
+
+/// Loads by the `model_type` in config.json. Throws UserError for a directory that is no model, an unknown type (naming
+/// the known ones), and whatever the model's own loader refuses.
+std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device);
+
+/// The model types that can be loaded.
+std::vector<std::string> loadable_model_types();
+
+}  // namespace tessera
