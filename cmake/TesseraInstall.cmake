@@ -1,0 +1,25 @@
+# `cmake --install`: a tree that can be moved (rpaths from $ORIGIN; LibTorch stays where it is) and find_package(Tessera).
+include_guard()
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Tessera)
+file(RELATIVE_PATH libraries_from_bin /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
+set_target_properties(tessera_core PROPERTIES EXPORT_NAME core INSTALL_RPATH "$ORIGIN")
+set_target_properties(tessera PROPERTIES INSTALL_RPATH "$ORIGIN;${TORCH_INSTALL_PREFIX}/lib")
+set_target_properties(tessera_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${libraries_from_bin}")
+
+# Two export sets, so that a program can take the core without having LibTorch at all.
+install(TARGETS tessera_core EXPORT TesseraCore LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS tessera EXPORT TesseraEngine LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS tessera_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/src/ DESTINATION include/tessera
+  FILES_MATCHING PATTERN "*.h" PATTERN "apps" EXCLUDE PATTERN "testing.h" EXCLUDE)
+foreach(part Core Engine)
+  install(EXPORT Tessera${part} NAMESPACE Tessera:: FILE Tessera${part}Targets.cmake DESTINATION ${package_dir})
+endforeach()
+
+configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/TesseraConfig.cmake.in ${CMAKE_BINARY_DIR}/TesseraConfig.cmake
+  INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/TesseraConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/TesseraConfig.cmake ${CMAKE_BINARY_DIR}/TesseraConfigVersion.cmake DESTINATION ${package_dir})
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

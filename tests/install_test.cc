@@ -1,0 +1,124 @@
+// `cmake --install` gives a tree that can be moved: the program starts from its new place and finds its library there,
+// and a program of somebody else builds against it with find_package(Tessera).
+#include <gmock/gmock.h>
+#include <stdlib.h>
+
+#include <array>
+#include <filesystem>
+#include <sstream>
+
+#include "core/files.h"
+#include "core/json.h"
+#include "tensor/safetensors.h"
+#include "tests/support/process.h"
+
+namespace tessera {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Finished;
+
+/// A model directory of two float tensors: small [2] of ones, large [3, 4] of twos.
+void write_made_up_model(const Path& directory) {
+  std::filesystem::create_directories(directory);
+  write_file_atomically(directory / "config.json", R"({"model_type": "made-up"})");
+  std::array<float, 2> ones;
+  std::array<float, 12> twos;
+  ones.fill(1), twos.fill(2);
+  SafetensorsWriter writer;
+  writer.add("small", Dtype::f32, {2}, {reinterpret_cast<const char*>(ones.data()), sizeof ones});
+  writer.add("large", Dtype::f32, {3, 4}, {reinterpret_cast<const char*>(twos.data()), sizeof twos});
+  write_file_atomically(directory / "model.safetensors", [&](WritableFile& file) { writer.write(file); });
+}
+
+/// The loader's lines about Tessera's own libraries while a program runs.
+std::string own_libraries_of(const std::vector<std::string>& words) {
+  std::istringstream trace(testing::run(words, {"LD_DEBUG=files"}).err);
+  std::string kept;
+  for (std::string line; std::getline(trace, line);) {
+    if (line.find("libtessera") != std::string::npos) kept += line + "\n";
+  }
+  return kept;
+}
+
+/// An installed tree that has been moved once, in a folder of its own that goes with it.
+class InstalledTree : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    std::string name = (std::filesystem::temp_directory_path() / "tessera-install-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    scratch_ = name;
+    const Finished installed =
+        testing::run({"cmake", "--install", build_tree().string(), "--prefix", (scratch_ / "first").string()});
+    ASSERT_EQ(installed.status, 0) << installed.out << installed.err;
+    std::filesystem::rename(scratch_ / "first", tree());
+  }
+  static void TearDownTestSuite() { std::filesystem::remove_all(scratch_); }
+
+  static Path build_tree() { return Path(TESSERA_BINARY).parent_path(); }
+  static Path tree() { return scratch_ / "moved"; }
+  static Path scratch_;
+};
+Path InstalledTree::scratch_;
+
+TEST_F(InstalledTree, RunsWhereItWasMovedToAndTakesNothingFromTheBuildTree) {
+  const std::string program = (tree() / "bin" / "tessera").string();
+  const Finished help = testing::run({program, "--help"});
+  EXPECT_EQ(help.status, 0) << help.err;
+  EXPECT_EQ(help.out, testing::tessera({"--help"}).out);
+
+  const Finished devices = testing::run({program, "devices", "--json", "--device", "cpu"});
+  EXPECT_EQ(devices.status, 0) << devices.err;
+  EXPECT_EQ(parse_json(devices.out, "output")["device"], "cpu");
+
+  const std::string own = own_libraries_of({program, "devices", "--device", "cpu"});
+  for (const char* library : {"libtessera_core.so", "libtessera.so"}) {
+    EXPECT_THAT(own, HasSubstr("calling init: " + (tree() / "bin/../lib" / library).string() + "\n"));
+  }
+  EXPECT_THAT(own, Not(HasSubstr(build_tree().string())));
+}
+
+TEST_F(InstalledTree, AnEmbeddingProgramBuildsAgainstItAndReadsAModel) {
+  const std::string build = (scratch_ / "embed").string();
+  const std::string source = std::string(TESSERA_SOURCE_DIR) + "/examples/embed";
+  const Finished configured = testing::run({"cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release",
+                                            "-DCMAKE_PREFIX_PATH=" + tree().string()});
+  ASSERT_EQ(configured.status, 0) << configured.out << configured.err;
+  const Finished built = testing::run({"cmake", "--build", build});
+  ASSERT_EQ(built.status, 0) << built.out << built.err;
+
+  const Path model = scratch_ / "model";
+  write_made_up_model(model);
+  const Finished embedded = testing::run({build + "/embed", model.string()});
+  EXPECT_EQ(embedded.status, 0) << embedded.err;
+  EXPECT_THAT(embedded.out, HasSubstr("made-up: 14 parameters in 2 tensors\n"));
+  EXPECT_THAT(embedded.out, ::testing::ContainsRegex("large +12  rms 2\\.0000\n +small +2  rms 1\\.0000"));
+
+  const Finished wrong = testing::run({build + "/embed", (scratch_ / "nothing").string()});
+  EXPECT_EQ(wrong.status, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("embed: ["));
+}
+
+TEST_F(InstalledTree, ItsCoreAloneNeedsNoLibTorch) {
+  const Path source = scratch_ / "core-only";
+  std::filesystem::create_directories(source);
+  write_file_atomically(source / "CMakeLists.txt",
+                        "cmake_minimum_required(VERSION 3.24)\nproject(CoreOnly LANGUAGES CXX)\n"
+                        "find_package(Tessera REQUIRED COMPONENTS core)\n"
+                        "if(Torch_FOUND)\n  message(FATAL_ERROR \"LibTorch was looked for\")\nendif()\n"
+                        "add_executable(core_only main.cc)\ntarget_link_libraries(core_only Tessera::core)\n");
+  write_file_atomically(source / "main.cc",
+                        "#include \"core/fields.h\"\n"
+                        "int main() { return tessera::nearest_word(\"draww\", {\"draw\", \"train\"}) == \"draw\" ? 0 : 1; }\n");
+  const std::string build = (scratch_ / "core-only-build").string();
+  const Finished configured =
+      testing::run({"cmake", "-S", source.string(), "-B", build, "-DCMAKE_PREFIX_PATH=" + tree().string()});
+  ASSERT_EQ(configured.status, 0) << configured.out << configured.err;
+  const Finished built = testing::run({"cmake", "--build", build});
+  ASSERT_EQ(built.status, 0) << built.out << built.err;
+  EXPECT_EQ(testing::run({build + "/core_only"}).status, 0);
+}
+
+}  // namespace
+}  // namespace tessera
