@@ -42,14 +42,14 @@ template <class Insert> void insert_toml(const Json& value, Insert insert) {
 
 toml::array to_toml_array(const Json& list) {
   toml::array array;
-  for (const auto& item : list) insert_toml(item, [&](auto&& value) { array.push_back(std::move(value)); });
+  for (const auto& item : list) insert_toml(item, [&](auto value) { array.push_back(std::move(value)); });
   return array;
 }
 
 toml::table to_toml_table(const Json& tree) {
   toml::table table;
   for (const auto& [key, item] : tree.items()) {
-    insert_toml(item, [&, &name = key](auto&& value) { table.insert(name, std::move(value)); });
+    insert_toml(item, [&, &name = key](auto value) { table.insert(name, std::move(value)); });
   }
   return table;
 }
