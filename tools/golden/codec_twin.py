@@ -180,7 +180,7 @@ def training_loss(w, c, t, pictures, rng):
     straight_through = latents + (torch.stack(chosen) - latents).detach()
     decoded = decode(w, straight_through, c, clamp=False)
     terms = {"l1": (decoded - pictures).abs().mean(), "mse": (decoded - pictures).square().mean(),
-             "commitment": (latents - sums[-1]).square().mean(), "entropy": entropy_term(latents)}
+             "commitment": (latents - sums[-1]).square().sum(1).mean(), "entropy": entropy_term(latents)}
     return sum(t[k] * v for k, v in terms.items()), terms
 
 
@@ -197,11 +197,16 @@ def pictures_of(bytes_):
     return bytes_.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def fixture_pictures(generator):
+    """Four smooth random pictures, uint8 [4, 32, 32, 3]."""
+    smooth = F.interpolate(torch.rand(4, 3, 6, 6, generator=generator), size=(32, 32), mode="bilinear")
+    return (255 * smooth).byte().permute(0, 2, 3, 1).contiguous()
+
+
 def main():
     generator = torch.Generator().manual_seed(20)
     w = seeded(shapes(TINY), seed=21, scale=spread)
-    smooth = F.interpolate(torch.rand(4, 3, 6, 6, generator=generator), size=(32, 32), mode="bilinear")
-    pixels = (255 * smooth).byte().permute(0, 2, 3, 1).contiguous()
+    pixels = fixture_pictures(generator)
     pictures = pictures_of(pixels)
     out = {f"weights.{k}": v for k, v in w.items()} | {"pictures": pixels}
 

@@ -75,7 +75,8 @@ def ten_losses(weights, loss, decays, lr=1e-3, weight_decay=0.05, clip=5.0):
     optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=(0.9, 0.97), eps=1e-8)
     losses = []
     for step in range(10):
-        optimiser.zero_grad()
+        for copy in copies.values():  # zeros, not absent: a tensor that had no part in a step still moves by its momentum
+            copy.grad = torch.zeros_like(copy)
         value = loss(copies, step)
         value.backward()
         torch.nn.utils.clip_grad_norm_(copies.values(), clip)

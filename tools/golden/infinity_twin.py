@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 import torch
 import torch.nn.functional as F
 
+import codec_twin
 import text_twin
-from golden import Weights, fan_in_spread, gradients, seeded, ten_losses, write_fixture
+from golden import Rng, fan_in_spread, gradients, seeded, ten_losses, write_fixture
 
 
 @dataclass
@@ -286,7 +287,8 @@ def training_loss(w, c, prompts, dropped, latents, flips):
 
 TINY = InfinityConfig(width=32, depth=2, heads=2, hidden=48, bits=6, text_width=24, text_length=20, pool_heads=4, levels=6,
                       scales=(1, 2, 3, 4), text_encoder=ByteEncoderConfig(width=24, depth=2, heads=3, hidden=40))
-PROMPTS = ["red apple", "crème brûlée with two spoons", "☕"]  # the second is longer than TINY reads
+PROMPTS = ["red apple", "crème brûlée with two spoons", "☕", "two cars"]  # the second is longer than TINY reads
+TRAINING = {"flip_percent": 30, "drop_prompt": 0.3}
 WIDE = [(1, 1), (2, 3), (3, 5)]
 
 
@@ -296,7 +298,7 @@ def main():
     scales, kept = square(TINY.scales), [False] * len(PROMPTS)
     latents = torch.randn(len(PROMPTS), TINY.bits, *scales[-1], generator=generator)
     flips = [torch.rand(len(PROMPTS), TINY.bits, *scale, generator=generator) < 0.2 for scale in scales]
-    dropped = [False, True, False]
+    dropped = [False, True, False, True]
 
     out = {f"weights.{k}": v for k, v in w.items()} | {f"weights.{k}": v for k, v in constants(TINY).items()}
     out |= {"latents": latents, "dropped": torch.tensor(dropped)} | {f"flips.{k}": f for k, f in enumerate(flips)}
@@ -312,14 +314,40 @@ def main():
     loss = training_loss(w, TINY, PROMPTS, dropped, latents, flips)
     out["loss"] = loss
     out |= {f"gradients.{k}": g for k, g in gradients(w, loss).items()}
-    out["losses"] = ten_losses(w, lambda weights, step: training_loss(weights, TINY, PROMPTS, dropped, latents, flips),
-                               decays=decays)
+    out["losses"] = ten_losses(w, whole_loss(codec_latents()), decays)
     print("infinity losses", out["losses"])
-    write_fixture("infinity", out, config=asdict(TINY), prompts=PROMPTS)
+    write_fixture("infinity", out, config=asdict(TINY), prompts=PROMPTS, training=TRAINING)
+
+
+def codec_latents():
+    """Latents of the codec fixture's pictures: the ten losses run through the codec's twin as well."""
+    codec = codec_twin.seeded(codec_twin.shapes(codec_twin.TINY), seed=21, scale=codec_twin.spread)
+    pictures = codec_twin.fixture_pictures(torch.Generator().manual_seed(20))
+    with torch.no_grad():
+        return codec_twin.encode(codec, codec_twin.pictures_of(pictures), codec_twin.TINY)
+
+
+def whole_loss(latents):
+    """The objective's loss at a step: flips and dropped prompts are drawn as the engine draws them."""
+    def loss(weights, step):
+        rng = Rng(7, step)
+        flips, flip_rng = [], rng.split(1)
+        for h, w in square(TINY.scales):
+            strength = flip_rng.below(TRAINING["flip_percent"] + 1) / 100
+            count = len(latents) * TINY.bits * h * w
+            flips.append(torch.tensor([flip_rng.uniform() < strength for _ in range(count)]).view(-1, TINY.bits, h, w))
+        drop_rng = rng.split(2)
+        dropped = [drop_rng.uniform() < TRAINING["drop_prompt"] for _ in PROMPTS]
+        return training_loss(weights, TINY, PROMPTS, dropped, latents, flips)
+    return loss
+
+
+NO_DECAY = ("cfg_uncond", "pos_start", "lvl_embed", "ada_gss", "scale_mul", "text_proj_for_sos.ca.mat_q",
+            "text_encoder.embedding", "text_encoder.position")
 
 
 def decays(name, tensor):
-    return tensor.dim() > 1
+    return tensor.dim() > 1 and not any(exempt in name for exempt in NO_DECAY)
 
 
 def print_counts():
