@@ -28,7 +28,8 @@ std::vector<std::string> all_prompts(const DrawOptions& options) {
       if (line.find_first_not_of(" \t\r") != std::string::npos) prompts.push_back(line);
     }
   }
-  if (prompts.empty()) throw UserError("[draw] no prompt; say what to draw, as in: tessera draw -m DIR \"red apple\" -o out.png");
+  if (prompts.empty())
+    throw UserError("[draw] no prompt; say what to draw, as in: tessera draw -m DIR \"red apple\" -o out.png");
   if (options.count < 1) throw UserError("[draw] --count is {}, want at least 1", options.count);
   std::vector<std::string> repeated;
   for (const std::string& prompt : prompts) repeated.insert(repeated.end(), static_cast<size_t>(options.count), prompt);
@@ -64,7 +65,8 @@ class ScaleFiles {
       strips_[picture].push_back(enlarged(view.pictures[i], enlarge_));
       write(fmt::format("{}-scale-{}.png", picture + 1, view.scale + 1), strips_[picture].back());
       if (view.scale + 1 == view.scales) {
-        write(fmt::format("{}-strip.png", picture + 1), media::contact_sheet(strips_[picture], {.columns = static_cast<int64_t>(view.scales)}));
+        write(fmt::format("{}-strip.png", picture + 1),
+              media::contact_sheet(strips_[picture], {.columns = static_cast<int64_t>(view.scales)}));
       }
     }
   }
@@ -82,8 +84,12 @@ class ScaleFiles {
 };
 
 DrawRequest request_of(const DrawOptions& options) {
-  DrawRequest request{.prompts = all_prompts(options), .seed = options.compute.seed, .cfg = options.cfg, .tau = options.tau,
-                      .top_p = options.top_p, .aspect = parse_aspect(options.aspect)};
+  DrawRequest request{.prompts = all_prompts(options),
+                      .seed = options.compute.seed,
+                      .cfg = options.cfg,
+                      .tau = options.tau,
+                      .top_p = options.top_p,
+                      .aspect = parse_aspect(options.aspect)};
   if (!options.from.empty()) {
     request.from = media::decode_png(read_file(options.from), options.from.string());
     request.keep_scales = options.keep_scales;
@@ -95,14 +101,17 @@ DrawRequest request_of(const DrawOptions& options) {
 
 int run_draw(const DrawOptions& options) {
   DrawRequest request = request_of(options);
-  if (options.enlarge < 1 || options.enlarge > 64) throw UserError("[draw] --enlarge is {}, want 1 to 64", options.enlarge);
+  if (options.enlarge < 1 || options.enlarge > 64)
+    throw UserError("[draw] --enlarge is {}, want 1 to 64", options.enlarge);
   const std::vector<Path> paths = outputs(options, request.prompts.size());
   for (const Path& path : paths) require_writable(path, "draw");
   if (!options.save_scales.empty()) require_writable(options.save_scales / "1-strip.png", "draw");
 
   const auto model = load_model(options.model, parse_device(options.compute.device));
   const Draws* draws = model->draws();
-  if (!draws) throw UserError("[draw] {} holds a model of type '{}', which cannot draw", options.model.string(), model->model_type());
+  if (!draws)
+    throw UserError("[draw] {} holds a model of type '{}', which cannot draw", options.model.string(),
+                    model->model_type());
 
   ScaleFiles scale_files(options.save_scales, options.enlarge);
   Progress progress("draw", std::ssize(request.prompts), "pictures");
@@ -121,10 +130,15 @@ int run_draw(const DrawOptions& options) {
     media::write_png(paths[i], pictures[i]);
     written.push_back(paths[i].string());
   }
-  log_info("{} in {}: {}", request.prompts.size() == 1 ? "one picture" : fmt::format("{} pictures", request.prompts.size()),
+  log_info("{} in {}: {}",
+           request.prompts.size() == 1 ? "one picture" : fmt::format("{} pictures", request.prompts.size()),
            format_duration(seconds), fmt::join(written, ", "));
   if (options.output.json) {
-    print_json({{"pictures", written}, {"scales", scale_files.written()}, {"prompts", request.prompts}, {"seed", request.seed}, {"seconds", seconds}});
+    print_json({{"pictures", written},
+                {"scales", scale_files.written()},
+                {"prompts", request.prompts},
+                {"seed", request.seed},
+                {"seconds", seconds}});
   }
   return 0;
 }

@@ -9,8 +9,8 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "media/png.h"
-#include "models/infinity/testing.h"
 #include "models/infinity/model_files.h"
+#include "models/infinity/testing.h"
 
 namespace tessera::apps {
 namespace {
@@ -48,7 +48,8 @@ TEST_F(DrawVerb, WritesOnePictureAndTheSameAgainForTheSameSeed) {
 TEST_F(DrawVerb, NumbersSeveralPicturesAndLaysThemOnASheet) {
   options.count = 2, options.prompt = {"red apple", "cat"};
   run_draw(options);
-  for (const char* name : {"out-1.png", "out-2.png", "out-3.png", "out-4.png"}) EXPECT_EQ(drawn(name).width, 12) << name;
+  for (const char* name : {"out-1.png", "out-2.png", "out-3.png", "out-4.png"})
+    EXPECT_EQ(drawn(name).width, 12) << name;
   options.sheet = true, options.enlarge = 2;
   run_draw(options);
   EXPECT_GT(drawn("out.png").width, 2 * 24);  // two columns of enlarged pictures, and gaps
@@ -91,7 +92,8 @@ TEST_F(DrawVerb, RefusesMissingPromptsAndModelsAndBadNumbersInOneLine) {
   const auto refused = [&](auto change, const char* words) {
     DrawOptions wrong = options;
     change(wrong);
-    EXPECT_THAT([&] { run_draw(wrong); }, ThrowsMessage<UserError>(::testing::AllOf(HasSubstr(words), ::testing::Not(HasSubstr("\n")))));
+    EXPECT_THAT([&] { run_draw(wrong); },
+                ThrowsMessage<UserError>(::testing::AllOf(HasSubstr(words), ::testing::Not(HasSubstr("\n")))));
   };
   refused([](DrawOptions& o) { o.prompt = {}; }, "no prompt");
   refused([](DrawOptions& o) { o.prompt = {""}; }, "prompt 1 is empty");

@@ -28,7 +28,8 @@ Tensor guided(const Tensor& conditional, const Tensor& unconditional, double cfg
 }
 
 Tensor sample_bits(const Tensor& logits, const BitSampling& options) {
-  const Tensor difference = (logits.select(-1, 1) - logits.select(-1, 0)).to(at::kFloat).cpu().contiguous();  // [B, L, d]
+  const Tensor difference =
+      (logits.select(-1, 1) - logits.select(-1, 0)).to(at::kFloat).cpu().contiguous();  // [B, L, d]
   Tensor bits = at::empty(difference.sizes(), at::kBool);
   const float* from = difference.const_data_ptr<float>();
   bool* to = bits.mutable_data_ptr<bool>();

@@ -21,7 +21,8 @@ double share_of_ones(double p, const BitSampling& options) {
 }
 
 TEST(SampleBits, DrawsOnesAsOftenAsTheLogitsSay) {
-  for (const double p : {0.1, 0.5, 0.8}) EXPECT_NEAR(share_of_ones(p, {.seed = 3}), p, 0.015);  // 10,000 draws: 3 deviations
+  for (const double p : {0.1, 0.5, 0.8})
+    EXPECT_NEAR(share_of_ones(p, {.seed = 3}), p, 0.015);  // 10,000 draws: 3 deviations
 }
 
 TEST(SampleBits, TemperatureDividesTheLogits) {
@@ -50,7 +51,8 @@ TEST(SampleBits, APictureDrawsTheSameInAnyBatchAndAnotherOneAtAnotherIndexScaleO
 TEST(Guided, IsTheConditionalAloneAtOneAndGoesBeyondItAbove) {
   const Tensor conditional = at::randn({4}), unconditional = at::randn({4});
   EXPECT_TRUE(at::equal(guided(conditional, unconditional, 1), conditional));
-  EXPECT_TRUE(at::allclose(guided(conditional, unconditional, 3), unconditional + 3 * (conditional - unconditional), 1e-5, 1e-5));
+  EXPECT_TRUE(at::allclose(guided(conditional, unconditional, 3), unconditional + 3 * (conditional - unconditional),
+                           1e-5, 1e-5));
 }
 
 }  // namespace

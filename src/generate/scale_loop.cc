@@ -7,7 +7,8 @@ namespace tessera::generate {
 
 ScaleLoopResult run(const ScaleLoop& loop, const ScaleStep& step) {
   const codec::ScaleShape full = loop.scales.back();
-  ScaleLoopResult result{.sum = at::zeros({loop.batch, loop.bits, full.height, full.width}, at::TensorOptions(loop.device))};
+  ScaleLoopResult result{
+      .sum = at::zeros({loop.batch, loop.bits, full.height, full.width}, at::TensorOptions(loop.device))};
   for (size_t k = 0; k < loop.scales.size(); ++k) {
     const Tensor drawn = step(k, result.sum);
     result.bits.push_back(k < loop.given.size() ? loop.given[k] : drawn);

@@ -15,8 +15,10 @@ TEST(ScaleLoop, AStepThatQuantisesTheResidualRebuildsTheCodecsSums) {
   const Tensor latent = at::randn({2, 4, 3, 3});
   const codec::ResidualCodes codes = codec::quantise(latent, scales);
   std::vector<Tensor> seen;
-  const ScaleLoop loop{.scales = scales, .bits = 4, .batch = 2, .on_scale = [&](size_t, const Tensor& sum) { seen.push_back(sum); }};
-  const ScaleLoopResult result = run(loop, [&](size_t k, const Tensor& sum) { return codec::shrink(latent - sum, scales[k]) > 0; });
+  const ScaleLoop loop{
+      .scales = scales, .bits = 4, .batch = 2, .on_scale = [&](size_t, const Tensor& sum) { seen.push_back(sum); }};
+  const ScaleLoopResult result =
+      run(loop, [&](size_t k, const Tensor& sum) { return codec::shrink(latent - sum, scales[k]) > 0; });
   for (size_t k = 0; k < scales.size(); ++k) {
     EXPECT_TRUE(at::equal(result.bits[k], codes.bits[k]));
     EXPECT_TRUE(at::equal(seen[k], codes.sums[k]));

@@ -21,17 +21,17 @@ struct ScaleView {
 };
 
 struct DrawRequest {
-  std::vector<std::string> prompts;   // one picture each
+  std::vector<std::string> prompts;  // one picture each
   uint64_t seed = 0;
-  uint64_t first_picture = 0;         // index that the first prompt counts as: picture i draws by (seed, first_picture + i)
-  std::vector<double> cfg;            // guidance, one number or one per scale; empty: the model's own
-  std::vector<double> tau;            // temperature, one number or one per scale; empty: the model's own
-  std::optional<double> top_p;        // absent: the model's own
-  double aspect = 1;                  // height / width
-  std::optional<Image> from;          // a picture whose first `keep_scales` scales are kept ("gt_leak")
+  uint64_t first_picture = 0;   // index that the first prompt counts as: picture i draws by (seed, first_picture + i)
+  std::vector<double> cfg;      // guidance, one number or one per scale; empty: the model's own
+  std::vector<double> tau;      // temperature, one number or one per scale; empty: the model's own
+  std::optional<double> top_p;  // absent: the model's own
+  double aspect = 1;            // height / width
+  std::optional<Image> from;    // a picture whose first `keep_scales` scales are kept ("gt_leak")
   int64_t keep_scales = 0;
-  int64_t batch = 16;                 // prompts drawn at once
-  bool use_cache = true;              // false: every scale goes through all earlier ones again (the slow second way)
+  int64_t batch = 16;     // prompts drawn at once
+  bool use_cache = true;  // false: every scale goes through all earlier ones again (the slow second way)
   std::function<void(const ScaleView&)> on_scale;  // absent: only finished pictures are decoded
   std::function<void(size_t done)> on_batch;       // sees how many pictures are finished
 };

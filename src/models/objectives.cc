@@ -24,7 +24,8 @@ const std::map<std::string, Factory>& factories() {
 std::unique_ptr<train::Objective> make_objective(train::Recipe& recipe, const SampleSource& source, at::Device device) {
   const auto found = factories().find(recipe.objective);
   if (found == factories().end()) {
-    throw UserError("[recipe] unknown objective '{}'; did you mean '{}'?", recipe.objective, nearest_word(recipe.objective, objective_names()));
+    throw UserError("[recipe] unknown objective '{}'; did you mean '{}'?", recipe.objective,
+                    nearest_word(recipe.objective, objective_names()));
   }
   return found->second(recipe, source, device);
 }

@@ -26,7 +26,8 @@ std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device
   const ModelDirectory found = read_model_directory(directory);
   const auto loader = loaders().find(found.model_type);
   if (loader == loaders().end()) {
-    throw UserError("[model] {} has model_type '{}', want one of: {}", directory.string(), found.model_type, fmt::join(loadable_model_types(), ", "));
+    throw UserError("[model] {} has model_type '{}', want one of: {}", directory.string(), found.model_type,
+                    fmt::join(loadable_model_types(), ", "));
   }
   return loader->second(directory, device);
 }

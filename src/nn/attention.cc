@@ -16,9 +16,11 @@ namespace tessera::nn {
 
 namespace {
 
-PromptKeys prompt_keys(const Tensor& prompt, const Linear& mat_kv, const Tensor& k_bias, const Tensor& v_bias, int64_t heads) {
+PromptKeys prompt_keys(const Tensor& prompt, const Linear& mat_kv, const Tensor& k_bias, const Tensor& v_bias,
+                       int64_t heads) {
   const Tensor kv = at::linear(prompt, mat_kv.weight, at::cat({k_bias, v_bias}));
-  const std::vector<Tensor> split = kv.unflatten(-1, {2, heads, v_bias.size(0) / heads}).unbind(2);  // 2 x [B, T, H, head_dim]
+  const std::vector<Tensor> split =
+      kv.unflatten(-1, {2, heads, v_bias.size(0) / heads}).unbind(2);  // 2 x [B, T, H, head_dim]
   return {split[0].transpose(1, 2), split[1].transpose(1, 2)};
 }
 
@@ -36,29 +38,28 @@ Tensor padding_mask(const Tensor& lengths, int64_t width) {
 }
 
 CosineSelfAttention::CosineSelfAttention(int64_t width, int64_t heads)
-    : mat_qkv(width, 3 * width, false),
-      q_bias(constant_weight({width}, 0)),
-      v_bias(constant_weight({width}, 0)),
-      zero_k_bias(constant_weight({width}, 0)),
-      scale_mul(constant_weight({1, heads, 1, 1}, std::log(4.0))),
+    : mat_qkv(width, 3 * width, false), q_bias(constant_weight({width}, 0)), v_bias(constant_weight({width}, 0)),
+      zero_k_bias(constant_weight({width}, 0)), scale_mul(constant_weight({1, heads, 1, 1}, std::log(4.0))),
       proj(width, width) {}
 
-Tensor CosineSelfAttention::forward(const Tensor& x, const Rope2d& rope, const Tensor& mask, LayerCache* cache) const {
-  const Tensor qkv = at::linear(x, mat_qkv.weight, at::cat({q_bias, zero_k_bias, v_bias}));
-  auto [q, k, v] = cosine_heads(qkv, scale_mul.clamp_max(std::log(100.0)).exp().flatten(), rope);
+CosineConstants CosineSelfAttention::constants() const {
+  return {at::cat({q_bias, zero_k_bias, v_bias}), scale_mul.clamp_max(std::log(100.0)).exp().flatten()};
+}
+
+Tensor CosineSelfAttention::forward(const Tensor& x, const CosineConstants& constants, const Rope2d& rope,
+                                    const Tensor& mask, LayerCache* cache) const {
+  auto [q, k, v] = cosine_heads(at::linear(x, mat_qkv.weight, constants.bias), constants.scale, rope);
   if (cache) std::tie(k, v) = cache->append(k, v);
   return proj.forward(attend(q, k, v, mask, 1.0));
 }
 
 CrossAttention::CrossAttention(int64_t width, int64_t heads, int64_t prompt_width)
-    : heads(heads),
-      mat_q(width, width),
-      mat_kv(prompt_width, 2 * width, false),
-      v_bias(constant_weight({width}, 0)),
-      zero_k_bias(constant_weight({width}, 0)),
-      proj(width, width) {}
+    : heads(heads), mat_q(width, width), mat_kv(prompt_width, 2 * width, false), v_bias(constant_weight({width}, 0)),
+      zero_k_bias(constant_weight({width}, 0)), proj(width, width) {}
 
-PromptKeys CrossAttention::keys(const Tensor& prompt) const { return prompt_keys(prompt, mat_kv, zero_k_bias, v_bias, heads); }
+PromptKeys CrossAttention::keys(const Tensor& prompt) const {
+  return prompt_keys(prompt, mat_kv, zero_k_bias, v_bias, heads);
+}
 
 Tensor CrossAttention::forward(const Tensor& x, const PromptKeys& prompt, const Tensor& padding) const {
   const int64_t head_dim = x.size(-1) / heads;
@@ -67,25 +68,23 @@ Tensor CrossAttention::forward(const Tensor& x, const PromptKeys& prompt, const 
 }
 
 AttentionPool::AttentionPool(int64_t width, int64_t heads, int64_t prompt_width)
-    : mat_q(empty_weight({1, heads, width / heads})),
-      mat_kv(prompt_width, 2 * width, false),
-      v_bias(constant_weight({width}, 0)),
-      zero_k_bias(constant_weight({width}, 0)),
-      proj(width, width) {}
+    : mat_q(empty_weight({1, heads, width / heads})), mat_kv(prompt_width, 2 * width, false),
+      v_bias(constant_weight({width}, 0)), zero_k_bias(constant_weight({width}, 0)), proj(width, width) {}
 
 Tensor AttentionPool::forward(const Tensor& prompt, const Tensor& padding) const {
   const int64_t heads = mat_q.size(1), head_dim = mat_q.size(2);
   const PromptKeys kv = prompt_keys(prompt, mat_kv, zero_k_bias, v_bias, heads);
   const Tensor q = mat_q.unsqueeze(2).expand({prompt.size(0), heads, 1, head_dim});
-  return proj.forward(attend(q, kv.keys, kv.values, padding, 1.0 / std::sqrt(static_cast<double>(head_dim)))).squeeze(1);
+  return proj.forward(attend(q, kv.keys, kv.values, padding, 1.0 / std::sqrt(static_cast<double>(head_dim))))
+      .squeeze(1);
 }
 
-SelfAttention::SelfAttention(int64_t width, int64_t heads)
-    : heads(heads), qkv(width, 3 * width), proj(width, width) {}
+SelfAttention::SelfAttention(int64_t width, int64_t heads) : heads(heads), qkv(width, 3 * width), proj(width, width) {}
 
 Tensor SelfAttention::forward(const Tensor& x, const Tensor& mask) const {
   const int64_t head_dim = x.size(-1) / heads;
-  const std::vector<Tensor> split = qkv.forward(x).unflatten(-1, {3, heads, head_dim}).unbind(2);  // 3 x [B, L, H, head_dim]
+  const std::vector<Tensor> split =
+      qkv.forward(x).unflatten(-1, {3, heads, head_dim}).unbind(2);  // 3 x [B, L, H, head_dim]
   const Tensor q = split[0].transpose(1, 2), k = split[1].transpose(1, 2), v = split[2].transpose(1, 2);
   return proj.forward(attend(q, k, v, mask, 1.0 / std::sqrt(static_cast<double>(head_dim))));
 }

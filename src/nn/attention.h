@@ -14,18 +14,26 @@ Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& m
 /// Additive mask [B, 1, 1, T]: 0 for the first lengths[b] positions, -inf after them. lengths [B] int64.
 Tensor padding_mask(const Tensor& lengths, int64_t width);
 
+/// What a CosineSelfAttention makes of its small tensors; the same for every call, so made once per picture.
+struct CosineConstants {
+  Tensor bias;   // [3C]
+  Tensor scale;  // [H]
+};
+
 /// Self attention with L2-normalised q and k and a learned scale per head, at most 100; biases on q and v alone.
 struct CosineSelfAttention {
-  Linear mat_qkv;                       // [3C, C], no bias of its own
-  Tensor q_bias, v_bias, zero_k_bias;   // [C]; zero_k_bias is stored but not trained
-  Tensor scale_mul;                     // [1, H, 1, 1], log of the scale; starts at ln 4
+  Linear mat_qkv;                      // [3C, C], no bias of its own
+  Tensor q_bias, v_bias, zero_k_bias;  // [C]; zero_k_bias is stored but not trained
+  Tensor scale_mul;                    // [1, H, 1, 1], log of the scale; starts at ln 4
   Linear proj;
 
   CosineSelfAttention() = default;
   CosineSelfAttention(int64_t width, int64_t heads);
 
+  CosineConstants constants() const;
   /// x [B, L, C]. With a cache: attends to all cached positions and x itself, and adds x to it (post-RoPE keys).
-  Tensor forward(const Tensor& x, const Rope2d& rope, const Tensor& mask, LayerCache* cache) const;
+  Tensor forward(const Tensor& x, const CosineConstants& constants, const Rope2d& rope, const Tensor& mask,
+                 LayerCache* cache) const;
 };
 template <class V> void tensors(V& v, CosineSelfAttention& m) {
   v("scale_mul_1H11", m.scale_mul), v("q_bias", m.q_bias), v("v_bias", m.v_bias), v("zero_k_bias", m.zero_k_bias);

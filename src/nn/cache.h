@@ -20,7 +20,8 @@ struct KvCache {
   std::vector<LayerCache> layers;
 
   KvCache() = default;
-  KvCache(int64_t depth, int64_t batch, int64_t heads, int64_t capacity, int64_t head_dim, const at::TensorOptions& options);
+  KvCache(int64_t depth, int64_t batch, int64_t heads, int64_t capacity, int64_t head_dim,
+          const at::TensorOptions& options);
   /// Bytes it holds.
   int64_t bytes() const;
 };

@@ -11,8 +11,7 @@ struct FeedForward {
   Linear fc1, fc2;
 
   FeedForward() = default;
-  FeedForward(int64_t width, int64_t hidden)
-      : fc1(width, hidden), fc2(hidden, width) {}
+  FeedForward(int64_t width, int64_t hidden) : fc1(width, hidden), fc2(hidden, width) {}
 
   /// x [..., width] -> [..., width].
   Tensor forward(const Tensor& x) const { return fc2.forward(at::gelu(fc1.forward(x), "tanh")); }

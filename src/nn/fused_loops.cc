@@ -12,8 +12,9 @@
 
 namespace tessera::nn::loops {
 
-TESSERA_EACH_CPU float normalise_and_turn(const float* __restrict x, const float* __restrict cos, const float* __restrict sin, float scale,
-                                          int64_t pairs, float* __restrict out) {
+TESSERA_EACH_CPU float normalise_and_turn(const float* __restrict x, const float* __restrict cos,
+                                          const float* __restrict sin, float scale, int64_t pairs,
+                                          float* __restrict out) {
   float square = 0;
   for (int64_t i = 0; i < 2 * pairs; ++i) square += x[i] * x[i];
   const float inverse = 1 / std::max(std::sqrt(square), 1e-12f);
@@ -26,8 +27,9 @@ TESSERA_EACH_CPU float normalise_and_turn(const float* __restrict x, const float
   return inverse;
 }
 
-TESSERA_EACH_CPU void normalise_and_turn_backward(const float* __restrict grad, const float* __restrict x, float inverse,
-                                                  const float* __restrict cos, const float* __restrict sin, float scale, int64_t pairs,
+TESSERA_EACH_CPU void normalise_and_turn_backward(const float* __restrict grad, const float* __restrict x,
+                                                  float inverse, const float* __restrict cos,
+                                                  const float* __restrict sin, float scale, int64_t pairs,
                                                   float* __restrict x_grad, float* __restrict scale_grad) {
   float along = 0;  // of the turned-back gradient along x / |x|
   for (int64_t j = 0; j < pairs; ++j) {
@@ -42,8 +44,8 @@ TESSERA_EACH_CPU void normalise_and_turn_backward(const float* __restrict grad, 
   for (int64_t i = 0; i < 2 * pairs; ++i) x_grad[i] = factor * (x_grad[i] - back * x[i]);
 }
 
-TESSERA_EACH_CPU Moments modulate_row(const float* __restrict x, const float* __restrict scale, const float* __restrict shift, float eps,
-                                      int64_t width, float* __restrict out) {
+TESSERA_EACH_CPU Moments modulate_row(const float* __restrict x, const float* __restrict scale,
+                                      const float* __restrict shift, float eps, int64_t width, float* __restrict out) {
   float sum = 0;
   for (int64_t i = 0; i < width; ++i) sum += x[i];
   const float mean = sum / static_cast<float>(width);
@@ -73,13 +75,14 @@ TESSERA_EACH_CPU void modulate_row_backward(const float* __restrict grad, const 
   }
 }
 
-TESSERA_EACH_CPU void gate_row(const float* __restrict x, const float* __restrict gate, const float* __restrict y, int64_t width,
-                               float* __restrict out) {
+TESSERA_EACH_CPU void gate_row(const float* __restrict x, const float* __restrict gate, const float* __restrict y,
+                               int64_t width, float* __restrict out) {
   for (int64_t i = 0; i < width; ++i) out[i] = x[i] + gate[i] * y[i];
 }
 
-TESSERA_EACH_CPU void gate_row_backward(const float* __restrict grad, const float* __restrict gate, const float* __restrict y, int64_t width,
-                                        float* __restrict y_grad, float* __restrict gate_grad) {
+TESSERA_EACH_CPU void gate_row_backward(const float* __restrict grad, const float* __restrict gate,
+                                        const float* __restrict y, int64_t width, float* __restrict y_grad,
+                                        float* __restrict gate_grad) {
   for (int64_t i = 0; i < width; ++i) {
     y_grad[i] = grad[i] * gate[i];
     gate_grad[i] += grad[i] * y[i];

@@ -21,7 +21,8 @@ std::vector<Tensor> gradients(const std::vector<Tensor>& outs, const std::vector
 
 void expect_close(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << i << ": " << (a[i] - b[i]).abs().max();
+  for (size_t i = 0; i < a.size(); ++i)
+    EXPECT_TRUE(at::allclose(a[i], b[i], 1e-4, 1e-5)) << i << ": " << (a[i] - b[i]).abs().max();
 }
 
 TEST(Fused, CosineHeadsEqualTheirComposition) {
@@ -56,11 +57,13 @@ TEST(Fused, ViewsOfOneTensorAreReadWhereTheyLie) {
   const Tensor six = at::randn({2, 1, 6, 8}), x = at::randn({2, 7, 8});
   const std::vector<Tensor> parts = six.unbind(2);  // strided
   expect_close({modulated_norm(x, parts[2], parts[4])}, {modulated_norm_composed(x, parts[2], parts[4])});
-  expect_close({modulated_norm(x.transpose(1, 2).contiguous().transpose(1, 2), parts[1], parts[3])}, {modulated_norm_composed(x, parts[1], parts[3])});
+  expect_close({modulated_norm(x.transpose(1, 2).contiguous().transpose(1, 2), parts[1], parts[3])},
+               {modulated_norm_composed(x, parts[1], parts[3])});
 }
 
 TEST(Fused, OtherPrecisionsTakeTheComposedForm) {
-  const Tensor x = at::randn({2, 3, 8}, at::kDouble), scale = at::randn({2, 1, 8}, at::kDouble), shift = at::randn({2, 1, 8}, at::kDouble);
+  const Tensor x = at::randn({2, 3, 8}, at::kDouble), scale = at::randn({2, 1, 8}, at::kDouble),
+               shift = at::randn({2, 1, 8}, at::kDouble);
   EXPECT_TRUE(at::equal(modulated_norm(x, scale, shift), modulated_norm_composed(x, scale, shift)));
 }
 

@@ -10,8 +10,7 @@ namespace tessera::nn {
 
 Tensor layer_norm(const Tensor& x, double eps) { return at::layer_norm(x, {x.size(-1)}, {}, {}, eps); }
 
-LayerNorm::LayerNorm(int64_t width)
-    : weight(constant_weight({width}, 1)), bias(constant_weight({width}, 0)) {}
+LayerNorm::LayerNorm(int64_t width) : weight(constant_weight({width}, 1)), bias(constant_weight({width}, 0)) {}
 
 Tensor LayerNorm::forward(const Tensor& x) const { return at::layer_norm(x, {x.size(-1)}, weight, bias, eps); }
 

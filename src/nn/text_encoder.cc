@@ -42,9 +42,7 @@ ByteTokens byte_tokens(const std::vector<std::string>& texts, int64_t max_length
 }
 
 ByteEncoderBlock::ByteEncoderBlock(const ByteEncoderConfig& config)
-    : norm1(config.width),
-      norm2(config.width),
-      attention(config.width, config.heads),
+    : norm1(config.width), norm2(config.width), attention(config.width, config.heads),
       feed_forward(config.width, config.hidden) {}
 
 Tensor ByteEncoderBlock::forward(const Tensor& x, const Tensor& mask) const {
@@ -53,8 +51,7 @@ Tensor ByteEncoderBlock::forward(const Tensor& x, const Tensor& mask) const {
 }
 
 ByteEncoder::ByteEncoder(const ByteEncoderConfig& config, int64_t max_length)
-    : embedding(empty_weight({end_token + 1, config.width})),
-      position(empty_weight({max_length, config.width})),
+    : embedding(empty_weight({end_token + 1, config.width})), position(empty_weight({max_length, config.width})),
       norm(config.width) {
   for (int64_t i = 0; i < config.depth; ++i) blocks.emplace_back(config);
 }
@@ -74,7 +71,8 @@ void initialise(ByteEncoder& encoder, uint64_t seed) {
     if (t.dim() != 2) return;  // biases and norms already stand at 0 and 1
     const bool is_table = name == "embedding" || name == "position";
     const bool into_residual = name.find("proj") != std::string::npos || name.find("fc2") != std::string::npos;
-    const double std = is_table ? 0.5 : (into_residual ? depth_factor : 1.0) / std::sqrt(static_cast<double>(t.size(1)));
+    const double std =
+        is_table ? 0.5 : (into_residual ? depth_factor : 1.0) / std::sqrt(static_cast<double>(t.size(1)));
     fill_truncated_normal(t, std, rng.split(hash_text(name)));
   });
 }

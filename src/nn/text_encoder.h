@@ -17,11 +17,12 @@ struct ByteEncoderConfig {
   int64_t width = 128;
   int64_t depth = 2;
   int64_t heads = 4;
-  int64_t hidden = 512;      // width of the feed-forward layer
+  int64_t hidden = 512;  // width of the feed-forward layer
   bool operator==(const ByteEncoderConfig&) const = default;
 };
 template <class V> void fields(V& v, ByteEncoderConfig& c) {
-  v("width", c.width, "width of the text states"), v("depth", c.depth, "blocks"), v("heads", c.heads, "attention heads");
+  v("width", c.width, "width of the text states"), v("depth", c.depth, "blocks"),
+      v("heads", c.heads, "attention heads");
   v("hidden", c.hidden, "width of the feed-forward layer");
 }
 
@@ -34,8 +35,8 @@ struct TextStates {
 /// UTF-8 bytes as token ids 0..255, closed by the end token 256; padded with 0 to the longest. At most `max_length`
 /// ids with the end token; longer texts are cut before a character, never inside one.
 struct ByteTokens {
-  Tensor ids;      // [B, T] int64
-  Tensor lengths;  // [B] int64
+  Tensor ids;          // [B, T] int64
+  Tensor lengths;      // [B] int64
   bool padded = true;  // false: all lengths are T
 };
 ByteTokens byte_tokens(const std::vector<std::string>& texts, int64_t max_length, at::Device device);

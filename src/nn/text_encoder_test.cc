@@ -20,7 +20,8 @@ TEST(ByteTokens, AreTheBytesAndAnEndToken) {
 
 TEST(ByteTokens, LongTextsAreCutBeforeACharacter) {
   EXPECT_EQ(byte_tokens({std::string(1000, 'x')}, 10, at::kCPU).ids.size(1), 10);
-  const ByteTokens tokens = byte_tokens({"abcd\xF0\x9F\x8D\x8E"}, 7, at::kCPU);  // room for two of the apple's four bytes
+  const ByteTokens tokens =
+      byte_tokens({"abcd\xF0\x9F\x8D\x8E"}, 7, at::kCPU);  // room for two of the apple's four bytes
   EXPECT_TRUE(at::equal(tokens.ids, at::tensor({97, 98, 99, 100, 256}, at::kLong).view({1, 5})));
 }
 

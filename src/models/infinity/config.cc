@@ -38,7 +38,8 @@ void validate(const InfinityConfig& c) {
                     c.text_encoder->width);
   }
   if (static_cast<int64_t>(c.scales.size()) > c.levels) {
-    throw UserError("[infinity] {} scales; want at most {}, the rows of the level embedding", c.scales.size(), c.levels);
+    throw UserError("[infinity] {} scales; want at most {}, the rows of the level embedding", c.scales.size(),
+                    c.levels);
   }
   for (size_t k = 0; k < c.scales.size(); ++k) {
     if (k == 0 ? c.scales[k] != 1 : c.scales[k] < c.scales[k - 1]) {

@@ -12,21 +12,21 @@
 namespace tessera::infinity {
 
 struct InfinityConfig {
-  int64_t width = 768;              // C
-  int64_t depth = 12;               // blocks
-  int64_t heads = 8;                // width / heads must be a multiple of 4
-  int64_t hidden = 0;               // feed-forward width; 0: 4C rounded half-even to a multiple of 256
-  int64_t bits = 16;                // d of the codec: bits per latent position
-  bool patchify = false;            // one token is a 2x2 patch of latent positions: 4d bits
-  std::string head = "bits";        // "bits": two logits per bit (IVC); "index": one logit per codeword, 2^d of them
-  int64_t text_width = 2048;        // width of the text states
-  int64_t text_length = 512;        // longest prompt in text tokens, its end token included
-  int64_t pool_heads = 16;          // heads of the attention pool that makes the start token
-  int64_t levels = 15;              // rows of the level embedding: the most scales there can be
-  std::vector<int64_t> scales;      // square scale edges in tokens; empty: the published templates
-  std::string pixels = "1M";        // which of the published templates it was trained for
+  int64_t width = 768;          // C
+  int64_t depth = 12;           // blocks
+  int64_t heads = 8;            // width / heads must be a multiple of 4
+  int64_t hidden = 0;           // feed-forward width; 0: 4C rounded half-even to a multiple of 256
+  int64_t bits = 16;            // d of the codec: bits per latent position
+  bool patchify = false;        // one token is a 2x2 patch of latent positions: 4d bits
+  std::string head = "bits";    // "bits": two logits per bit (IVC); "index": one logit per codeword, 2^d of them
+  int64_t text_width = 2048;    // width of the text states
+  int64_t text_length = 512;    // longest prompt in text tokens, its end token included
+  int64_t pool_heads = 16;      // heads of the attention pool that makes the start token
+  int64_t levels = 15;          // rows of the level embedding: the most scales there can be
+  std::vector<int64_t> scales;  // square scale edges in tokens; empty: the published templates
+  std::string pixels = "1M";    // which of the published templates it was trained for
   std::optional<nn::ByteEncoderConfig> text_encoder;  // absent: text states come from outside (flan-t5-xl)
-  std::string codec;                // fingerprint of the codec it belongs to; empty: unknown
+  std::string codec;                                  // fingerprint of the codec it belongs to; empty: unknown
 
   bool operator==(const InfinityConfig&) const = default;
 

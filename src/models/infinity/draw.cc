@@ -16,7 +16,8 @@ namespace {
 class Stepper {
  public:
   Stepper(const Infinity& model, const nn::TextStates& text, const DrawPlan& plan)
-      : model_(model), cached_(plan.use_cache), positions_(positions_of(model.config, plan.schedule, text.states.device())) {
+      : model_(model), cached_(plan.use_cache),
+        positions_(positions_of(model.config, plan.schedule, text.states.device())) {
     condition_ = model.condition(text);
     if (cached_) state_ = model.start(condition_, positions_);
   }
@@ -48,11 +49,12 @@ nn::TextStates with_unconditional(const Infinity& model, const nn::TextStates& t
 }
 
 /// One number per scale from one number, or from as many as there are scales.
-std::vector<double> per_scale(const std::vector<double>& chosen, const std::vector<double>& own, size_t scales, std::string_view what,
-                              double least) {
+std::vector<double> per_scale(const std::vector<double>& chosen, const std::vector<double>& own, size_t scales,
+                              std::string_view what, double least) {
   std::vector<double> list = chosen.empty() ? own : chosen;
   if (list.size() == 1) list.assign(scales, list.front());
-  if (list.size() != scales) throw UserError("[draw] {} numbers for {}, want 1 or {}, one per scale", list.size(), what, scales);
+  if (list.size() != scales)
+    throw UserError("[draw] {} numbers for {}, want 1 or {}, one per scale", list.size(), what, scales);
   for (const double value : list) {
     if (!(value >= least && value <= 1000)) throw UserError("[draw] {} is {}, want {} to 1000", what, value, least);
   }
@@ -66,7 +68,8 @@ void check_prompts(const std::vector<std::string>& prompts, int64_t longest) {
       throw UserError("[draw] prompt {} is empty; say what to draw, as in \"red apple\"", i + 1);
     }
     if (std::ssize(prompts[i]) >= longest) {
-      throw UserError("[draw] prompt {} has {} bytes, want at most {}; this model reads no further", i + 1, prompts[i].size(), longest - 1);
+      throw UserError("[draw] prompt {} has {} bytes, want at most {}; this model reads no further", i + 1,
+                      prompts[i].size(), longest - 1);
     }
   }
 }
@@ -111,18 +114,21 @@ DrawingInfinity::DrawingInfinity(Bundle bundle) : bundle_(std::move(bundle)) {
 std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
   const InfinityConfig& config = bundle_.model.config;
   check_prompts(request.prompts, config.text_length);
-  if (!(request.aspect >= 0.25 && request.aspect <= 4)) throw UserError("[draw] aspect (height / width) is {}, want 0.25 to 4", request.aspect);
+  if (!(request.aspect >= 0.25 && request.aspect <= 4))
+    throw UserError("[draw] aspect (height / width) is {}, want 0.25 to 4", request.aspect);
   if (request.batch < 1) throw UserError("[draw] batch is {}, want at least 1", request.batch);
   DrawPlan plan{.schedule = schedule_for(config, request.aspect), .seed = request.seed, .use_cache = request.use_cache};
   const size_t scales = plan.schedule.scales.size();
   plan.cfg = per_scale(request.cfg, bundle_.defaults.cfg, scales, "cfg", 0);
   plan.tau = per_scale(request.tau, bundle_.defaults.tau, scales, "tau", 0);
   plan.top_p = request.top_p.value_or(bundle_.defaults.top_p);
-  if (!(plan.top_p > 0 && plan.top_p <= 1)) throw UserError("[draw] top_p is {}, want more than 0 and at most 1", plan.top_p);
+  if (!(plan.top_p > 0 && plan.top_p <= 1))
+    throw UserError("[draw] top_p is {}, want more than 0 and at most 1", plan.top_p);
   if (request.keep_scales < 0 || request.keep_scales > static_cast<int64_t>(scales)) {
     throw UserError("[draw] keep_scales is {}, want 0 to {}", request.keep_scales, scales);
   }
-  if (request.keep_scales > 0 && !request.from) throw UserError("[draw] keep_scales is {} but there is no picture to keep them from", request.keep_scales);
+  if (request.keep_scales > 0 && !request.from)
+    throw UserError("[draw] keep_scales is {} but there is no picture to keep them from", request.keep_scales);
 
   std::vector<Image> pictures;
   for (size_t begin = 0; begin < request.prompts.size(); begin += static_cast<size_t>(request.batch)) {
@@ -133,7 +139,8 @@ std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
   return pictures;
 }
 
-std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, DrawPlan plan, size_t begin, size_t end) const {
+std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, DrawPlan plan, size_t begin,
+                                               size_t end) const {
   const at::NoGradGuard no_grad;
   const Infinity& model = bundle_.model;
   const codec::Codec& codec = bundle_.codec;
@@ -144,7 +151,8 @@ std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, DrawP
 
   if (request.keep_scales > 0) {
     const int64_t factor = codec.config.spatial_factor();
-    const Image fitted = media::resize_area(media::over(*request.from, media::white), latent.back().width * factor, latent.back().height * factor);
+    const Image fitted = media::resize_area(media::over(*request.from, media::white), latent.back().width * factor,
+                                            latent.back().height * factor);
     const Tensor encoded = codec.encode(codec::pictures_to_tensor({fitted}, device));
     const codec::ResidualCodes codes = codec::quantise(encoded, latent);
     for (int64_t k = 0; k < request.keep_scales; ++k) {
@@ -157,7 +165,8 @@ std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, DrawP
       request.on_scale({k, latent.size(), begin, codec::tensor_to_pictures(codec.decode(sum))});
     };
   }
-  const std::vector<std::string> prompts(request.prompts.begin() + static_cast<ptrdiff_t>(begin), request.prompts.begin() + static_cast<ptrdiff_t>(end));
+  const std::vector<std::string> prompts(request.prompts.begin() + static_cast<ptrdiff_t>(begin),
+                                         request.prompts.begin() + static_cast<ptrdiff_t>(end));
   return codec::tensor_to_pictures(codec.decode(draw_codes(model, model.encode(prompts), plan).codes.sum));
 }
 

@@ -92,12 +92,14 @@ TEST(InfinityDraw, KeptScalesAreThePicturesOwnAndAllOfThemRebuildIt) {
   const codec::Codec& codec = drawing.bundle().codec;
   const Image picture = noise_picture(4);
   const at::NoGradGuard no_grad;
-  const codec::ResidualCodes codes = codec::quantise(codec.encode(codec::pictures_to_tensor({picture}, at::kCPU)), codec.scales());
+  const codec::ResidualCodes codes =
+      codec::quantise(codec.encode(codec::pictures_to_tensor({picture}, at::kCPU)), codec.scales());
   std::vector<Image> shown;
   const auto show = [&](const ScaleView& view) { shown.push_back(view.pictures[0]); };
   const Image kept = drawing.draw({.prompts = {"cat"}, .from = picture, .keep_scales = 3, .on_scale = show})[0];
   ASSERT_EQ(shown.size(), 3u);
-  for (size_t k = 0; k < 3; ++k) EXPECT_EQ(shown[k], codec::tensor_to_pictures(codec.decode(codes.sums[k]))[0]) << "scale " << k;
+  for (size_t k = 0; k < 3; ++k)
+    EXPECT_EQ(shown[k], codec::tensor_to_pictures(codec.decode(codes.sums[k]))[0]) << "scale " << k;
   EXPECT_EQ(kept, shown[2]);
 
   shown.clear();
@@ -144,7 +146,8 @@ TEST(LoadModel, GivesWhatTheDirectoryHoldsAndNamesTheKnownTypesOtherwise) {
   const auto model = tessera::load_model(directory, at::kCPU);
   EXPECT_EQ(model->model_type(), "infinity");
   ASSERT_NE(model->draws(), nullptr);
-  EXPECT_EQ(model->draws()->draw({.prompts = {"cat"}, .seed = 2}), tiny_drawing().draw({.prompts = {"cat"}, .seed = 2}));
+  EXPECT_EQ(model->draws()->draw({.prompts = {"cat"}, .seed = 2}),
+            tiny_drawing().draw({.prompts = {"cat"}, .seed = 2}));
   EXPECT_THAT([&] { tessera::load_model(directory / "codec", at::kCPU); },
               testing::ThrowsMessage<UserError>(testing::HasSubstr("one of: infinity")));
 }

@@ -23,22 +23,26 @@ std::string fingerprint(const codec::Codec& codec) {
 
 void require_same_codes(const InfinityConfig& config, const codec::CodecConfig& codec) {
   std::vector<std::string> reasons;
-  if (codec.bits != config.bits) reasons.push_back(fmt::format("the codec has {} bits, the transformer wants {}", codec.bits, config.bits));
+  if (codec.bits != config.bits)
+    reasons.push_back(fmt::format("the codec has {} bits, the transformer wants {}", codec.bits, config.bits));
   if (!config.scales.empty()) {
     std::vector<int64_t> wanted = config.scales;
     for (int64_t& edge : wanted) edge *= config.patchify ? 2 : 1;
     if (codec.scales != wanted) {
-      reasons.push_back(fmt::format("the codec has scales {}, the transformer wants {}", fmt::join(codec.scales, ","), fmt::join(wanted, ",")));
+      reasons.push_back(fmt::format("the codec has scales {}, the transformer wants {}", fmt::join(codec.scales, ","),
+                                    fmt::join(wanted, ",")));
     }
   }
   if (reasons.empty()) return;
-  throw UserError("[infinity] codec and transformer do not belong together: codec '{}', transformer made for '{}': {}; use the codec "
-                  "named in its model card",
-                  codec.name, config.codec.empty() ? "unknown" : config.codec, fmt::join(reasons, "; "));
+  throw UserError(
+      "[infinity] codec and transformer do not belong together: codec '{}', transformer made for '{}': {}; use the "
+      "codec "
+      "named in its model card",
+      codec.name, config.codec.empty() ? "unknown" : config.codec, fmt::join(reasons, "; "));
 }
 
-void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefaults& defaults, StoredAs stored, const Path& directory,
-                FileSystem& files) {
+void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefaults& defaults, StoredAs stored,
+                const Path& directory, FileSystem& files) {
   files.create_directories(directory);
   Infinity handles = model;
   handles.config.codec = fingerprint(codec);
@@ -54,7 +58,8 @@ Bundle load_model(const Path& directory, at::Device device) {
   const Path config_file = directory / "config.json";
   Json tree = read_json_file(config_file);
   if (!tree.is_object() || tree.value("model_type", "") != model_type) {
-    throw UserError("[infinity] {} is no Infinity model; want model_type \"{}\" in its config.json", directory.string(), model_type);
+    throw UserError("[infinity] {} is no Infinity model; want model_type \"{}\" in its config.json", directory.string(),
+                    model_type);
   }
   tree.erase("model_type");
   InfinityConfig config;
@@ -64,15 +69,17 @@ Bundle load_model(const Path& directory, at::Device device) {
   bundle.codec = codec::load_codec(directory / "codec", device);
   require_same_codes(config, bundle.codec.config);
   if (const std::string found = fingerprint(bundle.codec); !config.codec.empty() && found != config.codec) {
-    throw UserError("[infinity] codec and transformer do not belong together: codec '{}', transformer made for '{}'; use the codec "
-                    "named in its model card",
-                    found, config.codec);
+    throw UserError(
+        "[infinity] codec and transformer do not belong together: codec '{}', transformer made for '{}'; use the codec "
+        "named in its model card",
+        found, config.codec);
   }
   const BuildDevice on(device);
   bundle.model = Infinity(config);
   load_into(named_tensors(bundle.model), directory, "infinity");
   const Path defaults_file = directory / "generation_config.json";
-  if (std::filesystem::exists(defaults_file)) from_json(read_json_file(defaults_file), bundle.defaults, defaults_file.string());
+  if (std::filesystem::exists(defaults_file))
+    from_json(read_json_file(defaults_file), bundle.defaults, defaults_file.string());
   return bundle;
 }
 

@@ -21,7 +21,8 @@ struct DrawDefaults {
 };
 template <class V> void fields(V& v, DrawDefaults& d) {
   v("cfg", d.cfg, "classifier-free guidance, one number or one per scale");
-  v("tau", d.tau, "temperature, one number or one per scale"), v("top_p", d.top_p, "a bit value this unlikely is never drawn: 1 - top_p");
+  v("tau", d.tau, "temperature, one number or one per scale"),
+      v("top_p", d.top_p, "a bit value this unlikely is never drawn: 1 - top_p");
 }
 
 /// Names a trained codec: its shape and a digest of its encoder, which alone fixes what bits mean (a decoder may be
@@ -37,8 +38,8 @@ struct Bundle {
   DrawDefaults defaults;
 };
 
-void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefaults& defaults, StoredAs stored, const Path& directory,
-                FileSystem& files = disk());
+void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefaults& defaults, StoredAs stored,
+                const Path& directory, FileSystem& files = disk());
 /// Throws UserError when the directory holds no such model, or a codec that does not belong to it.
 Bundle load_model(const Path& directory, at::Device device);
 

@@ -26,7 +26,8 @@ TEST(ModelFiles, WhatIsSavedLoadsAgain) {
   Bundle bundle = load_model(directory, at::kCPU);
   const auto before = named_tensors(model), after = named_tensors(bundle.model);
   ASSERT_EQ(before.size(), after.size());
-  for (size_t i = 0; i < before.size(); ++i) EXPECT_TRUE(at::equal(before[i].tensor, after[i].tensor)) << before[i].name;
+  for (size_t i = 0; i < before.size(); ++i)
+    EXPECT_TRUE(at::equal(before[i].tensor, after[i].tensor)) << before[i].name;
   EXPECT_EQ(bundle.defaults, (DrawDefaults{.cfg = {2, 3, 4}, .tau = {0.7}, .top_p = 0.9}));
   EXPECT_EQ(bundle.model.config.codec, fingerprint(tiny_codec()));
 }
@@ -56,7 +57,8 @@ TEST(ModelFiles, ACodecOfOtherBitsOrScalesIsRefused) {
     else other.scales = {1, 3};
     codec::save_codec(tiny_codec(5, other), directory / "codec", StoredAs::f32, disk());
     EXPECT_THAT([&] { load_model(directory, at::kCPU); },
-                testing::ThrowsMessage<UserError>(testing::AllOf(testing::HasSubstr("'other'"), testing::HasSubstr("tiny/d4"))));
+                testing::ThrowsMessage<UserError>(
+                    testing::AllOf(testing::HasSubstr("'other'"), testing::HasSubstr("tiny/d4"))));
   }
 }
 

@@ -1,6 +1,7 @@
 // Forward passes of the transformer. The teacher-forced pass and the cached step share every line but mask and cache.
 #include "models/infinity/module.h"
 
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -9,7 +10,6 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/autocast_mode.h>
 
 #include <limits>
 
@@ -21,7 +21,8 @@ namespace tessera::infinity {
 Positions positions_of(const InfinityConfig& config, const Schedule& schedule, at::Device device) {
   Positions p{.schedule = schedule};
   std::vector<int64_t> levels;
-  for (size_t k = 0; k < schedule.scales.size(); ++k) levels.insert(levels.end(), schedule.scales[k].area(), static_cast<int64_t>(k));
+  for (size_t k = 0; k < schedule.scales.size(); ++k)
+    levels.insert(levels.end(), schedule.scales[k].area(), static_cast<int64_t>(k));
   p.levels = at::tensor(levels, at::kLong);
   p.rope = nn::rope_2d(schedule.rope_grids(), config.head_dim(), device);
   const Tensor later = p.levels.unsqueeze(0) > p.levels.unsqueeze(1);  // [L, L]: row looks, column is looked at
@@ -32,40 +33,39 @@ Positions positions_of(const InfinityConfig& config, const Schedule& schedule, a
 }
 
 InfinityBlock::InfinityBlock(const InfinityConfig& c)
-    : ada_gss(empty_weight({1, 1, 6, c.width})),
-      sa(c.width, c.heads),
-      ca(c.width, c.heads, c.width),
-      ffn(c.width, c.feed_forward_width()),
-      ca_norm(c.width) {}
+    : ada_gss(empty_weight({1, 1, 6, c.width})), sa(c.width, c.heads), ca(c.width, c.heads, c.width),
+      ffn(c.width, c.feed_forward_width()), ca_norm(c.width) {}
 
 BlockCondition InfinityBlock::prepare(const Condition& condition) const {
-  const std::vector<Tensor> m = (ada_gss + condition.modulation).unbind(2);  // 6 x [B, 1, C]
-  return {{m[0], m[1], m[2], m[3], m[4], m[5]}, ca.keys(condition.prompt), condition.padding};
+  const Tensor six = (ada_gss + condition.modulation).permute({2, 0, 1, 3}).contiguous();  // [6, B, 1, C]
+  const std::vector<Tensor> m = six.unbind(0);
+  return {{m[0], m[1], m[2], m[3], m[4], m[5]}, sa.constants(), ca.keys(condition.prompt), condition.padding};
 }
 
 Tensor InfinityBlock::forward(Tensor x, const BlockCondition& c, const nn::Rope2d& rope, const Tensor& mask,
                               nn::LayerCache* cache) const {
   const Modulation& m = c.modulation;
-  x = nn::gated_add(x, m.gate_attention, sa.forward(nn::modulated_norm(x, m.scale_attention, m.shift_attention), rope, mask, cache));
+  x = nn::gated_add(
+      x, m.gate_attention,
+      sa.forward(nn::modulated_norm(x, m.scale_attention, m.shift_attention), c.attention, rope, mask, cache));
   x = x + ca.forward(ca_norm.forward(x), c.prompt, c.padding);
-  return nn::gated_add(x, m.gate_feed_forward, ffn.forward(nn::modulated_norm(x, m.scale_feed_forward, m.shift_feed_forward)));
+  return nn::gated_add(x, m.gate_feed_forward,
+                       ffn.forward(nn::modulated_norm(x, m.scale_feed_forward, m.shift_feed_forward)));
 }
 
 Tensor SiluLinear::forward(const Tensor& condition) const { return linear.forward(at::silu(condition)); }
 
-Tensor TextProjection::forward(const Tensor& states) const { return second.forward(at::gelu(first.forward(states), "tanh")); }
+Tensor TextProjection::forward(const Tensor& states) const {
+  return second.forward(at::gelu(first.forward(states), "tanh"));
+}
 
 Infinity::Infinity(const InfinityConfig& c)
-    : config((validate(c), c)),
-      cfg_uncond(empty_weight({c.text_length, c.text_width})),
+    : config((validate(c), c)), cfg_uncond(empty_weight({c.text_length, c.text_width})),
       pos_start(empty_weight({1, 1, c.width})),
-      text_norm(c.text_width),
-      text_proj_for_sos{{c.width, c.pool_heads, c.text_width}},
-      text_proj_for_ca{{c.text_width, c.width}, {c.width, c.width}},
-      lvl_embed(empty_weight({c.levels, c.width})),
-      word_embed(c.bits_per_token(), c.width),
-      shared_ada_lin{{c.width, 6 * c.width}},
-      head_nm{{{c.width, 2 * c.width}}},
+      text_norm(c.text_width), text_proj_for_sos{{c.width, c.pool_heads, c.text_width}},
+      text_proj_for_ca{{c.text_width, c.width}, {c.width, c.width}}, lvl_embed(empty_weight({c.levels, c.width})),
+      word_embed(c.bits_per_token(), c.width), shared_ada_lin{{c.width, 6 * c.width}}, head_nm{{{c.width,
+                                                                                                 2 * c.width}}},
       head(c.width, c.head_outputs()) {
   for (int64_t i = 0; i < c.depth; ++i) blocks.emplace_back(c);
   if (c.text_encoder) text_encoder.emplace(*c.text_encoder, c.text_length);
@@ -73,7 +73,8 @@ Infinity::Infinity(const InfinityConfig& c)
 
 nn::TextStates Infinity::encode(const std::vector<std::string>& prompts) const {
   if (!text_encoder) {
-    throw UserError("[infinity] this model has no text encoder of its own; it wants states of flan-t5-xl, {} wide", config.text_width);
+    throw UserError("[infinity] this model has no text encoder of its own; it wants states of flan-t5-xl, {} wide",
+                    config.text_width);
   }
   return text_encoder->forward(nn::byte_tokens(prompts, config.text_length, pos_start.device()));
 }
@@ -104,14 +105,16 @@ Tensor Infinity::forward(const Tensor& features, const Condition& c, const Posit
   const int64_t length = positions.levels.size(0);
   Tensor x = start_token(c);
   if (length > 1) x = at::cat({x, embed(features, positions.levels.slice(0, 1))}, 1);  // [B, L, C]
-  for (const InfinityBlock& block : blocks) x = block.forward(x, block.prepare(c), positions.rope, positions.mask, nullptr);
+  for (const InfinityBlock& block : blocks)
+    x = block.forward(x, block.prepare(c), positions.rope, positions.mask, nullptr);
   return logits(x, c.pooled);
 }
 
 DrawState Infinity::start(Condition c, const Positions& positions) const {
   DrawState state;
   for (const InfinityBlock& block : blocks) state.blocks.push_back(block.prepare(c));
-  state.cache = nn::KvCache(config.depth, c.pooled.size(0), config.heads, positions.schedule.tokens(), config.head_dim(), c.pooled.options());
+  state.cache = nn::KvCache(config.depth, c.pooled.size(0), config.heads, positions.schedule.tokens(),
+                            config.head_dim(), c.pooled.options());
   state.condition = std::move(c);
   return state;
 }
@@ -120,14 +123,16 @@ Tensor Infinity::step(size_t k, const Tensor& features, DrawState& state, const 
   const int64_t begin = positions.schedule.begin(k), end = begin + positions.schedule.scales[k].area();
   Tensor x = k == 0 ? start_token(state.condition) : embed(features, positions.levels.slice(0, begin, end));
   const nn::Rope2d rope = positions.rope.slice(begin, end);
-  for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].forward(x, state.blocks[i], rope, {}, &state.cache.layers[i]);
+  for (size_t i = 0; i < blocks.size(); ++i)
+    x = blocks[i].forward(x, state.blocks[i], rope, {}, &state.cache.layers[i]);
   return logits(x, state.condition.pooled);
 }
 
 /// The head runs in fp32 whatever autocast says: two logits that differ by little decide a bit.
 Tensor Infinity::logits(const Tensor& x, const Tensor& pooled) const {
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
-  const std::vector<Tensor> adaptive = head_nm.ada_lin.forward(pooled.to(at::kFloat)).unsqueeze(1).chunk(2, -1);  // 2 x [B, 1, C]
+  const std::vector<Tensor> adaptive =
+      head_nm.ada_lin.forward(pooled.to(at::kFloat)).unsqueeze(1).chunk(2, -1);  // 2 x [B, 1, C]
   const Tensor out = head.forward(nn::modulated_norm(x.to(at::kFloat), adaptive[0], adaptive[1]));
   return config.head == "index" ? out : out.unflatten(-1, {config.bits_per_token(), 2});
 }

@@ -41,6 +41,7 @@ struct Modulation {
 /// What a block keeps for a prompt while a picture is drawn scale by scale.
 struct BlockCondition {
   Modulation modulation;
+  nn::CosineConstants attention;
   nn::PromptKeys prompt;
   Tensor padding;
 };
@@ -65,7 +66,8 @@ struct InfinityBlock {
 
   BlockCondition prepare(const Condition& condition) const;
   /// x [B, L, C] -> [B, L, C].
-  Tensor forward(Tensor x, const BlockCondition& condition, const nn::Rope2d& rope, const Tensor& mask, nn::LayerCache* cache) const;
+  Tensor forward(Tensor x, const BlockCondition& condition, const nn::Rope2d& rope, const Tensor& mask,
+                 nn::LayerCache* cache) const;
 };
 template <class V> void tensors(V& v, InfinityBlock& m) {
   v("ada_gss", m.ada_gss), v("sa", m.sa), v("ca", m.ca), v("ffn", m.ffn), v("ca_norm", m.ca_norm);
@@ -149,7 +151,8 @@ struct InitialScales {
   bool operator==(const InitialScales&) const = default;
 };
 template <class V> void fields(V& v, InitialScales& s) {
-  v("adaptive", s.adaptive, "factor on the initial AdaLN scales and shifts"), v("gate", s.gate, "factor on the initial gates");
+  v("adaptive", s.adaptive, "factor on the initial AdaLN scales and shifts"),
+      v("gate", s.gate, "factor on the initial gates");
   v("head", s.head, "factor on the initial head");
 }
 

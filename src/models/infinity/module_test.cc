@@ -36,7 +36,8 @@ TEST(Infinity, CachedStepsEqualTheTeacherForcedPass) {
     DrawState state = pass.model.start(pass.condition, pass.positions);
     std::vector<Tensor> steps{pass.model.step(0, {}, state, pass.positions)};
     for (size_t k = 1; k < schedule.scales.size(); ++k) {
-      steps.push_back(pass.model.step(k, pass.features.slice(1, schedule.begin(k) - 1, schedule.begin(k + 1) - 1), state, pass.positions));
+      steps.push_back(pass.model.step(k, pass.features.slice(1, schedule.begin(k) - 1, schedule.begin(k + 1) - 1),
+                                      state, pass.positions));
     }
     EXPECT_LT(furthest(at::cat(steps, 1), pass.logits()), 1e-5) << "aspect " << aspect;
   }
@@ -52,7 +53,8 @@ TEST(Infinity, ChangingALaterScaleNeverChangesEarlierLogits) {
     pass.features.slice(1, begin, begin + 1).add_(3);  // one position inside scale k
     const Tensor after = pass.logits();
     EXPECT_TRUE(at::equal(after.slice(1, 0, begin), before.slice(1, 0, begin)));
-    EXPECT_GT(furthest(after.slice(1, begin, begin + 1), before.slice(1, begin, begin + 1)), 1e-3) << "its own scale sees it";
+    EXPECT_GT(furthest(after.slice(1, begin, begin + 1), before.slice(1, begin, begin + 1)), 1e-3)
+        << "its own scale sees it";
     pass.features = kept;
   }
 }
@@ -111,13 +113,33 @@ TEST(Infinity, TensorNamesAreThoseOfTheReleasedCheckpoints) {
   Infinity model(tiny_config());
   std::set<std::string> names;
   for_each_tensor(model, [&](const std::string& name, Tensor&) { names.insert(name); });
-  for (const char* name :
-       {"cfg_uncond", "pos_start", "text_norm.weight", "text_proj_for_sos.ca.mat_q", "text_proj_for_sos.ca.v_bias",
-        "text_proj_for_sos.ca.zero_k_bias", "text_proj_for_sos.ca.mat_kv.weight", "text_proj_for_sos.ca.proj.bias", "text_proj_for_ca.0.weight",
-        "text_proj_for_ca.2.bias", "lvl_embed.weight", "word_embed.weight", "shared_ada_lin.1.weight", "head_nm.ada_lin.1.bias",
-        "head.weight", "blocks.1.ada_gss", "blocks.1.sa.scale_mul_1H11", "blocks.1.sa.q_bias", "blocks.1.sa.zero_k_bias",
-        "blocks.1.sa.mat_qkv.weight", "blocks.1.sa.proj.weight", "blocks.1.ca.mat_q.bias", "blocks.1.ca.mat_kv.weight",
-        "blocks.1.ca.v_bias", "blocks.1.ffn.fc1.weight", "blocks.1.ffn.fc2.bias", "blocks.1.ca_norm.weight"}) {
+  for (const char* name : {"cfg_uncond",
+                           "pos_start",
+                           "text_norm.weight",
+                           "text_proj_for_sos.ca.mat_q",
+                           "text_proj_for_sos.ca.v_bias",
+                           "text_proj_for_sos.ca.zero_k_bias",
+                           "text_proj_for_sos.ca.mat_kv.weight",
+                           "text_proj_for_sos.ca.proj.bias",
+                           "text_proj_for_ca.0.weight",
+                           "text_proj_for_ca.2.bias",
+                           "lvl_embed.weight",
+                           "word_embed.weight",
+                           "shared_ada_lin.1.weight",
+                           "head_nm.ada_lin.1.bias",
+                           "head.weight",
+                           "blocks.1.ada_gss",
+                           "blocks.1.sa.scale_mul_1H11",
+                           "blocks.1.sa.q_bias",
+                           "blocks.1.sa.zero_k_bias",
+                           "blocks.1.sa.mat_qkv.weight",
+                           "blocks.1.sa.proj.weight",
+                           "blocks.1.ca.mat_q.bias",
+                           "blocks.1.ca.mat_kv.weight",
+                           "blocks.1.ca.v_bias",
+                           "blocks.1.ffn.fc1.weight",
+                           "blocks.1.ffn.fc2.bias",
+                           "blocks.1.ca_norm.weight"}) {
     EXPECT_TRUE(names.contains(name)) << name;
   }
   EXPECT_FALSE(names.contains("blocks.1.sa.mat_qkv.bias"));

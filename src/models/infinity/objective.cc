@@ -51,13 +51,18 @@ Tensor position_weights(const Schedule& schedule, at::Device device) {
 Graded grade(const Tensor& logits, const Tensor& labels, const Tensor& weights, const InfinityConfig& config) {
   const auto bits = static_cast<double>(config.bits_per_token());
   if (config.head == "index") {
-    const Tensor nats = at::cross_entropy_loss(logits.transpose(1, 2), codewords(labels), {}, at::Reduction::None);  // [B, L]
+    const Tensor nats =
+        at::cross_entropy_loss(logits.transpose(1, 2), codewords(labels), {}, at::Reduction::None);  // [B, L]
     const Tensor drawn = logits.detach().argmax(-1).unsqueeze(-1);
-    const Tensor drawn_bits = drawn.bitwise_right_shift(at::arange(labels.size(-1), drawn.options())).bitwise_and(1).to(at::kBool);
-    return {(nats.mean(0) * weights).sum() / bits, (drawn_bits == labels).to(at::kFloat).mean({0, 2}), nats.detach().mean()};
+    const Tensor drawn_bits =
+        drawn.bitwise_right_shift(at::arange(labels.size(-1), drawn.options())).bitwise_and(1).to(at::kBool);
+    return {(nats.mean(0) * weights).sum() / bits, (drawn_bits == labels).to(at::kFloat).mean({0, 2}),
+            nats.detach().mean()};
   }
-  const Tensor difference = logits.select(-1, 1) - logits.select(-1, 0);  // cross entropy of two classes is logistic in it
-  const Tensor nats = at::binary_cross_entropy_with_logits(difference, labels.to(at::kFloat), {}, {}, at::Reduction::None);
+  const Tensor difference =
+      logits.select(-1, 1) - logits.select(-1, 0);  // cross entropy of two classes is logistic in it
+  const Tensor nats =
+      at::binary_cross_entropy_with_logits(difference, labels.to(at::kFloat), {}, {}, at::Reduction::None);
   const Tensor per_position = nats.mean({0, 2});  // [L]
   const Tensor correct = ((difference.detach() > 0) == labels).to(at::kFloat).mean({0, 2});
   return {(per_position * weights).sum(), correct, per_position.detach().mean() * bits};
@@ -65,16 +70,18 @@ Graded grade(const Tensor& logits, const Tensor& labels, const Tensor& weights, 
 
 bool takes_weight_decay(std::string_view name, const Tensor& t) {
   if (t.dim() < 2) return false;
-  for (const std::string_view exempt : {"cfg_uncond", "pos_start", "lvl_embed", "ada_gss", "scale_mul", "text_proj_for_sos.ca.mat_q",
-                                        "text_encoder.embedding", "text_encoder.position"}) {
+  for (const std::string_view exempt :
+       {"cfg_uncond", "pos_start", "lvl_embed", "ada_gss", "scale_mul", "text_proj_for_sos.ca.mat_q",
+        "text_encoder.embedding", "text_encoder.position"}) {
     if (name.find(exempt) != std::string_view::npos) return false;
   }
   return true;
 }
 
-InfinityObjective::InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training, std::vector<Sample> fixed,
-                                     at::Device device)
-    : model_(std::move(model)), codec_(std::move(codec)), training_(std::move(training)), fixed_(std::move(fixed)), device_(device) {
+InfinityObjective::InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training,
+                                     std::vector<Sample> fixed, at::Device device)
+    : model_(std::move(model)), codec_(std::move(codec)), training_(std::move(training)), fixed_(std::move(fixed)),
+      device_(device) {
   if (training_.correction != "off" && training_.correction != "flips" && training_.correction != "requantise") {
     throw UserError("[infinity] correction is '{}', want off, flips or requantise", training_.correction);
   }
@@ -140,9 +147,12 @@ train::Loss InfinityObjective::loss(const std::vector<Sample>& batch, const trai
     drop.mutable_data_ptr<bool>()[i] = rng.chance(training_.drop_prompt);
   }
   const Condition condition = model_.condition(model_.without_prompt(model_.encode(captions), drop.to(device_)));
-  const Graded graded = grade(model_.forward(lesson.features, condition, positions_), lesson.labels, weights_, model_.config);
+  const Graded graded =
+      grade(model_.forward(lesson.features, condition, positions_), lesson.labels, weights_, model_.config);
 
-  train::Loss result{graded.loss, {{"bit_acc", graded.correct.mean().item<double>()}, {"token_nats", graded.token_nats.item<double>()}}};
+  train::Loss result{
+      graded.loss,
+      {{"bit_acc", graded.correct.mean().item<double>()}, {"token_nats", graded.token_nats.item<double>()}}};
   for (size_t k = 0; k < schedule.scales.size(); ++k) {
     const Tensor of_scale = graded.correct.slice(0, schedule.begin(k), schedule.begin(k + 1));
     result.metrics[fmt::format("bit_acc_scale_{}", k + 1)] = of_scale.mean().item<double>();
@@ -175,14 +185,16 @@ std::map<std::string, double> InfinityObjective::evaluate() {
   for (const int64_t percent : {0, 10, 20, 30}) {
     const Graded graded = measure(fixed_, percent);
     if (percent == 0) metrics["clean_loss"] = graded.loss.item<double>();
-    metrics[percent == 0 ? "clean_bit_acc" : fmt::format("bit_acc_flips_{}", percent)] = graded.correct.mean().item<double>();
+    metrics[percent == 0 ? "clean_bit_acc" : fmt::format("bit_acc_flips_{}", percent)] =
+        graded.correct.mean().item<double>();
   }
   return metrics;
 }
 
 void InfinityObjective::save_samples(const Path& directory, const std::string& stem) {
   if (training_.sample_prompts.empty() || model_.config.head != "bits") return;
-  const DrawingInfinity drawing({model_, codec_, {.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p}});
+  const DrawingInfinity drawing(
+      {model_, codec_, {.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p}});
   const std::vector<Image> pictures = drawing.draw({.prompts = training_.sample_prompts, .seed = 1});
   media::write_png(directory / (stem + ".png"), media::contact_sheet(pictures));
 }
@@ -192,13 +204,16 @@ void InfinityObjective::save_model(const Path& directory, FileSystem& files) {
   infinity::save_model(model_, codec_, defaults, training_.half ? StoredAs::f16 : StoredAs::f32, directory, files);
 }
 
-std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source, at::Device device) {
+std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source,
+                                                          at::Device device) {
   ModelTable table;
   from_json(recipe.model, table, "recipe", "model");
   InfinityTraining training;
   from_json(recipe.loss, training, "recipe", "loss");
-  if (table.codec_directory.empty()) throw UserError("[recipe] model.codec_directory is missing; want the directory of a trained codec");
-  if (!table.shape.text_encoder) throw UserError("[recipe] model.text_encoder is missing; want at least [model.text_encoder] width = 128");
+  if (table.codec_directory.empty())
+    throw UserError("[recipe] model.codec_directory is missing; want the directory of a trained codec");
+  if (!table.shape.text_encoder)
+    throw UserError("[recipe] model.text_encoder is missing; want at least [model.text_encoder] width = 128");
 
   codec::Codec codec = codec::load_codec(table.codec_directory, device);
   InfinityConfig& shape = table.shape;
@@ -215,10 +230,12 @@ std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe,
   Infinity model(shape);
   initialise(model, static_cast<uint64_t>(recipe.train.seed), training.initial);
   std::vector<Sample> fixed;
-  for (uint64_t i = 0; i < std::min<uint64_t>(source.pass_length().value_or(64), 64); ++i) fixed.push_back(source.at(i));
+  for (uint64_t i = 0; i < std::min<uint64_t>(source.pass_length().value_or(64), 64); ++i)
+    fixed.push_back(source.at(i));
   const Image& first = fixed.front().picture;
   if (first.width != codec.config.picture_size || first.height != codec.config.picture_size) {
-    throw UserError("[infinity] pictures are {} x {}, but the codec was made for {}", first.width, first.height, codec.config.picture_size);
+    throw UserError("[infinity] pictures are {} x {}, but the codec was made for {}", first.width, first.height,
+                    codec.config.picture_size);
   }
   return std::make_unique<InfinityObjective>(std::move(model), std::move(codec), training, std::move(fixed), device);
 }

@@ -15,11 +15,11 @@ struct InfinityTraining {
   /// "off": clean codes. "flips": flipped codes go in, labels stay those of the clean codes. "requantise": labels are
   /// the bits of the residual against the flipped sum, so the model learns to mend its own errors.
   std::string correction = "requantise";
-  int64_t flip_percent = 30;               // most percent of a scale's bits that flip
-  double drop_prompt = 0.1;                // share of pictures trained without their prompt
-  int64_t cached_pictures = 100'000;       // latents kept by Sample::picture_id
+  int64_t flip_percent = 30;          // most percent of a scale's bits that flip
+  double drop_prompt = 0.1;           // share of pictures trained without their prompt
+  int64_t cached_pictures = 100'000;  // latents kept by Sample::picture_id
   InitialScales initial;
-  bool half = true;                        // save weights as f16
+  bool half = true;                           // save weights as f16
   double cfg = 3.0, tau = 0.5, top_p = 0.97;  // written as the model's drawing defaults, used for sample grids
   std::vector<std::string> sample_prompts;    // drawn into every sample grid
 
@@ -62,9 +62,9 @@ Tensor position_weights(const Schedule& schedule, at::Device device);
 
 /// What a batch of logits is worth against its labels.
 struct Graded {
-  Tensor loss;         // []: weighted mean over positions of the cross entropy per bit
-  Tensor correct;      // [L]: share of right bits at each position
-  Tensor token_nats;   // []: unweighted cross entropy of a whole token; comparable between heads
+  Tensor loss;        // []: weighted mean over positions of the cross entropy per bit
+  Tensor correct;     // [L]: share of right bits at each position
+  Tensor token_nats;  // []: unweighted cross entropy of a whole token; comparable between heads
 };
 Graded grade(const Tensor& logits, const Tensor& labels, const Tensor& weights, const InfinityConfig& config);
 
@@ -75,7 +75,8 @@ class InfinityObjective final : public train::Objective {
  public:
   /// Throws UserError when the codec's bits or scales are not the model's, or `training` names no such correction.
   /// `fixed`: samples measured by evaluate(); may be empty.
-  InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training, std::vector<Sample> fixed, at::Device device);
+  InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training, std::vector<Sample> fixed,
+                    at::Device device);
 
   std::vector<train::Parameter> parameters() override;
   train::Loss loss(const std::vector<Sample>& batch, const train::StepContext& context) override;
@@ -100,11 +101,12 @@ class InfinityObjective final : public train::Objective {
   std::vector<Sample> fixed_;
   at::Device device_;
   Positions positions_;
-  Tensor weights_;  // [L]
+  Tensor weights_;                                // [L]
   std::unordered_map<uint64_t, Tensor> latents_;  // by picture_id, [d, H, W]
 };
 
 /// The objective "infinity" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Throws UserError.
-std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source, at::Device device);
+std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source,
+                                                          at::Device device);
 
 }  // namespace tessera::infinity

@@ -15,7 +15,8 @@ TEST(InfinityPresets, HaveThePublishedNumberOfParameters) {
   const BuildDevice meta(at::kMeta);
   for (const Preset& p : presets()) {
     Infinity model(p.config);
-    EXPECT_NEAR(static_cast<double>(count_parameters(model)), p.published_parameters, 0.005 * p.published_parameters) << p.name;
+    EXPECT_NEAR(static_cast<double>(count_parameters(model)), p.published_parameters, 0.005 * p.published_parameters)
+        << p.name;
   }
 }
 
@@ -23,15 +24,17 @@ TEST(InfinityPresets, CountEveryTensorOfThePaperOnce) {
   const BuildDevice meta(at::kMeta);
   Infinity model(preset("layer12"));
   const int64_t c = 768, blocks = 12, text = 2048;
-  const int64_t block = 6 * c + (3 * c * c + 3 * c + 8 + c * c + c) + (c * c + c + 2 * c * c + 2 * c + c * c + c) + (2 * 4 * c * c + 5 * c) + 2 * c;
-  const int64_t around = 512 * text + c + text + (c + 2 * c * text + 2 * c + c * c + c) + (text * c + c + c * c + c) + 15 * c +
-                         (16 * c + c) + 6 * (c * c + c) + 2 * (c * c + c) + (32 * c + 32);
+  const int64_t block = 6 * c + (3 * c * c + 3 * c + 8 + c * c + c) + (c * c + c + 2 * c * c + 2 * c + c * c + c) +
+                        (2 * 4 * c * c + 5 * c) + 2 * c;
+  const int64_t around = 512 * text + c + text + (c + 2 * c * text + 2 * c + c * c + c) + (text * c + c + c * c + c) +
+                         15 * c + (16 * c + c) + 6 * (c * c + c) + 2 * (c * c + c) + (32 * c + 32);
   EXPECT_EQ(count_parameters(model), blocks * block + around);
 }
 
 TEST(InfinityPresets, HaveThePublishedFeedForwardWidths) {
-  const std::map<std::string, int64_t> widths{{"layer12", 3072}, {"layer16", 4608}, {"layer24", 6144}, {"layer32", 8192}, {"2b", 8192},
-                                              {"layer40", 10752}, {"layer48", 13312}, {"8b", 14336}, {"20b", 18432}};
+  const std::map<std::string, int64_t> widths{{"layer12", 3072},  {"layer16", 4608}, {"layer24", 6144},
+                                              {"layer32", 8192},  {"2b", 8192},      {"layer40", 10752},
+                                              {"layer48", 13312}, {"8b", 14336},     {"20b", 18432}};
   for (const auto& [name, width] : widths) EXPECT_EQ(preset(name).feed_forward_width(), width) << name;
 }
 
@@ -47,7 +50,8 @@ TEST(InfinityPresets, RoundTripThroughJson) {
 }
 
 TEST(InfinityPresets, AnUnknownNameIsAnsweredWithTheNearest) {
-  EXPECT_THAT([] { preset("layer13"); }, testing::ThrowsMessage<UserError>(testing::HasSubstr("did you mean 'layer12'")));
+  EXPECT_THAT([] { preset("layer13"); },
+              testing::ThrowsMessage<UserError>(testing::HasSubstr("did you mean 'layer12'")));
 }
 
 TEST(InfinityPresets, TheEightBillionReadsPatches) {

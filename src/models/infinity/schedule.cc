@@ -17,6 +17,7 @@ struct Template {
   ScaleShape scales[scales_of_1m];
 };
 
+// clang-format off
 constexpr Template templates[] = {
     {1.0, {{1, 1}, {2, 2}, {4, 4}, {6, 6}, {8, 8}, {12, 12}, {16, 16}, {20, 20}, {24, 24}, {32, 32}, {40, 40}, {48, 48}, {64, 64}}},
     {1.25, {{1, 1}, {2, 2}, {3, 3}, {5, 4}, {10, 8}, {15, 12}, {20, 16}, {25, 20}, {30, 24}, {35, 28}, {45, 36}, {55, 44}, {70, 56}}},
@@ -27,6 +28,7 @@ constexpr Template templates[] = {
     {2.5, {{1, 1}, {2, 2}, {5, 2}, {10, 4}, {15, 6}, {20, 8}, {25, 10}, {30, 12}, {40, 16}, {50, 20}, {65, 26}, {80, 32}, {100, 40}}},
     {3.0, {{1, 1}, {2, 2}, {6, 2}, {9, 3}, {15, 5}, {21, 7}, {27, 9}, {36, 12}, {45, 15}, {54, 18}, {72, 24}, {90, 30}, {111, 37}}},
 };
+// clang-format on
 
 double truncated_reciprocal(double ratio) { return std::floor(1000 / ratio) / 1000; }
 
@@ -76,7 +78,8 @@ const std::vector<std::string>& template_areas() {
 }
 
 Schedule published_schedule(double ratio, std::string_view area) {
-  static const std::map<std::string, size_t, std::less<>> scale_counts{{"0.06M", 7}, {"0.25M", 10}, {"0.60M", 12}, {"1M", scales_of_1m}};
+  static const std::map<std::string, size_t, std::less<>> scale_counts{
+      {"0.06M", 7}, {"0.25M", 10}, {"0.60M", 12}, {"1M", scales_of_1m}};
   const auto count = scale_counts.find(area);
   if (count == scale_counts.end()) {
     throw UserError("[infinity] no published schedule for pixels '{}', want 0.06M, 0.25M, 0.60M or 1M", area);
@@ -97,7 +100,9 @@ Schedule published_schedule(double ratio, std::string_view area) {
 Schedule stretched_schedule(const std::vector<int64_t>& edges, double ratio) {
   Schedule schedule;
   for (const int64_t edge : edges) {
-    const auto stretched = [&](double factor) { return std::max<int64_t>(1, std::llround(static_cast<double>(edge) * factor)); };
+    const auto stretched = [&](double factor) {
+      return std::max<int64_t>(1, std::llround(static_cast<double>(edge) * factor));
+    };
     schedule.scales.push_back({stretched(std::sqrt(ratio)), stretched(1 / std::sqrt(ratio))});
   }
   schedule.scales.front() = {1, 1};  // the start token is one position

@@ -20,7 +20,8 @@ TEST(Schedule, SquareTemplatesHaveThePublishedTokenCounts) {
 TEST(Schedule, TemplatesGrowTowardsTheirRatioAndTheirArea) {
   for (const double ratio : template_ratios()) {
     const Schedule whole = published_schedule(ratio, "1M");
-    EXPECT_NEAR(static_cast<double>(whole.span.height) / static_cast<double>(whole.span.width), ratio, 0.01 * ratio) << ratio;
+    EXPECT_NEAR(static_cast<double>(whole.span.height) / static_cast<double>(whole.span.width), ratio, 0.01 * ratio)
+        << ratio;
     EXPECT_EQ(whole.scales.front(), (ScaleShape{1, 1}));
     for (size_t k = 1; k < whole.scales.size(); ++k) {
       EXPECT_GE(whole.scales[k].height, whole.scales[k - 1].height);
@@ -39,7 +40,8 @@ TEST(Schedule, FifteenRatiosAndTheirReciprocalsAreTransposed) {
   EXPECT_EQ(template_ratios().size(), 15u);
   EXPECT_EQ(template_ratios().front(), 0.333);
   for (const double ratio : {1.25, 1.333, 1.5, 1.75, 2.0, 2.5, 3.0}) {
-    const Schedule tall = published_schedule(ratio, "1M"), wide = published_schedule(std::floor(1000 / ratio) / 1000, "1M");
+    const Schedule tall = published_schedule(ratio, "1M"),
+                   wide = published_schedule(std::floor(1000 / ratio) / 1000, "1M");
     for (size_t k = 0; k < tall.scales.size(); ++k) {
       EXPECT_EQ(wide.scales[k], (ScaleShape{tall.scales[k].width, tall.scales[k].height})) << ratio;
     }

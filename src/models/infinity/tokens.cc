@@ -24,7 +24,8 @@ Tensor features_of(const Tensor& sum, ScaleShape scale, bool patchify) {
 
 Tensor forced_features(const std::vector<Tensor>& sums, const Schedule& schedule, bool patchify) {
   std::vector<Tensor> features;
-  for (size_t k = 1; k < schedule.scales.size(); ++k) features.push_back(features_of(sums[k - 1], schedule.scales[k], patchify));
+  for (size_t k = 1; k < schedule.scales.size(); ++k)
+    features.push_back(features_of(sums[k - 1], schedule.scales[k], patchify));
   return at::cat(features, 1);
 }
 
