@@ -25,6 +25,9 @@ function(tessera_test_binary kind library)
   target_link_libraries(tessera_${kind}_tests PRIVATE ${library} tessera_light_verbs tessera_flags GTest::gmock GTest::gtest_main)
   target_compile_definitions(tessera_${kind}_tests PRIVATE TESSERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              TESSERA_BINARY="$<TARGET_FILE:tessera_cli>")
+  if(TESSERA_MEDIA AND NOT library STREQUAL tessera_core)
+    target_link_libraries(tessera_${kind}_tests PRIVATE JPEG::JPEG PkgConfig::webp)  # tests write what Tessera only reads
+  endif()
   if(NOT library STREQUAL tessera_core)
     target_precompile_headers(tessera_${kind}_tests PRIVATE ${PROJECT_SOURCE_DIR}/src/tensor/precompiled.h <gmock/gmock.h>)
   endif()

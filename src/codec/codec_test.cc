@@ -131,6 +131,17 @@ TEST(CodecObjective, TheEncoderGetsTheDecodersGradientStraightThrough) {
   EXPECT_GT(smallest, 0) << "every tensor of encoder and decoder learns";
 }
 
+TEST(CodecObjective, AFrozenEncoderKeepsItsBitsWhileTheDecoderLearns) {
+  Codec codec(tiny_config());
+  initialise(codec, 8);
+  CodecObjective objective(codec, {.freeze_encoder = true}, {striped(16, 5)}, at::kCPU);
+  for (const auto& p : objective.parameters()) EXPECT_THAT(p.name, testing::StartsWith("decoder."));
+  for (const auto& p : objective.parameters()) p.tensor.requires_grad_(true);
+  const std::vector<Sample> batch{{.picture = striped(16, 5), .picture_id = 1}, {.picture = striped(16, 9)}};
+  const double first = objective.loss(batch, {}).value.item<double>(), again = objective.loss(batch, {}).value.item<double>();
+  EXPECT_EQ(first, again) << "kept codes are the codes";
+}
+
 TEST(CodecObjective, PsnrPerScaleCountsEveryScale) {
   Codec codec(tiny_config());
   initialise(codec, 6);

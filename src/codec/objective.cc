@@ -14,14 +14,20 @@ namespace tessera::codec {
 
 namespace {
 /// For each picture the sum to decode: the whole, or for a share of them a random prefix of the scales.
-Tensor with_dropped_scales(const ResidualCodes& codes, double share, Rng rng) {
+Tensor with_dropped_scales(const Tensor& sums, double share, Rng rng) {  // [B, K, d, h, w] -> [B, d, h, w]
   std::vector<Tensor> chosen;
-  const auto count = codes.sums.size();
-  for (int64_t b = 0; b < codes.sums.back().size(0); ++b) {
-    const uint64_t last = rng.chance(share) ? rng.below(count) : count - 1;
-    chosen.push_back(codes.sums[last][b]);
+  const int64_t count = sums.size(1);
+  for (int64_t b = 0; b < sums.size(0); ++b) {
+    const int64_t last = rng.chance(share) ? static_cast<int64_t>(rng.below(static_cast<uint64_t>(count))) : count - 1;
+    chosen.push_back(sums[b][last]);
   }
   return at::stack(chosen);
+}
+
+Tensor pictures_of(const std::vector<Sample>& batch, at::Device device) {
+  std::vector<Image> images;
+  for (const Sample& sample : batch) images.push_back(sample.picture);
+  return pictures_to_tensor(images, device);
 }
 }  // namespace
 
@@ -39,6 +45,8 @@ std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, co
   const BuildDevice on(device);
   Codec codec(config);
   initialise(codec, static_cast<uint64_t>(recipe.train.seed));
+  if (!training.start.empty()) load_into(named_tensors(codec), training.start, "codec");
+  if (training.freeze_encoder && training.start.empty()) throw UserError("[codec] freeze_encoder wants loss.start, the codec whose encoder is kept");
   std::vector<Image> fixed;
   const uint64_t measured = std::min<uint64_t>(source.pass_length().value_or(200), 200);
   for (uint64_t i = 0; i < measured; ++i) fixed.push_back(source.at(i).picture);
@@ -54,18 +62,19 @@ CodecObjective::CodecObjective(Codec codec, CodecTraining training, std::vector<
 
 std::vector<train::Parameter> CodecObjective::parameters() {
   std::vector<train::Parameter> list;
-  for_each_tensor(codec_, [&](const std::string& name, Tensor& t) { list.push_back({.name = name, .tensor = t, .decay = t.dim() > 1}); });
+  for_each_tensor(codec_, [&](const std::string& name, Tensor& t) {
+    const bool frozen = training_.freeze_encoder && name.starts_with("encoder.");
+    if (!frozen) list.push_back({.name = name, .tensor = t, .decay = t.dim() > 1});
+  });
   return list;
 }
 
 train::Loss CodecObjective::loss(const std::vector<Sample>& batch, const train::StepContext& context) {
-  std::vector<Image> images;
-  for (const Sample& sample : batch) images.push_back(sample.picture);
-  const Tensor pictures = pictures_to_tensor(images, device_);
+  const Tensor pictures = pictures_of(batch, device_);
+  if (training_.freeze_encoder) return decoder_loss(batch, pictures, context);
   const Tensor latent = codec_.encode(pictures);
-
   const ResidualCodes codes = quantise(latent.detach(), codec_.scales());
-  const Tensor sum = with_dropped_scales(codes, training_.drop_scales, context.rng.split(0));
+  const Tensor sum = with_dropped_scales(at::stack(codes.sums, 1), training_.drop_scales, context.rng.split(0));
   const Tensor decoded = codec_.decoder.forward(latent + (sum - latent).detach());
 
   const Tensor l1 = at::l1_loss(decoded, pictures), mse = at::mse_loss(decoded, pictures);
@@ -78,6 +87,29 @@ train::Loss CodecObjective::loss(const std::vector<Sample>& batch, const train::
     metrics["entropy"] = entropy.item<double>();
   }
   return {total, metrics};
+}
+
+Tensor CodecObjective::frozen_sums(const std::vector<Sample>& batch) {
+  const at::NoGradGuard no_grad;
+  std::vector<Tensor> sums;
+  for (const Sample& sample : batch) {
+    const auto kept = sample.picture_id ? sums_.find(*sample.picture_id) : sums_.end();
+    if (kept != sums_.end()) {
+      sums.push_back(kept->second);
+      continue;
+    }
+    const Tensor latent = codec_.encode(pictures_to_tensor({sample.picture}, device_));
+    sums.push_back(at::stack(quantise(latent, codec_.scales()).sums, 1)[0]);
+    if (sample.picture_id) sums_.emplace(*sample.picture_id, sums.back());
+  }
+  return at::stack(sums);
+}
+
+train::Loss CodecObjective::decoder_loss(const std::vector<Sample>& batch, const Tensor& pictures, const train::StepContext& context) {
+  const Tensor sum = with_dropped_scales(frozen_sums(batch), training_.drop_scales, context.rng.split(0));
+  const Tensor decoded = codec_.decoder.forward(sum);
+  const Tensor l1 = at::l1_loss(decoded, pictures), mse = at::mse_loss(decoded, pictures);
+  return {training_.l1 * l1 + training_.mse * mse, {{"l1", l1.item<double>()}, {"mse", mse.item<double>()}}};
 }
 
 void CodecObjective::save_model(const Path& directory, FileSystem& files) { save_codec(codec_, directory, StoredAs::f16, files); }

@@ -2,6 +2,9 @@
 // prefix of the scales decodes to a picture.
 #pragma once
 
+#include <string>
+#include <unordered_map>
+
 #include "codec/codec.h"
 #include "train/objective.h"
 #include "train/recipe.h"
@@ -15,6 +18,8 @@ struct CodecTraining {
   double commitment = 0.25;         // squared distance of latent and summed codes, mean over positions
   double entropy = 0.001;           // E[H] - H[E], the released 0.1 / 100
   double drop_scales = 0.3;         // share of pictures that are decoded from a random prefix of the scales
+  std::string start;                // codec directory to go on from; empty: from nothing
+  bool freeze_encoder = false;      // train the decoder alone: bits stay what they are, so transformers over them fit
 
   bool operator==(const CodecTraining&) const = default;
 };
@@ -23,6 +28,8 @@ template <class V> void fields(V& v, CodecTraining& c) {
   v("commitment", c.commitment, "weight of the distance between latent and summed codes");
   v("entropy", c.entropy, "weight of E[H] - H[E] of the soft bits");
   v("drop_scales", c.drop_scales, "share of pictures decoded from a random prefix of the scales");
+  v("start", c.start, "codec directory to go on from (empty: from nothing)");
+  v("freeze_encoder", c.freeze_encoder, "train the decoder alone, so that bits stay what they are");
 }
 
 class CodecObjective final : public train::Objective {
@@ -40,8 +47,13 @@ class CodecObjective final : public train::Objective {
   const Codec& codec() const { return codec_; }
 
  private:
+  /// Sums of codes per scale [B, K, d, h, w], without gradients; kept by picture_id while the encoder is frozen.
+  Tensor frozen_sums(const std::vector<Sample>& batch);
+  train::Loss decoder_loss(const std::vector<Sample>& batch, const Tensor& pictures, const train::StepContext& context);
+
   Codec codec_;
   CodecTraining training_;
+  std::unordered_map<uint64_t, Tensor> sums_;  // by picture_id, [K, d, h, w]
   std::vector<Image> fixed_;
   at::Device device_;
 };

@@ -1,0 +1,125 @@
+// Pictures in and out, resizing and compositing: laws and hostile bytes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <jpeglib.h>
+#include <webp/encode.h>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "media/compose.h"
+#include "media/png.h"
+#include "media/read_image.h"
+
+namespace tessera::media {
+namespace {
+
+Image noise(int64_t width, int64_t height, int64_t channels, uint64_t seed) {
+  Image picture(width, height, channels);
+  Rng rng(seed);
+  for (uint8_t& value : picture.pixels) value = static_cast<uint8_t>(rng.below(256));
+  return picture;
+}
+
+std::string jpeg_of(const Image& picture) {
+  jpeg_compress_struct info{};
+  jpeg_error_mgr errors{};
+  info.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&info);
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&info, &bytes, &size);
+  info.image_width = static_cast<JDIMENSION>(picture.width), info.image_height = static_cast<JDIMENSION>(picture.height);
+  info.input_components = 3, info.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&info);
+  jpeg_set_quality(&info, 100, TRUE);
+  jpeg_start_compress(&info, TRUE);
+  for (int64_t y = 0; y < picture.height; ++y) {
+    JSAMPROW row = const_cast<uint8_t*>(picture.at(0, y));
+    jpeg_write_scanlines(&info, &row, 1);
+  }
+  jpeg_finish_compress(&info);
+  std::string out(reinterpret_cast<char*>(bytes), size);
+  jpeg_destroy_compress(&info);
+  std::free(bytes);
+  return out;
+}
+
+std::string webp_of(const Image& picture) {
+  uint8_t* bytes = nullptr;
+  const size_t size = WebPEncodeLosslessRGB(picture.pixels.data(), static_cast<int>(picture.width), static_cast<int>(picture.height),
+                                            static_cast<int>(picture.width * 3), &bytes);
+  std::string out(reinterpret_cast<char*>(bytes), size);
+  WebPFree(bytes);
+  return out;
+}
+
+TEST(Png, RoundTripsEveryPixel) {
+  for (const int64_t channels : {3, 4}) {
+    const Image picture = noise(13, 7, channels, 1);
+    EXPECT_EQ(decode_png(encode_png(picture), "test"), picture);
+  }
+}
+
+TEST(Media, FormatsAreToldApartByContent) {
+  const Image flat = over(Image(16, 16, 4, 0), {200, 30, 60});
+  EXPECT_EQ(decode_image(encode_png(flat), "png"), flat);
+  EXPECT_EQ(decode_image(webp_of(flat), "webp"), flat);
+  const Image jpeg = decode_image(jpeg_of(flat), "jpeg");
+  ASSERT_EQ(jpeg.pixels.size(), flat.pixels.size());
+  for (size_t i = 0; i < flat.pixels.size(); ++i) EXPECT_NEAR(jpeg.pixels[i], flat.pixels[i], 3);
+}
+
+TEST(Media, EveryTruncationIsAnErrorNeverAHalfPicture) {
+  const Image picture = noise(24, 24, 3, 2);
+  for (const std::string& whole : {encode_png(picture), jpeg_of(picture), webp_of(picture)}) {
+    for (size_t size = 0; size + 16 < whole.size(); size += 37) {
+      EXPECT_THROW(decode_image(std::string_view(whole).substr(0, size), "cut"), UserError) << size << " of " << whole.size();
+    }
+  }
+}
+
+TEST(Media, MutatedFilesNeverCrash) {
+  const Image picture = noise(16, 16, 3, 3);
+  Rng rng(4);
+  for (std::string whole : {encode_png(picture), jpeg_of(picture), webp_of(picture)}) {
+    for (int round = 0; round < 300; ++round) {
+      std::string bytes = whole;
+      for (int i = 0; i < 3; ++i) bytes[rng.below(bytes.size())] = static_cast<char>(rng.below(256));
+      try {
+        decode_image(bytes, "mutated");
+      } catch (const UserError&) {
+      }
+    }
+  }
+}
+
+TEST(ResizeArea, KeepsAPlainPictureAndTheMeanOfAnyPicture) {
+  const Image plain(12, 12, 3, 77);
+  EXPECT_EQ(resize_area(plain, 5, 7), Image(5, 7, 3, 77));
+  const Image picture = noise(32, 32, 3, 5), small = resize_area(picture, 8, 8);
+  double before = 0, after = 0;
+  for (const uint8_t value : picture.pixels) before += value;
+  for (const uint8_t value : small.pixels) after += value;
+  EXPECT_NEAR(before / 16, after, 0.5 * 192);
+}
+
+TEST(ResizeArea, ClearPixelsLendNoColour) {
+  Image half(2, 1, 4, 0);
+  half.at(0, 0)[0] = 255, half.at(0, 0)[3] = 255;  // red beside clear black
+  const Image one = resize_area(half, 1, 1);
+  EXPECT_EQ(one.at(0, 0)[0], 255);
+  EXPECT_EQ(one.at(0, 0)[3], 128);
+}
+
+TEST(ContactSheet, HasRoomForEveryPicture) {
+  const Image sheet = contact_sheet(std::vector<Image>(5, Image(10, 10, 3, 9)), {.columns = 3, .gap = 2});
+  EXPECT_EQ(sheet.width, 2 + 3 * 12);
+  EXPECT_EQ(sheet.height, 2 + 2 * 12);
+}
+
+}  // namespace
+}  // namespace tessera::media
