@@ -5,7 +5,10 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "data/atlas.h"
+#include "data/clip.h"
 #include "data/permutation.h"
+#include "data/scene.h"
 #include "media/compose.h"
 
 namespace tessera::data {
@@ -18,6 +21,8 @@ void check(const EmojiOptions& o) {
   if (o.size < 8 || o.size > 4096) refuse("size", o.size, "8 to 4096");
   if (o.ground != "white" && o.ground != "pastel") refuse("ground", o.ground, "white or pastel");
   if (o.split != "train" && o.split != "heldout") refuse("split", o.split, "train or heldout");
+  if (o.frames < 2 || o.frames > 1000) refuse("frames", o.frames, "2 to 1000");
+  if (!(o.turned >= 0 && o.turned <= 1)) refuse("turned", o.turned, "a share from 0 to 1");
   if (o.names < 0) refuse("names", o.names, "0 (all) or a count");
   if (!(o.keywords >= 0 && o.foreign >= 0 && o.keywords + o.foreign <= 1)) {
     refuse("keywords + foreign", o.keywords + o.foreign, "shares from 0 to 1 together");
@@ -25,7 +30,9 @@ void check(const EmojiOptions& o) {
   if (o.foreign > 0 && o.languages.empty()) refuse("foreign", o.foreign, "a list of languages beside it");
 }
 
-std::unique_ptr<EmojiWorld> open_world(const EmojiOptions& options) { return EmojiWorld::from_system(options.languages); }
+std::unique_ptr<EmojiWorld> open_world(const EmojiOptions& options) {
+  return options.atlas.empty() ? EmojiWorld::from_system(options.languages) : read_atlas(options.atlas);
+}
 
 std::vector<size_t> chosen_ids(const EmojiWorld& world, const EmojiOptions& options) {
   const size_t all = world.size();
@@ -66,8 +73,8 @@ std::string SpriteSource::caption(const Emoji& emoji, Rng& rng) const {
     return caption;
   }
   if (chance >= 1 - options_.foreign) {
-    const auto& words = emoji.languages.at(options_.languages[rng.below(options_.languages.size())]);
-    if (!words.name.empty()) return words.name;
+    const auto words = emoji.languages.find(options_.languages[rng.below(options_.languages.size())]);
+    if (words != emoji.languages.end() && !words->second.name.empty()) return words->second.name;
   }
   return emoji.name;
 }
@@ -90,7 +97,8 @@ Sample SpriteSource::at(uint64_t index) const {
 
 std::unique_ptr<SampleSource> make_emoji_source(const EmojiOptions& options) {
   check(options);
-  if (options.kind != "sprite") throw UserError("[emoji] kind '{}' is not available; want sprite", options.kind);
+  if (options.kind == "scene") return std::make_unique<SceneSource>(open_world(options), options);
+  if (options.kind == "clip") return std::make_unique<ClipSource>(open_world(options), options);
   return std::make_unique<SpriteSource>(open_world(options), options);
 }
 

@@ -22,6 +22,8 @@ struct EmojiOptions {
   int64_t names = 0;
   int64_t names_seed = 0;
   std::string split = "train";
+  int64_t frames = 8;
+  double turned = 0.1;
   double keywords = 0.0;
   double foreign = 0.0;
   std::vector<std::string> languages;
@@ -32,10 +34,12 @@ template <class V> void fields(V& v, EmojiOptions& o) {
   v("kind", o.kind, "sprite, scene or clip");
   v("size", o.size, "width and height in pixels");
   v("seed", o.seed, "order and chance");
-  v("ground", o.ground, "behind a sprite: white or pastel");
+  v("ground", o.ground, "behind the sprites: white, or pastel for many colours (scenes name theirs)");
   v("names", o.names, "how many emoji take part, the first of a shuffle; 0 is all");
   v("names_seed", o.names_seed, "the shuffle that 'names' counts along");
   v("split", o.split, "train or heldout: held-out are the other names (sprite), or the other pairings (scene, clip)");
+  v("frames", o.frames, "pictures of a clip");
+  v("turned", o.turned, "share of a scene's sprites that lie on their side or head");
   v("keywords", o.keywords, "share of captions that are keywords instead of the name");
   v("foreign", o.foreign, "share of captions in one of 'languages'");
   v("languages", o.languages, "CLDR language codes such as de, fr, ja");
@@ -60,6 +64,7 @@ class SpriteSource final : public SampleSource {
   /// The emoji that sample `index` shows.
   size_t id_at(uint64_t index) const;
   const EmojiWorld& world() const { return *world_; }
+  std::string edition() const override { return world_->world(); }
   const std::vector<size_t>& ids() const { return ids_; }
 
  private:

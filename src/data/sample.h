@@ -4,15 +4,37 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "media/image.h"
 
 namespace tessera {
 
-/// One picture and its caption.
+/// A question about a picture or clip whose answer is known.
+struct Question {
+  std::string kind;  // "presence", "count", "colour", "position", "size", "reading", "direction", "order"
+  std::string text;
+  std::string answer;
+  bool operator==(const Question&) const = default;
+};
+
+/// Something that is really there: what it is and the square it fills, in pixels.
+struct PlacedObject {
+  uint64_t id = 0;       // in the source's catalogue
+  std::string name;      // as captions call it
+  int64_t x = 0, y = 0;  // left top corner
+  int64_t size = 0;      // edge
+  int64_t turn = 0;      // quarter turns clockwise
+  bool operator==(const PlacedObject&) const = default;
+};
+
+/// One picture (or clip) and its words; `questions` and `objects` where the source knows the truth.
 struct Sample {
   Image picture;
+  std::vector<Image> frames;  // of a clip, in order; empty for a picture
   std::string caption;
+  std::vector<Question> questions;
+  std::vector<PlacedObject> objects;
   /// Two samples of one source with the same `picture_id` have the same pixels; what is computed from the picture
   /// alone (its codes) may be kept under this id. Empty: never repeated.
   std::optional<uint64_t> picture_id;
@@ -23,6 +45,8 @@ class SampleSource {
  public:
   virtual ~SampleSource() = default;
   virtual Sample at(uint64_t index) const = 0;
+  /// Names the edition of the raw material (fonts, word lists), which recipes record; empty where there is none.
+  virtual std::string edition() const { return ""; }
   /// How many samples make one pass, when the source is finite.
   virtual std::optional<uint64_t> pass_length() const { return std::nullopt; }
 };

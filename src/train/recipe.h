@@ -15,6 +15,7 @@ namespace tessera::train {
 struct Recipe {
   std::string objective;           // what is trained: a name from models/objectives.cc
   std::string out;                 // run directory
+  std::string edition;             // of the data, written when the run begins; a resumed run must find the same
   data::DataConfig data;
   TrainConfig train;
   Json model = Json::object();     // shape of the model
@@ -22,6 +23,7 @@ struct Recipe {
 };
 template <class V> void fields(V& v, Recipe& r) {
   v("objective", r.objective, "what is trained"), v("out", r.out, "run directory");
+  v("edition", r.edition, "of the data (fonts, word lists), written when the run begins");
   v("data", r.data, "where samples come from"), v("train", r.train, "the loop");
   v("model", r.model, "shape of the model"), v("loss", r.loss, "weights and choices of the objective");
 }

@@ -1,0 +1,109 @@
+// Planning, drawing and describing clips. Each mover keeps to a lane of its own, so nothing is ever hidden.
+#include "data/clip.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace tessera::data {
+
+namespace {
+constexpr std::array<const char*, 4> directions{"left", "right", "up", "down"};
+constexpr std::array<std::string_view, 4> number_words{"zero", "one", "two", "three"};
+constexpr double still_share = 0.2;
+
+PlacedObject placed_at(const Mover& mover, int64_t frame) {
+  PlacedObject object = mover.object;
+  object.x += mover.dx * (frame - mover.first), object.y += mover.dy * (frame - mover.first);
+  return object;
+}
+
+/// Lane `lane` of `lanes` runs across (left, right) or down (up, down) the whole clip.
+Mover plan_mover(size_t lane, size_t lanes, bool across, int64_t frames, int64_t canvas, Rng& rng) {
+  const int64_t width = canvas / static_cast<int64_t>(lanes);
+  Mover mover;
+  PlacedObject& object = mover.object;
+  object.size = std::max<int64_t>(8, static_cast<int64_t>(static_cast<double>(std::min(width, canvas / 2)) * rng.uniform(0.7, 0.95)));
+  mover.first = lane == 0 ? 0 : static_cast<int64_t>(lane) * (frames / 2) / static_cast<int64_t>(lanes);
+  const int64_t room = canvas - object.size, steps = std::max<int64_t>(1, frames - 1 - mover.first);
+  const int64_t side = static_cast<int64_t>(lane) * width + (width - object.size) / 2;
+  const bool still = rng.chance(still_share), forward = rng.chance(0.5);
+  const int64_t pace = still ? 0 : std::max<int64_t>(1, room / steps);
+  const int64_t start = still ? static_cast<int64_t>(rng.below(static_cast<uint64_t>(room) + 1)) : forward ? 0 : std::min(room, pace * steps);
+  object.x = across ? start : side, object.y = across ? side : start;
+  (across ? mover.dx : mover.dy) = forward ? pace : -pace;
+  mover.direction = still ? "nowhere" : directions[(across ? 0 : 2) + (forward ? 1 : 0)];
+  return mover;
+}
+}  // namespace
+
+Image draw_frame(const Clip& clip, const EmojiWorld& world, int64_t frame, int64_t size) {
+  Scene scene;
+  scene.ground = clip.ground;
+  for (const Mover& mover : clip.movers) {
+    if (frame >= mover.first) scene.objects.push_back(placed_at(mover, frame));
+  }
+  return draw_scene(scene, world, size);
+}
+
+std::string caption_of(const Clip& clip) {
+  std::string text;
+  for (size_t i = 0; i < clip.movers.size(); ++i) {
+    const Mover& mover = clip.movers[i];
+    if (i > 0) text += ", then ";
+    text += with_article(mover.object.name) + (mover.dx == 0 && mover.dy == 0 ? " standing still" : " moving " + mover.direction);
+  }
+  return clip.ground == 0 ? text : text + fmt::format(" on a {} ground", grounds()[clip.ground].name);
+}
+
+std::vector<Question> questions_of(const Clip& clip) {
+  std::vector<Question> out;
+  for (const Mover& mover : clip.movers) {
+    out.push_back({"direction", fmt::format("Which way does the {} move?", mover.object.name), mover.direction});
+  }
+  for (size_t i = 0; i + 1 < clip.movers.size(); ++i) {
+    const std::string &a = clip.movers[i].object.name, &b = clip.movers[i + 1].object.name;
+    out.push_back({"order", fmt::format("Which comes first, the {} or the {}?", b, a), a});
+  }
+  out.push_back({"count", "How many things are there at the end?", std::string(number_words[clip.movers.size()])});
+  out.push_back({"count", "How many things are there at the start?", std::string(number_words[static_cast<size_t>(std::ranges::count(clip.movers, 0, &Mover::first))])});
+  return out;
+}
+
+ClipSource::ClipSource(std::unique_ptr<EmojiWorld> world, EmojiOptions options)
+    : world_(std::move(world)), options_(std::move(options)), ids_(chosen_ids(*world_, options_)) {
+  if (ids_.size() < 6) throw UserError("[emoji] clips need at least 6 names, got {}", ids_.size());
+}
+
+Clip ClipSource::clip_at(uint64_t index) const {
+  Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("clip"));
+  Clip clip;
+  clip.frames = options_.frames;
+  clip.ground = options_.ground == "white" ? 0 : rng.below(grounds().size());
+  const size_t count = 1 + index % 3;
+  const bool across = rng.chance(0.5);
+  std::vector<size_t> ids;
+  while (ids.size() < count) {
+    const size_t id = ids_[rng.below(ids_.size())];
+    const auto held_out = [&](size_t other) { return id == other || pair_is_held_out(id, other) != (options_.split == "heldout"); };
+    if (std::ranges::none_of(ids, held_out)) ids.push_back(id);
+  }
+  for (size_t lane = 0; lane < count; ++lane) {
+    Mover& mover = clip.movers.emplace_back(plan_mover(lane, count, across, clip.frames, options_.size, rng));
+    mover.object.id = ids[lane], mover.object.name = world_->emoji()[ids[lane]].name;
+  }
+  return clip;
+}
+
+Sample ClipSource::at(uint64_t index) const {
+  const Clip clip = clip_at(index);
+  Sample sample;
+  for (int64_t frame = 0; frame < clip.frames; ++frame) sample.frames.push_back(draw_frame(clip, *world_, frame, options_.size));
+  sample.picture = sample.frames.back();
+  sample.caption = caption_of(clip);
+  sample.questions = questions_of(clip);
+  for (const Mover& mover : clip.movers) sample.objects.push_back(placed_at(mover, clip.frames - 1));
+  return sample;
+}
+
+}  // namespace tessera::data
