@@ -4,8 +4,10 @@
 #include <map>
 #include <string>
 
+#include "apps/data.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
+#include "apps/eval.h"
 #include "apps/engine.h"
 #include "apps/options.h"
 #include "apps/train.h"
@@ -30,6 +32,8 @@ using Run = int (*)(const Arguments&);
 const std::map<std::string, Run>& engine_verbs() {
   static const std::map<std::string, Run> table = {
       {"draw", parse_and_run<DrawOptions, run_draw>},
+      {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
+      {"eval", parse_and_run<EvalOptions, run_eval>},
       {"devices", parse_and_run<DevicesOptions, run_devices>},
       {"train", parse_and_run<TrainOptions, run_train>},
   };

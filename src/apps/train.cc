@@ -41,6 +41,11 @@ int run_train(const TrainOptions& options) {
   require_writable(out / "recipe.toml", "train");
   train::validate(recipe.train);
   const auto source = data::make_source(recipe.data);
+  if (resuming && !recipe.edition.empty() && recipe.edition != source->edition()) {
+    throw UserError("[train] the run's data were '{}', this machine has '{}'; pack an atlas where the run began (tessera data emoji --pack)",
+                    recipe.edition, source->edition());
+  }
+  recipe.edition = source->edition();
   const auto objective = models::make_objective(recipe, *source, device);
   write_file_atomically(out / "recipe.toml", train::to_text(recipe));
 
@@ -48,6 +53,7 @@ int run_train(const TrainOptions& options) {
   if (result.interrupted) {
     log_info("stopped at step {} of {}; go on with: tessera train --resume {}", result.steps, recipe.train.steps, out.string());
   } else {
+    write_file_atomically(out / "model" / "recipe.toml", train::to_text(recipe));  // a model says what it was made of
     log_info("trained {} steps; the model is in {}", result.steps, (out / "model").string());
   }
   if (options.output.json) {

@@ -1,8 +1,10 @@
 // One line per verb. A heavy one has a second line in engine_verbs.cc.
 #include "apps/verbs.h"
 
+#include "apps/data.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
+#include "apps/eval.h"
 #include "apps/inspect.h"
 #include "apps/train.h"
 
@@ -12,6 +14,8 @@ const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
       heavy<DrawOptions>(),
       heavy<TrainOptions>(),
+      heavy<EvalOptions>(),
+      heavy<DataEmojiOptions>(),
       light<InspectOptions, run_inspect>(),
       heavy<DevicesOptions>(),
   };

@@ -1,0 +1,82 @@
+// Draw, then judge by pixels.
+#include "eval/drawing.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/rng.h"
+#include "eval/scene_scorer.h"
+#include "eval/sprite_matcher.h"
+
+namespace tessera::eval {
+
+namespace {
+struct Drawn {
+  std::vector<Image> pictures;
+  double per_second = 0;
+};
+
+Drawn draw_all(const Draws& model, const DrawingTask& task, std::vector<std::string> prompts) {
+  DrawRequest request = task.request;
+  const auto total = static_cast<int64_t>(prompts.size());
+  request.prompts = std::move(prompts);
+  request.seed = task.seed;
+  if (task.on_progress) request.on_batch = [&](size_t done) { task.on_progress(static_cast<int64_t>(done), total); };
+  const auto began = std::chrono::steady_clock::now();
+  Drawn drawn{model.draw(request)};
+  drawn.per_second = static_cast<double>(total) / std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  return drawn;
+}
+
+/// `count` of `ids` without repetition, by a seeded shuffle.
+std::vector<size_t> chosen_at_random(std::vector<size_t> ids, int64_t count, uint64_t seed) {
+  Rng rng(seed, hash_text("retrieval"));
+  const size_t wanted = count == 0 ? ids.size() : std::min(ids.size(), static_cast<size_t>(count));
+  for (size_t i = 0; i < wanted; ++i) std::swap(ids[i], ids[i + rng.below(ids.size() - i)]);
+  ids.resize(wanted);
+  return ids;
+}
+}  // namespace
+
+RetrievalResult measure_retrieval(const Draws& model, const DrawingTask& task) {
+  const auto world = data::open_world(task.emoji);
+  const std::vector<size_t> ids = chosen_at_random(data::chosen_ids(*world, task.emoji), task.count, task.seed);
+  std::vector<std::string> prompts;
+  for (const size_t id : ids) prompts.push_back(world->emoji()[id].name);
+  const Drawn drawn = draw_all(model, task, prompts);
+
+  const SpriteMatcher matcher(*world);
+  RetrievalResult result{.count = static_cast<int64_t>(ids.size()), .pictures_per_second = drawn.per_second};
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const std::vector<size_t> nearest = matcher.nearest(drawn.pictures[i], 5);
+    const size_t wanted = matcher.canonical(ids[i]);
+    const bool first = nearest.front() == wanted;
+    result.top1 += first, result.top5 += std::ranges::find(nearest, wanted) != nearest.end();
+    if (!first) result.missed.push_back(prompts[i]);
+  }
+  result.top1 /= static_cast<double>(ids.size()), result.top5 /= static_cast<double>(ids.size());
+  return result;
+}
+
+SceneResult measure_scenes(const Draws& model, const DrawingTask& task) {
+  const std::vector<data::Scene> scenes = scene_prompts(task.emoji, task.count);
+  std::vector<std::string> prompts;
+  for (const data::Scene& scene : scenes) prompts.push_back(data::caption_of(scene));
+  const Drawn drawn = draw_all(model, task, prompts);
+
+  const auto world = data::open_world(task.emoji);
+  const SceneScorer scorer(*world);
+  std::map<std::string, std::pair<int64_t, int64_t>> tally;  // right, all
+  for (size_t i = 0; i < scenes.size(); ++i) {
+    auto& [right, all] = tally[std::string(data::scene_kind_name(scenes[i].kind))];
+    right += scorer.correct(drawn.pictures[i], scenes[i]), ++all;
+  }
+  SceneResult result{.count = static_cast<int64_t>(scenes.size()), .pictures_per_second = drawn.per_second};
+  for (const auto& [kind, counts] : tally) {
+    result.kinds[kind] = static_cast<double>(counts.first) / static_cast<double>(counts.second);
+    result.score += result.kinds[kind] / static_cast<double>(tally.size());
+  }
+  return result;
+}
+
+}  // namespace tessera::eval
