@@ -89,7 +89,8 @@ std::vector<Question> questions_of(const Scene& scene, const EmojiWorld& world, 
   std::vector<const PlacedObject*> by_size;
   for (const PlacedObject& object : scene.objects) by_size.push_back(&object);
   std::ranges::sort(by_size, {}, [](const PlacedObject* o) { return o->size; });
-  if (by_size.size() > 1 && by_size[0]->size < by_size[1]->size) out.push_back({"reading", "What is the smallest thing?", by_size[0]->name});
+  const bool one_is_smallest = by_size.size() > 1 && by_size[0]->size < by_size[1]->size && present.at(by_size[0]->name) == 1;
+  if (one_is_smallest) out.push_back({"reading", "What is the smallest thing?", by_size[0]->name});
   return out;
 }
 
