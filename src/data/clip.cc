@@ -83,7 +83,8 @@ Clip ClipSource::clip_at(uint64_t index) const {
   const size_t count = 1 + index % 3;
   const bool across = rng.chance(0.5);
   std::vector<size_t> ids;
-  while (ids.size() < count) {
+  for (int turn = 0; ids.size() < count; ++turn) {
+    if (turn == 5000) throw UserError("[emoji] {} names hold no clip of the split '{}'; give more names", ids_.size(), options_.split);
     const size_t id = ids_[rng.below(ids_.size())];
     const auto held_out = [&](size_t other) { return id == other || pair_is_held_out(id, other) != (options_.split == "heldout"); };
     if (std::ranges::none_of(ids, held_out)) ids.push_back(id);

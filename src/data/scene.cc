@@ -11,6 +11,8 @@ namespace tessera::data {
 namespace {
 constexpr uint64_t held_out_share = 10;  // one pairing in ten
 constexpr int tries = 64;
+constexpr uint64_t patience = 200;     // turns before another kind of scene is tried
+constexpr uint64_t most_turns = 5000;
 
 bool overlap(const PlacedObject& a, const PlacedObject& b) {
   return a.x < b.x + b.size && b.x < a.x + a.size && a.y < b.y + b.size && b.y < a.y + a.size;
@@ -137,9 +139,9 @@ bool SceneSource::allowed(const std::vector<size_t>& ids, const Scene& scene) co
 
 Scene SceneSource::scene_at(uint64_t index) const {
   Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("scene"));
-  while (true) {  // each turn is a fresh draw; about half of them work out
+  for (uint64_t turn = 0; turn < most_turns; ++turn) {  // each turn is a fresh draw; about half of them work out
     Scene scene;
-    scene.kind = scene_kinds[index % scene_kinds.size()];
+    scene.kind = scene_kinds[(index + turn / patience) % scene_kinds.size()];  // few names may hold out no pair of one kind
     scene.relation = static_cast<Relation>(rng.below(4));
     scene.ground = options_.ground == "white" ? 0 : rng.below(grounds().size());
     const std::vector<size_t> ids = choose_ids(scene, rng);
@@ -150,6 +152,7 @@ Scene SceneSource::scene_at(uint64_t index) const {
     }
     if (place(scene, options_.size, rng)) return scene;
   }
+  throw UserError("[emoji] {} names hold no scene of the split '{}'; give more names", ids_.size(), options_.split);
 }
 
 Sample SceneSource::at(uint64_t index) const {

@@ -86,7 +86,9 @@ TEST(Grade, AnIndexHeadIsGradedOnCodewords) {
   EXPECT_NEAR(grade(at::zeros({2, 14, 16}), labels, weights, config).token_nats.item<double>(), 4 * std::log(2.0), 1e-5);
 }
 
-std::vector<Sample> two_samples() { return {{noise_picture(1), "red apple", 1}, {noise_picture(2), "cat", 2}}; }
+std::vector<Sample> two_samples() {
+  return {{.picture = noise_picture(1), .caption = "red apple", .picture_id = 1}, {.picture = noise_picture(2), .caption = "cat", .picture_id = 2}};
+}
 
 InfinityObjective tiny_objective(InfinityTraining training = {}) {
   Infinity model(tiny_config());
