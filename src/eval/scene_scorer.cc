@@ -17,6 +17,7 @@ namespace {
 constexpr int64_t working_edge = 64;  // pictures are searched at this size
 constexpr double found_at = 0.5;
 constexpr size_t nearest_sprites = 5;
+constexpr size_t most_judged = 12;  // more than a scene ever holds
 
 Tensor as_planes(const Image& picture) {  // [3, H, W]
   Image copy = media::over(picture, media::white);
@@ -63,15 +64,16 @@ std::vector<Found> SceneScorer::find(const Image& picture, size_t id) const {
   const Image small = media::resize_area(media::over(picture, media::white), working_edge, working_edge);
   const media::Rgb ground = border_colour(small);
   const Tensor planes = as_planes(small);
-  std::vector<Found> candidates, kept;
+  std::vector<Found> candidates, judged, kept;
   for (double size = 8; size <= working_edge; size *= 1.12) match_size(planes, world_.sprite(id), ground, std::lround(size), candidates);
   std::ranges::sort(candidates, std::greater(), &Found::score);
   for (const Found& candidate : candidates) {
-    if (std::ranges::any_of(kept, [&](const Found& other) { return overlap(candidate, other); })) continue;
+    if (std::ranges::any_of(judged, [&](const Found& other) { return overlap(candidate, other); })) continue;
+    judged.push_back(candidate);
     const Image square = media::crop(small, std::lround(candidate.x), std::lround(candidate.y), std::lround(candidate.size), std::lround(candidate.size));
     const std::vector<size_t> nearest = matcher_.nearest(square, nearest_sprites);
     if (std::ranges::find(nearest, matcher_.canonical(id)) != nearest.end()) kept.push_back(candidate);
-    if (kept.size() > 8) break;
+    if (judged.size() == most_judged) break;
   }
   const double scale = static_cast<double>(picture.width) / working_edge;
   for (Found& found : kept) found.x *= scale, found.y *= scale, found.size *= scale;
