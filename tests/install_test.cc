@@ -15,9 +15,9 @@
 namespace tessera {
 namespace {
 
+using testing::Finished;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using testing::Finished;
 
 /// A model directory of two float tensors: small [2] of ones, large [3, 4] of twos.
 void write_made_up_model(const Path& directory) {
@@ -82,8 +82,8 @@ TEST_F(InstalledTree, RunsWhereItWasMovedToAndTakesNothingFromTheBuildTree) {
 TEST_F(InstalledTree, AnEmbeddingProgramBuildsAgainstItAndReadsAModel) {
   const std::string build = (scratch_ / "embed").string();
   const std::string source = std::string(TESSERA_SOURCE_DIR) + "/examples/embed";
-  const Finished configured = testing::run({"cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release",
-                                            "-DCMAKE_PREFIX_PATH=" + tree().string()});
+  const Finished configured = testing::run(
+      {"cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_PREFIX_PATH=" + tree().string()});
   ASSERT_EQ(configured.status, 0) << configured.out << configured.err;
   const Finished built = testing::run({"cmake", "--build", build});
   ASSERT_EQ(built.status, 0) << built.out << built.err;
@@ -108,9 +108,10 @@ TEST_F(InstalledTree, ItsCoreAloneNeedsNoLibTorch) {
                         "find_package(Tessera REQUIRED COMPONENTS core)\n"
                         "if(Torch_FOUND)\n  message(FATAL_ERROR \"LibTorch was looked for\")\nendif()\n"
                         "add_executable(core_only main.cc)\ntarget_link_libraries(core_only Tessera::core)\n");
-  write_file_atomically(source / "main.cc",
-                        "#include \"core/fields.h\"\n"
-                        "int main() { return tessera::nearest_word(\"draww\", {\"draw\", \"train\"}) == \"draw\" ? 0 : 1; }\n");
+  write_file_atomically(
+      source / "main.cc",
+      "#include \"core/fields.h\"\n"
+      "int main() { return tessera::nearest_word(\"draww\", {\"draw\", \"train\"}) == \"draw\" ? 0 : 1; }\n");
   const std::string build = (scratch_ / "core-only-build").string();
   const Finished configured =
       testing::run({"cmake", "-S", source.string(), "-B", build, "-DCMAKE_PREFIX_PATH=" + tree().string()});

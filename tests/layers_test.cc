@@ -56,7 +56,8 @@ TEST(HouseRulesChecker, FindsUpwardSidewaysAndCrossModelIncludes) {
       {"src/plan/e.cc", "// e\n#include \"core/a.h\"\n#include \"media/f.h\"\n"},
       {"src/media/f.h", "// f\n#include \"media/g.h\"\n"},
       {"src/media/g.h", "// #include \"nn/b.h\"\n"},
-      {"src/models/one/h.cc", "// h\n#include \"models/two/i.h\"\n#include \"models/one/j.h\"\n#include \"models/k.h\"\n"},
+      {"src/models/one/h.cc",
+       "// h\n#include \"models/two/i.h\"\n#include \"models/one/j.h\"\n#include \"models/k.h\"\n"},
       {"src/models/two/i.h", "// i\n"},
       {"src/models/one/j.h", "// j\n"},
       {"src/models/k.h", "// k\n"},
@@ -72,7 +73,8 @@ TEST(HouseRulesChecker, FindsUpwardSidewaysAndCrossModelIncludes) {
 TEST(HouseRulesChecker, FindsLibTorchThroughAChainOfIncludes) {
   const SourceTree tree = {
       {"src/tensor/CMakeLists.txt", "tessera_sources(tessera_core files.cc)\ntessera_sources(tessera heavy.cc)\n"},
-      {"src/apps/CMakeLists.txt", "add_library(tessera_light_verbs STATIC verbs.cc)\nadd_executable(tessera_cli main.cc)\n"},
+      {"src/apps/CMakeLists.txt",
+       "add_library(tessera_light_verbs STATIC verbs.cc)\nadd_executable(tessera_cli main.cc)\n"},
       {"src/apps/verbs.cc", "// v\n#include <vector>\n"},
       {"src/apps/main.cc", "// m\n"},
       {"src/tensor/files.cc", "// f\n#include \"tensor/files.h\"\n"},
@@ -93,16 +95,17 @@ TEST(HouseRulesChecker, FindsTestsThatNobodyRegisteredAndTestsThatAreGone) {
       {"src/nn/norm_test.cc", ""},
       {"src/data/rope_test.cc", ""},
   };
-  EXPECT_THAT(registration_faults(tree),
-              ElementsAre(HasSubstr("src/data/rope_test.cc is registered nowhere"), HasSubstr("src/nn/norm_test.cc is registered nowhere"),
-                          "src/nn/gone_test.cc is registered and does not exist"));
+  EXPECT_THAT(registration_faults(tree), ElementsAre(HasSubstr("src/data/rope_test.cc is registered nowhere"),
+                                                     HasSubstr("src/nn/norm_test.cc is registered nowhere"),
+                                                     "src/nn/gone_test.cc is registered and does not exist"));
 }
 
 TEST(HouseRulesChecker, FindsLongFilesAndFilesWithoutAnOpening) {
   std::string page = "// long\n";
   for (int line = 0; line < 400; ++line) page += "\n";
   EXPECT_THAT(page_faults({{"src/nn/long.cc", page}}), ElementsAre("src/nn/long.cc has 401 lines, want at most 400"));
-  EXPECT_THAT(page_faults({{"src/nn/bare.h", "#pragma once\n"}}), ElementsAre(HasSubstr("does not open with a comment")));
+  EXPECT_THAT(page_faults({{"src/nn/bare.h", "#pragma once\n"}}),
+              ElementsAre(HasSubstr("does not open with a comment")));
   page.pop_back();
   EXPECT_THAT(page_faults({{"src/nn/long.cc", page}}), IsEmpty());
 }

@@ -20,9 +20,11 @@ int main(int count, char** words) try {
     tensors.emplace_back(name, tensor);
     parameters += tensor.numel();
   }
-  std::printf("%s: %lld parameters in %zu tensors\n", model.model_type.c_str(), static_cast<long long>(parameters), tensors.size());
+  std::printf("%s: %lld parameters in %zu tensors\n", model.model_type.c_str(), static_cast<long long>(parameters),
+              tensors.size());
 
-  std::stable_sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) { return a.second.numel() > b.second.numel(); });
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [](const auto& a, const auto& b) { return a.second.numel() > b.second.numel(); });
   tensors.resize(std::min<size_t>(tensors.size(), 5));
   for (const auto& [name, tensor] : tensors) {
     std::printf("  %-40s %10lld  rms %.4f\n", name.c_str(), static_cast<long long>(tensor.numel()),

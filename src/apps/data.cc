@@ -17,12 +17,14 @@ Json line_of(const Sample& sample, const std::string& file) {
   Json line = {{"file", file}, {"caption", sample.caption}};
   if (!sample.questions.empty()) {
     line["questions"] = Json::array();
-    for (const Question& q : sample.questions) line["questions"].push_back({{"kind", q.kind}, {"question", q.text}, {"answer", q.answer}});
+    for (const Question& q : sample.questions)
+      line["questions"].push_back({{"kind", q.kind}, {"question", q.text}, {"answer", q.answer}});
   }
   if (!sample.objects.empty()) {
     line["objects"] = Json::array();
     for (const PlacedObject& o : sample.objects) {
-      line["objects"].push_back({{"name", o.name}, {"x", o.x}, {"y", o.y}, {"size", o.size}, {"quarter_turns", o.turn}});
+      line["objects"].push_back(
+          {{"name", o.name}, {"x", o.x}, {"y", o.y}, {"size", o.size}, {"quarter_turns", o.turn}});
     }
   }
   return line;
@@ -37,7 +39,8 @@ std::string write_pictures(const Sample& sample, const Path& folder, int64_t ind
   }
   const std::string name = fmt::format("{:05}", index);
   std::filesystem::create_directories(folder / name);
-  for (size_t f = 0; f < sample.frames.size(); ++f) media::write_png(folder / name / fmt::format("frame-{:03}.png", f), sample.frames[f]);
+  for (size_t f = 0; f < sample.frames.size(); ++f)
+    media::write_png(folder / name / fmt::format("frame-{:03}.png", f), sample.frames[f]);
   return name;
 }
 
@@ -46,24 +49,37 @@ void pack(const DataEmojiOptions& options, const data::EmojiOptions& emoji) {
   const auto world = data::open_world(emoji);
   data::write_atlas(*world, options.pack);
   const auto bytes = static_cast<int64_t>(std::filesystem::file_size(options.pack));
-  fmt::print("{} emoji in {} ({:.1f} MB; {})\n", world->size(), options.pack.string(), static_cast<double>(bytes) / 1e6, world->world());
-  if (options.output.json) print_json({{"file", options.pack.string()}, {"emoji", world->size()}, {"bytes", bytes}, {"world", world->world()}});
+  fmt::print("{} emoji in {} ({:.1f} MB; {})\n", world->size(), options.pack.string(), static_cast<double>(bytes) / 1e6,
+             world->world());
+  if (options.output.json)
+    print_json(
+        {{"file", options.pack.string()}, {"emoji", world->size()}, {"bytes", bytes}, {"world", world->world()}});
 }
 
 void check_folder(const DataEmojiOptions& options) {
   const bool filled = std::filesystem::is_directory(options.out) && !std::filesystem::is_empty(options.out);
-  if (filled && !options.overwrite) throw UserError("[data] {} already holds files; give another --out, or --overwrite", options.out.string());
+  if (filled && !options.overwrite)
+    throw UserError("[data] {} already holds files; give another --out, or --overwrite", options.out.string());
   require_writable(options.out / "captions.jsonl", "data");
 }
 }  // namespace
 
 int run_data_emoji(const DataEmojiOptions& options) {
   using Clock = std::chrono::steady_clock;
-  const data::EmojiOptions emoji{.kind = options.kind, .size = options.size, .seed = options.seed, .ground = options.ground, .names = options.names,
-                                 .split = options.split, .frames = options.frames, .keywords = options.keywords, .foreign = options.foreign,
-                                 .languages = options.languages, .atlas = options.atlas};
+  const data::EmojiOptions emoji{.kind = options.kind,
+                                 .size = options.size,
+                                 .seed = options.seed,
+                                 .ground = options.ground,
+                                 .names = options.names,
+                                 .split = options.split,
+                                 .frames = options.frames,
+                                 .keywords = options.keywords,
+                                 .foreign = options.foreign,
+                                 .languages = options.languages,
+                                 .atlas = options.atlas};
   data::check(emoji);
-  if (options.out.empty() && options.pack.empty()) throw UserError("[data] nothing to write; give --out DIR or --pack FILE");
+  if (options.out.empty() && options.pack.empty())
+    throw UserError("[data] nothing to write; give --out DIR or --pack FILE");
   if (!options.pack.empty()) pack(options, emoji);
   if (options.out.empty()) return 0;
   if (options.count < 1) throw UserError("[data] count is {}, want at least 1", options.count);
@@ -83,8 +99,10 @@ int run_data_emoji(const DataEmojiOptions& options) {
   progress.finish();
   write_file_atomically(options.out / "captions.jsonl", captions);
   const double rate = static_cast<double>(options.count) / making;
-  fmt::print("{} samples in {}; made at {:.0f} samples/s on one core, files not counted\n", options.count, options.out.string(), rate);
-  if (options.output.json) print_json({{"samples", options.count}, {"samples_per_second", rate}, {"out", options.out.string()}});
+  fmt::print("{} samples in {}; made at {:.0f} samples/s on one core, files not counted\n", options.count,
+             options.out.string(), rate);
+  if (options.output.json)
+    print_json({{"samples", options.count}, {"samples_per_second", rate}, {"out", options.out.string()}});
   return 0;
 }
 

@@ -7,8 +7,8 @@
 #include "apps/data.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
-#include "apps/eval.h"
 #include "apps/engine.h"
+#include "apps/eval.h"
 #include "apps/options.h"
 #include "apps/train.h"
 #include "core/error.h"
@@ -47,6 +47,7 @@ const std::map<std::string, Run>& engine_verbs() {
 int tessera_run_verb(int count, const char* const* words) {
   const auto& table = tessera::apps::engine_verbs();
   const auto found = table.find(words[0]);
-  if (found == table.end()) throw tessera::FaultError("[tessera] this libtessera.so has no verb '{}'; build it again", words[0]);
+  if (found == table.end())
+    throw tessera::FaultError("[tessera] this libtessera.so has no verb '{}'; build it again", words[0]);
   return found->second(tessera::apps::Arguments(words + 1, words + count));
 }

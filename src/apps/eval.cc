@@ -38,12 +38,18 @@ Json measure_codec(const EvalOptions& options) {
   const auto world = data::open_world(emoji);
   std::vector<size_t> ids = data::chosen_ids(*world, emoji);
   std::vector<Image> pictures;
-  for (size_t i = 0; i < ids.size() && (options.count == 0 || pictures.size() < static_cast<size_t>(options.count)); ++i) {
+  for (size_t i = 0; i < ids.size() && (options.count == 0 || pictures.size() < static_cast<size_t>(options.count));
+       ++i) {
     pictures.push_back(data::sprite_on_white(*world, ids[i], emoji.size));
   }
   const std::vector<double> per_scale = codec::psnr_per_scale(model, pictures, device);
-  for (size_t k = 0; k < per_scale.size(); ++k) fmt::print("scales 1 to {} ({} x {})  {:6.2f} dB\n", k + 1, model.config.scales[k], model.config.scales[k], per_scale[k]);
-  return {{"count", pictures.size()}, {"psnr", per_scale.back()}, {"psnr_per_scale", per_scale}, {"codec", model.config.fingerprint()}};
+  for (size_t k = 0; k < per_scale.size(); ++k)
+    fmt::print("scales 1 to {} ({} x {})  {:6.2f} dB\n", k + 1, model.config.scales[k], model.config.scales[k],
+               per_scale[k]);
+  return {{"count", pictures.size()},
+          {"psnr", per_scale.back()},
+          {"psnr_per_scale", per_scale},
+          {"codec", model.config.fingerprint()}};
 }
 
 /// A task with the model's drawing; `progress` outlives the task.
@@ -56,7 +62,9 @@ eval::DrawingTask drawing_task(const EvalOptions& options, Progress& progress) {
 }
 
 const Draws& drawing_model(const LoadedModel& model, const EvalOptions& options) {
-  if (model.draws() == nullptr) throw UserError("[eval] {} ({}) does not draw; task {} wants a model that does", options.model.string(), model.model_type(), options.task);
+  if (model.draws() == nullptr)
+    throw UserError("[eval] {} ({}) does not draw; task {} wants a model that does", options.model.string(),
+                    model.model_type(), options.task);
   return *model.draws();
 }
 
@@ -64,18 +72,24 @@ Json measure_retrieval(const EvalOptions& options) {
   const auto model = load_model(options.model, parse_device(options.compute.device));
   if (!options.missed.empty()) require_writable(options.missed, "eval");
   Progress progress("draw", options.count, "pictures");
-  const eval::RetrievalResult result = eval::measure_retrieval(drawing_model(*model, options), drawing_task(options, progress));
+  const eval::RetrievalResult result =
+      eval::measure_retrieval(drawing_model(*model, options), drawing_task(options, progress));
   progress.finish();
-  if (!options.missed.empty()) write_file_atomically(options.missed, fmt::format("{}\n", fmt::join(result.missed, "\n")));
-  fmt::print("{} names: nearest of all base sprites {:.3f}, among the nearest five {:.3f}  ({:.1f} pictures/s)\n", result.count, result.top1,
-             result.top5, result.pictures_per_second);
-  return {{"count", result.count}, {"top1", result.top1}, {"top5", result.top5}, {"pictures_per_second", result.pictures_per_second}};
+  if (!options.missed.empty())
+    write_file_atomically(options.missed, fmt::format("{}\n", fmt::join(result.missed, "\n")));
+  fmt::print("{} names: nearest of all base sprites {:.3f}, among the nearest five {:.3f}  ({:.1f} pictures/s)\n",
+             result.count, result.top1, result.top5, result.pictures_per_second);
+  return {{"count", result.count},
+          {"top1", result.top1},
+          {"top5", result.top5},
+          {"pictures_per_second", result.pictures_per_second}};
 }
 
 Json measure_scenes(const EvalOptions& options) {
   const auto model = load_model(options.model, parse_device(options.compute.device));
   Progress progress("draw", options.count, "pictures");
-  const eval::SceneResult result = eval::measure_scenes(drawing_model(*model, options), drawing_task(options, progress));
+  const eval::SceneResult result =
+      eval::measure_scenes(drawing_model(*model, options), drawing_task(options, progress));
   progress.finish();
   Json line = {{"count", result.count}, {"score", result.score}, {"pictures_per_second", result.pictures_per_second}};
   for (const auto& [kind, share] : result.kinds) {
@@ -92,7 +106,8 @@ int run_eval(const EvalOptions& options) {
       {"codec", measure_codec}, {"scenes", measure_scenes}, {"sprite-retrieval", measure_retrieval}};
   const auto task = tasks.find(options.task);
   if (task == tasks.end()) {
-    throw UserError("[eval] unknown task '{}'; did you mean '{}'?", options.task, nearest_word(options.task, {"codec", "scenes", "sprite-retrieval"}));
+    throw UserError("[eval] unknown task '{}'; did you mean '{}'?", options.task,
+                    nearest_word(options.task, {"codec", "scenes", "sprite-retrieval"}));
   }
   if (options.count < 0) throw UserError("[eval] count is {}, want 0 (every name) or more", options.count);
   if (options.task == "scenes" && options.count == 0) throw UserError("[eval] scenes are endless; give --count N");

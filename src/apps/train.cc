@@ -18,7 +18,8 @@ constexpr int interrupted_status = 130;  // as shells count a SIGINT
 /// The recipe as the options ask for it: a new run's file, or the one that a run directory keeps.
 train::Recipe chosen_recipe(const TrainOptions& options) {
   if (options.recipe.empty() == options.resume.empty()) {
-    throw UserError("[train] want a recipe, as in 'tessera train recipes/emoji-codec.toml', or --resume RUN (and not both)");
+    throw UserError(
+        "[train] want a recipe, as in 'tessera train recipes/emoji-codec.toml', or --resume RUN (and not both)");
   }
   const bool resuming = !options.resume.empty();
   train::Recipe recipe = train::read_recipe(resuming ? options.resume / "recipe.toml" : options.recipe, options.set);
@@ -36,28 +37,36 @@ int run_train(const TrainOptions& options) {
   const Path out = recipe.out;
   const bool resuming = !options.resume.empty();
   if (!resuming && std::filesystem::exists(out / "metrics.jsonl")) {
-    throw UserError("[train] {} already holds a run; go on with it by --resume {}, or choose another --out", out.string(), out.string());
+    throw UserError("[train] {} already holds a run; go on with it by --resume {}, or choose another --out",
+                    out.string(), out.string());
   }
   require_writable(out / "recipe.toml", "train");
   train::validate(recipe.train);
   const auto source = data::make_source(recipe.data);
   if (resuming && !recipe.edition.empty() && recipe.edition != source->edition()) {
-    throw UserError("[train] the run's data were '{}', this machine has '{}'; pack an atlas where the run began (tessera data emoji --pack)",
-                    recipe.edition, source->edition());
+    throw UserError(
+        "[train] the run's data were '{}', this machine has '{}'; pack an atlas where the run began (tessera data "
+        "emoji --pack)",
+        recipe.edition, source->edition());
   }
   recipe.edition = source->edition();
   const auto objective = models::make_objective(recipe, *source, device);
   write_file_atomically(out / "recipe.toml", train::to_text(recipe));
 
-  const train::TrainResult result = train::train(*objective, *source, recipe.train, {.directory = out, .resume = resuming, .device = device});
+  const train::TrainResult result =
+      train::train(*objective, *source, recipe.train, {.directory = out, .resume = resuming, .device = device});
   if (result.interrupted) {
-    log_info("stopped at step {} of {}; go on with: tessera train --resume {}", result.steps, recipe.train.steps, out.string());
+    log_info("stopped at step {} of {}; go on with: tessera train --resume {}", result.steps, recipe.train.steps,
+             out.string());
   } else {
     write_file_atomically(out / "model" / "recipe.toml", train::to_text(recipe));  // a model says what it was made of
     log_info("trained {} steps; the model is in {}", result.steps, (out / "model").string());
   }
   if (options.output.json) {
-    Json line = {{"steps", result.steps}, {"interrupted", result.interrupted}, {"seconds", result.seconds}, {"model", (out / "model").string()}};
+    Json line = {{"steps", result.steps},
+                 {"interrupted", result.interrupted},
+                 {"seconds", result.seconds},
+                 {"model", (out / "model").string()}};
     for (const auto& [name, value] : result.metrics) line[name] = value;
     print_json(line);
   }

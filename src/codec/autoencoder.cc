@@ -21,7 +21,8 @@ Tensor Middle::forward(Tensor x) const {
   return x;
 }
 
-Encoder::Encoder(const CodecConfig& c) : patch(c.patch), conv_in(3 * c.patch * c.patch, c.channels, 3), mid(make_middle(c)) {
+Encoder::Encoder(const CodecConfig& c)
+    : patch(c.patch), conv_in(3 * c.patch * c.patch, c.channels, 3), mid(make_middle(c)) {
   int64_t width = c.channels;
   for (size_t i = 0; i < c.multipliers.size(); ++i) {
     DownLevel& level = down.emplace_back();
@@ -44,7 +45,9 @@ Tensor Encoder::forward(const Tensor& pictures) const {
   return conv_out.forward(at::silu(norm_out.forward(mid.forward(x))));
 }
 
-Decoder::Decoder(const CodecConfig& c) : patch(c.patch), conv_in(c.bits, c.channels * c.multipliers.back(), 3), mid(make_middle(c)), up(c.multipliers.size()) {
+Decoder::Decoder(const CodecConfig& c)
+    : patch(c.patch), conv_in(c.bits, c.channels * c.multipliers.back(), 3), mid(make_middle(c)),
+      up(c.multipliers.size()) {
   int64_t width = c.channels * c.multipliers.back();
   for (size_t i = c.multipliers.size(); i-- > 0;) {
     for (int64_t j = 0; j < c.decoder_blocks; ++j) {

@@ -58,8 +58,8 @@ Tensor sum_codes(const std::vector<Tensor>& bits, ScaleShape full) {
   return sum;
 }
 
-std::vector<Tensor> random_flips(int64_t batch, int64_t bits, const std::vector<ScaleShape>& scales, int64_t max_percent, Rng rng,
-                                 at::Device device) {
+std::vector<Tensor> random_flips(int64_t batch, int64_t bits, const std::vector<ScaleShape>& scales,
+                                 int64_t max_percent, Rng rng, at::Device device) {
   std::vector<Tensor> flips;
   for (const ScaleShape& scale : scales) {
     const double strength = static_cast<double>(rng.below(static_cast<uint64_t>(max_percent) + 1)) / 100;

@@ -38,15 +38,16 @@ struct ResidualCodes {
 /// Quantises `latent` [B, d, H, W] over `scales` (the last one is H x W). A bit is residual > 0, strictly.
 /// `flips`: per scale [B, d, h, w] bool, true where the code that enters the sum is inverted (bitwise self-correction,
 /// section 3.4): later scales then see, and are labelled with, the residual against the flipped sum. Empty: none.
-ResidualCodes quantise(const Tensor& latent, const std::vector<ScaleShape>& scales, const std::vector<Tensor>& flips = {});
+ResidualCodes quantise(const Tensor& latent, const std::vector<ScaleShape>& scales,
+                       const std::vector<Tensor>& flips = {});
 
 /// Sums codes of the first `bits.size()` scales at the size of `full`: [B, d, H, W].
 Tensor sum_codes(const std::vector<Tensor>& bits, ScaleShape full);
 
 /// Random flips for a batch: per scale one strength is drawn from {0, 1, ..., max_percent} percent for the whole batch,
 /// then each bit flips with that probability. Returns bool tensors [B, d, h, w] on `device`.
-std::vector<Tensor> random_flips(int64_t batch, int64_t bits, const std::vector<ScaleShape>& scales, int64_t max_percent, Rng rng,
-                                 at::Device device);
+std::vector<Tensor> random_flips(int64_t batch, int64_t bits, const std::vector<ScaleShape>& scales,
+                                 int64_t max_percent, Rng rng, at::Device device);
 
 /// E[H] - H[E] of the soft bits p = sigmoid(-4 u / sqrt(d) * inverse_temperature), u the unit-length residual [B, d, h, w]:
 /// mean entropy of a bit less the entropy of its mean, summed over d (nats). Low: bits are sure and balanced.

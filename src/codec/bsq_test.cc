@@ -66,10 +66,12 @@ TEST(Bsq, FlipsEnterTheSumAndLaterLabelsAreAgainstTheFlippedSum) {
 
 TEST(Bsq, RandomFlipsAreDeterministicAndOfTheDrawnStrength) {
   const auto scales = square_scales({1, 8, 32});
-  const auto a = random_flips(4, 16, scales, 30, Rng(9), at::kCPU), b = random_flips(4, 16, scales, 30, Rng(9), at::kCPU);
+  const auto a = random_flips(4, 16, scales, 30, Rng(9), at::kCPU),
+             b = random_flips(4, 16, scales, 30, Rng(9), at::kCPU);
   for (size_t k = 0; k < scales.size(); ++k) EXPECT_TRUE(at::equal(a[k], b[k]));
   double total = 0;
-  for (uint64_t seed = 0; seed < 200; ++seed) total += random_flips(4, 16, {{16, 16}}, 30, Rng(seed), at::kCPU)[0].to(at::kFloat).mean().item<double>();
+  for (uint64_t seed = 0; seed < 200; ++seed)
+    total += random_flips(4, 16, {{16, 16}}, 30, Rng(seed), at::kCPU)[0].to(at::kFloat).mean().item<double>();
   EXPECT_NEAR(total / 200, 0.15, 0.02);  // mean of 0..30 percent
 }
 

@@ -36,7 +36,8 @@ Codec load_codec(const Path& directory, at::Device device) {
   Json tree = read_json_file(config_file);
   if (!tree.is_object() || tree.value("model_type", "") != model_type) {
     throw UserError("[codec] {} is no codec; its model_type is {}, want \"{}\"", directory.string(),
-                    tree.is_object() && tree.contains("model_type") ? tree["model_type"].dump() : "missing", model_type);
+                    tree.is_object() && tree.contains("model_type") ? tree["model_type"].dump() : "missing",
+                    model_type);
   }
   tree.erase("model_type");
   CodecConfig config;
@@ -74,7 +75,8 @@ Tensor pictures_to_tensor(const std::vector<Image>& pictures, at::Device device)
 }
 
 std::vector<Image> tensor_to_pictures(const Tensor& pictures) {
-  const Tensor bytes = ((pictures.detach().clamp(-1, 1) + 1) * 127.5).round().to(at::kByte).permute({0, 2, 3, 1}).contiguous().cpu();
+  const Tensor bytes =
+      ((pictures.detach().clamp(-1, 1) + 1) * 127.5).round().to(at::kByte).permute({0, 2, 3, 1}).contiguous().cpu();
   std::vector<Image> out;
   for (int64_t b = 0; b < bytes.size(0); ++b) {
     Image& picture = out.emplace_back(bytes.size(2), bytes.size(1), 3);

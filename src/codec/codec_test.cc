@@ -30,13 +30,15 @@ Path fresh_directory(const std::string& name) {
 
 Image striped(int64_t size, int step) {
   Image picture(size, size, 3);
-  for (size_t i = 0; i < picture.pixels.size(); ++i) picture.pixels[i] = static_cast<uint8_t>(i * static_cast<size_t>(step));
+  for (size_t i = 0; i < picture.pixels.size(); ++i)
+    picture.pixels[i] = static_cast<uint8_t>(i * static_cast<size_t>(step));
   return picture;
 }
 
 TEST(CodecPresets, ParameterCountsAreThoseOfTheReleasedVaes) {
   const BuildDevice meta(at::kMeta);
-  const std::vector<std::pair<std::string, double>> released{{"f16-d16", 109.97}, {"f16-d32", 110.12}, {"f16-d64", 110.41}, {"f8-d14", 81.62}};
+  const std::vector<std::pair<std::string, double>> released{
+      {"f16-d16", 109.97}, {"f16-d32", 110.12}, {"f16-d64", 110.41}, {"f8-d14", 81.62}};
   for (const auto& [name, millions] : released) {
     Codec codec(codec_preset(name));
     EXPECT_NEAR(static_cast<double>(count_parameters(codec)) / 1e6, millions, 0.005) << name;
@@ -127,7 +129,8 @@ TEST(CodecObjective, TheEncoderGetsTheDecodersGradientStraightThrough) {
   const std::vector<Sample> batch{{.picture = striped(16, 5)}, {.picture = striped(16, 9)}};
   objective.loss(batch, {}).value.backward();
   double smallest = 1e9;
-  for (const auto& p : objective.parameters()) smallest = std::min(smallest, p.tensor.grad().defined() ? p.tensor.grad().abs().max().item<double>() : 0.0);
+  for (const auto& p : objective.parameters())
+    smallest = std::min(smallest, p.tensor.grad().defined() ? p.tensor.grad().abs().max().item<double>() : 0.0);
   EXPECT_GT(smallest, 0) << "every tensor of encoder and decoder learns";
 }
 
@@ -138,7 +141,8 @@ TEST(CodecObjective, AFrozenEncoderKeepsItsBitsWhileTheDecoderLearns) {
   for (const auto& p : objective.parameters()) EXPECT_THAT(p.name, testing::StartsWith("decoder."));
   for (const auto& p : objective.parameters()) p.tensor.requires_grad_(true);
   const std::vector<Sample> batch{{.picture = striped(16, 5), .picture_id = 1}, {.picture = striped(16, 9)}};
-  const double first = objective.loss(batch, {}).value.item<double>(), again = objective.loss(batch, {}).value.item<double>();
+  const double first = objective.loss(batch, {}).value.item<double>(),
+               again = objective.loss(batch, {}).value.item<double>();
   EXPECT_EQ(first, again) << "kept codes are the codes";
 }
 

@@ -10,7 +10,8 @@
 namespace tessera::codec {
 
 int64_t CodecConfig::bits_per_picture() const {
-  return std::accumulate(scales.begin(), scales.end(), int64_t{0}, [&](int64_t sum, int64_t edge) { return sum + bits * edge * edge; });
+  return std::accumulate(scales.begin(), scales.end(), int64_t{0},
+                         [&](int64_t sum, int64_t edge) { return sum + bits * edge * edge; });
 }
 
 std::string CodecConfig::fingerprint() const {
@@ -19,23 +20,29 @@ std::string CodecConfig::fingerprint() const {
 
 void validate(const CodecConfig& c) {
   if (c.bits < 1 || c.bits > 64) throw UserError("[codec] bits is {}, want 1 to 64", c.bits);
-  if (c.multipliers.empty() || c.channels < 1 || c.patch < 1) throw UserError("[codec] channels, patch and multipliers must be positive and present");
+  if (c.multipliers.empty() || c.channels < 1 || c.patch < 1)
+    throw UserError("[codec] channels, patch and multipliers must be positive and present");
   for (const int64_t m : c.multipliers) {
     if (m < 1) throw UserError("[codec] multipliers hold {}, want whole numbers from 1", m);
     const int64_t width = m * c.channels;
     if (c.norm_groups < 1 || (width % c.norm_groups != 0 && width % 24 != 0)) {
-      throw UserError("[codec] a level of {} channels cannot be split into {} groups; choose norm_groups that divides it", width, c.norm_groups);
+      throw UserError(
+          "[codec] a level of {} channels cannot be split into {} groups; choose norm_groups that divides it", width,
+          c.norm_groups);
     }
   }
   if (c.picture_size % c.spatial_factor() != 0) {
-    throw UserError("[codec] picture_size is {}, want a multiple of {} (patch and {} levels)", c.picture_size, c.spatial_factor(), c.multipliers.size());
+    throw UserError("[codec] picture_size is {}, want a multiple of {} (patch and {} levels)", c.picture_size,
+                    c.spatial_factor(), c.multipliers.size());
   }
   const int64_t latent = c.picture_size / c.spatial_factor();
   if (c.scales.empty() || c.scales.back() != latent) {
-    throw UserError("[codec] scales end at {}, want {}, the edge of the latent (picture_size / {})", c.scales.empty() ? 0 : c.scales.back(), latent, c.spatial_factor());
+    throw UserError("[codec] scales end at {}, want {}, the edge of the latent (picture_size / {})",
+                    c.scales.empty() ? 0 : c.scales.back(), latent, c.spatial_factor());
   }
   for (size_t i = 0; i < c.scales.size(); ++i) {
-    if (c.scales[i] < 1 || (i > 0 && c.scales[i] < c.scales[i - 1])) throw UserError("[codec] scales {} must grow from at least 1", fmt::join(c.scales, ","));
+    if (c.scales[i] < 1 || (i > 0 && c.scales[i] < c.scales[i - 1]))
+      throw UserError("[codec] scales {} must grow from at least 1", fmt::join(c.scales, ","));
   }
 }
 

@@ -11,16 +11,16 @@ namespace tessera::codec {
 
 /// Convolutional autoencoder and its quantiser (arXiv 2412.04431, section 3.2; structure of the released VAE).
 struct CodecConfig {
-  std::string name = "codec";                    // what errors and model cards call it
-  int64_t picture_size = 256;                    // pixels on an edge of the square pictures it was made for
-  int64_t patch = 1;                             // pixel-unshuffle before the first convolution (1: none)
-  int64_t channels = 128;                        // width of the first level
-  std::vector<int64_t> multipliers{1, 2, 4, 4, 4};  // width of each level in units of `channels`
-  int64_t encoder_blocks = 2;                    // residual blocks per level, going down
-  int64_t decoder_blocks = 3;                    // residual blocks per level, going up
-  int64_t middle_blocks = 2;                     // residual blocks at the bottom, on each side
-  int64_t norm_groups = 32;                      // GroupNorm groups (24 where the width is no multiple)
-  int64_t bits = 32;                             // d: bits per position, 1 to 64
+  std::string name = "codec";                          // what errors and model cards call it
+  int64_t picture_size = 256;                          // pixels on an edge of the square pictures it was made for
+  int64_t patch = 1;                                   // pixel-unshuffle before the first convolution (1: none)
+  int64_t channels = 128;                              // width of the first level
+  std::vector<int64_t> multipliers{1, 2, 4, 4, 4};     // width of each level in units of `channels`
+  int64_t encoder_blocks = 2;                          // residual blocks per level, going down
+  int64_t decoder_blocks = 3;                          // residual blocks per level, going up
+  int64_t middle_blocks = 2;                           // residual blocks at the bottom, on each side
+  int64_t norm_groups = 32;                            // GroupNorm groups (24 where the width is no multiple)
+  int64_t bits = 32;                                   // d: bits per position, 1 to 64
   std::vector<int64_t> scales{1, 2, 4, 6, 8, 12, 16};  // edges of the square scale schedule, coarse to fine
 
   bool operator==(const CodecConfig&) const = default;
@@ -37,12 +37,14 @@ template <class V> void fields(V& v, CodecConfig& c) {
   v("name", c.name, "what errors and model cards call this codec");
   v("picture_size", c.picture_size, "pixels on an edge of a square picture");
   v("patch", c.patch, "pixel-unshuffle factor before the first convolution (1: none)");
-  v("channels", c.channels, "width of the first level"), v("multipliers", c.multipliers, "width of each level in units of channels");
+  v("channels", c.channels, "width of the first level"),
+      v("multipliers", c.multipliers, "width of each level in units of channels");
   v("encoder_blocks", c.encoder_blocks, "residual blocks per level, going down");
   v("decoder_blocks", c.decoder_blocks, "residual blocks per level, going up");
   v("middle_blocks", c.middle_blocks, "residual blocks at the bottom, on each side");
   v("norm_groups", c.norm_groups, "GroupNorm groups (24 where a width is no multiple)");
-  v("bits", c.bits, "bits per position, 1 to 64"), v("scales", c.scales, "edges of the square scale schedule, coarse to fine");
+  v("bits", c.bits, "bits per position, 1 to 64"),
+      v("scales", c.scales, "edges of the square scale schedule, coarse to fine");
 }
 
 /// Throws UserError when a config cannot be built (bits outside 1..64, scales that do not end at the latent's edge, ...).

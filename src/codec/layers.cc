@@ -12,12 +12,14 @@
 namespace tessera::codec {
 
 Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride)
-    : weight(empty_weight({out, in, kernel, kernel})), bias(constant_weight({out}, 0)), stride(stride), padding(stride == 1 ? kernel / 2 : 0) {}
+    : weight(empty_weight({out, in, kernel, kernel})), bias(constant_weight({out}, 0)), stride(stride),
+      padding(stride == 1 ? kernel / 2 : 0) {}
 
 Tensor Conv2d::forward(const Tensor& x) const { return at::conv2d(x, weight, bias, stride, padding); }
 
 GroupNorm::GroupNorm(int64_t channels, int64_t wanted)
-    : weight(constant_weight({channels}, 1)), bias(constant_weight({channels}, 0)), groups(channels % wanted == 0 ? wanted : 24) {}
+    : weight(constant_weight({channels}, 1)), bias(constant_weight({channels}, 0)),
+      groups(channels % wanted == 0 ? wanted : 24) {}
 
 Tensor GroupNorm::forward(const Tensor& x) const { return at::group_norm(x, groups, weight, bias, 1e-6); }
 

@@ -31,7 +31,8 @@ Tensor pictures_of(const std::vector<Sample>& batch, at::Device device) {
 }
 }  // namespace
 
-std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, const SampleSource& source, at::Device device) {
+std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, const SampleSource& source,
+                                                       at::Device device) {
   CodecConfig config;
   if (const auto preset = recipe.model.find("preset"); preset != recipe.model.end()) {
     config = codec_preset(preset->get<std::string>());
@@ -46,13 +47,15 @@ std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, co
   Codec codec(config);
   initialise(codec, static_cast<uint64_t>(recipe.train.seed));
   if (!training.start.empty()) load_into(named_tensors(codec), training.start, "codec");
-  if (training.freeze_encoder && training.start.empty()) throw UserError("[codec] freeze_encoder wants loss.start, the codec whose encoder is kept");
+  if (training.freeze_encoder && training.start.empty())
+    throw UserError("[codec] freeze_encoder wants loss.start, the codec whose encoder is kept");
   std::vector<Image> fixed;
   const uint64_t measured = std::min<uint64_t>(source.pass_length().value_or(200), 200);
   for (uint64_t i = 0; i < measured; ++i) fixed.push_back(source.at(i).picture);
   const bool fits = fixed.front().width == config.picture_size && fixed.front().height == config.picture_size;
   if (!fits) {
-    throw UserError("[codec] pictures are {} x {}, but model.picture_size is {}", fixed.front().width, fixed.front().height, config.picture_size);
+    throw UserError("[codec] pictures are {} x {}, but model.picture_size is {}", fixed.front().width,
+                    fixed.front().height, config.picture_size);
   }
   return std::make_unique<CodecObjective>(std::move(codec), training, std::move(fixed), device);
 }
@@ -80,7 +83,8 @@ train::Loss CodecObjective::loss(const std::vector<Sample>& batch, const train::
   const Tensor l1 = at::l1_loss(decoded, pictures), mse = at::mse_loss(decoded, pictures);
   const Tensor commitment = (latent - codes.sums.back()).square().sum(1).mean();  // squared length, mean over positions
   Tensor total = training_.l1 * l1 + training_.mse * mse + training_.commitment * commitment;
-  std::map<std::string, double> metrics{{"l1", l1.item<double>()}, {"mse", mse.item<double>()}, {"commitment", commitment.item<double>()}};
+  std::map<std::string, double> metrics{
+      {"l1", l1.item<double>()}, {"mse", mse.item<double>()}, {"commitment", commitment.item<double>()}};
   if (training_.entropy > 0) {
     const Tensor entropy = entropy_penalty(latent);
     total = total + training_.entropy * entropy;
@@ -105,14 +109,17 @@ Tensor CodecObjective::frozen_sums(const std::vector<Sample>& batch) {
   return at::stack(sums);
 }
 
-train::Loss CodecObjective::decoder_loss(const std::vector<Sample>& batch, const Tensor& pictures, const train::StepContext& context) {
+train::Loss CodecObjective::decoder_loss(const std::vector<Sample>& batch, const Tensor& pictures,
+                                         const train::StepContext& context) {
   const Tensor sum = with_dropped_scales(frozen_sums(batch), training_.drop_scales, context.rng.split(0));
   const Tensor decoded = codec_.decoder.forward(sum);
   const Tensor l1 = at::l1_loss(decoded, pictures), mse = at::mse_loss(decoded, pictures);
   return {training_.l1 * l1 + training_.mse * mse, {{"l1", l1.item<double>()}, {"mse", mse.item<double>()}}};
 }
 
-void CodecObjective::save_model(const Path& directory, FileSystem& files) { save_codec(codec_, directory, StoredAs::f16, files); }
+void CodecObjective::save_model(const Path& directory, FileSystem& files) {
+  save_codec(codec_, directory, StoredAs::f16, files);
+}
 
 void CodecObjective::save_samples(const Path& directory, const std::string& stem) {
   const at::NoGradGuard no_grad;
@@ -139,7 +146,8 @@ std::vector<double> psnr_per_scale(const Codec& codec, const std::vector<Image>&
   std::vector<double> total(codec.config.scales.size(), 0.0);
   for (size_t begin = 0; begin < pictures.size(); begin += chunk) {
     const size_t end = std::min(begin + chunk, pictures.size());
-    const std::vector<Image> part(pictures.begin() + static_cast<std::ptrdiff_t>(begin), pictures.begin() + static_cast<std::ptrdiff_t>(end));
+    const std::vector<Image> part(pictures.begin() + static_cast<std::ptrdiff_t>(begin),
+                                  pictures.begin() + static_cast<std::ptrdiff_t>(end));
     const Tensor truth = pictures_to_tensor(part, device);
     const ResidualCodes codes = quantise(codec.encode(truth), codec.scales());
     for (size_t k = 0; k < total.size(); ++k) total[k] += psnr(codec.decode(codes.sums[k]), truth).sum().item<double>();

@@ -13,13 +13,13 @@ namespace tessera::codec {
 
 /// Loss weights (facts of the released tokeniser's training; LPIPS and GAN terms are left out).
 struct CodecTraining {
-  double l1 = 1.0;                  // mean absolute difference
-  double mse = 2.0;                 // mean squared difference: PSNR's own measure
-  double commitment = 0.25;         // squared distance of latent and summed codes, mean over positions
-  double entropy = 0.001;           // E[H] - H[E], the released 0.1 / 100
-  double drop_scales = 0.3;         // share of pictures that are decoded from a random prefix of the scales
-  std::string start;                // codec directory to go on from; empty: from nothing
-  bool freeze_encoder = false;      // train the decoder alone: bits stay what they are, so transformers over them fit
+  double l1 = 1.0;              // mean absolute difference
+  double mse = 2.0;             // mean squared difference: PSNR's own measure
+  double commitment = 0.25;     // squared distance of latent and summed codes, mean over positions
+  double entropy = 0.001;       // E[H] - H[E], the released 0.1 / 100
+  double drop_scales = 0.3;     // share of pictures that are decoded from a random prefix of the scales
+  std::string start;            // codec directory to go on from; empty: from nothing
+  bool freeze_encoder = false;  // train the decoder alone: bits stay what they are, so transformers over them fit
 
   bool operator==(const CodecTraining&) const = default;
 };
@@ -60,7 +60,8 @@ class CodecObjective final : public train::Objective {
 
 /// The "codec" objective of a recipe: [model] is a CodecConfig, or `preset = "f16-d16"` with changes to it; [loss] is a
 /// CodecTraining. Measures on the first 200 samples of the source.
-std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, const SampleSource& source, at::Device device);
+std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, const SampleSource& source,
+                                                       at::Device device);
 
 /// Mean PSNR in dB of `pictures` decoded from the first k scales, for every k. [number of scales].
 std::vector<double> psnr_per_scale(const Codec& codec, const std::vector<Image>& pictures, at::Device device);

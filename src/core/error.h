@@ -12,7 +12,7 @@ namespace tessera {
 /// Base of everything Tessera throws on purpose. `exit_status()` is what the process ends with.
 class Error : public std::runtime_error {
  public:
-  Error(std::string message, int exit_status) : std::runtime_error(std::move(message)), exit_status_(exit_status) {}
+  Error(const std::string& message, int exit_status) : std::runtime_error(message), exit_status_(exit_status) {}
   int exit_status() const { return exit_status_; }
 
  private:

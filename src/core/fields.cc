@@ -24,7 +24,9 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates) {
-  const auto nearer = [&](const std::string& a, const std::string& b) { return edit_distance(word, a) < edit_distance(word, b); };
+  const auto nearer = [&](const std::string& a, const std::string& b) {
+    return edit_distance(word, a) < edit_distance(word, b);
+  };
   const auto best = std::min_element(candidates.begin(), candidates.end(), nearer);
   return best == candidates.end() ? "" : *best;
 }

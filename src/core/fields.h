@@ -24,7 +24,9 @@ template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
 
 /// A struct that lists its fields; such structs nest.
 template <class T>
-concept HasFields = requires(detail::AnyVisitor& v, T& t) { fields(v, t); };
+concept HasFields = requires(detail::AnyVisitor& v, T& t) {
+  fields(v, t);
+};
 
 /// Calls `visitor(name, const value, help)` for each field of a constant object.
 template <class V, HasFields T> void visit_fields(V&& visitor, const T& object) {

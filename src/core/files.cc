@@ -21,7 +21,8 @@ namespace {
 
 class DiskFile final : public WritableFile {
  public:
-  DiskFile(const Path& path, int flags) : path_(path), fd_(::open(path.c_str(), flags | O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) {
+  DiskFile(const Path& path, int flags)
+      : path_(path), fd_(::open(path.c_str(), flags | O_WRONLY | O_CREAT | O_CLOEXEC, 0644)) {
     if (fd_ < 0) fail("create", path_);
   }
   ~DiskFile() override {
@@ -51,7 +52,9 @@ class DiskFile final : public WritableFile {
 class Disk final : public FileSystem {
  public:
   std::unique_ptr<WritableFile> create(const Path& path) override { return std::make_unique<DiskFile>(path, O_TRUNC); }
-  std::unique_ptr<WritableFile> open_append(const Path& path) override { return std::make_unique<DiskFile>(path, O_APPEND); }
+  std::unique_ptr<WritableFile> open_append(const Path& path) override {
+    return std::make_unique<DiskFile>(path, O_APPEND);
+  }
   void rename(const Path& from, const Path& to) override {
     if (::rename(from.c_str(), to.c_str()) != 0) fail("rename to", to);
   }
@@ -63,7 +66,8 @@ class Disk final : public FileSystem {
   void create_directories(const Path& path) override {
     std::error_code error;
     std::vector<Path> missing;
-    for (Path each = std::filesystem::absolute(path); !std::filesystem::exists(each, error); each = each.parent_path()) missing.push_back(each);
+    for (Path each = std::filesystem::absolute(path); !std::filesystem::exists(each, error); each = each.parent_path())
+      missing.push_back(each);
     std::filesystem::create_directories(path, error);
     if (error) throw FaultError("[files] cannot create directory {}: {}", path.string(), error.message());
     for (const Path& each : missing) sync_directory(each.parent_path());
@@ -92,7 +96,8 @@ std::string read_file(const Path& path) {
 }
 
 void write_file_atomically(const Path& path, std::string_view bytes, FileSystem& files) {
-  write_file_atomically(path, [&](WritableFile& file) { file.append(bytes); }, files);
+  write_file_atomically(
+      path, [&](WritableFile& file) { file.append(bytes); }, files);
 }
 
 void write_file_atomically(const Path& path, const std::function<void(WritableFile&)>& write, FileSystem& files) {
@@ -105,7 +110,7 @@ void write_file_atomically(const Path& path, const std::function<void(WritableFi
     files.rename(partial, path);
   } catch (...) {
     try {
-      files.remove_all(partial);  // on a full disk the part would only be in the way
+      files.remove_all(partial);   // on a full disk the part would only be in the way
     } catch (const FaultError&) {  // the first fault is the one to tell
     }
     throw;
@@ -118,7 +123,8 @@ void require_writable(const Path& path, std::string_view module) {
   std::error_code error;
   std::filesystem::create_directories(parent, error);
   if (error) throw UserError("[{}] cannot write {}: {}", module, path.string(), error.message());
-  if (std::filesystem::is_directory(path)) throw UserError("[{}] cannot write {}: it is a directory", module, path.string());
+  if (std::filesystem::is_directory(path))
+    throw UserError("[{}] cannot write {}: it is a directory", module, path.string());
   const bool existed = std::filesystem::exists(path);
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) throw UserError("[{}] cannot write {}: {}", module, path.string(), std::strerror(errno));
@@ -142,7 +148,8 @@ MappedFile::MappedFile(const Path& path) {
   data_ = static_cast<const char*>(mapped);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);

@@ -48,7 +48,8 @@ std::string read_file(const Path& path);
 /// When that fails, `path` is as it was and no part is left beside it.
 void write_file_atomically(const Path& path, std::string_view bytes, FileSystem& files = disk());
 /// The same for a file written piece by piece; `write` neither syncs nor closes.
-void write_file_atomically(const Path& path, const std::function<void(WritableFile&)>& write, FileSystem& files = disk());
+void write_file_atomically(const Path& path, const std::function<void(WritableFile&)>& write,
+                           FileSystem& files = disk());
 /// Throws UserError when a file could not be created at `path` (missing parent that cannot be made, no permission,
 /// a directory in its place). Leaves nothing behind. `module` opens the message.
 void require_writable(const Path& path, std::string_view module);

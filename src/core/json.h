@@ -2,10 +2,10 @@
 // names the nearest valid one, and a value of the wrong type names its full path.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <algorithm>
 
 #include <nlohmann/json.hpp>
 
@@ -29,15 +29,17 @@ std::string to_toml(const Json& tree);
 namespace detail {
 [[noreturn]] void throw_unknown_key(std::string_view source, std::string_view path, std::string_view key,
                                     const std::vector<std::string>& known);
-[[noreturn]] void throw_wrong_type(std::string_view source, std::string_view path, const Json& got, std::string_view want);
+[[noreturn]] void throw_wrong_type(std::string_view source, std::string_view path, const Json& got,
+                                   std::string_view want);
 }  // namespace detail
 
 /// The tree of an object: every listed field, nested structs as objects, empty optionals as null.
 template <class T> Json to_json(const T& value) {
   if constexpr (HasFields<T>) {
     Json tree = Json::object();
-    visit_fields([&](std::string_view name, const auto& field, std::string_view) { tree[std::string(name)] = to_json(field); },
-                 value);
+    visit_fields(
+        [&](std::string_view name, const auto& field, std::string_view) { tree[std::string(name)] = to_json(field); },
+        value);
     return tree;
   } else if constexpr (detail::IsVector<T>::value) {
     Json list = Json::array();
@@ -63,7 +65,8 @@ template <class T> void from_json(const Json& tree, T& value, std::string_view s
     };
     fields(read, value);
     for (const auto& [key, unused] : tree.items()) {
-      if (std::find(known.begin(), known.end(), key) == known.end()) detail::throw_unknown_key(source, path, key, known);
+      if (std::find(known.begin(), known.end(), key) == known.end())
+        detail::throw_unknown_key(source, path, key, known);
     }
   } else if constexpr (detail::IsVector<T>::value) {
     if (!tree.is_array()) detail::throw_wrong_type(source, path, tree, "a list");

@@ -24,8 +24,9 @@ std::string format_duration(double seconds) {
 }
 
 Progress::Progress(std::string label, int64_t total, std::string unit, int64_t start)
-    : label_(std::move(label)), unit_(std::move(unit)), total_(total), start_(start), done_(start), began_(Clock::now()),
-      shown_(began_ - std::chrono::hours(1)), terminal_(::isatty(STDERR_FILENO) != 0), enabled_(progress_enabled) {}
+    : label_(std::move(label)), unit_(std::move(unit)), total_(total), start_(start), done_(start),
+      began_(Clock::now()), shown_(began_ - std::chrono::hours(1)), terminal_(::isatty(STDERR_FILENO) != 0),
+      enabled_(progress_enabled) {}
 
 Progress::~Progress() { finish(); }
 
@@ -42,7 +43,8 @@ void Progress::show(std::string_view note) {
   const double rate = elapsed > 0 ? static_cast<double>(done_ - start_) / elapsed : 0;
   const double share = total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 0;
   const std::string left = rate > 0 ? format_duration(static_cast<double>(total_ - done_) / rate) : "?";
-  const std::string text = fmt::format("{:3.0f}% {}/{} {}  {:.3g}/s  ETA {}  {}", share * 100, done_, total_, unit_, rate, left, note);
+  const std::string text =
+      fmt::format("{:3.0f}% {}/{} {}  {:.3g}/s  ETA {}  {}", share * 100, done_, total_, unit_, rate, left, note);
   if (!terminal_) {
     fmt::print(stderr, "{} {}\n", label_, text);
     return;

@@ -25,7 +25,8 @@ constexpr uint64_t hash_text(std::string_view text) {
 /// A stream of random numbers. Copies continue independently from the same place.
 class Rng {
  public:
-  explicit constexpr Rng(uint64_t seed, uint64_t stream = 0) : key_(mix64(mix64(seed) ^ (stream * 0xD1B54A32D192ED03ull))) {}
+  explicit constexpr Rng(uint64_t seed, uint64_t stream = 0)
+      : key_(mix64(mix64(seed) ^ (stream * 0xD1B54A32D192ED03ull))) {}
 
   /// An independent stream derived from this one's seed, whatever was drawn so far.
   constexpr Rng split(uint64_t stream) const { return Rng(key_, stream + 1); }
@@ -35,7 +36,9 @@ class Rng {
   constexpr double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
   constexpr double uniform(double low, double high) { return low + (high - low) * uniform(); }
   /// Uniform in [0, n); n >= 1. Lemire's multiply-shift: the bias is below n / 2^64.
-  constexpr uint64_t below(uint64_t n) { return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64); }
+  constexpr uint64_t below(uint64_t n) {
+    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64);
+  }
   constexpr bool chance(double probability) { return uniform() < probability; }
 
  private:

@@ -18,7 +18,12 @@ EmojiWorld small_world() {
   Image red(6, 4, 4, 255), clear(6, 4, 4, 0);
   for (size_t i = 1; i < red.pixels.size(); i += 4) red.pixels[i] = red.pixels[i + 1] = 0;
   std::vector<Emoji> emoji(2);
-  emoji[0] = {.text = "R", .name = "red thing", .group = "G", .subgroup = "s", .keywords = {"red", "thing"}, .languages = {{"de", {"rotes Ding", {"rot"}}}}};
+  emoji[0] = {.text = "R",
+              .name = "red thing",
+              .group = "G",
+              .subgroup = "s",
+              .keywords = {"red", "thing"},
+              .languages = {{"de", {"rotes Ding", {"rot"}}}}};
   emoji[1] = {.text = "C", .name = "clear thing", .group = "G", .subgroup = "s"};
   return EmojiWorld(std::move(emoji), {media::encode_png(red), media::encode_png(clear)}, "unicode 1, cldr 2, font 3");
 }
@@ -61,7 +66,9 @@ TEST(Atlas, NoDamagedFileCrashesOrGoesUnnoticedInItsTables) {
   for (int round = 0; round < 400; ++round) {
     std::string bytes = good;
     if (rng.chance(0.3)) bytes.resize(rng.below(bytes.size()));
-    else for (uint64_t i = 0, n = 1 + rng.below(4); i < n; ++i) bytes[rng.below(bytes.size())] = static_cast<char>(rng.below(256));
+    else
+      for (uint64_t i = 0, n = 1 + rng.below(4); i < n; ++i)
+        bytes[rng.below(bytes.size())] = static_cast<char>(rng.below(256));
     std::ofstream(path, std::ios::binary) << bytes;
     try {
       const auto world = read_atlas(path);

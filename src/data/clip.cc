@@ -23,13 +23,16 @@ Mover plan_mover(size_t lane, size_t lanes, bool across, int64_t frames, int64_t
   const int64_t width = canvas / static_cast<int64_t>(lanes);
   Mover mover;
   PlacedObject& object = mover.object;
-  object.size = std::max<int64_t>(8, static_cast<int64_t>(static_cast<double>(std::min(width, canvas / 2)) * rng.uniform(0.7, 0.95)));
+  object.size = std::max<int64_t>(
+      8, static_cast<int64_t>(static_cast<double>(std::min(width, canvas / 2)) * rng.uniform(0.7, 0.95)));
   mover.first = lane == 0 ? 0 : static_cast<int64_t>(lane) * (frames / 2) / static_cast<int64_t>(lanes);
   const int64_t room = canvas - object.size, steps = std::max<int64_t>(1, frames - 1 - mover.first);
   const int64_t side = static_cast<int64_t>(lane) * width + (width - object.size) / 2;
   const bool still = rng.chance(still_share), forward = rng.chance(0.5);
   const int64_t pace = still ? 0 : std::max<int64_t>(1, room / steps);
-  const int64_t start = still ? static_cast<int64_t>(rng.below(static_cast<uint64_t>(room) + 1)) : forward ? 0 : std::min(room, pace * steps);
+  const int64_t start = still     ? static_cast<int64_t>(rng.below(static_cast<uint64_t>(room) + 1))
+                        : forward ? 0
+                                  : std::min(room, pace * steps);
   object.x = across ? start : side, object.y = across ? side : start;
   (across ? mover.dx : mover.dy) = forward ? pace : -pace;
   mover.direction = still ? "nowhere" : directions[(across ? 0 : 2) + (forward ? 1 : 0)];
@@ -51,7 +54,8 @@ std::string caption_of(const Clip& clip) {
   for (size_t i = 0; i < clip.movers.size(); ++i) {
     const Mover& mover = clip.movers[i];
     if (i > 0) text += ", then ";
-    text += with_article(mover.object.name) + (mover.dx == 0 && mover.dy == 0 ? " standing still" : " moving " + mover.direction);
+    text += with_article(mover.object.name) +
+            (mover.dx == 0 && mover.dy == 0 ? " standing still" : " moving " + mover.direction);
   }
   return clip.ground == 0 ? text : text + fmt::format(" on a {} ground", grounds()[clip.ground].name);
 }
@@ -66,7 +70,8 @@ std::vector<Question> questions_of(const Clip& clip) {
     out.push_back({"order", fmt::format("Which comes first, the {} or the {}?", b, a), a});
   }
   out.push_back({"count", "How many things are there at the end?", std::string(number_words[clip.movers.size()])});
-  out.push_back({"count", "How many things are there at the start?", std::string(number_words[static_cast<size_t>(std::ranges::count(clip.movers, 0, &Mover::first))])});
+  out.push_back({"count", "How many things are there at the start?",
+                 std::string(number_words[static_cast<size_t>(std::ranges::count(clip.movers, 0, &Mover::first))])});
   return out;
 }
 
@@ -84,9 +89,12 @@ Clip ClipSource::clip_at(uint64_t index) const {
   const bool across = rng.chance(0.5);
   std::vector<size_t> ids;
   for (int turn = 0; ids.size() < count; ++turn) {
-    if (turn == 5000) throw UserError("[emoji] {} names hold no clip of the split '{}'; give more names", ids_.size(), options_.split);
+    if (turn == 5000)
+      throw UserError("[emoji] {} names hold no clip of the split '{}'; give more names", ids_.size(), options_.split);
     const size_t id = ids_[rng.below(ids_.size())];
-    const auto held_out = [&](size_t other) { return id == other || pair_is_held_out(id, other) != (options_.split == "heldout"); };
+    const auto held_out = [&](size_t other) {
+      return id == other || pair_is_held_out(id, other) != (options_.split == "heldout");
+    };
     if (std::ranges::none_of(ids, held_out)) ids.push_back(id);
   }
   for (size_t lane = 0; lane < count; ++lane) {
@@ -99,7 +107,8 @@ Clip ClipSource::clip_at(uint64_t index) const {
 Sample ClipSource::at(uint64_t index) const {
   const Clip clip = clip_at(index);
   Sample sample;
-  for (int64_t frame = 0; frame < clip.frames; ++frame) sample.frames.push_back(draw_frame(clip, *world_, frame, options_.size));
+  for (int64_t frame = 0; frame < clip.frames; ++frame)
+    sample.frames.push_back(draw_frame(clip, *world_, frame, options_.size));
   sample.picture = sample.frames.back();
   sample.caption = caption_of(clip);
   sample.questions = questions_of(clip);

@@ -14,7 +14,8 @@ EmojiWorld::EmojiWorld(std::vector<Emoji> emoji, std::vector<std::string> pngs, 
   for (size_t id = 0; id < emoji_.size(); ++id) by_name_.emplace(emoji_[id].name, id);
 }
 
-std::unique_ptr<EmojiWorld> EmojiWorld::from_system(const std::vector<std::string>& languages, const EmojiFiles& files) {
+std::unique_ptr<EmojiWorld> EmojiWorld::from_system(const std::vector<std::string>& languages,
+                                                    const EmojiFiles& files) {
   EmojiCatalog catalog = read_catalog(files, languages);
   std::vector<std::string> pictures = font_pictures(files.font, catalog.emoji);
   std::string world = fmt::format("unicode {}, cldr {}, font {:016x}", catalog.unicode_version, catalog.cldr_version,
@@ -23,9 +24,8 @@ std::unique_ptr<EmojiWorld> EmojiWorld::from_system(const std::vector<std::strin
 }
 
 const Image& EmojiWorld::sprite(size_t id) const {
-  std::call_once(decoded_[id], [&] {
-    sprites_[id] = media::pad_to_square(media::decode_png(pngs_[id], emoji_[id].name));
-  });
+  std::call_once(decoded_[id],
+                 [&] { sprites_[id] = media::pad_to_square(media::decode_png(pngs_[id], emoji_[id].name)); });
   return sprites_[id];
 }
 

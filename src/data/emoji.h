@@ -24,12 +24,12 @@ struct EmojiWords {
 
 /// One base emoji (no skin tone). `id` is its place in emoji-test.txt's order.
 struct Emoji {
-  std::string text;      // UTF-8, fully qualified
-  std::string name;      // English, as in emoji-test.txt
-  std::string group;     // "Food & Drink"
-  std::string subgroup;  // "food-fruit"
-  std::vector<std::string> keywords;                // English, from CLDR
-  std::map<std::string, EmojiWords> languages;      // by CLDR's language code
+  std::string text;                             // UTF-8, fully qualified
+  std::string name;                             // English, as in emoji-test.txt
+  std::string group;                            // "Food & Drink"
+  std::string subgroup;                         // "food-fruit"
+  std::vector<std::string> keywords;            // English, from CLDR
+  std::map<std::string, EmojiWords> languages;  // by CLDR's language code
   bool operator==(const Emoji&) const = default;
 };
 
@@ -45,7 +45,8 @@ class EmojiWorld {
  public:
   /// From the system's files, with words in the named languages beside English. Throws UserError that names the Debian
   /// package of a missing file.
-  static std::unique_ptr<EmojiWorld> from_system(const std::vector<std::string>& languages = {}, const EmojiFiles& files = {});
+  static std::unique_ptr<EmojiWorld> from_system(const std::vector<std::string>& languages = {},
+                                                 const EmojiFiles& files = {});
   /// `pngs[i]` is the picture of `emoji[i]`, compressed.
   EmojiWorld(std::vector<Emoji> emoji, std::vector<std::string> pngs, std::string world);
 

@@ -11,8 +11,9 @@ namespace tessera::data {
 namespace {
 void require_file(const Path& path, std::string_view package) {
   if (!std::filesystem::exists(path)) {
-    throw UserError("[emoji] {} is missing; install the Debian package {}, or give an atlas packed by 'tessera data emoji --pack'",
-                    path.string(), package);
+    throw UserError(
+        "[emoji] {} is missing; install the Debian package {}, or give an atlas packed by 'tessera data emoji --pack'",
+        path.string(), package);
   }
 }
 
@@ -118,10 +119,12 @@ EmojiCatalog parse_emoji_test(std::string_view text, std::string_view source) {
     const auto version = hash == line.npos ? line.npos : line.find(" E", hash);
     const auto name = version == line.npos ? line.npos : line.find(' ', version + 1);
     if (emoji.empty() || semicolon == line.npos || hash < semicolon || name == line.npos) {
-      throw UserError("[emoji] {} line {} is no emoji; got '{}', want 'code points ; status # emoji E1.0 name'", source, number, line);
+      throw UserError("[emoji] {} line {} is no emoji; got '{}', want 'code points ; status # emoji E1.0 name'", source,
+                      number, line);
     }
     if (has_skin_tone || trimmed(line.substr(semicolon + 1, hash - semicolon - 1)) != "fully-qualified") continue;
-    catalog.emoji.push_back({.text = emoji, .name = std::string(trimmed(line.substr(name))), .group = group, .subgroup = subgroup});
+    catalog.emoji.push_back(
+        {.text = emoji, .name = std::string(trimmed(line.substr(name))), .group = group, .subgroup = subgroup});
   }
   if (catalog.emoji.empty() || catalog.unicode_version.empty()) {
     throw UserError("[emoji] {} is no emoji-test.txt; want a '# Version:' line and fully-qualified emoji", source);

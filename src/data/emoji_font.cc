@@ -40,14 +40,17 @@ std::string picture_of(hb_font_t* font, hb_buffer_t* buffer, const std::string& 
 
 std::vector<std::string> font_pictures(const Path& path, const std::vector<Emoji>& emoji) {
   if (!std::filesystem::exists(path)) {
-    throw UserError("[emoji] {} is missing; install the Debian package fonts-noto-color-emoji, or give an atlas packed by "
-                    "'tessera data emoji --pack'", path.string());
+    throw UserError(
+        "[emoji] {} is missing; install the Debian package fonts-noto-color-emoji, or give an atlas packed by "
+        "'tessera data emoji --pack'",
+        path.string());
   }
   const Blob file(hb_blob_create_from_file_or_fail(path.c_str()));
   if (!file) throw FaultError("[emoji] cannot read {}", path.string());
   const Face face(hb_face_create(file.get(), 0));
   if (!hb_ot_color_has_png(face.get())) {
-    throw UserError("[emoji] {} has no colour bitmaps; want a font with CBDT tables such as Noto Color Emoji", path.string());
+    throw UserError("[emoji] {} has no colour bitmaps; want a font with CBDT tables such as Noto Color Emoji",
+                    path.string());
   }
   const Font font(hb_font_create(face.get()));
   const Buffer buffer(hb_buffer_create());
@@ -56,7 +59,8 @@ std::vector<std::string> font_pictures(const Path& path, const std::vector<Emoji
   for (const Emoji& one : emoji) {
     pictures.push_back(picture_of(font.get(), buffer.get(), one.text));
     if (pictures.back().empty()) {
-      throw UserError("[emoji] {} draws '{}' ({}) not as one picture; want a font as new as emoji-test.txt", path.string(), one.name, one.text);
+      throw UserError("[emoji] {} draws '{}' ({}) not as one picture; want a font as new as emoji-test.txt",
+                      path.string(), one.name, one.text);
     }
   }
   return pictures;

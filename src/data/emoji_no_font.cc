@@ -6,7 +6,9 @@ namespace tessera::data {
 
 namespace {
 [[noreturn]] void refuse() {
-  throw UserError("[emoji] this Tessera was built without fonts (TESSERA_FONT=OFF); give an atlas packed by 'tessera data emoji --pack'");
+  throw UserError(
+      "[emoji] this Tessera was built without fonts (TESSERA_FONT=OFF); give an atlas packed by 'tessera data emoji "
+      "--pack'");
 }
 }  // namespace
 

@@ -51,8 +51,8 @@ Image sprite_on_white(const EmojiWorld& world, size_t id, int64_t size) {
 }
 
 SpriteSource::SpriteSource(std::unique_ptr<EmojiWorld> world, EmojiOptions options)
-    : world_(std::move(world)), options_(std::move(options)), ids_(chosen_ids(*world_, options_)), resized_(world_->size()),
-      ready_(std::make_unique<std::once_flag[]>(world_->size())) {}
+    : world_(std::move(world)), options_(std::move(options)), ids_(chosen_ids(*world_, options_)),
+      resized_(world_->size()), ready_(std::make_unique<std::once_flag[]>(world_->size())) {}
 
 size_t SpriteSource::id_at(uint64_t index) const {
   const uint64_t pass = index / ids_.size();
@@ -81,7 +81,8 @@ std::string SpriteSource::caption(const Emoji& emoji, Rng& rng) const {
 
 Sample SpriteSource::at(uint64_t index) const {
   const size_t id = id_at(index);
-  std::call_once(ready_[id], [&] { resized_[id] = media::resize_area(world_->sprite(id), options_.size, options_.size); });
+  std::call_once(ready_[id],
+                 [&] { resized_[id] = media::resize_area(world_->sprite(id), options_.size, options_.size); });
   Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("sprite"));
   Sample sample;
   sample.caption = caption(world_->emoji()[id], rng);

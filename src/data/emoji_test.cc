@@ -15,7 +15,8 @@ namespace tessera::data {
 namespace {
 bool has_system_files() {
   const EmojiFiles files;
-  return std::filesystem::exists(files.font) && std::filesystem::exists(files.emoji_test) && std::filesystem::exists(files.cldr);
+  return std::filesystem::exists(files.font) && std::filesystem::exists(files.emoji_test) &&
+         std::filesystem::exists(files.cldr);
 }
 #define NEEDS_SYSTEM_EMOJI() \
   if (!has_system_files()) GTEST_SKIP() << "this machine has no emoji font or no Unicode files"
@@ -50,7 +51,8 @@ TEST(EmojiWorld, EverySpriteIsAnOpaqueEnoughSquareAndSequencesAreOnePicture) {
   NEEDS_SYSTEM_EMOJI();
   const auto world = EmojiWorld::from_system();
   ASSERT_EQ(world->size(), 1870u);
-  for (const char* name : {"red apple", "flag: Germany", "keycap: #", "man: red hair", "flag: England", "family: man, woman, girl, boy"}) {
+  for (const char* name :
+       {"red apple", "flag: Germany", "keycap: #", "man: red hair", "flag: England", "family: man, woman, girl, boy"}) {
     const size_t id = world->find(name);
     ASSERT_LT(id, world->size()) << name;
     const Image& sprite = world->sprite(id);
@@ -100,7 +102,8 @@ TEST(SpriteSource, HeldOutNamesAreExactlyTheOtherOnes) {
 
 TEST(SpriteSource, SamplesAreAPureFunctionOfTheirIndexAndSharePixelsByPictureId) {
   NEEDS_SYSTEM_EMOJI();
-  const DataConfig config{.emoji = {.seed = 5, .names = 20, .keywords = 0.3, .foreign = 0.3, .languages = {"de", "ja"}}};
+  const DataConfig config{
+      .emoji = {.seed = 5, .names = 20, .keywords = 0.3, .foreign = 0.3, .languages = {"de", "ja"}}};
   const auto one = make_source(config), two = make_source(config);
   std::map<uint64_t, Image> by_id;
   for (uint64_t i = 40; i-- > 0;) {

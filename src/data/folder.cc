@@ -20,8 +20,10 @@ FolderSource::FolderSource(FolderOptions options) : options_(std::move(options))
   const Path captions = folder / "captions.jsonl";
   items_ = std::filesystem::exists(captions) ? read_captions(captions) : find_text_files();
   if (items_.empty()) {
-    throw UserError("[folder] {} holds no captioned picture; want captions.jsonl with {{\"file\", \"caption\"}} lines, or a.png beside a.txt",
-                    folder.string());
+    throw UserError(
+        "[folder] {} holds no captioned picture; want captions.jsonl with {{\"file\", \"caption\"}} lines, or a.png "
+        "beside a.txt",
+        folder.string());
   }
 }
 
@@ -35,13 +37,14 @@ std::vector<FolderSource::Item> FolderSource::read_captions(const Path& file) co
     const Json entry = Json::parse(line, nullptr, /*allow_exceptions=*/false);
     const auto text = [&](const char* key) {
       if (!entry.is_object() || !entry.contains(key) || !entry[key].is_string()) {
-        throw UserError("[folder] {} line {}: want an object with \"file\" and \"caption\" texts, got {}", file.string(), number,
-                        line.substr(0, 60));
+        throw UserError("[folder] {} line {}: want an object with \"file\" and \"caption\" texts, got {}",
+                        file.string(), number, line.substr(0, 60));
       }
       return entry[key].get<std::string>();
     };
     const Item item{file.parent_path() / text("file"), text("caption")};
-    if (!std::filesystem::is_regular_file(item.file)) throw UserError("[folder] {} line {}: there is no picture {}", file.string(), number, item.file.string());
+    if (!std::filesystem::is_regular_file(item.file))
+      throw UserError("[folder] {} line {}: there is no picture {}", file.string(), number, item.file.string());
     items.push_back(item);
   }
   return items;
@@ -51,7 +54,8 @@ std::vector<FolderSource::Item> FolderSource::find_text_files() const {
   std::vector<Item> items;
   for (const auto& entry : std::filesystem::directory_iterator(options_.path)) {
     std::string extension = entry.path().extension().string();
-    std::ranges::transform(extension, extension.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::ranges::transform(extension, extension.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const bool picture = extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
     const Path words = Path(entry.path()).replace_extension(".txt");
     if (!picture || !std::filesystem::exists(words)) continue;

@@ -13,9 +13,9 @@ namespace tessera::data {
 
 /// A recipe's `[data.folder]` table.
 struct FolderOptions {
-  std::string path;          // the folder
-  int64_t size = 64;         // samples are the centred square, scaled to this edge
-  int64_t seed = 0;          // order of each pass
+  std::string path;   // the folder
+  int64_t size = 64;  // samples are the centred square, scaled to this edge
+  int64_t seed = 0;   // order of each pass
   bool operator==(const FolderOptions&) const = default;
 };
 template <class V> void fields(V& v, FolderOptions& o) {

@@ -15,10 +15,12 @@ namespace {
 class Folder : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = Path(testing::TempDir()) / ("folder_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    root_ = Path(testing::TempDir()) /
+            ("folder_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_);
-    for (const char* name : {"a.png", "b.png", "c.png"}) media::write_png(root_ / name, Image(20, 10, 3, static_cast<uint8_t>(name[0])));
+    for (const char* name : {"a.png", "b.png", "c.png"})
+      media::write_png(root_ / name, Image(20, 10, 3, static_cast<uint8_t>(name[0])));
   }
   void captions(const std::string& text) { write_file_atomically(root_ / "captions.jsonl", text); }
   std::string error() const {
@@ -33,7 +35,9 @@ class Folder : public testing::Test {
 };
 
 TEST_F(Folder, EveryPassShowsEachPictureOnceAsASquare) {
-  captions("{\"file\": \"a.png\", \"caption\": \"A\"}\n\n{\"file\": \"b.png\", \"caption\": \"B\"}\r\n{\"file\": \"c.png\", \"caption\": \"C\"}");
+  captions(
+      "{\"file\": \"a.png\", \"caption\": \"A\"}\n\n{\"file\": \"b.png\", \"caption\": \"B\"}\r\n{\"file\": \"c.png\", "
+      "\"caption\": \"C\"}");
   const FolderSource source({.path = root_.string(), .size = 8});
   ASSERT_EQ(source.pass_length(), 3u);
   for (uint64_t pass = 0; pass < 4; ++pass) {

@@ -11,7 +11,7 @@ namespace tessera::data {
 namespace {
 constexpr uint64_t held_out_share = 10;  // one pairing in ten
 constexpr int tries = 64;
-constexpr uint64_t patience = 200;     // turns before another kind of scene is tried
+constexpr uint64_t patience = 200;  // turns before another kind of scene is tried
 constexpr uint64_t most_turns = 5000;
 
 bool overlap(const PlacedObject& a, const PlacedObject& b) {
@@ -22,10 +22,14 @@ bool holds(Relation relation, const PlacedObject& a, const PlacedObject& b) {
   const bool beside = std::abs((a.y + a.size / 2) - (b.y + b.size / 2)) < std::max(a.size, b.size) / 2;
   const bool stacked = std::abs((a.x + a.size / 2) - (b.x + b.size / 2)) < std::max(a.size, b.size) / 2;
   switch (relation) {
-    case Relation::left: return beside && a.x + a.size <= b.x;
-    case Relation::right: return beside && b.x + b.size <= a.x;
-    case Relation::above: return stacked && a.y + a.size <= b.y;
-    case Relation::below: return stacked && b.y + b.size <= a.y;
+    case Relation::left:
+      return beside && a.x + a.size <= b.x;
+    case Relation::right:
+      return beside && b.x + b.size <= a.x;
+    case Relation::above:
+      return stacked && a.y + a.size <= b.y;
+    case Relation::below:
+      return stacked && b.y + b.size <= a.y;
   }
   return false;
 }
@@ -43,7 +47,8 @@ bool place(Scene& scene, int64_t canvas, Rng& rng) {
     PlacedObject& object = scene.objects[i];
     const auto free = [&] {
       const auto begin = scene.objects.begin();
-      return std::none_of(begin, begin + static_cast<std::ptrdiff_t>(i), [&](const PlacedObject& other) { return overlap(object, other); });
+      return std::none_of(begin, begin + static_cast<std::ptrdiff_t>(i),
+                          [&](const PlacedObject& other) { return overlap(object, other); });
     };
     int left = tries;
     do {
@@ -58,14 +63,15 @@ bool place(Scene& scene, int64_t canvas, Rng& rng) {
 }  // namespace
 
 const std::vector<Ground>& grounds() {
-  static const std::vector<Ground> list{{"white", media::white},        {"pink", {250, 200, 215}},  {"yellow", {250, 240, 170}},
-                                        {"green", {195, 235, 195}},      {"blue", {190, 220, 250}},  {"purple", {220, 205, 245}},
-                                        {"grey", {205, 205, 205}},       {"black", {30, 30, 34}}};
+  static const std::vector<Ground> list{
+      {"white", media::white},   {"pink", {250, 200, 215}},   {"yellow", {250, 240, 170}}, {"green", {195, 235, 195}},
+      {"blue", {190, 220, 250}}, {"purple", {220, 205, 245}}, {"grey", {205, 205, 205}},   {"black", {30, 30, 34}}};
   return list;
 }
 
 std::string_view scene_kind_name(SceneKind kind) {
-  static constexpr std::array<std::string_view, 7> names{"single", "two", "counting", "colours", "position", "binding", "crowd"};
+  static constexpr std::array<std::string_view, 7> names{"single",   "two",     "counting", "colours",
+                                                         "position", "binding", "crowd"};
   return names[static_cast<size_t>(kind)];
 }
 
@@ -89,7 +95,8 @@ Image turned(const Image& picture, int64_t quarters) {
   if (quarters % 4 == 0) return picture;
   Image out(picture.height, picture.width, picture.channels);
   for (int64_t y = 0; y < picture.height; ++y) {
-    for (int64_t x = 0; x < picture.width; ++x) std::copy_n(picture.at(x, y), picture.channels, out.at(picture.height - 1 - y, x));
+    for (int64_t x = 0; x < picture.width; ++x)
+      std::copy_n(picture.at(x, y), picture.channels, out.at(picture.height - 1 - y, x));
   }
   return turned(out, quarters - 1);
 }
@@ -104,20 +111,27 @@ Image draw_scene(const Scene& scene, const EmojiWorld& world, int64_t size) {
 }
 
 SceneSource::SceneSource(std::unique_ptr<EmojiWorld> world, EmojiOptions options)
-    : world_(std::move(world)), options_(std::move(options)), ids_(chosen_ids(*world_, options_)), coloured_(coloured_emoji(*world_)) {
+    : world_(std::move(world)), options_(std::move(options)), ids_(chosen_ids(*world_, options_)),
+      coloured_(coloured_emoji(*world_)) {
   if (ids_.size() < 6) throw UserError("[emoji] scenes need at least 6 names, got {}", ids_.size());
 }
 
 std::vector<size_t> SceneSource::choose_ids(Scene& scene, Rng& rng) const {
   const auto coloured = [&] { return coloured_[rng.below(coloured_.size())].id; };
   switch (scene.kind) {
-    case SceneKind::single: return {draw_id(rng)};
-    case SceneKind::colours: return {coloured()};
-    case SceneKind::counting: return std::vector<size_t>(2 + rng.below(4), draw_id(rng));
-    case SceneKind::binding: return {coloured(), coloured()};
+    case SceneKind::single:
+      return {draw_id(rng)};
+    case SceneKind::colours:
+      return {coloured()};
+    case SceneKind::counting:
+      return std::vector<size_t>(2 + rng.below(4), draw_id(rng));
+    case SceneKind::binding:
+      return {coloured(), coloured()};
     case SceneKind::two:
-    case SceneKind::position: return {draw_id(rng), draw_id(rng)};
-    case SceneKind::crowd: break;
+    case SceneKind::position:
+      return {draw_id(rng), draw_id(rng)};
+    case SceneKind::crowd:
+      break;
   }
   std::vector<size_t> ids(3 + rng.below(4));
   std::ranges::generate(ids, [&] { return draw_id(rng); });
@@ -126,7 +140,8 @@ std::vector<size_t> SceneSource::choose_ids(Scene& scene, Rng& rng) const {
 
 bool SceneSource::allowed(const std::vector<size_t>& ids, const Scene& scene) const {
   if (ids.size() == 1 || scene.kind == SceneKind::counting) return true;
-  const std::string_view relation = scene.kind == SceneKind::position ? relation_words(scene.relation) : std::string_view();
+  const std::string_view relation =
+      scene.kind == SceneKind::position ? relation_words(scene.relation) : std::string_view();
   bool any_held_out = false;
   for (size_t i = 0; i < ids.size(); ++i) {
     for (size_t j = i + 1; j < ids.size(); ++j) {
@@ -141,7 +156,8 @@ Scene SceneSource::scene_at(uint64_t index) const {
   Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("scene"));
   for (uint64_t turn = 0; turn < most_turns; ++turn) {  // each turn is a fresh draw; about half of them work out
     Scene scene;
-    scene.kind = scene_kinds[(index + turn / patience) % scene_kinds.size()];  // few names may hold out no pair of one kind
+    scene.kind =
+        scene_kinds[(index + turn / patience) % scene_kinds.size()];  // few names may hold out no pair of one kind
     scene.relation = static_cast<Relation>(rng.below(4));
     scene.ground = options_.ground == "white" ? 0 : rng.below(grounds().size());
     const std::vector<size_t> ids = choose_ids(scene, rng);
@@ -160,7 +176,8 @@ Sample SceneSource::at(uint64_t index) const {
   Sample sample;
   sample.picture = draw_scene(scene, *world_, options_.size);
   sample.caption = caption_of(scene);
-  sample.questions = questions_of(scene, *world_, Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("questions")));
+  sample.questions =
+      questions_of(scene, *world_, Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("questions")));
   sample.objects = std::move(scene.objects);
   return sample;
 }

@@ -23,8 +23,9 @@ const std::vector<Ground>& grounds();
 
 /// What a caption claims.
 enum class SceneKind { single, two, counting, colours, position, binding, crowd };
-inline constexpr std::array scene_kinds{SceneKind::single,   SceneKind::two,     SceneKind::counting, SceneKind::colours,
-                                        SceneKind::position, SceneKind::binding, SceneKind::crowd};
+inline constexpr std::array scene_kinds{SceneKind::single,  SceneKind::two,      SceneKind::counting,
+                                        SceneKind::colours, SceneKind::position, SceneKind::binding,
+                                        SceneKind::crowd};
 std::string_view scene_kind_name(SceneKind kind);
 
 /// Where the first object lies as seen from the second.

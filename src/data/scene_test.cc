@@ -19,7 +19,8 @@ std::unique_ptr<EmojiWorld> tiles() {
   const auto add = [&](const std::string& name) {
     Image tile(8, 8, 4, 255);
     const auto shade = static_cast<uint8_t>(7 * emoji.size());
-    for (size_t i = 0; i < tile.pixels.size(); i += 4) tile.pixels[i] = shade, tile.pixels[i + 1] = 13, tile.pixels[i + 2] = 17;
+    for (size_t i = 0; i < tile.pixels.size(); i += 4)
+      tile.pixels[i] = shade, tile.pixels[i + 1] = 13, tile.pixels[i + 2] = 17;
     emoji.push_back({.text = name, .name = name});
     pngs.push_back(media::encode_png(tile));
   };
@@ -30,7 +31,9 @@ std::unique_ptr<EmojiWorld> tiles() {
   return std::make_unique<EmojiWorld>(std::move(emoji), std::move(pngs), "tiles");
 }
 
-EmojiOptions options(const std::string& split = "train") { return {.kind = "scene", .size = 96, .seed = 4, .ground = "pastel", .split = split}; }
+EmojiOptions options(const std::string& split = "train") {
+  return {.kind = "scene", .size = 96, .seed = 4, .ground = "pastel", .split = split};
+}
 
 TEST(Scene, TheSameIndexGivesTheSameSampleAndAnotherSeedAnotherOne) {
   const SceneSource a(tiles(), options()), b(tiles(), options());
@@ -55,9 +58,11 @@ TEST(Scene, EveryObjectFillsItsSquareAndNothingElseIsThere) {
       for (int64_t x = 0; x < 96; ++x) {
         media::Rgb expected = grounds()[scene.ground].colour;
         for (const PlacedObject& o : scene.objects) {
-          if (x >= o.x && x < o.x + o.size && y >= o.y && y < o.y + o.size) expected = {static_cast<uint8_t>(7 * o.id), 13, 17};
+          if (x >= o.x && x < o.x + o.size && y >= o.y && y < o.y + o.size)
+            expected = {static_cast<uint8_t>(7 * o.id), 13, 17};
         }
-        ASSERT_TRUE(std::equal(expected.begin(), expected.end(), picture.at(x, y))) << "scene " << i << " at " << x << ", " << y;
+        ASSERT_TRUE(std::equal(expected.begin(), expected.end(), picture.at(x, y)))
+            << "scene " << i << " at " << x << ", " << y;
       }
     }
   }
@@ -70,10 +75,18 @@ TEST(Scene, PositionCaptionsAreTrueOfTheSquares) {
     if (scene.kind != SceneKind::position) continue;
     const PlacedObject &a = scene.objects[0], &b = scene.objects[1];
     switch (scene.relation) {
-      case Relation::left: EXPECT_LE(a.x + a.size, b.x); break;
-      case Relation::right: EXPECT_LE(b.x + b.size, a.x); break;
-      case Relation::above: EXPECT_LE(a.y + a.size, b.y); break;
-      case Relation::below: EXPECT_LE(b.y + b.size, a.y); break;
+      case Relation::left:
+        EXPECT_LE(a.x + a.size, b.x);
+        break;
+      case Relation::right:
+        EXPECT_LE(b.x + b.size, a.x);
+        break;
+      case Relation::above:
+        EXPECT_LE(a.y + a.size, b.y);
+        break;
+      case Relation::below:
+        EXPECT_LE(b.y + b.size, a.y);
+        break;
     }
     EXPECT_THAT(caption_of(scene), testing::HasSubstr(std::string(relation_words(scene.relation))));
   }
@@ -84,18 +97,24 @@ TEST(Scene, AnswersAgreeWithTheObjects) {
   std::set<std::string> kinds;
   for (uint64_t i = 0; i < 400; ++i) {
     const Sample sample = source.at(i);
-    const auto of = [&](const std::string& name) { return std::ranges::find(sample.objects, name, &PlacedObject::name); };
+    const auto of = [&](const std::string& name) {
+      return std::ranges::find(sample.objects, name, &PlacedObject::name);
+    };
     for (const Question& question : sample.questions) {
       kinds.insert(question.kind);
-      if (question.text == "How many things are there?") EXPECT_EQ(question.answer, std::to_string(sample.objects.size()));
+      if (question.text == "How many things are there?")
+        EXPECT_EQ(question.answer, std::to_string(sample.objects.size()));
       if (question.kind == "presence") {
         const std::string name = question.text.substr(question.text.find(' ', 9) + 1);
-        EXPECT_EQ(question.answer == "yes", of(name.substr(0, name.size() - 1)) != sample.objects.end()) << question.text;
+        EXPECT_EQ(question.answer == "yes", of(name.substr(0, name.size() - 1)) != sample.objects.end())
+            << question.text;
       }
       if (question.kind == "size") {
         const int64_t edge = of(question.answer)->size;
         for (const PlacedObject& o : sample.objects) {
-          if (question.text.find("the " + o.name + " or") != std::string::npos || question.text.ends_with("the " + o.name + "?")) EXPECT_LE(o.size, edge);
+          if (question.text.find("the " + o.name + " or") != std::string::npos ||
+              question.text.ends_with("the " + o.name + "?"))
+            EXPECT_LE(o.size, edge);
         }
       }
       if (question.kind == "reading") {
@@ -110,11 +129,13 @@ TEST(Scene, TrainingNeverShowsAHeldOutPairingAndTheHeldOutSplitAlwaysDoes) {
   const SceneSource train(tiles(), options()), held(tiles(), options("heldout"));
   const auto held_out_pairs = [](const Scene& scene) {
     int found = 0;
-    const std::string_view relation = scene.kind == SceneKind::position ? relation_words(scene.relation) : std::string_view();
+    const std::string_view relation =
+        scene.kind == SceneKind::position ? relation_words(scene.relation) : std::string_view();
     for (size_t a = 0; a < scene.objects.size(); ++a) {
       for (size_t b = a + 1; b < scene.objects.size(); ++b) {
         if (scene.objects[a].id == scene.objects[b].id) continue;
-        found += pair_is_held_out(scene.objects[a].id, scene.objects[b].id) || pair_is_held_out(scene.objects[a].id, scene.objects[b].id, relation);
+        found += pair_is_held_out(scene.objects[a].id, scene.objects[b].id) ||
+                 pair_is_held_out(scene.objects[a].id, scene.objects[b].id, relation);
       }
     }
     return found;
@@ -153,7 +174,8 @@ TEST(Clip, DirectionsOrderAndNumbersAreTrueOfTheFrames) {
     for (const PlacedObject& object : sample.objects) {  // inside the picture at the end, seen whole
       EXPECT_GE(std::min(object.x, object.y), 0);
       EXPECT_LE(std::max(object.x, object.y) + object.size, 96);
-      EXPECT_EQ(*sample.picture.at(object.x + object.size / 2, object.y + object.size / 2), static_cast<uint8_t>(7 * object.id));
+      EXPECT_EQ(*sample.picture.at(object.x + object.size / 2, object.y + object.size / 2),
+                static_cast<uint8_t>(7 * object.id));
     }
   }
 }

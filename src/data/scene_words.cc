@@ -38,7 +38,8 @@ void add_pair_questions(const PlacedObject& a, const PlacedObject& b, Rng& rng, 
     yes_no(above ? "above" : "below", above == (a.y < b.y));
   }
   if (std::max(a.size, b.size) * 10 >= std::min(a.size, b.size) * 13) {  // a third larger is plain to see
-    out.push_back({"size", fmt::format("Which is larger, the {} or the {}?", a.name, b.name), a.size > b.size ? a.name : b.name});
+    out.push_back(
+        {"size", fmt::format("Which is larger, the {} or the {}?", a.name, b.name), a.size > b.size ? a.name : b.name});
   }
 }
 }  // namespace
@@ -58,7 +59,8 @@ std::string caption_of(const Scene& scene) {
   if (scene.kind == SceneKind::counting) {
     text = fmt::format("{} {} emoji", number_words[scene.objects.size()], scene.objects[0].name);
   } else if (scene.kind == SceneKind::position) {
-    text = fmt::format("{} {} {}", with_article(scene.objects[0].name), relation_words(scene.relation), with_article(scene.objects[1].name));
+    text = fmt::format("{} {} {}", with_article(scene.objects[0].name), relation_words(scene.relation),
+                       with_article(scene.objects[1].name));
   } else {
     text = listed(scene.objects);
   }
@@ -74,10 +76,12 @@ std::vector<Question> questions_of(const Scene& scene, const EmojiWorld& world, 
   const std::string& other = world.emoji()[rng.below(world.size())].name;
   if (!present.contains(other)) out.push_back({"presence", fmt::format("Is there {}?", with_article(other)), "no"});
   out.push_back({"count", "How many things are there?", std::to_string(scene.objects.size())});
-  out.push_back({"count", fmt::format("How many {} emoji are there?", first.name), std::to_string(present.at(first.name))});
+  out.push_back(
+      {"count", fmt::format("How many {} emoji are there?", first.name), std::to_string(present.at(first.name))});
   out.push_back({"colour", "What colour is the ground?", grounds()[scene.ground].name});
   for (const ColouredEmoji& coloured : coloured_emoji(world)) {
-    const auto same_thing = std::ranges::count_if(scene.objects, [&](const PlacedObject& o) { return o.name.ends_with(" " + coloured.thing); });
+    const auto same_thing = std::ranges::count_if(
+        scene.objects, [&](const PlacedObject& o) { return o.name.ends_with(" " + coloured.thing); });
     if (present.contains(world.emoji()[coloured.id].name) && same_thing == 1) {
       out.push_back({"colour", fmt::format("What colour is the {}?", coloured.thing), coloured.colour});
     }
@@ -89,7 +93,8 @@ std::vector<Question> questions_of(const Scene& scene, const EmojiWorld& world, 
   std::vector<const PlacedObject*> by_size;
   for (const PlacedObject& object : scene.objects) by_size.push_back(&object);
   std::ranges::sort(by_size, {}, [](const PlacedObject* o) { return o->size; });
-  const bool one_is_smallest = by_size.size() > 1 && by_size[0]->size < by_size[1]->size && present.at(by_size[0]->name) == 1;
+  const bool one_is_smallest =
+      by_size.size() > 1 && by_size[0]->size < by_size[1]->size && present.at(by_size[0]->name) == 1;
   if (one_is_smallest) out.push_back({"reading", "What is the smallest thing?", by_size[0]->name});
   return out;
 }

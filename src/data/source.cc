@@ -51,7 +51,8 @@ std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
     if (config.mixture.empty()) throw UserError("[data] a mixture has no parts; give [[data.mixture]] tables");
     return std::make_unique<Mixture>(config.mixture);
   }
-  throw UserError("[data] unknown kind of data '{}'; did you mean '{}'?", config.kind, nearest_word(config.kind, {"emoji", "folder", "mixture"}));
+  throw UserError("[data] unknown kind of data '{}'; did you mean '{}'?", config.kind,
+                  nearest_word(config.kind, {"emoji", "folder", "mixture"}));
 }
 
 }  // namespace tessera::data

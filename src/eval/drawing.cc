@@ -24,7 +24,8 @@ Drawn draw_all(const Draws& model, const DrawingTask& task, std::vector<std::str
   if (task.on_progress) request.on_batch = [&](size_t done) { task.on_progress(static_cast<int64_t>(done), total); };
   const auto began = std::chrono::steady_clock::now();
   Drawn drawn{model.draw(request)};
-  drawn.per_second = static_cast<double>(total) / std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  drawn.per_second =
+      static_cast<double>(total) / std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return drawn;
 }
 

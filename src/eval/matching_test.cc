@@ -12,7 +12,8 @@ namespace {
 const data::EmojiWorld* system_world() {
   static const std::unique_ptr<data::EmojiWorld> world = [] {
     const data::EmojiFiles files;
-    const bool there = std::filesystem::exists(files.font) && std::filesystem::exists(files.emoji_test) && std::filesystem::exists(files.cldr);
+    const bool there = std::filesystem::exists(files.font) && std::filesystem::exists(files.emoji_test) &&
+                       std::filesystem::exists(files.cldr);
     return there ? data::EmojiWorld::from_system() : nullptr;
   }();
   return world.get();
@@ -34,7 +35,8 @@ TEST(SpriteMatcher, ANoisySpriteIsStillFoundAndAnotherIsNot) {
   const size_t apple = system_world()->find("red apple"), train = system_world()->find("locomotive");
   Image picture = data::sprite_on_white(*system_world(), apple, 64);
   Rng rng(3);
-  for (uint8_t& value : picture.pixels) value = static_cast<uint8_t>(std::clamp(value + rng.uniform(-40, 40), 0.0, 255.0));
+  for (uint8_t& value : picture.pixels)
+    value = static_cast<uint8_t>(std::clamp(value + rng.uniform(-40, 40), 0.0, 255.0));
   EXPECT_EQ(matcher.nearest(picture, 1).front(), matcher.canonical(apple));
   EXPECT_NE(matcher.nearest(picture, 1).front(), matcher.canonical(train));
 }
@@ -56,7 +58,8 @@ TEST(SceneScorer, TrueScenesScoreHighAndScenesOfOtherPromptsLow) {
 TEST(SceneScorer, ABlankPictureShowsNothing) {
   NEEDS_WORLD();
   const SceneScorer scorer(*system_world());
-  for (const auto& prompt : scene_prompts({.size = 64, .seed = 3}, 6)) EXPECT_FALSE(scorer.correct(Image(64, 64, 3, 255), prompt));
+  for (const auto& prompt : scene_prompts({.size = 64, .seed = 3}, 6))
+    EXPECT_FALSE(scorer.correct(Image(64, 64, 3, 255), prompt));
 }
 
 TEST(SceneScorer, TheWrongNumberAndTheWrongSideAreWrong) {
@@ -64,7 +67,8 @@ TEST(SceneScorer, TheWrongNumberAndTheWrongSideAreWrong) {
   const SceneScorer scorer(*system_world());
   const size_t apple = system_world()->find("red apple"), book = system_world()->find("blue book");
   data::Scene scene{.kind = data::SceneKind::position, .relation = data::Relation::left};
-  scene.objects = {{.id = apple, .name = "red apple", .x = 2, .y = 20, .size = 24}, {.id = book, .name = "blue book", .x = 36, .y = 20, .size = 24}};
+  scene.objects = {{.id = apple, .name = "red apple", .x = 2, .y = 20, .size = 24},
+                   {.id = book, .name = "blue book", .x = 36, .y = 20, .size = 24}};
   const Image picture = data::draw_scene(scene, *system_world(), 64);
   EXPECT_TRUE(scorer.correct(picture, scene));
   scene.relation = data::Relation::right;

@@ -25,8 +25,8 @@ class SpriteMatcher {
   size_t canonical(size_t id) const { return canonical_[id]; }
 
  private:
-  Tensor sprites_;         // [distinct, 3 * edge * edge], float
-  Tensor squared_norms_;   // [distinct]
+  Tensor sprites_;                 // [distinct, 3 * edge * edge], float
+  Tensor squared_norms_;           // [distinct]
   std::vector<size_t> ids_;        // catalogue id of each row
   std::vector<size_t> canonical_;  // by catalogue id
 };

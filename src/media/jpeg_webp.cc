@@ -39,7 +39,8 @@ bool decode_rows(jpeg_decompress_struct& info, JpegErrors& errors, std::string_v
   info.out_color_space = JCS_RGB;
   jpeg_start_decompress(&info);
   if (static_cast<int64_t>(info.output_width) * info.output_height > max_pixels) {
-    std::snprintf(errors.message, sizeof errors.message, "%u x %u pixels are too many", info.output_width, info.output_height);
+    std::snprintf(errors.message, sizeof errors.message, "%u x %u pixels are too many", info.output_width,
+                  info.output_height);
     return false;
   }
   picture = Image(info.output_width, info.output_height, 3);
@@ -68,7 +69,8 @@ Image decode_jpeg(std::string_view bytes, std::string_view source) {
 Image decode_webp(std::string_view bytes, std::string_view source) {
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   WebPBitstreamFeatures features{};
-  if (WebPGetFeatures(data, bytes.size(), &features) != VP8_STATUS_OK) throw UserError("[media] {} is a damaged WebP: its header", source);
+  if (WebPGetFeatures(data, bytes.size(), &features) != VP8_STATUS_OK)
+    throw UserError("[media] {} is a damaged WebP: its header", source);
   if (features.has_animation) throw UserError("[media] {} is an animated WebP; want a still picture", source);
   check_picture_size(features.width, features.height, source);
   Image picture(features.width, features.height, features.has_alpha ? 4 : 3);

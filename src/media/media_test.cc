@@ -32,7 +32,8 @@ std::string jpeg_of(const Image& picture) {
   unsigned char* bytes = nullptr;
   unsigned long size = 0;
   jpeg_mem_dest(&info, &bytes, &size);
-  info.image_width = static_cast<JDIMENSION>(picture.width), info.image_height = static_cast<JDIMENSION>(picture.height);
+  info.image_width = static_cast<JDIMENSION>(picture.width),
+  info.image_height = static_cast<JDIMENSION>(picture.height);
   info.input_components = 3, info.in_color_space = JCS_RGB;
   jpeg_set_defaults(&info);
   jpeg_set_quality(&info, 100, TRUE);
@@ -50,8 +51,9 @@ std::string jpeg_of(const Image& picture) {
 
 std::string webp_of(const Image& picture) {
   uint8_t* bytes = nullptr;
-  const size_t size = WebPEncodeLosslessRGB(picture.pixels.data(), static_cast<int>(picture.width), static_cast<int>(picture.height),
-                                            static_cast<int>(picture.width * 3), &bytes);
+  const size_t size =
+      WebPEncodeLosslessRGB(picture.pixels.data(), static_cast<int>(picture.width), static_cast<int>(picture.height),
+                            static_cast<int>(picture.width * 3), &bytes);
   std::string out(reinterpret_cast<char*>(bytes), size);
   WebPFree(bytes);
   return out;
@@ -77,7 +79,8 @@ TEST(Media, EveryTruncationIsAnErrorNeverAHalfPicture) {
   const Image picture = noise(24, 24, 3, 2);
   for (const std::string& whole : {encode_png(picture), jpeg_of(picture), webp_of(picture)}) {
     for (size_t size = 0; size + 16 < whole.size(); size += 37) {
-      EXPECT_THROW(decode_image(std::string_view(whole).substr(0, size), "cut"), UserError) << size << " of " << whole.size();
+      EXPECT_THROW(decode_image(std::string_view(whole).substr(0, size), "cut"), UserError)
+          << size << " of " << whole.size();
     }
   }
 }

@@ -22,7 +22,8 @@ bool is_png(std::string_view bytes) { return bytes.starts_with("\x89PNG\r\n\x1a\
 
 void check_picture_size(int64_t width, int64_t height, std::string_view source) {
   if (width <= 0 || height <= 0 || width > max_pixels / height) {
-    throw UserError("[media] {} has an impossible size; got {}x{}, want at most {} pixels", source, width, height, max_pixels);
+    throw UserError("[media] {} has an impossible size; got {}x{}, want at most {} pixels", source, width, height,
+                    max_pixels);
   }
 }
 
@@ -49,7 +50,8 @@ std::string encode_png(const Image& picture) {
   png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(png.image);
   std::string bytes(size, '\0');
   if (!png_image_write_to_memory(&png.image, bytes.data(), &size, 0, picture.pixels.data(), 0, nullptr)) {
-    throw FaultError("[media] cannot encode a {}x{} picture as PNG: {}", picture.width, picture.height, png.image.message);
+    throw FaultError("[media] cannot encode a {}x{} picture as PNG: {}", picture.width, picture.height,
+                     png.image.message);
   }
   bytes.resize(size);
   return bytes;

@@ -26,7 +26,9 @@ template <class Draw> void fill(Tensor& weight, Draw draw) {
 BuildDevice::BuildDevice(at::Device device) : previous_(std::exchange(build_device, device)) {}
 BuildDevice::~BuildDevice() { build_device = previous_; }
 
-Tensor empty_weight(at::IntArrayRef shape) { return at::empty(shape, at::TensorOptions(at::kFloat).device(build_device)); }
+Tensor empty_weight(at::IntArrayRef shape) {
+  return at::empty(shape, at::TensorOptions(at::kFloat).device(build_device));
+}
 Tensor constant_weight(at::IntArrayRef shape, double value) {
   return at::full(shape, value, at::TensorOptions(at::kFloat).device(build_device));
 }

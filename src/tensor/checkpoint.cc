@@ -95,10 +95,12 @@ std::vector<CheckpointStore::Found> CheckpointStore::folders() const {
   for (const auto& item : fs::directory_iterator(directory_)) {
     const auto name = parse_name(item.path());
     if (!name || !item.is_directory()) continue;
-    if (name->second.empty() || name->second == replaced_suffix) found.push_back({name->first, !name->second.empty(), item.path()});
+    if (name->second.empty() || name->second == replaced_suffix)
+      found.push_back({name->first, !name->second.empty(), item.path()});
   }
   std::sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
-    return std::tuple(a.step, !a.replaced) < std::tuple(b.step, !b.replaced);  // of two with one step the new one is newer
+    return std::tuple(a.step, !a.replaced) <
+           std::tuple(b.step, !b.replaced);  // of two with one step the new one is newer
   });
   return found;
 }

@@ -12,8 +12,10 @@ namespace tessera {
 
 at::Device parse_device(std::string_view name) {
   if (name == "auto") return at::Device(at::hasCUDA() ? at::kCUDA : at::kCPU);
-  if (name != "cpu" && name.substr(0, 4) != "cuda") throw UserError("[device] unknown device '{}', want auto, cpu, cuda or cuda:N", name);
-  if (name != "cpu" && !at::hasCUDA()) throw UserError("[device] '{}' was asked for, but no CUDA card is visible; use --device cpu", name);
+  if (name != "cpu" && name.substr(0, 4) != "cuda")
+    throw UserError("[device] unknown device '{}', want auto, cpu, cuda or cuda:N", name);
+  if (name != "cpu" && !at::hasCUDA())
+    throw UserError("[device] '{}' was asked for, but no CUDA card is visible; use --device cpu", name);
   try {
     return at::Device(std::string(name));
   } catch (const c10::Error&) {

@@ -13,7 +13,8 @@ ModelDirectory read_model_directory(const Path& directory) {
   if (!fs::is_directory(directory)) throw UserError("[model] {} is a file, want a model directory", directory.string());
   if (fs::is_empty(directory)) throw UserError("[model] {} is empty, want a model directory", directory.string());
   ModelDirectory model{.path = directory};
-  if (!fs::exists(model.config_path())) throw UserError("[model] {} has no config.json; it is not a model directory", directory.string());
+  if (!fs::exists(model.config_path()))
+    throw UserError("[model] {} has no config.json; it is not a model directory", directory.string());
 
   model.config = read_json_file(model.config_path());
   const auto type = model.config.is_object() ? model.config.find("model_type") : model.config.end();

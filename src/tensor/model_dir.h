@@ -12,9 +12,9 @@ namespace tessera {
 
 struct ModelDirectory {
   Path path;
-  std::string model_type;            // of config.json
-  Json config;                       // the whole of config.json
-  std::vector<Path> weight_files;    // model.safetensors, or its shards
+  std::string model_type;          // of config.json
+  Json config;                     // the whole of config.json
+  std::vector<Path> weight_files;  // model.safetensors, or its shards
 
   Path config_path() const { return path / "config.json"; }
 };

@@ -23,7 +23,9 @@ struct AnyTensorVisitor {
 
 /// A struct that lists its tensors; such structs nest, also in vectors and optionals.
 template <class T>
-concept HasTensors = requires(detail::AnyTensorVisitor& v, T& t) { tensors(v, t); };
+concept HasTensors = requires(detail::AnyTensorVisitor& v, T& t) {
+  tensors(v, t);
+};
 
 /// A parameter with its dotted name. The tensor is a handle: writing into it writes into the module.
 struct NamedTensor {
@@ -65,7 +67,12 @@ template <HasTensors M, class F> void for_each_tensor(M& module, F visit, const 
 
 template <HasTensors M> std::vector<NamedTensor> named_tensors(M& module, const std::string& prefix = "") {
   std::vector<NamedTensor> all;
-  for_each_tensor(module, [&](const std::string& name, Tensor& t) { all.push_back({name, t}); }, prefix);
+  for_each_tensor(
+      module,
+      [&](const std::string& name, Tensor& t) {
+        all.push_back({name, t});
+      },
+      prefix);
   return all;
 }
 

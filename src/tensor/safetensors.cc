@@ -10,7 +10,8 @@
 
 namespace tessera {
 
-static_assert(std::endian::native == std::endian::little, "safetensors stores little endian; this machine needs a byte swap");
+static_assert(std::endian::native == std::endian::little,
+              "safetensors stores little endian; this machine needs a byte swap");
 
 int64_t scalar_count(const std::vector<int64_t>& shape) {
   int64_t count = 1;
@@ -33,12 +34,15 @@ const TensorEntry* SafetensorsFile::find(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &entries_[found->second];
 }
 
-std::string_view SafetensorsFile::bytes(const TensorEntry& entry) const { return data_.substr(entry.begin, entry.end - entry.begin); }
+std::string_view SafetensorsFile::bytes(const TensorEntry& entry) const {
+  return data_.substr(entry.begin, entry.end - entry.begin);
+}
 
 void SafetensorsWriter::add(std::string name, Dtype dtype, std::vector<int64_t> shape, std::string_view bytes) {
   const uint64_t want = static_cast<uint64_t>(scalar_count(shape)) * dtype_size(dtype);
   if (bytes.size() != want) {
-    throw UserError("[safetensors] tensor '{}' {} {}: got {} bytes, want {}", name, dtype_name(dtype), shape_text(shape), bytes.size(), want);
+    throw UserError("[safetensors] tensor '{}' {} {}: got {} bytes, want {}", name, dtype_name(dtype),
+                    shape_text(shape), bytes.size(), want);
   }
   parts_.push_back({{std::move(name), dtype, std::move(shape), 0, 0}, bytes});
 }
@@ -50,7 +54,8 @@ std::string SafetensorsWriter::header() const {
   text.pop_back();  // entries are appended as text: an ordered tree would look each name up in all others
   for (const Part& part : parts_) {
     const TensorEntry& entry = part.entry;
-    const Json value = {{"dtype", dtype_name(entry.dtype)}, {"shape", entry.shape}, {"data_offsets", {entry.begin, entry.end}}};
+    const Json value = {
+        {"dtype", dtype_name(entry.dtype)}, {"shape", entry.shape}, {"data_offsets", {entry.begin, entry.end}}};
     text += fmt::format("{}{}:{}", text.size() > 1 ? "," : "", Json(entry.name).dump(), value.dump());
   }
   text += '}';
@@ -73,7 +78,8 @@ void SafetensorsWriter::write(WritableFile& file) {
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice != names.end()) throw UserError("[safetensors] tensor '{}' was given twice", *twice);
-  if (std::binary_search(names.begin(), names.end(), "__metadata__")) throw UserError("[safetensors] a tensor cannot be named '__metadata__'");
+  if (std::binary_search(names.begin(), names.end(), "__metadata__"))
+    throw UserError("[safetensors] a tensor cannot be named '__metadata__'");
 
   const std::string text = header();
   std::string prefix(8, '\0');

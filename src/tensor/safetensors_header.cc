@@ -39,7 +39,8 @@ Tree parse_tree(std::string_view text, const Faults& faults) {
   std::vector<std::set<std::string>> keys;  // of the objects that are open
   const auto watch = [&](int depth, Tree::parse_event_t event, Tree& value) {
     using Event = Tree::parse_event_t;
-    if ((event == Event::object_start || event == Event::array_start) && depth >= deepest_level) faults.fail("header is nested too deeply");
+    if ((event == Event::object_start || event == Event::array_start) && depth >= deepest_level)
+      faults.fail("header is nested too deeply");
     if (event == Event::object_start) keys.emplace_back();
     if (event == Event::object_end) keys.pop_back();
     if (event == Event::key && !keys.back().insert(value.get<std::string>()).second) {
@@ -61,8 +62,10 @@ uint64_t read_length(std::string_view bytes) {
 }
 
 uint64_t read_unsigned(const Tree& value, std::string_view tensor, std::string_view what, const Faults& faults) {
-  if (!value.is_number_integer()) faults.fail("tensor {}: {} is {}, want a whole number", in_quotes(tensor), what, shown(value));
-  if (!value.is_number_unsigned()) faults.fail("tensor {}: {} is negative: {}", in_quotes(tensor), what, value.get<int64_t>());
+  if (!value.is_number_integer())
+    faults.fail("tensor {}: {} is {}, want a whole number", in_quotes(tensor), what, shown(value));
+  if (!value.is_number_unsigned())
+    faults.fail("tensor {}: {} is negative: {}", in_quotes(tensor), what, value.get<int64_t>());
   return value.get<uint64_t>();
 }
 
@@ -87,7 +90,8 @@ uint64_t checked_size(const TensorEntry& entry, const Faults& faults) {
 TensorEntry read_entry(const std::string& name, const Tree& tensor, const Faults& faults) {
   if (!tensor.is_object()) faults.fail("tensor {} is {}, want an object", in_quotes(name), shown(tensor));
   for (const auto& [key, unused] : tensor.items()) {
-    if (key != "dtype" && key != "shape" && key != "data_offsets") faults.fail("tensor {} has an unknown key {}", in_quotes(name), in_quotes(key));
+    if (key != "dtype" && key != "shape" && key != "data_offsets")
+      faults.fail("tensor {} has an unknown key {}", in_quotes(name), in_quotes(key));
   }
   TensorEntry entry;
   entry.name = name;
@@ -110,7 +114,8 @@ TensorEntry read_entry(const std::string& name, const Tree& tensor, const Faults
   }
   entry.begin = read_unsigned(offsets[0], name, "an offset", faults);
   entry.end = read_unsigned(offsets[1], name, "an offset", faults);
-  if (entry.begin > entry.end) faults.fail("tensor {} ends at byte {} before it begins at {}", in_quotes(name), entry.end, entry.begin);
+  if (entry.begin > entry.end)
+    faults.fail("tensor {} ends at byte {} before it begins at {}", in_quotes(name), entry.end, entry.begin);
   return entry;
 }
 
@@ -119,14 +124,18 @@ void check_layout(const std::vector<TensorEntry>& entries, uint64_t data_size, c
   for (const TensorEntry& entry : entries) {
     const uint64_t size = checked_size(entry, faults);
     if (entry.end - entry.begin != size) {
-      faults.fail("tensor {} does not fit its bytes: {} {} is {} bytes, its offsets span {}", in_quotes(entry.name), dtype_name(entry.dtype),
-                  shape_text(entry.shape), size, entry.end - entry.begin);
+      faults.fail("tensor {} does not fit its bytes: {} {} is {} bytes, its offsets span {}", in_quotes(entry.name),
+                  dtype_name(entry.dtype), shape_text(entry.shape), size, entry.end - entry.begin);
     }
     if (entry.end > data_size) {
-      faults.fail("file is truncated: tensor {} ends at data byte {}, the file has {}", in_quotes(entry.name), entry.end, data_size);
+      faults.fail("file is truncated: tensor {} ends at data byte {}, the file has {}", in_quotes(entry.name),
+                  entry.end, data_size);
     }
-    if (entry.begin < covered) faults.fail("tensor {} overlaps the one before it: begins at {}, want {}", in_quotes(entry.name), entry.begin, covered);
-    if (entry.begin > covered) faults.fail("gap before tensor {}: begins at {}, want {}", in_quotes(entry.name), entry.begin, covered);
+    if (entry.begin < covered)
+      faults.fail("tensor {} overlaps the one before it: begins at {}, want {}", in_quotes(entry.name), entry.begin,
+                  covered);
+    if (entry.begin > covered)
+      faults.fail("gap before tensor {}: begins at {}, want {}", in_quotes(entry.name), entry.begin, covered);
     covered = entry.end;
   }
   if (covered != data_size) faults.fail("{} bytes after the last tensor belong to none", data_size - covered);
@@ -145,9 +154,11 @@ std::map<std::string, std::string> read_metadata(const Tree& tree, const Faults&
 
 SafetensorsHeader parse_safetensors(std::string_view bytes, std::string_view source) {
   const Faults faults{source};
-  if (bytes.size() < prefix_bytes) faults.fail("not a safetensors file; got {} bytes, want at least {}", bytes.size(), prefix_bytes);
+  if (bytes.size() < prefix_bytes)
+    faults.fail("not a safetensors file; got {} bytes, want at least {}", bytes.size(), prefix_bytes);
   const uint64_t length = read_length(bytes);
-  if (length > largest_header) faults.fail("not a safetensors file; header length is {} bytes, want at most {}", length, largest_header);
+  if (length > largest_header)
+    faults.fail("not a safetensors file; header length is {} bytes, want at most {}", length, largest_header);
   if (length > bytes.size() - prefix_bytes) {
     faults.fail("file is truncated inside its header; got {} bytes, want {}", bytes.size(), prefix_bytes + length);
   }
@@ -161,7 +172,8 @@ SafetensorsHeader parse_safetensors(std::string_view bytes, std::string_view sou
     else header.entries.push_back(read_entry(name, value, faults));
   }
   std::stable_sort(header.entries.begin(), header.entries.end(), [](const TensorEntry& a, const TensorEntry& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);  // an empty tensor stands before the one that shares its place
+    return std::pair(a.begin, a.end) <
+           std::pair(b.begin, b.end);  // an empty tensor stands before the one that shares its place
   });
   check_layout(header.entries, bytes.size() - header.header_end, faults);
   return header;

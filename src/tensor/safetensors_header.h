@@ -12,7 +12,7 @@
 namespace tessera {
 
 struct SafetensorsHeader {
-  uint64_t header_end = 0;  // where the data begins in the file
+  uint64_t header_end = 0;           // where the data begins in the file
   std::vector<TensorEntry> entries;  // by begin
   std::map<std::string, std::string> metadata;
 };

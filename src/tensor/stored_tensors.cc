@@ -24,9 +24,12 @@ WeightMap read_index(const Path& index) {
   WeightMap map;
   for (const auto& [name, file] : tree["weight_map"].items()) {
     // A shard lies beside its index: a path that leads elsewhere is not followed.
-    const bool plain = file.is_string() && !file.get<std::string>().empty() && Path(file.get<std::string>()).filename() == file.get<std::string>() &&
+    const bool plain = file.is_string() && !file.get<std::string>().empty() &&
+                       Path(file.get<std::string>()).filename() == file.get<std::string>() &&
                        file.get<std::string>() != "..";
-    if (!plain) throw UserError("[safetensors] {}: tensor '{}' is in {}, want the name of a file beside the index", index.string(), name, file.dump());
+    if (!plain)
+      throw UserError("[safetensors] {}: tensor '{}' is in {}, want the name of a file beside the index",
+                      index.string(), name, file.dump());
     map[name] = file.get<std::string>();
   }
   if (map.empty()) throw UserError("[safetensors] {}: 'weight_map' is empty", index.string());
@@ -53,7 +56,8 @@ Path entrance(const Path& path) {
   if (fs::exists(path / single_name)) return path / single_name;
   if (fs::exists(path / index_name)) return path / index_name;
   if (fs::exists(path / "pytorch_model.bin") || fs::exists(path / "pytorch_model.bin.index.json")) {
-    throw UserError("[safetensors] {} holds pickled weights (pytorch_model.bin), want {}; convert them first", path.string(), single_name);
+    throw UserError("[safetensors] {} holds pickled weights (pytorch_model.bin), want {}; convert them first",
+                    path.string(), single_name);
   }
   throw UserError("[safetensors] {} holds no weights, want {} or {}", path.string(), single_name, index_name);
 }
@@ -76,7 +80,9 @@ StoredTensors::StoredTensors(const Path& path) {
     }
   }
   for (const auto& [name, shard] : map) {
-    if (!items_.contains(name)) throw UserError("[safetensors] {}: tensor '{}' is not in {}, where the index puts it", file.string(), name, shard);
+    if (!items_.contains(name))
+      throw UserError("[safetensors] {}: tensor '{}' is not in {}, where the index puts it", file.string(), name,
+                      shard);
   }
 }
 

@@ -18,10 +18,21 @@ namespace tessera {
 
 namespace {
 constexpr std::array<std::pair<Dtype, at::ScalarType>, 15> scalar_types{{
-    {Dtype::f64, at::kDouble}, {Dtype::f32, at::kFloat}, {Dtype::f16, at::kHalf}, {Dtype::bf16, at::kBFloat16},
-    {Dtype::f8_e4m3, at::kFloat8_e4m3fn}, {Dtype::f8_e5m2, at::kFloat8_e5m2}, {Dtype::i64, at::kLong}, {Dtype::i32, at::kInt},
-    {Dtype::i16, at::kShort}, {Dtype::i8, at::kChar}, {Dtype::u64, at::kUInt64}, {Dtype::u32, at::kUInt32},
-    {Dtype::u16, at::kUInt16}, {Dtype::u8, at::kByte}, {Dtype::boolean, at::kBool},
+    {Dtype::f64, at::kDouble},
+    {Dtype::f32, at::kFloat},
+    {Dtype::f16, at::kHalf},
+    {Dtype::bf16, at::kBFloat16},
+    {Dtype::f8_e4m3, at::kFloat8_e4m3fn},
+    {Dtype::f8_e5m2, at::kFloat8_e5m2},
+    {Dtype::i64, at::kLong},
+    {Dtype::i32, at::kInt},
+    {Dtype::i16, at::kShort},
+    {Dtype::i8, at::kChar},
+    {Dtype::u64, at::kUInt64},
+    {Dtype::u32, at::kUInt32},
+    {Dtype::u16, at::kUInt16},
+    {Dtype::u8, at::kByte},
+    {Dtype::boolean, at::kBool},
 }};
 
 at::ScalarType stored_type(const Tensor& tensor, StoredAs stored_as) {
@@ -35,8 +46,10 @@ Tensor prepared(const NamedTensor& item, StoredAs stored_as) {
   const Tensor source = item.tensor.detach();
   const at::ScalarType type = stored_type(source, stored_as);
   const Tensor stored = source.to(at::kCPU, type).contiguous();
-  if (type == at::kHalf && source.scalar_type() != at::kHalf && at::isfinite(stored).ne(at::isfinite(source.cpu())).any().item<bool>()) {
-    throw FaultError("[weights] tensor '{}' has values that do not fit f16 (largest 65504); store it as bf16", item.name);
+  if (type == at::kHalf && source.scalar_type() != at::kHalf &&
+      at::isfinite(stored).ne(at::isfinite(source.cpu())).any().item<bool>()) {
+    throw FaultError("[weights] tensor '{}' has values that do not fit f16 (largest 65504); store it as bf16",
+                     item.name);
   }
   return stored;
 }
@@ -56,7 +69,8 @@ Tensor copied(const StoredTensors::Item& item) {
 Tensor viewed(const StoredTensors::Item& item) {
   const bool aligned = reinterpret_cast<uintptr_t>(item.bytes.data()) % dtype_size(item.entry->dtype) == 0;
   if (!aligned || item.bytes.empty()) return copied(item);
-  return at::from_blob(const_cast<char*>(item.bytes.data()), item.entry->shape, at::TensorOptions().dtype(scalar_type(item.entry->dtype)));
+  return at::from_blob(const_cast<char*>(item.bytes.data()), item.entry->shape,
+                       at::TensorOptions().dtype(scalar_type(item.entry->dtype)));
 }
 
 bool converts(at::ScalarType from, at::ScalarType to) {
@@ -79,7 +93,8 @@ class Complaints {
   int64_t count_ = 0;
 };
 
-void check_agreement(const std::vector<NamedTensor>& module, const StoredTensors& stored, const Path& path, std::string_view what) {
+void check_agreement(const std::vector<NamedTensor>& module, const StoredTensors& stored, const Path& path,
+                     std::string_view what) {
   Complaints missing("missing"), unexpected("unexpected"), shapes("of another shape"), types("of another type");
   std::map<std::string_view, const Tensor*> wanted;
   for (const auto& [name, tensor] : module) {
@@ -88,9 +103,11 @@ void check_agreement(const std::vector<NamedTensor>& module, const StoredTensors
     if (item == nullptr) {
       missing.add(name);
     } else if (tensor.sizes() != item->entry->shape) {
-      shapes.add(fmt::format("{}: got {}, want {}", name, shape_text(item->entry->shape), shape_text(tensor.sizes().vec())));
+      shapes.add(
+          fmt::format("{}: got {}, want {}", name, shape_text(item->entry->shape), shape_text(tensor.sizes().vec())));
     } else if (!converts(scalar_type(item->entry->dtype), tensor.scalar_type())) {
-      types.add(fmt::format("{}: got {}, want {}", name, dtype_name(item->entry->dtype), dtype_name(dtype_of(tensor.scalar_type()))));
+      types.add(fmt::format("{}: got {}, want {}", name, dtype_name(item->entry->dtype),
+                            dtype_name(dtype_of(tensor.scalar_type()))));
     }
   }
   for (const auto& [name, item] : stored.items()) {
@@ -113,7 +130,8 @@ Dtype dtype_of(at::ScalarType type) {
 
 at::ScalarType scalar_type(Dtype dtype) { return scalar_types[static_cast<size_t>(dtype)].second; }
 
-void save_tensors(const Path& file, const std::vector<NamedTensor>& tensors, FileSystem& files, const SaveOptions& options) {
+void save_tensors(const Path& file, const std::vector<NamedTensor>& tensors, FileSystem& files,
+                  const SaveOptions& options) {
   std::vector<Tensor> kept;  // the writer holds views of their bytes
   SafetensorsWriter writer;
   for (const NamedTensor& item : tensors) {
@@ -121,7 +139,8 @@ void save_tensors(const Path& file, const std::vector<NamedTensor>& tensors, Fil
     writer.add(item.name, dtype_of(stored.scalar_type()), stored.sizes().vec(), bytes_of(stored));
   }
   writer.set_metadata(options.metadata);
-  write_file_atomically(file, [&](WritableFile& out) { writer.write(out); }, files);
+  write_file_atomically(
+      file, [&](WritableFile& out) { writer.write(out); }, files);
 }
 
 std::map<std::string, Tensor> load_tensors(const Path& file_or_directory, at::Device device) {

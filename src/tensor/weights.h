@@ -26,7 +26,8 @@ struct SaveOptions {
 
 /// Writes `tensors` (any device, any strides) beside `file`, syncs and renames it over `file`.
 /// Throws FaultError when a finite value is too large for f16, or when the disk fails; `file` is then as it was.
-void save_tensors(const Path& file, const std::vector<NamedTensor>& tensors, FileSystem& files = disk(), const SaveOptions& options = {});
+void save_tensors(const Path& file, const std::vector<NamedTensor>& tensors, FileSystem& files = disk(),
+                  const SaveOptions& options = {});
 
 /// All tensors of a file or a model directory (also shards), in their stored formats.
 std::map<std::string, Tensor> load_tensors(const Path& file_or_directory, at::Device device = at::kCPU);

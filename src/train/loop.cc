@@ -61,7 +61,8 @@ class MetricsLog {
     uint64_t keep = 0;
     for (std::string line; std::getline(lines, line); keep += line.size() + 1) {
       const Json entry = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-      if (entry.is_discarded() || lines.eof() || entry.value("step", int64_t{0}) > step) break;  // torn or to be repeated
+      if (entry.is_discarded() || lines.eof() || entry.value("step", int64_t{0}) > step)
+        break;  // torn or to be repeated
     }
     return keep;
   }
@@ -71,7 +72,8 @@ class MetricsLog {
 /// One run: its optimiser, its files, and the step it stands at.
 class Run {
  public:
-  Run(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& options, FileSystem& files)
+  Run(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& options,
+      FileSystem& files)
       : objective_(objective), source_(source), config_(config), options_(options), files_(files),
         optimizer_(objective.parameters(), config.optimizer),
         checkpoints_(options.directory / "checkpoints", files, static_cast<int>(config.keep_checkpoints)) {
@@ -98,7 +100,10 @@ class Run {
     }
     progress.finish();
     if (step_ == config_.steps) save_model();
-    return {.steps = step_, .interrupted = interrupted && step_ < config_.steps, .seconds = seconds_since(began), .metrics = measured_};
+    return {.steps = step_,
+            .interrupted = interrupted && step_ < config_.steps,
+            .seconds = seconds_since(began),
+            .metrics = measured_};
   }
 
  private:
@@ -120,7 +125,8 @@ class Run {
       const auto begin = samples.begin() + micro * config_.batch;
       const std::vector<Sample> batch(std::make_move_iterator(begin), std::make_move_iterator(begin + config_.batch));
       const auto stream = static_cast<uint64_t>(step_ * config_.accumulate + micro);
-      const StepContext context{.step = step_, .total_steps = config_.steps, .rng = Rng(static_cast<uint64_t>(config_.seed)).split(stream)};
+      const StepContext context{
+          .step = step_, .total_steps = config_.steps, .rng = Rng(static_cast<uint64_t>(config_.seed)).split(stream)};
       Loss loss;
       {
         const AutocastGuard autocast(config_.precision, options_.device);
@@ -130,7 +136,8 @@ class Run {
       if (!std::isfinite(value)) stop_on_bad_numbers("loss", value);
       (loss.value / static_cast<double>(config_.accumulate)).backward();
       total += value / static_cast<double>(config_.accumulate);
-      for (const auto& [name, measured] : loss.metrics) metrics[name] += measured / static_cast<double>(config_.accumulate);
+      for (const auto& [name, measured] : loss.metrics)
+        metrics[name] += measured / static_cast<double>(config_.accumulate);
     }
     const double rate = learning_rate_at(config_.schedule, step_, config_.steps);
     const double norm = optimizer_.step(rate);
@@ -141,8 +148,9 @@ class Run {
 
   [[noreturn]] void stop_on_bad_numbers(std::string_view what, double value) const {
     const auto good = checkpoints_.latest();
-    throw FaultError("[train] {} is {} at step {}; the last good checkpoint is {}; a lower learning_rate or clip may help", what, value, step_ + 1,
-                     good ? good->string() : "none (the run had not reached checkpoint_every)");
+    throw FaultError(
+        "[train] {} is {} at step {}; the last good checkpoint is {}; a lower learning_rate or clip may help", what,
+        value, step_ + 1, good ? good->string() : "none (the run had not reached checkpoint_every)");
   }
 
   void log(const std::map<std::string, double>& metrics, double seconds) {
@@ -177,7 +185,9 @@ class Run {
   }
 
   void checkpoint() {
-    checkpoints_.save(step_, [&](const Path& folder, FileSystem& files) { save_tensors(folder / "state.safetensors", state(), files); });
+    checkpoints_.save(step_, [&](const Path& folder, FileSystem& files) {
+      save_tensors(folder / "state.safetensors", state(), files);
+    });
   }
 
   void restore() {
@@ -214,16 +224,21 @@ class Run {
 }  // namespace
 
 void validate(const TrainConfig& c) {
-  if (c.steps < 1 || c.batch < 1 || c.accumulate < 1) throw UserError("[train] steps, batch and accumulate are {}, {}, {}; want at least 1", c.steps, c.batch, c.accumulate);
-  if (c.precision != "fp32" && c.precision != "bf16") throw UserError("[train] precision is '{}', want fp32 or bf16", c.precision);
+  if (c.steps < 1 || c.batch < 1 || c.accumulate < 1)
+    throw UserError("[train] steps, batch and accumulate are {}, {}, {}; want at least 1", c.steps, c.batch,
+                    c.accumulate);
+  if (c.precision != "fp32" && c.precision != "bf16")
+    throw UserError("[train] precision is '{}', want fp32 or bf16", c.precision);
   if (c.log_every < 1 || c.checkpoint_every < 1 || c.keep_checkpoints < 1 || c.evaluate_every < 0) {
-    throw UserError("[train] log_every, checkpoint_every and keep_checkpoints want at least 1, evaluate_every at least 0");
+    throw UserError(
+        "[train] log_every, checkpoint_every and keep_checkpoints want at least 1, evaluate_every at least 0");
   }
   validate(c.schedule);
   validate(c.optimizer);
 }
 
-TrainResult train(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& run, FileSystem& files) {
+TrainResult train(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& run,
+                  FileSystem& files) {
   validate(config);
   return Run(objective, source, config, run, files).go();
 }

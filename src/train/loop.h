@@ -19,12 +19,12 @@ namespace tessera::train {
 
 struct TrainConfig {
   int64_t steps = 1000;
-  int64_t batch = 32;            // samples of a micro-batch
-  int64_t accumulate = 1;        // micro-batches of a step
-  int64_t seed = 1;              // initial weights and everything random on the way
+  int64_t batch = 32;              // samples of a micro-batch
+  int64_t accumulate = 1;          // micro-batches of a step
+  int64_t seed = 1;                // initial weights and everything random on the way
   std::string precision = "fp32";  // fp32 or bf16 (autocast; for CUDA)
-  int64_t log_every = 10;        // steps between lines of metrics.jsonl
-  int64_t evaluate_every = 500;  // steps between measurements and sample pictures; 0: only at the end
+  int64_t log_every = 10;          // steps between lines of metrics.jsonl
+  int64_t evaluate_every = 500;    // steps between measurements and sample pictures; 0: only at the end
   int64_t checkpoint_every = 500;
   int64_t keep_checkpoints = 2;
   ScheduleConfig schedule;
@@ -34,19 +34,22 @@ struct TrainConfig {
 };
 template <class V> void fields(V& v, TrainConfig& c) {
   v("steps", c.steps, "optimiser steps"), v("batch", c.batch, "samples of a micro-batch");
-  v("accumulate", c.accumulate, "micro-batches of a step"), v("seed", c.seed, "initial weights and everything random on the way");
-  v("precision", c.precision, "fp32 or bf16 (autocast; for CUDA)"), v("log_every", c.log_every, "steps between lines of metrics.jsonl");
+  v("accumulate", c.accumulate, "micro-batches of a step"),
+      v("seed", c.seed, "initial weights and everything random on the way");
+  v("precision", c.precision, "fp32 or bf16 (autocast; for CUDA)"),
+      v("log_every", c.log_every, "steps between lines of metrics.jsonl");
   v("evaluate_every", c.evaluate_every, "steps between measurements and sample pictures (0: only at the end)");
-  v("checkpoint_every", c.checkpoint_every, "steps between checkpoints"), v("keep_checkpoints", c.keep_checkpoints, "newest checkpoints kept");
+  v("checkpoint_every", c.checkpoint_every, "steps between checkpoints"),
+      v("keep_checkpoints", c.keep_checkpoints, "newest checkpoints kept");
   v("schedule", c.schedule, "learning rate"), v("optimizer", c.optimizer, "AdamW");
 }
 void validate(const TrainConfig& config);
 
 /// How a run ended.
 struct TrainResult {
-  int64_t steps = 0;          // steps done, with those before a resume
-  bool interrupted = false;   // stopped by Ctrl-C, after a checkpoint
-  double seconds = 0;         // of this process
+  int64_t steps = 0;                      // steps done, with those before a resume
+  bool interrupted = false;               // stopped by Ctrl-C, after a checkpoint
+  double seconds = 0;                     // of this process
   std::map<std::string, double> metrics;  // of the last measurement
 };
 

@@ -28,7 +28,8 @@ class Counting final : public SampleSource {
 /// Fits a vector to noisy targets that depend on the samples and on the step's random numbers.
 class Toy final : public Objective {
  public:
-  explicit Toy(int64_t interrupt_at = -1, int64_t bad_at = -1) : weight_(at::full({4}, 1.0)), interrupt_at_(interrupt_at), bad_at_(bad_at) {}
+  explicit Toy(int64_t interrupt_at = -1, int64_t bad_at = -1)
+      : weight_(at::full({4}, 1.0)), interrupt_at_(interrupt_at), bad_at_(bad_at) {}
   std::vector<Parameter> parameters() override { return {{.name = "weight", .tensor = weight_}}; }
   Loss loss(const std::vector<Sample>& batch, const StepContext& context) override {
     Rng rng = context.rng;
@@ -109,7 +110,8 @@ TEST_F(TrainLoop, ABadLossStopsAndNamesTheLastGoodCheckpoint) {
     run(Toy(-1, 10), "bad");
     FAIL();
   } catch (const FaultError& error) {
-    EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("loss is nan at step 10"), testing::HasSubstr("step-8")));
+    EXPECT_THAT(error.what(),
+                testing::AllOf(testing::HasSubstr("loss is nan at step 10"), testing::HasSubstr("step-8")));
   }
   EXPECT_TRUE(CheckpointStore(root_ / "bad" / "checkpoints").latest().has_value());
 }

@@ -17,8 +17,8 @@ namespace tessera::train {
 struct Parameter {
   std::string name;
   Tensor tensor;
-  bool decay = true;       // weight decay applies
-  double lr_scale = 1.0;   // multiplies the schedule's learning rate
+  bool decay = true;      // weight decay applies
+  double lr_scale = 1.0;  // multiplies the schedule's learning rate
 };
 
 /// What a step may depend on beside its samples. Everything random comes from `rng`, which is a function of
@@ -31,8 +31,8 @@ struct StepContext {
 
 /// A differentiable scalar and what to write beside it in metrics.jsonl.
 struct Loss {
-  Tensor value;                            // []
-  std::map<std::string, double> metrics;   // already detached
+  Tensor value;                           // []
+  std::map<std::string, double> metrics;  // already detached
 };
 
 class Objective {

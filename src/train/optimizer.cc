@@ -17,12 +17,15 @@ namespace tessera::train {
 
 void validate(const OptimizerConfig& c) {
   const auto share = [](double x) { return x >= 0 && x < 1; };
-  if (!share(c.beta1) || !share(c.beta2)) throw UserError("[train] beta1, beta2 are {}, {}; want numbers from 0 to below 1", c.beta1, c.beta2);
+  if (!share(c.beta1) || !share(c.beta2))
+    throw UserError("[train] beta1, beta2 are {}, {}; want numbers from 0 to below 1", c.beta1, c.beta2);
   if (!share(c.ema)) throw UserError("[train] ema is {}, want a number from 0 to below 1", c.ema);
-  if (!(c.epsilon > 0) || c.weight_decay < 0 || c.clip < 0) throw UserError("[train] epsilon must be above 0, weight_decay and clip 0 or more");
+  if (!(c.epsilon > 0) || c.weight_decay < 0 || c.clip < 0)
+    throw UserError("[train] epsilon must be above 0, weight_decay and clip 0 or more");
 }
 
-AdamW::AdamW(std::vector<Parameter> parameters, OptimizerConfig config) : parameters_(std::move(parameters)), config_(config) {
+AdamW::AdamW(std::vector<Parameter> parameters, OptimizerConfig config)
+    : parameters_(std::move(parameters)), config_(config) {
   validate(config_);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = parameters_[i];
@@ -55,8 +58,9 @@ double AdamW::step(double learning_rate) {
       weights.push_back(parameters_[i].tensor), grads.push_back(gradients[i]);
       means.push_back(mean_[i]), squares.push_back(square_[i]), counts.push_back(count_.to(weights.back().device()));
     }
-    at::_fused_adamw_(weights, grads, means, squares, /*max_exp_avg_sqs=*/{}, counts, learning_rate * group.lr_scale, config_.beta1,
-                      config_.beta2, group.decay ? config_.weight_decay : 0.0, config_.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+    at::_fused_adamw_(weights, grads, means, squares, /*max_exp_avg_sqs=*/{}, counts, learning_rate * group.lr_scale,
+                      config_.beta1, config_.beta2, group.decay ? config_.weight_decay : 0.0, config_.epsilon,
+                      /*amsgrad=*/false, /*maximize=*/false);
   }
   for (Parameter& p : parameters_) p.tensor.mutable_grad() = Tensor();
   if (has_average()) {

@@ -21,7 +21,8 @@ struct OptimizerConfig {
 };
 template <class V> void fields(V& v, OptimizerConfig& c) {
   v("beta1", c.beta1, "decay of the mean gradient"), v("beta2", c.beta2, "decay of the mean squared gradient");
-  v("epsilon", c.epsilon, "added to the root of the mean square"), v("weight_decay", c.weight_decay, "decoupled weight decay");
+  v("epsilon", c.epsilon, "added to the root of the mean square"),
+      v("weight_decay", c.weight_decay, "decoupled weight decay");
   v("clip", c.clip, "largest norm of all gradients together (0: no clipping)");
   v("ema", c.ema, "decay of the weight average that is saved and shown (0: none)");
 }

@@ -36,7 +36,8 @@ TEST(AdamW, FollowsTheFormulaForThreeSteps) {
 
 TEST(AdamW, GroupsKeepTheirOwnDecayAndRate) {
   const OptimizerConfig c{.weight_decay = 0.5, .clip = 0};
-  const Parameter plain = parameter("plain", {1.0}, false), decayed = parameter("decayed", {1.0}, true), slow = parameter("slow", {1.0}, false, 0.1);
+  const Parameter plain = parameter("plain", {1.0}, false), decayed = parameter("decayed", {1.0}, true),
+                  slow = parameter("slow", {1.0}, false, 0.1);
   AdamW optimizer({plain, decayed, slow}, c);
   for (const Parameter& p : optimizer.parameters()) set_gradient(p, 1.0);
   optimizer.step(0.1);

@@ -9,7 +9,8 @@ namespace {
 /// Writes the value of "a.b.c=VALUE" into the tree, making tables on the way.
 void assign(Json& tree, const std::string& assignment) {
   const size_t equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0) throw UserError("[recipe] cannot read '{}'; want KEY=VALUE, as in train.steps=200", assignment);
+  if (equals == std::string::npos || equals == 0)
+    throw UserError("[recipe] cannot read '{}'; want KEY=VALUE, as in train.steps=200", assignment);
   const std::string key = assignment.substr(0, equals), text = assignment.substr(equals + 1);
   Json value;
   try {
@@ -21,7 +22,8 @@ void assign(Json& tree, const std::string& assignment) {
   size_t begin = 0;
   for (size_t dot = key.find('.'); dot != std::string::npos; begin = dot + 1, dot = key.find('.', begin)) {
     place = &(*place)[key.substr(begin, dot - begin)];
-    if (!place->is_object() && !place->is_null()) throw UserError("[recipe] '{}' is no table, so '{}' cannot be set", key.substr(0, dot), key);
+    if (!place->is_object() && !place->is_null())
+      throw UserError("[recipe] '{}' is no table, so '{}' cannot be set", key.substr(0, dot), key);
   }
   (*place)[key.substr(begin)] = value;
 }

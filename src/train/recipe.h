@@ -13,13 +13,13 @@ namespace tessera::train {
 
 /// One training run. `model` and `loss` are read by the objective that is named.
 struct Recipe {
-  std::string objective;           // what is trained: a name from models/objectives.cc
-  std::string out;                 // run directory
-  std::string edition;             // of the data, written when the run begins; a resumed run must find the same
+  std::string objective;  // what is trained: a name from models/objectives.cc
+  std::string out;        // run directory
+  std::string edition;    // of the data, written when the run begins; a resumed run must find the same
   data::DataConfig data;
   TrainConfig train;
-  Json model = Json::object();     // shape of the model
-  Json loss = Json::object();      // weights and choices of the objective
+  Json model = Json::object();  // shape of the model
+  Json loss = Json::object();   // weights and choices of the objective
 };
 template <class V> void fields(V& v, Recipe& r) {
   v("objective", r.objective, "what is trained"), v("out", r.out, "run directory");

@@ -25,20 +25,26 @@ std::string error_of(const std::string& text, const std::vector<std::string>& ov
 }
 
 TEST(Recipe, AMistypedKeyNamesTheNearestOne) {
-  EXPECT_THAT(error_of("objective = \"codec\"\n[train]\nstep = 3\n"), testing::HasSubstr("unknown key 'train.step'; did you mean 'steps'?"));
-  EXPECT_THAT(error_of("objective = \"codec\"\n[train.schedule]\nlearning_rat = 3\n"), testing::HasSubstr("did you mean 'learning_rate'?"));
+  EXPECT_THAT(error_of("objective = \"codec\"\n[train]\nstep = 3\n"),
+              testing::HasSubstr("unknown key 'train.step'; did you mean 'steps'?"));
+  EXPECT_THAT(error_of("objective = \"codec\"\n[train.schedule]\nlearning_rat = 3\n"),
+              testing::HasSubstr("did you mean 'learning_rate'?"));
 }
 
 TEST(Recipe, AWrongTypeNamesThePlace) {
-  EXPECT_THAT(error_of("objective = \"codec\"\n[train]\nsteps = \"many\"\n"), testing::HasSubstr("'train.steps' is \"many\", want a whole number"));
+  EXPECT_THAT(error_of("objective = \"codec\"\n[train]\nsteps = \"many\"\n"),
+              testing::HasSubstr("'train.steps' is \"many\", want a whole number"));
 }
 
 TEST(Recipe, BrokenTomlNamesTheLine) { EXPECT_THAT(error_of("objective = \n"), testing::HasSubstr("line 1")); }
 
-TEST(Recipe, WithoutAnObjectiveIsRefused) { EXPECT_THAT(error_of("out = \"x\"\n"), testing::HasSubstr("'objective' is missing")); }
+TEST(Recipe, WithoutAnObjectiveIsRefused) {
+  EXPECT_THAT(error_of("out = \"x\"\n"), testing::HasSubstr("'objective' is missing"));
+}
 
 TEST(Recipe, OverridesAreAppliedBeforeReading) {
-  const Recipe recipe = read_recipe(recipe_file("objective = \"codec\"\n[train]\nsteps = 5\n"), {"train.steps=7", "train.schedule.kind=wsd", "model.bits=9"});
+  const Recipe recipe = read_recipe(recipe_file("objective = \"codec\"\n[train]\nsteps = 5\n"),
+                                    {"train.steps=7", "train.schedule.kind=wsd", "model.bits=9"});
   EXPECT_EQ(recipe.train.steps, 7);
   EXPECT_EQ(recipe.train.schedule.kind, "wsd");
   EXPECT_EQ(recipe.model["bits"], 9);
@@ -47,7 +53,8 @@ TEST(Recipe, OverridesAreAppliedBeforeReading) {
 }
 
 TEST(Recipe, WhatIsWrittenReadsBackTheSame) {
-  Recipe recipe = read_recipe(recipe_file("objective = \"codec\"\n[model]\nbits = 9\nscales = [1, 2]\n[loss]\nl1 = 0.5\n"));
+  Recipe recipe =
+      read_recipe(recipe_file("objective = \"codec\"\n[model]\nbits = 9\nscales = [1, 2]\n[loss]\nl1 = 0.5\n"));
   recipe.train.schedule.learning_rate = 3e-4;
   const Recipe again = read_recipe(recipe_file(to_text(recipe)));
   EXPECT_EQ(to_json(again), to_json(recipe));

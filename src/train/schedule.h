@@ -20,7 +20,8 @@ struct ScheduleConfig {
 };
 template <class V> void fields(V& v, ScheduleConfig& c) {
   v("kind", c.kind, "cosine, wsd or constant"), v("learning_rate", c.learning_rate, "learning rate at the top");
-  v("warmup_steps", c.warmup_steps, "steps of linear warm-up"), v("floor", c.floor, "last learning rate as a share of the top");
+  v("warmup_steps", c.warmup_steps, "steps of linear warm-up"),
+      v("floor", c.floor, "last learning rate as a share of the top");
   v("decay_share", c.decay_share, "wsd: share of all steps that the final linear decay takes");
 }
 

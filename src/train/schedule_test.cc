@@ -30,7 +30,8 @@ TEST(Schedule, WsdStaysAtTheTopUntilTheFinalDecay) {
 TEST(Schedule, NeverRisesAfterTheWarmUp) {
   for (const std::string kind : {"cosine", "wsd", "constant"}) {
     const ScheduleConfig c{.kind = kind, .warmup_steps = 20};
-    for (int64_t step = 20; step < 199; ++step) EXPECT_GE(learning_rate_at(c, step, 200), learning_rate_at(c, step + 1, 200)) << kind << step;
+    for (int64_t step = 20; step < 199; ++step)
+      EXPECT_GE(learning_rate_at(c, step, 200), learning_rate_at(c, step + 1, 200)) << kind << step;
   }
 }
 

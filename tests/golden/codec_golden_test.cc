@@ -23,7 +23,8 @@ TEST(CodecGolden, EncodesAndDecodesLikeItsTwin) {
   const Twin twin;
   const Tensor pictures = pictures_to_tensor(golden::images(twin.fixture["pictures"]), at::kCPU);
   expect_close(twin.codec.encode(pictures), twin.fixture["latents"], tolerance, "latents");
-  expect_close(twin.codec.decode(twin.fixture.list("sums").back()), twin.fixture["decoded"], tolerance, "decoded pictures");
+  expect_close(twin.codec.decode(twin.fixture.list("sums").back()), twin.fixture["decoded"], tolerance,
+               "decoded pictures");
 }
 
 TEST(CodecGolden, QuantisesLikeItsTwin) {
@@ -57,7 +58,8 @@ TEST(CodecGolden, LossAndGradientsEqualTheTwins) {
 TEST(CodecGolden, TenTrainingLossesEqualTheTwins) {
   const Twin twin;
   CodecObjective objective(twin.codec, twin.fixture.config<CodecTraining>("training"), {}, at::kCPU);
-  expect_close(golden::ten_losses(objective, golden::samples(twin.fixture["pictures"]), 5), twin.fixture["losses"], tolerance, "losses");
+  expect_close(golden::ten_losses(objective, golden::samples(twin.fixture["pictures"]), 5), twin.fixture["losses"],
+               tolerance, "losses");
 }
 
 }  // namespace

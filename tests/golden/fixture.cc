@@ -19,7 +19,8 @@ const Tensor& Fixture::operator[](const std::string& name) const { return tensor
 
 std::vector<Tensor> Fixture::list(const std::string& name) const {
   std::vector<Tensor> items;
-  for (auto it = tensors_.find(name + ".0"); it != tensors_.end(); it = tensors_.find(name + "." + std::to_string(items.size()))) {
+  for (auto it = tensors_.find(name + ".0"); it != tensors_.end();
+       it = tensors_.find(name + "." + std::to_string(items.size()))) {
     items.push_back(it->second);
   }
   return items;
@@ -33,7 +34,8 @@ void Fixture::fill(const std::vector<NamedTensor>& module) const {
   for (NamedTensor parameter : module) {
     const auto found = tensors_.find("weights." + parameter.name);
     if (found == tensors_.end() || found->second.sizes() != parameter.tensor.sizes()) {
-      ADD_FAILURE() << "the twin has no tensor of this name and shape: " << parameter.name << " " << parameter.tensor.sizes();
+      ADD_FAILURE() << "the twin has no tensor of this name and shape: " << parameter.name << " "
+                    << parameter.tensor.sizes();
       continue;
     }
     parameter.tensor.copy_(found->second);
@@ -73,15 +75,17 @@ void expect_close(const Tensor& got, const Tensor& want, double tolerance, const
   ASSERT_EQ(got.sizes(), want.sizes()) << what;
   const Tensor difference = (got.to(at::kDouble) - want.to(at::kDouble)).abs().flatten();
   const int64_t at = difference.argmax().item<int64_t>();
-  EXPECT_LE(difference[at].item<double>(), tolerance) << what << " at flat index " << at << ": got " << got.flatten()[at].item<double>()
-                                                      << ", want " << want.flatten()[at].item<double>();
+  EXPECT_LE(difference[at].item<double>(), tolerance)
+      << what << " at flat index " << at << ": got " << got.flatten()[at].item<double>() << ", want "
+      << want.flatten()[at].item<double>();
 }
 
 Tensor ten_losses(train::Objective& objective, const std::vector<Sample>& batch, uint64_t seed) {
   train::AdamW optimizer(objective.parameters(), {.beta1 = 0.9, .beta2 = 0.97, .weight_decay = 0.05, .clip = 5});
   std::vector<float> losses;
   for (int64_t step = 0; step < 10; ++step) {
-    const train::Loss loss = objective.loss(batch, {.step = step, .total_steps = 10, .rng = Rng(seed, static_cast<uint64_t>(step))});
+    const train::Loss loss =
+        objective.loss(batch, {.step = step, .total_steps = 10, .rng = Rng(seed, static_cast<uint64_t>(step))});
     losses.push_back(loss.value.item<float>());
     loss.value.backward();
     optimizer.step(1e-3);

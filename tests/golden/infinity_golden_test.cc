@@ -21,10 +21,12 @@ struct Twin {
 
   Twin() { fixture.fill(named_tensors(model)); }
   Lesson lesson() const {
-    return make_lesson(fixture["latents"], schedule_for(model.config), /*patchify=*/false, "requantise", fixture.list("flips"));
+    return make_lesson(fixture["latents"], schedule_for(model.config), /*patchify=*/false, "requantise",
+                       fixture.list("flips"));
   }
   Tensor logits(const Tensor& inputs, const Schedule& schedule) const {
-    return model.forward(inputs, model.condition(model.encode(prompts)), positions_of(model.config, schedule, at::kCPU));
+    return model.forward(inputs, model.condition(model.encode(prompts)),
+                         positions_of(model.config, schedule, at::kCPU));
   }
 };
 
@@ -44,14 +46,16 @@ TEST(InfinityGolden, ReadsPromptsLikeItsTwin) {
     const Tensor& ids = twin.fixture["tokens." + std::to_string(b)];
     ASSERT_EQ(text.lengths[b].item<int64_t>(), ids.size(0)) << twin.prompts[b];
     EXPECT_TRUE(tokens.ids[b].slice(0, 0, ids.size(0)).equal(ids)) << twin.prompts[b];
-    expect_close(text.states[b].slice(0, 0, ids.size(0)), twin.fixture["states." + std::to_string(b)], tolerance, "text states");
+    expect_close(text.states[b].slice(0, 0, ids.size(0)), twin.fixture["states." + std::to_string(b)], tolerance,
+                 "text states");
   }
 }
 
 TEST(InfinityGolden, LogitsEqualTheTwins) {
   const at::NoGradGuard no_grad;
   const Twin twin;
-  expect_close(twin.logits(twin.fixture["inputs"], schedule_for(twin.model.config)), twin.fixture["logits"], tolerance, "logits");
+  expect_close(twin.logits(twin.fixture["inputs"], schedule_for(twin.model.config)), twin.fixture["logits"], tolerance,
+               "logits");
 }
 
 TEST(InfinityGolden, LogitsOnWideGridsEqualTheTwins) {
@@ -61,7 +65,8 @@ TEST(InfinityGolden, LogitsOnWideGridsEqualTheTwins) {
   for (const Tensor& scale : twin.fixture["wide.scales"].unbind(0)) {
     schedule.scales.push_back({scale[0].item<int64_t>(), scale[1].item<int64_t>()});
   }
-  expect_close(twin.logits(twin.fixture["wide.inputs"], schedule), twin.fixture["wide.logits"], tolerance, "logits on wide grids");
+  expect_close(twin.logits(twin.fixture["wide.inputs"], schedule), twin.fixture["wide.logits"], tolerance,
+               "logits on wide grids");
 }
 
 TEST(InfinityGolden, SelfCorrectedInputsAndLabelsEqualTheTwins) {
@@ -78,7 +83,8 @@ TEST(InfinityGolden, LossAndGradientsEqualTheTwins) {
   const Lesson lesson = twin.lesson();
   const Schedule schedule = schedule_for(twin.model.config);
   const nn::TextStates text = twin.model.without_prompt(twin.model.encode(twin.prompts), twin.fixture["dropped"]);
-  const Tensor logits = twin.model.forward(lesson.features, twin.model.condition(text), positions_of(twin.model.config, schedule, at::kCPU));
+  const Tensor logits = twin.model.forward(lesson.features, twin.model.condition(text),
+                                           positions_of(twin.model.config, schedule, at::kCPU));
   const Graded graded = grade(logits, lesson.labels, position_weights(schedule, at::kCPU), twin.model.config);
   expect_close(graded.loss, twin.fixture["loss"], tolerance, "loss");
   graded.loss.backward();
@@ -87,7 +93,8 @@ TEST(InfinityGolden, LossAndGradientsEqualTheTwins) {
 
 TEST(InfinityGolden, TenTrainingLossesEqualTheTwins) {
   const Twin twin;
-  InfinityObjective objective(twin.model, golden_codec(), twin.fixture.config<InfinityTraining>("training"), {}, at::kCPU);
+  InfinityObjective objective(twin.model, golden_codec(), twin.fixture.config<InfinityTraining>("training"), {},
+                              at::kCPU);
   std::vector<Sample> batch = golden::samples(Fixture("codec")["pictures"]);
   for (size_t b = 0; b < batch.size(); ++b) batch[b].caption = twin.prompts[b];
   expect_close(golden::ten_losses(objective, batch, 7), twin.fixture["losses"], tolerance, "losses");

@@ -14,14 +14,14 @@ namespace {
 
 /// Floor of each room; a room includes only rooms on lower floors.
 const std::map<std::string, int> kFloors = {
-    {"core", 1},  {"tensor", 2}, {"media", 2}, {"text", 2},   {"plan", 2},  {"nn", 3},   {"data", 3}, {"train", 4},
-    {"codec", 4}, {"generate", 4}, {"quant", 4}, {"models", 5}, {"align", 6}, {"tune", 6}, {"eval", 6}, {"serve", 7},
-    {"apps", 8},
+    {"core", 1},  {"tensor", 2}, {"media", 2}, {"text", 2},     {"plan", 2},  {"nn", 3},
+    {"data", 3},  {"train", 4},  {"codec", 4}, {"generate", 4}, {"quant", 4}, {"models", 5},
+    {"align", 6}, {"tune", 6},   {"eval", 6},  {"serve", 7},    {"apps", 8},
 };
 
 /// Neighbours on one floor that may look at each other, each with its reason.
 const std::set<std::pair<std::string, std::string>> kSideways = {
-    {"codec", "train"},  // the codec's objective is trained by the one loop
+    {"codec", "train"},     // the codec's objective is trained by the one loop
     {"generate", "codec"},  // the scale loop sums codes by the codec's own arithmetic
 };
 
@@ -124,7 +124,8 @@ std::vector<std::string> layer_faults(const SourceTree& tree) {
       if (!begins_with(target, "src/")) continue;
       const std::string model = part(path, 2), other_model = part(target, 2);
       std::string why = why_not(room, part(target, 1));
-      if (room == "models" && part(target, 1) == "models" && !model.empty() && !other_model.empty() && model != other_model) {
+      if (room == "models" && part(target, 1) == "models" && !model.empty() && !other_model.empty() &&
+          model != other_model) {
         why = "one model's folder into another's";
       }
       if (!why.empty()) faults.push_back(path + " includes " + include.path + ": " + why);
@@ -135,9 +136,12 @@ std::vector<std::string> layer_faults(const SourceTree& tree) {
 
 std::vector<std::string> libtorch_faults(const SourceTree& tree) {
   std::vector<std::string> faults;
-  for (const char* call : {"tessera_sources\\(tessera_core", "add_library\\(tessera_light_verbs", "add_executable\\(tessera_cli"}) {
+  for (const char* call :
+       {"tessera_sources\\(tessera_core", "add_library\\(tessera_light_verbs", "add_executable\\(tessera_cli"}) {
     const auto files = listed_files(tree, call);
-    if (files.empty()) faults.push_back(std::string("no sources found by ") + call + "; is this check still looking in the right place?");
+    if (files.empty())
+      faults.push_back(std::string("no sources found by ") + call +
+                       "; is this check still looking in the right place?");
     for (const auto& file : files) {
       std::set<std::string> seen;
       if (tree.count(file) == 0) continue;  // CMake itself refuses a source that is not there

@@ -48,7 +48,8 @@ TEST(Lesson, FlipsOnlyKeepsTheCleanLabelsAndOffKeepsBoth) {
   EXPECT_TRUE(at::equal(flips.labels, off.labels));
   EXPECT_FALSE(at::equal(mended.labels, off.labels));
   EXPECT_FALSE(at::allclose(flips.features, off.features));
-  EXPECT_TRUE(at::allclose(flips.features.slice(1, 0, 4), mended.features.slice(1, 0, 4)));  // the first scale's labels agree
+  EXPECT_TRUE(
+      at::allclose(flips.features.slice(1, 0, 4), mended.features.slice(1, 0, 4)));  // the first scale's labels agree
 }
 
 TEST(Lesson, PatchesAreUnshuffledWithTheirFourPositionsBesideEachOther) {
@@ -78,16 +79,19 @@ TEST(Grade, WeighsPositionsByTheRootOfTheirScalesAreaAndCountsCrossEntropyPerBit
 TEST(Grade, AnIndexHeadIsGradedOnCodewords) {
   InfinityConfig config = tiny_config();
   config.head = "index";
-  const Tensor weights = position_weights(stretched_schedule({1, 2, 3}, 1), at::kCPU), labels = at::rand({2, 14, 4}) < 0.5;
+  const Tensor weights = position_weights(stretched_schedule({1, 2, 3}, 1), at::kCPU),
+               labels = at::rand({2, 14, 4}) < 0.5;
   const Tensor right = at::one_hot(codewords(labels), 16).to(at::kFloat) * 50;
   const Graded graded = grade(right, labels, weights, config);
   EXPECT_NEAR(graded.loss.item<double>(), 0, 1e-6);
   EXPECT_EQ(graded.correct.min().item<double>(), 1);
-  EXPECT_NEAR(grade(at::zeros({2, 14, 16}), labels, weights, config).token_nats.item<double>(), 4 * std::log(2.0), 1e-5);
+  EXPECT_NEAR(grade(at::zeros({2, 14, 16}), labels, weights, config).token_nats.item<double>(), 4 * std::log(2.0),
+              1e-5);
 }
 
 std::vector<Sample> two_samples() {
-  return {{.picture = noise_picture(1), .caption = "red apple", .picture_id = 1}, {.picture = noise_picture(2), .caption = "cat", .picture_id = 2}};
+  return {{.picture = noise_picture(1), .caption = "red apple", .picture_id = 1},
+          {.picture = noise_picture(2), .caption = "cat", .picture_id = 2}};
 }
 
 InfinityObjective tiny_objective(InfinityTraining training = {}) {
@@ -149,8 +153,9 @@ TEST(InfinityObjective, DecaysMatricesAndNothingElse) {
                            "text_encoder.blocks.0.attention.qkv.weight"}) {
     EXPECT_TRUE(decays.at(name)) << name;
   }
-  for (const char* name : {"cfg_uncond", "pos_start", "lvl_embed.weight", "blocks.0.ada_gss", "blocks.0.sa.scale_mul_1H11", "head.bias",
-                           "blocks.0.ca_norm.weight", "text_proj_for_sos.ca.mat_q", "text_encoder.embedding"}) {
+  for (const char* name :
+       {"cfg_uncond", "pos_start", "lvl_embed.weight", "blocks.0.ada_gss", "blocks.0.sa.scale_mul_1H11", "head.bias",
+        "blocks.0.ca_norm.weight", "text_proj_for_sos.ca.mat_q", "text_encoder.embedding"}) {
     EXPECT_FALSE(decays.at(name)) << name;
   }
   EXPECT_FALSE(decays.contains("blocks.0.sa.zero_k_bias"));
