@@ -1,0 +1,147 @@
+// Thousands of seeded mutations per parser, and the inputs that people and attackers are known to bring.
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "tensor/safetensors.h"
+#include "tests/fuzz/mutate.h"
+#include "tests/fuzz/targets.h"
+
+namespace tessera::testing {
+namespace {
+
+using Target = void (*)(std::string_view);
+using Words = std::vector<std::string>;
+
+std::string repeated(std::string_view text, size_t times) {
+  std::string all;
+  for (size_t i = 0; i < times; ++i) all += text;
+  return all;
+}
+
+/// A safetensors file of any header text: its length, the header, the data.
+std::string safetensors(const std::string& header, size_t data_bytes) {
+  std::string text(8, '\0');
+  for (size_t i = 0; i < 8; ++i) text[i] = static_cast<char>(header.size() >> (8 * i));
+  return text + header + std::string(data_bytes, 'd');
+}
+
+Words safetensors_corpus() {
+  return {
+      safetensors(
+          R"({"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[],"data_offsets":[24,26]}})",
+          26),
+      safetensors(R"({"__metadata__":{"format":"pt"},"x":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}})", 8),
+      safetensors(
+          R"({"empty":{"dtype":"U8","shape":[0,4],"data_offsets":[0,0]},"y":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}})",
+          4),
+      safetensors("{}", 0)};
+}
+
+const Words corpus_toml = {
+    "name = \"run\"\nsteps = 200\nbatch = 16\n[optimizer]\nrate = 1e-3\nwarmup = 10\nbetas = [0.9, 0.99]\n",
+    "level = 3\nseed = 7\nresume = true\nwords = [\"a\", \"b\"]\n[[stages]]\nrate = 2\n[[stages]]\nrate = 0.5\nbetas = "
+    "[]\n",
+    "optimizer = { rate = 0.25 }\nname = '''many\nlines'''\n# remark\n", "optimizer.rate = 1.5\nsteps = 0x10\n"};
+const Words corpus_json = {R"({"a":[1,2.5,-3e4,null,true],"b":{"c":"text \u00e9\n"}})", R"([[],{},"",0])",
+                           R"({"model_type":"x","sizes":[18446744073709551615,-9223372036854775808]})"};
+const Words words = {"null",
+                     "-1",
+                     "0",
+                     "1e999",
+                     "-1e999",
+                     "nan",
+                     "inf",
+                     "9223372036854775807",
+                     "9223372036854775808",
+                     "18446744073709551616",
+                     "\"",
+                     "'",
+                     "\\n",
+                     "\\u0000",
+                     "\\ud800",
+                     "\n",
+                     std::string(1, '\0'),
+                     "\xff\xfe",
+                     "[",
+                     "]",
+                     "{",
+                     "}",
+                     ",",
+                     ":",
+                     "=",
+                     ".",
+                     "\"dtype\":",
+                     "\"shape\":[",
+                     "\"data_offsets\":[",
+                     "F16",
+                     "BOOL",
+                     "__metadata__",
+                     "[[stages]]\n",
+                     "rate = ",
+                     "1979-05-27",
+                     "256",
+                     "-129",
+                     "3000000000",
+                     "0.1",
+                     "true",
+                     repeated("[", 300),
+                     repeated("a.", 300)};
+
+/// Every mutation is sound or refused by one line; enough of both are met for the run to mean something.
+void expect_survives(Target target, const Words& corpus, uint64_t seed, int rounds) {
+  int sound = 0;
+  for (const std::string& each : corpus) EXPECT_TRUE(accepts(target, each)) << each;
+  Rng rng(seed);
+  for (int round = 0; round < rounds; ++round) {
+    const std::string bytes = mutate(corpus, words, rng);
+    try {
+      sound += accepts(target, bytes);
+    } catch (const std::exception& error) {
+      FAIL() << "round " << round << ": " << error.what() << "\n" << ::testing::PrintToString(bytes);
+    }
+  }
+  EXPECT_GT(sound, rounds / 200);
+  EXPECT_LT(sound, rounds * 9 / 10);
+}
+
+TEST(Fuzz, MutatedSafetensorsAreSoundOrRefused) { expect_survives(fuzz_safetensors, safetensors_corpus(), 1, 6000); }
+TEST(Fuzz, MutatedJsonIsSoundOrRefused) { expect_survives(fuzz_json, corpus_json, 2, 6000); }
+TEST(Fuzz, MutatedTomlIsSoundOrRefused) { expect_survives(fuzz_toml, corpus_toml, 3, 3000); }
+
+TEST(Fuzz, EveryPrefixOfASafetensorsFileIsRefused) {
+  for (const std::string& whole : safetensors_corpus()) {
+    for (size_t size = 0; size < whole.size(); ++size)
+      EXPECT_FALSE(accepts(fuzz_safetensors, whole.substr(0, size))) << size;
+  }
+}
+
+TEST(Fuzz, DeepNestingIsRefusedWithoutRunningOutOfStack) {
+  for (const std::string_view open : {"[", "{\"a\":", "[{\"a\":"}) {
+    const std::string deep = repeated(open, 200'000);
+    EXPECT_FALSE(accepts(fuzz_json, deep));
+    EXPECT_FALSE(accepts(fuzz_safetensors, safetensors("{\"a\":" + deep, 0)));
+  }
+  EXPECT_FALSE(accepts(fuzz_json, repeated("[", 200'000) + repeated("]", 200'000)));
+  EXPECT_FALSE(accepts(fuzz_toml, "a = " + repeated("[", 20'000) + repeated("]", 20'000)));
+  EXPECT_FALSE(accepts(fuzz_toml, repeated("a.", 2'000) + "a = 1"));
+}
+
+/// What a person is told, for a text that is no sound config.
+std::string refusal(const std::string& toml) {
+  try {
+    fuzz_config(toml);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Fuzz, AKeyThatIsNoPlainTextIsNamedOnOneLine) {
+  EXPECT_EQ(refusal("\"na\\nme\" = 1"), "[config] input: unknown key 'na\\nme'; did you mean 'name'?");
+  EXPECT_EQ(refusal("when = 1979-05-27"),
+            "[toml] input line 1: dates and times have no use here; write a text in quotes");
+}
+
+}  // namespace
+}  // namespace tessera::testing
