@@ -66,6 +66,12 @@ TEST_F(Inspect, ADrawingModelShowsItsConfigAndItsCodec) {
   EXPECT_EQ(report["codec"]["model_type"], "bsq_codec");
 }
 
+TEST_F(Inspect, AModelThatKeepsItsRecipeIsStillAModel) {
+  write_model(home_ / "m", "infinity");
+  write_file_atomically(home_ / "m" / "recipe.toml", "[train]\nsteps = 30\n");
+  EXPECT_EQ(inspect(home_ / "m", false)["model_type"], "infinity");
+}
+
 TEST_F(Inspect, ARunShowsTheNewestMetricsAndOnlyCompleteCheckpoints) {
   write_file_atomically(home_ / "recipe.toml", "[train]\nsteps = 30\n");
   write_file_atomically(home_ / "metrics.jsonl",

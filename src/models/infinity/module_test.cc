@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "models/infinity/testing.h"
+#include "tensor/build.h"
 
 namespace tessera::infinity {
 namespace {
@@ -152,6 +153,23 @@ TEST(Infinity, AnIndexHeadGivesOneLogitPerCodeword) {
   config.head = "index";
   EXPECT_EQ(Pass(config).logits().sizes(), (std::vector<int64_t>{2, 14, 16}));
   EXPECT_EQ(Pass().logits().sizes(), (std::vector<int64_t>{2, 14, 4, 2}));
+}
+
+TEST(Infinity, TheBitHeadGrowsWithTheBitsAndTheIndexHeadWithTheCodewords) {
+  const BuildDevice meta(at::kMeta);
+  const auto head_parameters = [](const std::string& head, int64_t bits) {
+    InfinityConfig config = tiny_config();
+    config.head = head, config.bits = bits;
+    Infinity model(config);
+    int64_t total = 0;
+    for_each_tensor(model, [&](const std::string& name, Tensor& t) { total += name.starts_with("head.") ? t.numel() : 0; });
+    return total;
+  };
+  const int64_t inputs = tiny_config().width + 1;
+  for (const int64_t d : {4, 8, 12}) {
+    EXPECT_EQ(head_parameters("bits", d), 2 * d * inputs);
+    EXPECT_EQ(head_parameters("index", d), (int64_t{1} << d) * inputs);
+  }
 }
 
 TEST(Infinity, StartsNearTheIdentityAndAsAFunctionOfTheSeed) {
