@@ -101,7 +101,8 @@ Json inspect(const Path& target, bool list_tensors) {
   const auto status = std::filesystem::status(target, unreadable);
   if (!std::filesystem::exists(status)) throw UserError("[inspect] {} does not exist", target.string());
   if (std::filesystem::is_directory(status)) {
-    const bool is_run = std::filesystem::exists(target / "recipe.toml") && !std::filesystem::exists(target / "config.json");
+    const bool is_run =
+        std::filesystem::exists(target / "recipe.toml") && !std::filesystem::exists(target / "config.json");
     if (is_run) return inspect_run(target, list_tensors);  // a trained model keeps its recipe beside its config
     return inspect_model(target, list_tensors);
   }

@@ -162,7 +162,8 @@ TEST(Infinity, TheBitHeadGrowsWithTheBitsAndTheIndexHeadWithTheCodewords) {
     config.head = head, config.bits = bits;
     Infinity model(config);
     int64_t total = 0;
-    for_each_tensor(model, [&](const std::string& name, Tensor& t) { total += name.starts_with("head.") ? t.numel() : 0; });
+    for_each_tensor(model,
+                    [&](const std::string& name, Tensor& t) { total += name.starts_with("head.") ? t.numel() : 0; });
     return total;
   };
   const int64_t inputs = tiny_config().width + 1;
