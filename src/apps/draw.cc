@@ -12,6 +12,7 @@
 #include "core/progress.h"
 #include "media/compose.h"
 #include "media/png.h"
+#include "media/read_image.h"
 #include "models/registry.h"
 #include "tensor/device.h"
 
@@ -91,7 +92,7 @@ DrawRequest request_of(const DrawOptions& options) {
                       .top_p = options.top_p,
                       .aspect = parse_aspect(options.aspect)};
   if (!options.from.empty()) {
-    request.from = media::decode_png(read_file(options.from), options.from.string());
+    request.from = media::read_image(options.from);
     request.keep_scales = options.keep_scales;
   }
   return request;
