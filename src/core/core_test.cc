@@ -1,0 +1,81 @@
+// Random numbers, files and durations: the laws that everything above relies on.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "core/rng.h"
+
+namespace tessera {
+namespace {
+
+Path scratch(const std::string& name) {
+  const Path path = Path(testing::TempDir()) / ("core_test_" + name);
+  std::filesystem::remove_all(path);
+  std::filesystem::create_directories(path);
+  return path;
+}
+
+TEST(Rng, IsAFunctionOfSeedStreamAndPlace) {
+  Rng a(7, 3), b(7, 3), other_stream(7, 4), other_seed(8, 3);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(a.next(), b.next());
+  EXPECT_NE(Rng(7, 3).next(), other_stream.next());
+  EXPECT_NE(Rng(7, 3).next(), other_seed.next());
+}
+
+TEST(Rng, ASplitDoesNotDependOnWhatWasDrawnBefore) {
+  Rng fresh(5), used(5);
+  for (int i = 0; i < 10; ++i) used.next();
+  EXPECT_EQ(fresh.split(2).next(), used.split(2).next());
+  EXPECT_NE(fresh.split(2).next(), fresh.split(3).next());
+}
+
+TEST(Rng, IsUniform) {
+  Rng rng(11);
+  std::vector<int> cells(10, 0);
+  double sum = 0;
+  for (int i = 0; i < 100000; ++i) {
+    const double value = rng.uniform();
+    ASSERT_TRUE(value >= 0 && value < 1);
+    sum += value;
+    ++cells[rng.below(10)];
+  }
+  EXPECT_NEAR(sum / 100000, 0.5, 0.005);
+  for (const int count : cells) EXPECT_NEAR(count, 10000, 500);  // five deviations
+}
+
+TEST(Files, AnAtomicWriteReplacesTheWholeFileAndLeavesNothingBeside) {
+  const Path folder = scratch("atomic");
+  write_file_atomically(folder / "a", "first, which is longer");
+  write_file_atomically(folder / "a", "second");
+  EXPECT_EQ(read_file(folder / "a"), "second");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+}
+
+TEST(Files, WhatCannotBeReadOrWrittenIsTheCallersMistake) {
+  const Path folder = scratch("refused");
+  EXPECT_THROW(read_file(folder / "missing"), UserError);
+  EXPECT_THROW(read_file(folder), UserError);
+  EXPECT_THROW(require_writable(folder, "test"), UserError) << "a directory stands there";
+  write_file_atomically(folder / "file", "");
+  EXPECT_THROW(require_writable(folder / "file" / "below", "test"), UserError) << "a file is no folder";
+  EXPECT_EQ(read_file(folder / "file"), "") << "an empty file is a file";
+}
+
+TEST(Files, AskingWhetherAFileCanBeWrittenLeavesNoTrace) {
+  const Path folder = scratch("trace");
+  require_writable(folder / "new.png", "test");
+  EXPECT_FALSE(std::filesystem::exists(folder / "new.png"));
+}
+
+TEST(Duration, ReadsLikeATimetable) {
+  EXPECT_EQ(format_duration(3.9), "3s");
+  EXPECT_EQ(format_duration(65), "1m05s");
+  EXPECT_EQ(format_duration(3720), "1h02m");
+  EXPECT_EQ(format_duration(-1), "0s");
+}
+
+}  // namespace
+}  // namespace tessera
