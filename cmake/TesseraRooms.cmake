@@ -1,9 +1,13 @@
-# A room is one folder of src/. It adds its sources to one of two libraries and its tests to one of three binaries:
-#   tessera_core  stands on no LibTorch; `tessera --help`, `plan` and `inspect` load nothing else
+# A room is one folder of src/. It adds its sources to one of three libraries and its tests to one of three binaries:
+#   tessera_core  stands on no LibTorch; `tessera --help` and `inspect` load nothing else
+#   tessera_plan  fits and forecasts, on tessera_core alone
 #   tessera       everything else, loaded when a verb needs it
 include_guard()
 
 function(tessera_sources library)
+  if(NOT TARGET ${library})
+    return()  # built without the engine
+  endif()
   foreach(file IN LISTS ARGN)
     target_sources(${library} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${file})
   endforeach()
@@ -25,7 +29,7 @@ function(tessera_test_binary kind library)
   target_link_libraries(tessera_${kind}_tests PRIVATE ${library} tessera_light_verbs tessera_flags GTest::gmock GTest::gtest_main)
   target_compile_definitions(tessera_${kind}_tests PRIVATE TESSERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              TESSERA_BINARY="$<TARGET_FILE:tessera_cli>")
-  if(TESSERA_MEDIA AND NOT library STREQUAL tessera_core)
+  if(TESSERA_ENGINE AND TESSERA_MEDIA AND NOT library STREQUAL tessera_core)
     target_link_libraries(tessera_${kind}_tests PRIVATE JPEG::JPEG PkgConfig::webp)  # tests write what Tessera only reads
   endif()
   if(NOT library STREQUAL tessera_core)
@@ -42,6 +46,8 @@ endfunction()
 function(tessera_build_tests)
   find_package(GTest REQUIRED)
   tessera_test_binary(light tessera_core)
-  tessera_test_binary(engine tessera)
-  tessera_test_binary(slow tessera)
+  if(TESSERA_ENGINE)
+    tessera_test_binary(engine tessera)
+    tessera_test_binary(slow tessera)
+  endif()
 endfunction()

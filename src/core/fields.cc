@@ -6,7 +6,6 @@
 
 namespace tessera {
 
-namespace {
 size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
@@ -21,7 +20,6 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   }
   return row.back();
 }
-}  // namespace
 
 std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates) {
   const auto nearer = [&](const std::string& a, const std::string& b) {

@@ -36,6 +36,9 @@ template <class V, HasFields T> void visit_fields(V&& visitor, const T& object) 
   fields(constant, const_cast<T&>(object));  // the list itself never writes
 }
 
+/// How many characters must be inserted, removed or replaced to make `b` of `a`.
+size_t edit_distance(std::string_view a, std::string_view b);
+
 /// The candidate nearest to `word` in edit distance, or "" when `candidates` is empty.
 std::string nearest_word(std::string_view word, const std::vector<std::string>& candidates);
 

@@ -1,0 +1,58 @@
+// A reader for comma-separated tables from spreadsheets and scripts (RFC 4180 with the liberties people take): a byte
+// order mark, any mixture of line ends, blank lines, quoted fields. One pass, nothing is copied but quoted fields.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tessera::plan {
+
+/// Reads a table row by row. `text` must outlive the reader; `source` names it in errors.
+class CsvReader {
+ public:
+  /// Reads the header. Throws UserError: nothing there, a name twice, bytes that are not text, an open quote.
+  CsvReader(std::string_view text, std::string source);
+
+  const std::vector<std::string>& columns() const { return columns_; }
+  const std::string& source() const { return source_; }
+
+  /// Moves to the next row that is not blank; false at the end. Throws UserError when a row has another number of cells
+  /// than the header (names the line).
+  bool next();
+  /// Line of the current row in the file, from 1.
+  size_t line() const { return line_; }
+
+  /// Index of a column, if it is there.
+  std::optional<size_t> find(std::string_view column) const;
+  /// Index of a column that must be there; otherwise UserError names the nearest one.
+  size_t require(std::string_view column) const;
+
+  /// The current row's cell, blanks around it removed.
+  std::string_view cell(size_t column) const { return cells_[column]; }
+  /// The cell as a number; empty (or "nan", "NA", "null") is nullopt. Throws UserError with line and column for text and
+  /// for infinities.
+  std::optional<double> number(size_t column) const;
+  /// The cell as a number that must be there.
+  double required_number(size_t column) const;
+  /// Throws UserError "[plan] SOURCE line N, column 'NAME': WHAT".
+  [[noreturn]] void fail(size_t column, std::string_view what) const;
+
+ private:
+  void read_row();
+  std::string_view read_quoted();
+
+  std::string_view rest_;
+  std::string source_;
+  std::vector<std::string> columns_;
+  std::vector<std::string_view> cells_;
+  std::deque<std::string> unquoted_;  // storage of the current row's fields that held doubled quotes
+  size_t line_ = 0, next_line_ = 1;
+};
+
+/// A number in CSV that reads back as the same double.
+std::string csv_number(double value);
+
+}  // namespace tessera::plan
