@@ -19,6 +19,17 @@ constexpr std::array<std::string_view, 3> kSuffixes = {"_bpb", "_acc", "_ce"};
 constexpr size_t kAccuracy = 1;
 constexpr std::array<std::string_view, 2> kNoisyTasks = {"boolq", "winogrande"};
 
+/// FLOPs per token of the sizes that the ladder paper trained, attention and embeddings included (released with its
+/// runs); tables of those runs carry no such column.
+constexpr std::array<std::pair<double, double>, 8> kPublishedFlops = {{{190354176, 1903391232},
+                                                                       {371262464, 3443922944},
+                                                                       {597382464, 5180751744},
+                                                                       {758220288, 6373843968},
+                                                                       {1279395840, 10109071360},
+                                                                       {3169537280, 22970355200},
+                                                                       {6887575552, 49412071424},
+                                                                       {13202396160, 91335915520}}};
+
 /// Task name and kind of measure that a column stands for, if it is a task's.
 std::optional<std::pair<std::string, size_t>> task_column(std::string_view column) {
   for (size_t kind = 0; kind < kSuffixes.size(); ++kind) {
@@ -123,7 +134,7 @@ void add_row(const CsvReader& csv, const Columns& columns, Gathered& to) {
     run.name = csv.cell(columns.run);
     if (columns.size) run.size = csv.cell(*columns.size);
     run.tasks.resize(columns.tasks.size());
-    run.flops_per_token = 6 * params;
+    run.flops_per_token = flops_per_token_of(params);
     if (columns.flops_per_token && csv.number(*columns.flops_per_token)) {
       run.flops_per_token = positive(csv, *columns.flops_per_token);
     }
@@ -166,6 +177,13 @@ void sort_rows(Gathered& rows, const std::string& source) {
 }
 
 }  // namespace
+
+double flops_per_token_of(double params) {
+  for (const auto& [published, flops] : kPublishedFlops) {
+    if (params == published) return flops;
+  }
+  return 6 * params;
+}
 
 std::optional<size_t> LadderTable::find_task(std::string_view name) const {
   const auto found = std::find(tasks.begin(), tasks.end(), name);

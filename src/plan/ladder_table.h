@@ -22,11 +22,15 @@ struct TaskSeries {
   std::vector<double> ce;   // cross entropy over the choices, nats
 };
 
+/// Training FLOPs per token of a model with so many non-embedding parameters: 6 N, or what is published for exactly that
+/// size of the ladder paper.
+double flops_per_token_of(double params);
+
 /// One training run, checkpoints in the order of their tokens.
 struct LadderRun {
   std::string name, size;
   double params = 0;           // N, non-embedding
-  double flops_per_token = 0;  // 6 N unless the table says otherwise
+  double flops_per_token = 0;  // the table's, else flops_per_token_of(params)
   std::vector<double> tokens;  // D at each checkpoint
   std::vector<double> loss;    // language-model loss (column c4_loss); empty when the table has none
   std::vector<TaskSeries> tasks;  // aligned with LadderTable::tasks

@@ -21,6 +21,9 @@ struct Huber {
   }
 };
 
+/// ln(1 + exp(z)) without overflow.
+double softplus(double z) { return z > 30 ? z : std::log1p(std::exp(z)); }
+
 /// Points with the logarithms that every evaluation needs.
 struct LogPoint {
   double log_n, log_d, log_loss, weight;
@@ -100,7 +103,10 @@ std::vector<std::vector<double>> starts_around(const LossFitOptions& options, co
 
 double LossLaw::size_term(double n) const { return std::exp(log_a - alpha * std::log(n)); }
 double LossLaw::data_term(double d) const { return std::isinf(log_b) ? 0 : std::exp(log_b - beta * std::log(d)); }
-double Sigmoid::at(double loss) const { return a / (1 + std::exp(-k * (loss - l0))) + b; }
+double Sigmoid::at(double loss) const {
+  if (logarithmic) return 1 + a * softplus(k * (loss - l0));
+  return a / (1 + std::exp(-k * (loss - l0))) + b;
+}
 double SingleStepLaw::at(double n, double d) const { return p / (1 + std::exp(-loss.at(n, d))) + q; }
 
 Fitted<LossLaw> fit_loss_law(const std::vector<LossPoint>& points, const LossFitOptions& options) {
@@ -155,6 +161,26 @@ Fitted<Sigmoid> fit_sigmoid(const std::vector<AccuracyPoint>& points, double cha
   return {{x[0], x[1], x[2], x[3]}, found.value, names_of(on_bound(x, bounds), {"a", "L0", "k", "b"})};
 }
 
+Fitted<Sigmoid> fit_log_sigmoid(const std::vector<AccuracyPoint>& points) {
+  const auto objective = [&](std::span<const double> x, std::span<double> gradient) {
+    std::fill(gradient.begin(), gradient.end(), 0.0);
+    double sum = 0;
+    for (const AccuracyPoint& point : points) {
+      const double z = x[2] * (point.loss - x[1]), grown = softplus(z), s = 1 / (1 + std::exp(-z));
+      const double residual = 1 + x[0] * grown - point.accuracy, slope = point.weight * residual;
+      sum += 0.5 * slope * residual;
+      gradient[0] += slope * grown;
+      gradient[1] -= slope * x[0] * s * x[2];
+      gradient[2] += slope * x[0] * s * (point.loss - x[1]);
+    }
+    return sum;
+  };
+  const Bounds bounds{{-kUnbounded, 0, 0}, {0, kUnbounded, kUnbounded}};
+  const Minimum found = minimize(objective, {-.1, .9, 3}, bounds, {.restarts = 0, .tolerance = 1e-7});
+  const auto& x = found.x;
+  return {{x[0], x[1], x[2], 1, true}, found.value, names_of(on_bound(x, bounds), {"a", "L0", "k"})};
+}
+
 Fitted<SingleStepLaw> fit_single_step(const std::vector<LossPoint>& points, double chance) {
   const std::vector<LogPoint> logs = logarithms(points);
   const auto objective = [&](std::span<const double> x, std::span<double> gradient) {
@@ -174,7 +200,13 @@ Fitted<SingleStepLaw> fit_single_step(const std::vector<LossPoint>& points, doub
     return sum;
   };
   const Bounds bounds{{0, 0, 0, 0, -kUnbounded, -1, 0}, {kUnbounded, kUnbounded, kUnbounded, kUnbounded, kUnbounded, 0, 1}};
-  const Minimum found = minimize(objective, {3, 5, .2, .3, 0, chance - 1, 1}, bounds);
+  std::vector<std::vector<double>> starts;
+  for (const double exponent : {.1, .3, .5}) {
+    const double size = exponent * logs[0].log_n, data = exponent * logs[0].log_d;
+    for (const double e : {-2.0, 0.0}) starts.push_back({size, data, exponent, exponent, e, chance - 1, 1});
+  }
+  starts.push_back({3, 5, .2, .3, 0, chance - 1, 1});
+  const Minimum found = minimize_from(objective, starts, bounds);
   const auto& x = found.x;
   return {{{.log_a = x[0], .alpha = x[2], .log_b = x[1], .beta = x[3], .e = x[4]}, x[5], x[6]},
           found.value,

@@ -20,9 +20,11 @@ struct LossLaw {
   double at(double n, double d) const { return size_term(n) + data_term(d) + e; }
 };
 
-/// acc(L) = a / (1 + exp(-k (L - L0))) + b: equation 2. a < 0, so that accuracy falls with loss.
+/// acc(L) = a / (1 + exp(-k (L - L0))) + b: equation 2. a < 0, so that accuracy falls with loss. The paper's form for
+/// cross entropy over choices is logarithmic: acc(L) = 1 + a ln(1 + exp(k (L - L0))), without b (section 5.3).
 struct Sigmoid {
   double a = 0, l0 = 0, k = 0, b = 0;
+  bool logarithmic = false;
 
   double at(double loss) const;
 };
@@ -76,7 +78,13 @@ Fitted<LossLaw> fit_compute_law(const std::vector<LossPoint>& points, const Loss
 Fitted<Sigmoid> fit_sigmoid(const std::vector<AccuracyPoint>& points, double chance,
                             const Sigmoid* warm_start = nullptr);
 
-/// Accuracy straight from N and D: `loss` of each point holds an accuracy. Huber on logarithms as in fit_loss_law.
+/// Least squares of the logarithmic form with a <= 0, L0 >= 0, k >= 0, from (-.1, .9, 3). It needs no anchor.
+/// Where the points lie on a straight line the form tends to it only as k grows without end, so the search stops at a
+/// relative gain of 1e-7.
+Fitted<Sigmoid> fit_log_sigmoid(const std::vector<AccuracyPoint>& points);
+
+/// Accuracy straight from N and D: `loss` of each point holds an accuracy. Huber on logarithms as in fit_loss_law. Of
+/// several starts, the released one among them, the best is kept: from that alone the fit may end in a poor minimum.
 Fitted<SingleStepLaw> fit_single_step(const std::vector<LossPoint>& points, double chance);
 
 }  // namespace tessera::plan

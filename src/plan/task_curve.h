@@ -1,0 +1,45 @@
+// One task's way from size and tokens to accuracy: the law of its loss, then the sigmoid over the loss.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "plan/features.h"
+
+namespace tessera::plan {
+
+/// Both steps of one task for one feature. For Feature::flops the law is one of compute alone.
+struct TaskCurve {
+  Feature feature = Feature::bpb;
+  LossLaw law;
+  Sigmoid sigmoid;
+  double scatter = 0;                 // of the rungs about the law, in log loss
+  std::vector<std::string> on_bound;  // "alpha", "L0": parameters that ended on a bound
+
+  double loss_at(const RunScale& at) const;
+  double accuracy_at(const RunScale& at) const { return sigmoid.at(loss_at(at)); }
+  /// What a run's own scatter does to its accuracy: one standard deviation.
+  double accuracy_scatter(const RunScale& at) const;
+};
+
+/// Exactly the paper's fit (arXiv 2412.04403, sections 3.1 and 3.2), run to convergence. Throws UserError when fewer
+/// rungs measured the feature than the law has parameters.
+TaskCurve fit_paper_curve(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature);
+
+/// The paper's ablation in which accuracy follows from size and tokens in one step.
+SingleStepLaw fit_paper_single_step(const Rungs& rungs, size_t task, std::string_view task_name);
+
+/// What a regularised fit may start from and be told.
+struct RobustFit {
+  const std::vector<double>* weights = nullptr;  // per rung
+  ExponentPrior prior;
+  const TaskCurve* warm_start = nullptr;  // its scatter is kept too
+  size_t join_checkpoints = 1;             // as many checkpoints become one point of step 2
+};
+
+/// The fit behind --method best: the same two laws, with a log-normal prior on the exponents and Huber's loss in units of
+/// the rungs' own scatter, so that few or noisy rungs bend it little. docs/planning.md says how it was chosen.
+TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature,
+                           const RobustFit& how = {});
+
+}  // namespace tessera::plan
