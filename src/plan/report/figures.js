@@ -26,7 +26,7 @@
     const all = figure.data.series, rules = figure.data.rules;
     const values = (names, vertical) => d3.merge(names.map((name) => d3.merge(all.map((series) => series[name] || []))))
       .concat(rules.filter((rule) => rule.vertical === vertical).map((rule) => rule.at));
-    const height = Math.round(Math.max(210, Math.min(400, width * (width > 600 ? 0.46 : 0.72))));
+    const height = Math.round(Math.max(200, Math.min(400, width * (width > 600 ? 0.46 : figure.paper ? 0.62 : 0.72))));
     const frame = { width, height, top: 8, right: 14, bottom: 24 };
     const scale = (axis, domain, range) =>
       d3.scale[axis.scale === "log" ? "log" : "linear"]().domain(domain).range(range);
@@ -94,7 +94,7 @@
     lines.forEach(({ rule, at }) => {
       const wide = textWidth(rule.label), ends = [width - right - wide - 3, left + 5];
       const places = rule.vertical
-        ? d3.merge([top + 12, top + 27, top + 42, height - bottom - 8].map((line) => [[at + 5, line], [at - wide - 5, line]]))
+        ? d3.merge([12, 27, 42].map((down) => [[at + 5, top + down], [at - wide - 5, top + down]]))
         : d3.merge(ends.map((start) => [[start, at - 5], [start, at + 14]]));
       const crowd = ([start, line]) => {
         const over = (x1, x2, y1, y2) => x1 < start + wide + 3 && x2 > start - 3 && y1 < line + 4 && y2 > line - 11;
@@ -150,12 +150,12 @@
     figure.current = mark;
     const { point, left, top } = mark, colour = colourClass(point.series.colour);
     svg.append("circle").attr({ class: "ring " + colour, cx: left, cy: top, r: 6.5 });
-    tip.attr("class", "tip shown " + colour).text(tipText(figure.data, point));
+    tip.attr("class", "tip shown " + colour).style({ left: 0, top: 0 }).text(tipText(figure.data, point));
     const box = svg.node().getBoundingClientRect(), size = tip.node().getBoundingClientRect();
     const zoom = box.width / figure.width, at = { x: box.left + left * zoom, y: box.top + top * zoom };
     const x = Math.max(4, Math.min(document.documentElement.clientWidth - size.width - 4, at.x - size.width / 2));
     const y = at.y - size.height - 12;
-    tip.style({ left: x + "px", top: (y < 4 ? at.y + 14 : y) + "px" });
+    tip.style({ left: x + window.scrollX + "px", top: (y < 4 ? at.y + 14 : y) + window.scrollY + "px" });
   }
 
   // Touch has no hover: a finger that is lifted leaves the tooltip, a tap elsewhere takes it away.
@@ -247,7 +247,7 @@
 
   const screenWidth = (figure) => Math.max(240, Math.floor(figure.plot.node().clientWidth));
   const drawScreen = () => figures.forEach((figure) => {
-    if (screenWidth(figure) !== figure.width) draw(figure, screenWidth(figure));
+    if (!figure.paper && screenWidth(figure) !== figure.width) draw(figure, screenWidth(figure));
   });
 
   document.querySelectorAll(".figures").forEach(drawGroup);
@@ -257,10 +257,13 @@
     cancelAnimationFrame(waiting);
     waiting = requestAnimationFrame(drawScreen);
   });
-  window.addEventListener("scroll", hideTip, { passive: true });
   document.addEventListener("pointerdown", (event) => event.target.closest(".plot svg") || hideTip());
   // On paper a plot is as wide as its column of an A4 page (report.css), so that its text keeps its size.
-  const drawPaper = () => figures.forEach((figure) => draw(figure, figure.columns === 1 ? 660 : 318));
-  window.addEventListener("beforeprint", drawPaper);
-  window.addEventListener("afterprint", drawScreen);
+  const print = (paper) => {
+    figures.forEach((figure) => Object.assign(figure, { paper, width: 0 }));
+    if (!paper) drawScreen();
+    else figures.forEach((figure) => draw(figure, figure.columns === 1 ? 660 : 318));
+  };
+  window.addEventListener("beforeprint", () => print(true));
+  window.addEventListener("afterprint", () => print(false));
 })();
