@@ -6,6 +6,7 @@
 #include "apps/draw.h"
 #include "apps/eval.h"
 #include "apps/inspect.h"
+#include "apps/plan_ladder.h"
 #include "apps/train.h"
 
 namespace tessera::apps {
@@ -16,6 +17,7 @@ const std::vector<Verb>& verbs() {
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
       heavy<DataEmojiOptions>(),
+      light<PlanLadderOptions, run_plan_ladder>(),
       light<InspectOptions, run_inspect>(),
       heavy<DevicesOptions>(),
   };

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "plan/quantity.h"
 
 namespace tessera::plan {
 
@@ -259,11 +260,23 @@ class Forecaster {
 
 }  // namespace
 
+LadderTarget parse_target(const std::string& text) {
+  const size_t equals = text.find('='), colon = text.find(':', equals == std::string::npos ? 0 : equals);
+  if (equals == std::string::npos || colon == std::string::npos || equals == 0) {
+    throw UserError("[plan] target: got '{}', want NAME=N:D, for example 7B=6.9B:3.9T", text);
+  }
+  LadderTarget target{text.substr(0, equals), {}};
+  target.scale.params = parse_quantity(text.substr(equals + 1, colon - equals - 1), "parameters of target " + target.name);
+  target.scale.tokens = parse_quantity(text.substr(colon + 1), "tokens of target " + target.name);
+  target.scale.flops = flops_per_token_of(target.scale.params) * target.scale.tokens;
+  return target;
+}
+
 Rungs chosen_rungs(const LadderTable& table, const LadderOptions& options) {
   Rungs rungs = all_rungs(table);
   if (options.max_rung_params > 0) {
     std::erase_if(rungs, [&](const LadderRun* run) { return run->params > options.max_rung_params; });
-    if (rungs.empty()) throw UserError("[plan] no rung has at most {} parameters", short_quantity(options.max_rung_params));
+    if (rungs.empty()) throw UserError("[plan] no rung has at most {} parameters", short_number(options.max_rung_params));
   }
   return rungs;
 }

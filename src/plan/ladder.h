@@ -18,8 +18,6 @@ struct LadderTarget {
 
 /// "7B=6.9B:3.9T", "big=7e9:4e12": name, non-embedding parameters, training tokens (k, M, B, T allowed). Throws UserError.
 LadderTarget parse_target(const std::string& text);
-/// A positive number with an optional k, M, B (or G), T. Throws UserError that names `what`.
-double parse_quantity(const std::string& text, const std::string& what);
 
 enum class LadderMethod { best, paper };
 
@@ -84,11 +82,5 @@ std::vector<std::string> ladder_warnings(const LadderTable& table, const Rungs& 
 
 /// The rungs that the options allow. Throws UserError when there are none.
 Rungs chosen_rungs(const LadderTable& table, const LadderOptions& options);
-
-/// Calls `work(0) ... work(count - 1)`, each once, on so many threads (0: one per core). An exception is thrown again here.
-void for_each_on_threads(size_t count, int threads, const std::function<void(size_t)>& work);
-
-/// "6.9B", "3.9T", "12": for people.
-std::string short_quantity(double value);
 
 }  // namespace tessera::plan

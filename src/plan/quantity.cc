@@ -1,13 +1,15 @@
 // Numbers as people write them, and work on threads.
+#include "plan/quantity.h"
+
 #include <atomic>
 #include <charconv>
 #include <cmath>
 #include <exception>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "core/error.h"
-#include "plan/ladder.h"
 
 namespace tessera::plan {
 
@@ -39,25 +41,23 @@ double parse_quantity(const std::string& text, const std::string& what) {
   throw UserError("[plan] {}: got '{}', want a number above 0 such as 6887575552, 6.9e9 or 6.9B", what, text);
 }
 
-LadderTarget parse_target(const std::string& text) {
-  const size_t equals = text.find('='), colon = text.find(':', equals == std::string::npos ? 0 : equals);
-  if (equals == std::string::npos || colon == std::string::npos || equals == 0) {
-    throw UserError("[plan] target: got '{}', want NAME=N:D, for example 7B=6.9B:3.9T", text);
+std::string short_number(double value) {
+  const double size = std::abs(value);
+  if (!std::isfinite(value)) return "n/a";
+  if (size == 0) return "0";
+  if (size >= 1e15 || size < 1e-4) {
+    const std::string text = fmt::format("{:.3e}", value);  // 6.100e+21
+    const size_t e = text.find('e');
+    return fmt::format("{:g}e{}", std::stod(text.substr(0, e)), std::stoi(text.substr(e + 1)));
   }
-  LadderTarget target{text.substr(0, equals), {}};
-  target.scale.params = parse_quantity(text.substr(equals + 1, colon - equals - 1), "parameters of target " + target.name);
-  target.scale.tokens = parse_quantity(text.substr(colon + 1), "tokens of target " + target.name);
-  target.scale.flops = flops_per_token_of(target.scale.params) * target.scale.tokens;
-  return target;
-}
-
-std::string short_quantity(double value) {
-  static constexpr std::pair<double, const char*> units[] = {{1e12, "T"}, {1e9, "B"}, {1e6, "M"}, {1e3, "k"}};
-  if (value >= 1e15) return fmt::format("{:.2g}", value);
-  for (const auto& [unit, name] : units) {
-    if (value >= unit) return fmt::format("{:.3g}{}", value / unit, name);
+  struct Unit {
+    double size;
+    const char* name;
+  };
+  for (const Unit unit : {Unit{1e12, "T"}, Unit{1e9, "B"}, Unit{1e6, "M"}, Unit{1e3, "k"}}) {
+    if (size >= 0.99995 * unit.size) return fmt::format("{:.4g}{}", value / unit.size, unit.name);
   }
-  return fmt::format("{:.3g}", value);
+  return fmt::format("{:.4g}", value);
 }
 
 void for_each_on_threads(size_t count, int threads, const std::function<void(size_t)>& work) {

@@ -1,0 +1,31 @@
+// See plan_common.h.
+#include "apps/plan_common.h"
+
+#include "core/error.h"
+#include "core/log.h"
+
+namespace tessera::apps {
+
+std::vector<std::string> split_names(const std::string& text) {
+  std::vector<std::string> names;
+  for (size_t begin = 0; !text.empty() && begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const size_t first = text.find_first_not_of(' ', begin), last = text.find_last_not_of(' ', end - 1);
+    if (first >= end || last < first) throw UserError("[plan] a name is missing in '{}'; want names as in a,b", text);
+    names.push_back(text.substr(first, last - first + 1));
+    begin = end + 1;
+  }
+  return names;
+}
+
+plan::LadderMethod parse_method(const std::string& word) {
+  if (word == "best") return plan::LadderMethod::best;
+  if (word == "paper") return plan::LadderMethod::paper;
+  throw UserError("[plan] method '{}'; want best or paper", word);
+}
+
+void print_warnings(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) log_warning("warning: {}", warning);
+}
+
+}  // namespace tessera::apps

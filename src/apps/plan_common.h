@@ -1,0 +1,36 @@
+// What the planning verbs share: how their words are read and how they show that they are at work.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/progress.h"
+#include "plan/ladder.h"
+
+namespace tessera::apps {
+
+/// "a, b,c" as names; throws UserError for an empty one.
+std::vector<std::string> split_names(const std::string& text);
+
+/// "best" or "paper"; throws UserError for another word.
+plan::LadderMethod parse_method(const std::string& word);
+
+/// A bar that begins with the first step it is told of.
+class ForecastBar {
+ public:
+  plan::LadderProgress steps() {
+    return [this](size_t done, size_t total) {
+      if (!bar_) bar_.emplace("forecast", static_cast<int64_t>(total), "resamples");
+      bar_->update(static_cast<int64_t>(done));
+    };
+  }
+
+ private:
+  std::optional<Progress> bar_;
+};
+
+/// Warnings, a line each, on standard error.
+void print_warnings(const std::vector<std::string>& warnings);
+
+}  // namespace tessera::apps
