@@ -25,7 +25,7 @@ plan::LadderMethod parse_method(const std::string& word) {
 }
 
 void print_warnings(const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings) log_warning("warning: {}", warning);
+  for (const std::string& warning : warnings) log_warning("{}", warning);
 }
 
 }  // namespace tessera::apps

@@ -40,9 +40,9 @@ double TaskEnsemble::accuracy_at(const RunScale& at) const {
 }
 
 TaskEnsemble fit_ensemble(const Rungs& rungs, size_t task, const std::string& name,
-                          const std::vector<Feature>& features) {
+                          const std::vector<Form>& forms) {
   TaskEnsemble ensemble{task, name, {}};
-  for (const Feature feature : features) ensemble.curves.push_back(fit_robust_curve(rungs, task, name, feature));
+  for (const Form& form : forms) ensemble.curves.push_back(fit_robust_curve(rungs, task, name, form));
   return ensemble;
 }
 
@@ -54,7 +54,7 @@ std::vector<double> resampled_accuracies(const TaskEnsemble& ensemble, const Run
   std::vector<double> accuracies(at.size());
   for (size_t f = 0; f < ensemble.curves.size(); ++f) {
     const RobustFit how{&weights, drawn({}, rng), &ensemble.curves[f], kJoin};
-    const TaskCurve curve = fit_robust_curve(rungs, ensemble.task, ensemble.name, ensemble.curves[f].feature, how);
+    const TaskCurve curve = fit_robust_curve(rungs, ensemble.task, ensemble.name, ensemble.curves[f].form, how);
     for (size_t i = 0; i < at.size(); ++i) accuracies[i] += shares[f] * curve.accuracy_at(at[i]);
   }
   return accuracies;

@@ -9,7 +9,7 @@
 
 namespace tessera::plan {
 
-/// The curves of one task, one per feature; a prediction is their mean.
+/// The curves of one task, one per form; a prediction is their mean.
 struct TaskEnsemble {
   size_t task = 0;
   std::string name;
@@ -20,7 +20,7 @@ struct TaskEnsemble {
 
 /// Throws UserError when too few rungs measured a feature.
 TaskEnsemble fit_ensemble(const Rungs& rungs, size_t task, const std::string& name,
-                          const std::vector<Feature>& features);
+                          const std::vector<Form>& forms);
 
 /// One resample: every rung weighs as an exponential draw (the Bayesian bootstrap of Rubin 1981), the centres of the
 /// prior are drawn from the prior, and the features are mixed in random shares, so that what they disagree about counts

@@ -19,6 +19,12 @@ enum class Feature {
   flops,  // bits per byte again, predicted from compute alone
 };
 
+/// A feature, and which checkpoints turn it into accuracy: the first `skip` of each run are passed over.
+struct Form {
+  Feature feature = Feature::bpb;
+  double skip = 0.1;
+};
+
 /// "bpb", "loss", "ce" or "flops"; throws UserError for another word.
 Feature parse_feature(std::string_view word);
 std::string_view feature_name(Feature feature);

@@ -12,7 +12,8 @@ namespace tessera::plan {
 namespace {
 
 constexpr size_t kFewestToLearn = 6, kFewestSizes = 2, kFewestLengths = 2;
-constexpr double kTolerated = 1.25;  // of the best feature's error
+constexpr double kTolerated = 1.25;      // of the best feature's error
+constexpr double kClearlyBetter = 0.95;  // of the error of the form before
 constexpr double kLeastWidening = 0.85, kMostWidening = 4, kBlindWidening = 1.5;
 constexpr double kNormalTail = 1.2816;  // 80% of a normal lie within so many standard errors
 
@@ -108,12 +109,12 @@ double hindcast_error(const std::vector<Hindcast>& hindcasts) {
   return by_split.empty() ? std::numeric_limits<double>::quiet_NaN() : total / static_cast<double>(by_split.size());
 }
 
-std::vector<Hindcast> hindcast_feature(const std::vector<HindcastSplit>& splits, size_t task, const std::string& name,
-                                       Feature feature) {
+std::vector<Hindcast> hindcast_form(const std::vector<HindcastSplit>& splits, size_t task, const std::string& name,
+                                    const Form& form) {
   std::vector<Hindcast> all;
   for (size_t s = 0; s < splits.size(); ++s) {
-    if (!has_feature(splits[s].learn, task, feature)) continue;
-    const TaskCurve curve = fit_robust_curve(splits[s].learn, task, name, feature);
+    if (!has_feature(splits[s].learn, task, form.feature)) continue;
+    const TaskCurve curve = fit_robust_curve(splits[s].learn, task, name, form);
     for (const LadderRun* run : splits[s].predict) {
       const double measured = final_accuracy(*run, task);
       if (!std::isnan(measured)) all.push_back({s, task, run, curve.accuracy_at(final_scale(*run)), measured});
@@ -122,30 +123,37 @@ std::vector<Hindcast> hindcast_feature(const std::vector<HindcastSplit>& splits,
   return all;
 }
 
-std::vector<Feature> choose_features(const std::vector<Feature>& candidates, const std::vector<double>& errors) {
+std::vector<Form> choose_forms(const std::vector<JudgedForm>& judged) {
+  std::vector<JudgedForm> best;  // one per feature
+  for (const JudgedForm& each : judged) {
+    const auto same = [&](const JudgedForm& other) { return other.form.feature == each.form.feature; };
+    const auto found = std::find_if(best.begin(), best.end(), same);
+    if (found == best.end()) best.push_back(each);
+    else if (each.error < kClearlyBetter * found->error) *found = each;
+  }
   double least = std::numeric_limits<double>::infinity();
-  for (const double error : errors) {
-    if (!std::isnan(error)) least = std::min(least, error);
+  for (const JudgedForm& each : best) {
+    if (!std::isnan(each.error)) least = std::min(least, each.error);
   }
-  std::vector<Feature> kept;
-  for (size_t i = 0; i < candidates.size(); ++i) {
-    const bool known = !std::isnan(errors[i]);
-    if (known ? errors[i] <= kTolerated * least : std::isinf(least) && candidates[i] != Feature::ce) {
-      kept.push_back(candidates[i]);
-    }
+  std::vector<Form> kept;
+  for (const JudgedForm& each : best) {
+    const bool unjudged = std::isinf(least) && each.form.feature != Feature::ce;
+    if (unjudged || each.error <= kTolerated * least) kept.push_back(each.form);
   }
-  return kept.empty() ? candidates : kept;
+  if (kept.empty() && !best.empty()) kept.push_back(best.front().form);
+  return kept;
 }
 
 std::vector<Hindcast> hindcast_ensemble(const std::vector<HindcastSplit>& splits, size_t task, const std::string& name,
-                                        const std::vector<Feature>& features, double coverage, size_t resamples,
+                                        const std::vector<Form>& forms, double coverage, size_t resamples,
                                         Rng rng) {
   std::vector<Hindcast> all;
   for (size_t s = 0; s < splits.size(); ++s) {
     const auto& [split_name, learn, predict] = splits[s];
-    const auto lacks = [&](Feature feature) { return !has_feature(learn, task, feature); };
-    if (std::any_of(features.begin(), features.end(), lacks)) continue;
-    const TaskEnsemble ensemble = fit_ensemble(learn, task, name, features);
+    const Rungs& rungs = learn;
+    const auto lacks = [&](const Form& form) { return !has_feature(rungs, task, form.feature); };
+    if (std::any_of(forms.begin(), forms.end(), lacks)) continue;
+    const TaskEnsemble ensemble = fit_ensemble(learn, task, name, forms);
     std::vector<RunScale> at;
     for (const LadderRun* run : predict) at.push_back(final_scale(*run));
     std::vector<std::vector<double>> samples(at.size());
@@ -165,15 +173,23 @@ std::vector<Hindcast> hindcast_ensemble(const std::vector<HindcastSplit>& splits
 }
 
 double widening(const std::vector<Hindcast>& hindcasts, double coverage) {
-  std::vector<double> needed;
-  const double tail = kNormalTail;
+  if (hindcasts.empty()) return kBlindWidening;
+  std::map<size_t, double> counts;
+  for (const Hindcast& each : hindcasts) ++counts[each.split];
+  std::vector<std::pair<double, double>> needed;  // stretch, weight
   for (const Hindcast& each : hindcasts) {
     const double away = each.measured - each.predicted;
     const double reach = away < 0 ? each.predicted - each.low : each.high - each.predicted;
-    needed.push_back(std::abs(away) / std::max(std::hypot(reach, tail * each.noise), 1e-4));
+    needed.push_back({std::abs(away) / std::max(std::hypot(reach, kNormalTail * each.noise), 1e-4),
+                      1 / (counts[each.split] * static_cast<double>(counts.size()))});
   }
-  if (needed.empty()) return kBlindWidening;
-  return std::clamp(quantile(needed, coverage), kLeastWidening, kMostWidening);
+  std::sort(needed.begin(), needed.end());
+  double covered = 0;
+  for (const auto& [stretch, weight] : needed) {
+    covered += weight;
+    if (covered >= coverage) return std::clamp(stretch, kLeastWidening, kMostWidening);
+  }
+  return kMostWidening;
 }
 
 }  // namespace tessera::plan

@@ -32,21 +32,28 @@ struct Hindcast {
 /// Mean absolute error: the mean over splits of the mean within each; NaN without hindcasts.
 double hindcast_error(const std::vector<Hindcast>& hindcasts);
 
-/// Every held-out accuracy of one task from one feature.
-std::vector<Hindcast> hindcast_feature(const std::vector<HindcastSplit>& splits, size_t task, const std::string& name,
-                                       Feature feature);
+/// Every held-out accuracy of one task from one form.
+std::vector<Hindcast> hindcast_form(const std::vector<HindcastSplit>& splits, size_t task, const std::string& name,
+                                    const Form& form);
 
-/// The features whose hindcast error is at most 1.25 times the least; without hindcasts, all of `candidates` but the
-/// cross entropy over choices, which did worst on the ladder that ships.
-std::vector<Feature> choose_features(const std::vector<Feature>& candidates, const std::vector<double>& errors);
+/// A form and its hindcast error over all tasks; NaN without hindcasts.
+struct JudgedForm {
+  Form form;
+  double error = 0;
+};
 
-/// Every held-out accuracy of one task from the mean of `features`, with the quantiles of `resamples` resamples.
+/// Of each feature the form with the least error (a later one must be better by a twentieth), then the features whose
+/// error is at most 1.25 times the best feature's. Without hindcasts, the first form of every feature but the cross
+/// entropy over choices, which did worst on the ladder that ships.
+std::vector<Form> choose_forms(const std::vector<JudgedForm>& judged);
+
+/// Every held-out accuracy of one task from the mean of `forms`, with the quantiles of `resamples` resamples.
 std::vector<Hindcast> hindcast_ensemble(const std::vector<HindcastSplit>& splits, size_t task, const std::string& name,
-                                        const std::vector<Feature>& features, double coverage, size_t resamples,
+                                        const std::vector<Form>& forms, double coverage, size_t resamples,
                                         Rng rng);
 
 /// By how much intervals must be stretched to have covered the share `coverage` of the hindcasts, what was measured being
-/// uncertain itself; within [0.85, 4], and 1.5 when there are none to learn from.
+/// uncertain itself and every split counting alike; within [0.85, 4], and 1.5 when there are none to learn from.
 double widening(const std::vector<Hindcast>& hindcasts, double coverage);
 
 }  // namespace tessera::plan

@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kHindcastResamples = 60;
 constexpr Feature kCandidates[] = {Feature::bpb, Feature::loss, Feature::ce};
+constexpr double kSkips[] = {0.1, 0.5};
 
 std::vector<size_t> chosen_tasks(const LadderTable& table, const LadderOptions& options, std::vector<std::string>& notes) {
   if (options.tasks.empty()) {
@@ -115,7 +116,7 @@ class Forecaster {
     choose();
     std::vector<std::vector<Hindcast>> hindcasts(count);
     for_each_on_threads(count, options_.threads, [&](size_t t) {
-      hindcasts[t] = hindcast_ensemble(result_.splits, result_.tasks[t], name_of(t), features_of(t), options_.coverage,
+      hindcasts[t] = hindcast_ensemble(result_.splits, result_.tasks[t], name_of(t), forms_of(t), options_.coverage,
                                        kHindcastResamples, Rng(options_.seed, 2 * t));
       advance(kHindcastResamples * result_.splits.size());
     });
@@ -124,14 +125,15 @@ class Forecaster {
     predict_targets();
   }
 
-  /// Features that the table measured for task `t`, among the chosen ones.
-  std::vector<Feature> features_of(size_t t) const {
-    std::vector<Feature> kept, measured;
-    for (const Feature feature : kCandidates) {
-      if (has_feature(rungs_, result_.tasks[t], feature)) measured.push_back(feature);
+  /// The chosen forms whose feature the table measured for task `t`; else any that it did measure.
+  std::vector<Form> forms_of(size_t t) const {
+    std::vector<Form> kept, measured;
+    const auto has = [&](Feature feature) { return has_feature(rungs_, result_.tasks[t], feature); };
+    for (const Form& form : result_.forms) {
+      if (has(form.feature)) kept.push_back(form);
     }
-    for (const Feature feature : result_.features) {
-      if (has_feature(rungs_, result_.tasks[t], feature)) kept.push_back(feature);
+    for (const Feature feature : kCandidates) {
+      if (has(feature)) measured.push_back({feature});
     }
     if (kept.empty() && !options_.feature) kept = measured;
     if (kept.empty()) {
@@ -141,25 +143,24 @@ class Forecaster {
     return kept;
   }
 
+  double judge(const Form& form) const {
+    std::vector<std::vector<Hindcast>> found(result_.tasks.size());
+    for_each_on_threads(found.size(), options_.threads, [&](size_t t) {
+      found[t] = hindcast_form(result_.splits, result_.tasks[t], name_of(t), form);
+    });
+    std::vector<Hindcast> all;
+    for (const auto& each : found) all.insert(all.end(), each.begin(), each.end());
+    return hindcast_error(all);
+  }
+
   void choose() {
-    if (options_.feature) {
-      result_.features = {*options_.feature};
-      return;
-    }
-    std::vector<Feature> candidates;
-    for (const Feature feature : kCandidates) {
+    for (const Feature feature : {Feature::bpb, Feature::loss, Feature::ce, Feature::flops}) {
       const auto measured = [&](size_t task) { return has_feature(rungs_, task, feature); };
-      if (!std::any_of(result_.tasks.begin(), result_.tasks.end(), measured)) continue;
-      std::vector<std::vector<Hindcast>> found(result_.tasks.size());
-      for_each_on_threads(found.size(), options_.threads, [&](size_t t) {
-        if (measured(result_.tasks[t])) found[t] = hindcast_feature(result_.splits, result_.tasks[t], name_of(t), feature);
-      });
-      std::vector<Hindcast> all;
-      for (const auto& each : found) all.insert(all.end(), each.begin(), each.end());
-      candidates.push_back(feature);
-      result_.feature_errors.push_back(hindcast_error(all));
+      const bool wanted = options_.feature ? *options_.feature == feature : feature != Feature::flops;
+      if (!wanted || !std::any_of(result_.tasks.begin(), result_.tasks.end(), measured)) continue;
+      for (const double skip : kSkips) result_.judged.push_back({{feature, skip}, judge({feature, skip})});
     }
-    result_.features = choose_features(candidates, result_.feature_errors);
+    result_.forms = choose_forms(result_.judged);
   }
 
   void predict_targets() {
@@ -171,7 +172,7 @@ class Forecaster {
     std::vector<std::vector<std::vector<double>>> samples(count, std::vector<std::vector<double>>(at.size()));
     result_.curves.resize(count);
     for_each_on_threads(count, options_.threads, [&](size_t t) {
-      result_.curves[t] = fit_ensemble(rungs_, result_.tasks[t], name_of(t), features_of(t));
+      result_.curves[t] = fit_ensemble(rungs_, result_.tasks[t], name_of(t), forms_of(t));
       const Rng rng(options_.seed, 2 * t + 1);
       for (size_t i = 0; i < options_.resamples; ++i) {
         const auto accuracies = resampled_accuracies(result_.curves[t], rungs_, at, rng.split(i));

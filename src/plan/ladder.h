@@ -60,8 +60,8 @@ struct LadderForecast {
   std::vector<std::string> warnings;
   std::vector<TaskEnsemble> curves;  // one per task, for plots; empty for the single step
   // --method best only:
-  std::vector<Feature> features;
-  std::vector<double> feature_errors;  // hindcast error of each candidate: bpb, loss, ce
+  std::vector<Form> forms;
+  std::vector<JudgedForm> judged;  // every form that was tried
   std::vector<HindcastSplit> splits;
   std::vector<Hindcast> hindcasts;
   double widen = 1;

@@ -27,9 +27,9 @@ void warn_of_bad_rungs(const Rungs& rungs, const LadderForecast& forecast, Warni
   std::map<const LadderRun*, std::pair<size_t, double>> off;  // tasks, largest deviation
   for (const TaskEnsemble& ensemble : forecast.curves) {
     const TaskCurve& curve = ensemble.curves.front();
-    if (curve.feature == Feature::flops) return;  // compute alone leaves every rung off
+    if (curve.form.feature == Feature::flops) return;  // compute alone leaves every rung off
     for (const LadderRun* run : rungs) {
-      const double loss = final_loss(*run, ensemble.task, curve.feature);
+      const double loss = final_loss(*run, ensemble.task, curve.form.feature);
       const double away = std::isnan(loss) ? 0 : loss / curve.loss_at(final_scale(*run)) - 1;
       if (std::abs(away) < std::max(kLeastOff, kOffInScatters * curve.scatter)) continue;
       auto& [tasks, most] = off[run];
@@ -80,7 +80,7 @@ void warn_of_bounds(const LadderForecast& forecast, Warnings& warnings) {
       std::erase(names, "b");  // the ceiling of one is where many tasks belong
       if (names.empty()) continue;
       warnings.push_back(fmt::format("{}: the fit on {} ended on a bound ({}); the data do not determine it",
-                                     ensemble.name, feature_name(curve.feature), fmt::join(names, ", ")));
+                                     ensemble.name, feature_name(curve.form.feature), fmt::join(names, ", ")));
     }
   }
 }

@@ -53,7 +53,7 @@ void add_bounds(TaskCurve& curve, const std::vector<std::string>& names) {
 }  // namespace
 
 double TaskCurve::loss_at(const RunScale& at) const {
-  return feature == Feature::flops ? law.size_term(at.flops) + law.e : law.at(at.params, at.tokens);
+  return form.feature == Feature::flops ? law.size_term(at.flops) + law.e : law.at(at.params, at.tokens);
 }
 
 double TaskCurve::accuracy_scatter(const RunScale& at) const {
@@ -69,7 +69,7 @@ TaskCurve fit_paper_curve(const Rungs& rungs, size_t task, std::string_view task
   auto checkpoints = sigmoid_points(rungs, task, feature, over_choices ? Smoothing{0.5, 1} : Smoothing{});
   if (!over_choices) checkpoints.push_back(kAnchor);
   const auto sigmoid = over_choices ? fit_log_sigmoid(checkpoints) : fit_sigmoid(checkpoints, chance_of(task_name));
-  TaskCurve curve{feature, law.law, sigmoid.law, scatter(points, law.law, 5), {}};
+  TaskCurve curve{{feature, over_choices ? 0.5 : 0.1}, law.law, sigmoid.law, scatter(points, law.law, 5), {}};
   add_bounds(curve, law.on_bound), add_bounds(curve, sigmoid.on_bound);
   return curve;
 }
@@ -84,28 +84,29 @@ SingleStepLaw fit_paper_single_step(const Rungs& rungs, size_t task, std::string
   return fit_single_step(points, chance_of(task_name)).law;
 }
 
-TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature,
+TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view task_name, const Form& form,
                            const RobustFit& how) {
-  const std::vector<LossPoint> points = loss_points(rungs, task, feature, how.weights);
-  require_points(points.size(), 4, task_name, feature);
+  const std::vector<LossPoint> points = loss_points(rungs, task, form.feature, how.weights);
+  require_points(points.size(), 4, task_name, form.feature);
   LossFitOptions options{.delta = 1, .noise = kLeastNoise, .prior = how.prior};
   double rungs_scatter = 0;
   if (how.warm_start) {
     rungs_scatter = how.warm_start->scatter;
     options.noise = std::max(kLeastNoise, rungs_scatter), options.warm_start = &how.warm_start->law;
   }
-  const auto fit = feature == Feature::flops ? fit_compute_law : fit_loss_law;
+  const auto fit = form.feature == Feature::flops ? fit_compute_law : fit_loss_law;
   auto law = fit(points, options);
   if (!how.warm_start) {
     rungs_scatter = scatter(points, law.law, 3);
     options.noise = std::max(kLeastNoise, rungs_scatter);
     if (options.noise > kLeastNoise) law = fit(points, options);
   }
-  auto checkpoints = sigmoid_points(rungs, task, feature, {.join = how.join_checkpoints}, how.weights);
+  auto checkpoints = sigmoid_points(rungs, task, form.feature, {.skip = form.skip, .join = how.join_checkpoints},
+                                    how.weights);
   checkpoints.push_back(kAnchor);
   const auto sigmoid =
       fit_sigmoid(checkpoints, chance_of(task_name), how.warm_start ? &how.warm_start->sigmoid : nullptr);
-  TaskCurve curve{feature, law.law, sigmoid.law, rungs_scatter, {}};
+  TaskCurve curve{form, law.law, sigmoid.law, rungs_scatter, {}};
   add_bounds(curve, law.on_bound), add_bounds(curve, sigmoid.on_bound);
   return curve;
 }

@@ -8,9 +8,9 @@
 
 namespace tessera::plan {
 
-/// Both steps of one task for one feature. For Feature::flops the law is one of compute alone.
+/// Both steps of one task in one form. For Feature::flops the law is one of compute alone.
 struct TaskCurve {
-  Feature feature = Feature::bpb;
+  Form form;
   LossLaw law;
   Sigmoid sigmoid;
   double scatter = 0;                 // of the rungs about the law, in log loss
@@ -39,7 +39,7 @@ struct RobustFit {
 
 /// The fit behind --method best: the same two laws, with a log-normal prior on the exponents and Huber's loss in units of
 /// the rungs' own scatter, so that few or noisy rungs bend it little. docs/planning.md says how it was chosen.
-TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature,
+TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view task_name, const Form& form,
                            const RobustFit& how = {});
 
 }  // namespace tessera::plan
