@@ -6,6 +6,7 @@
 #include "apps/draw.h"
 #include "apps/eval.h"
 #include "apps/inspect.h"
+#include "apps/plan_budget.h"
 #include "apps/plan_ladder.h"
 #include "apps/train.h"
 
@@ -18,6 +19,7 @@ const std::vector<Verb>& verbs() {
       heavy<EvalOptions>(),
       heavy<DataEmojiOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
+      light<PlanBudgetOptions, run_plan_budget>(),
       light<InspectOptions, run_inspect>(),
       heavy<DevicesOptions>(),
   };

@@ -16,11 +16,6 @@ namespace {
 constexpr std::array<std::string_view, 4> kNames = {"bpb", "loss", "ce", "flops"};
 constexpr size_t kFewestRungs = 4;
 
-const std::vector<double>& series(const LadderRun& run, size_t task, Feature feature) {
-  if (feature == Feature::loss) return run.loss;
-  return feature == Feature::ce ? run.tasks[task].ce : run.tasks[task].bpb;
-}
-
 /// Mean over the last `count` up to and with each place; fewer at the start.
 std::vector<double> moving_average(const std::vector<double>& values, size_t count) {
   std::vector<double> means(values.size());
@@ -53,8 +48,13 @@ Rungs all_rungs(const LadderTable& table) {
 
 RunScale final_scale(const LadderRun& run) { return {run.params, run.final_tokens(), run.final_flops()}; }
 
+const std::vector<double>& feature_series(const LadderRun& run, size_t task, Feature feature) {
+  if (feature == Feature::loss) return run.loss;
+  return feature == Feature::ce ? run.tasks[task].ce : run.tasks[task].bpb;
+}
+
 double final_loss(const LadderRun& run, size_t task, Feature feature, size_t last) {
-  return mean_of_last(series(run, task, feature), last);
+  return mean_of_last(feature_series(run, task, feature), last);
 }
 
 double final_accuracy(const LadderRun& run, size_t task) { return mean_of_last(run.tasks[task].acc, kLastCheckpoints); }
@@ -86,7 +86,7 @@ std::vector<LossPoint> loss_points(const Rungs& rungs, size_t task, Feature feat
 
 std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, Feature feature,
                                              const Smoothing& smoothing) {
-  const std::vector<double>&losses = series(run, task, feature), &accuracies = run.tasks[task].acc;
+  const std::vector<double>&losses = feature_series(run, task, feature), &accuracies = run.tasks[task].acc;
   std::vector<double> loss, accuracy;
   for (size_t i = 0; i < losses.size(); ++i) {
     if (std::isnan(losses[i]) || std::isnan(accuracies[i])) continue;

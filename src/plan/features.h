@@ -45,6 +45,9 @@ RunScale final_scale(const LadderRun& run);
 /// How many of the last checkpoints are averaged for a run's final value: section 3.1.
 inline constexpr size_t kLastCheckpoints = 5;
 
+/// The run's series of a feature, aligned with its checkpoints; empty when the table has none.
+const std::vector<double>& feature_series(const LadderRun& run, size_t task, Feature feature);
+
 /// Loss and accuracy that a run ended with; NaN where nothing was measured.
 double final_loss(const LadderRun& run, size_t task, Feature feature, size_t last = kLastCheckpoints);
 double final_accuracy(const LadderRun& run, size_t task);

@@ -114,6 +114,12 @@ class Forecaster {
     result_.splits = hindcast_splits(rungs_);
     total_ = count * (kHindcastResamples * result_.splits.size() + options_.resamples);
     choose();
+    if (options_.resamples > 0) widen_by_hindcasts();
+    predict_targets();
+  }
+
+  void widen_by_hindcasts() {
+    const size_t count = result_.tasks.size();
     std::vector<std::vector<Hindcast>> hindcasts(count);
     for_each_on_threads(count, options_.threads, [&](size_t t) {
       hindcasts[t] = hindcast_ensemble(result_.splits, result_.tasks[t], name_of(t), forms_of(t), options_.coverage,
@@ -122,7 +128,6 @@ class Forecaster {
     });
     for (auto& each : hindcasts) result_.hindcasts.insert(result_.hindcasts.end(), each.begin(), each.end());
     result_.widen = widening(result_.hindcasts, options_.coverage);
-    predict_targets();
   }
 
   /// The chosen forms whose feature the table measured for task `t`; else any that it did measure.

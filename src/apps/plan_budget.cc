@@ -1,0 +1,94 @@
+// `tessera plan budget`: reads the table, searches, prints.
+#include "plan/budget.h"
+
+#include "apps/plan_budget.h"
+#include "apps/plan_common.h"
+#include "plan/budget_report.h"
+#include "plan/quantity.h"
+
+namespace tessera::apps {
+
+namespace {
+
+using plan::short_number;
+
+plan::BudgetOptions budget_options(const PlanBudgetOptions& options) {
+  plan::BudgetOptions how{.flops = options.flops, .tolerance = options.tolerance};
+  if (!options.inference_tokens.empty()) {
+    how.inference_tokens = plan::parse_quantity(options.inference_tokens, "--inference-tokens");
+  }
+  if (!options.max_params.empty()) how.max_params = plan::parse_quantity(options.max_params, "--max-params");
+  how.ladder.method = parse_method(options.method);
+  if (!options.feature.empty()) how.ladder.feature = plan::parse_feature(options.feature);
+  how.ladder.tasks = split_names(options.tasks);
+  how.ladder.resamples = options.resamples, how.ladder.seed = options.seed, how.ladder.threads = options.threads;
+  return how;
+}
+
+std::string point_line(const char* label, const plan::BudgetPoint& point) {
+  return fmt::format("  {:<20} {:>8} {:>9} {:>9.1f} {:>12} {:>12}\n", label, short_number(point.params),
+                     short_number(point.tokens), 100 * point.accuracy, short_number(point.training_flops),
+                     short_number(point.inference_flops));
+}
+
+/// Nine sizes of the curve, evenly spread.
+std::string curve_text(const plan::Budget& budget) {
+  std::string text = fmt::format("  {:<20} {:>8} {:>9} {:>9} {:>12} {:>12}\n", "", "params", "tokens", "mean acc.",
+                                 "train FLOPs", "serve FLOPs");
+  text += point_line("best", budget.best);
+  text += point_line("smallest as good", budget.smallest_as_good) + point_line("largest as good", budget.largest_as_good);
+  text += "  around it\n";
+  for (size_t i = 0; i < budget.curve.size(); i += 10) text += point_line("", budget.curve[i]);
+  return text;
+}
+
+std::string ladder_text(const plan::Budget& budget, double tolerance) {
+  std::string text = fmt::format("ladder: {} FLOPs, {:.3g}% of the training\n", short_number(budget.ladder_flops),
+                                 100 * budget.ladder_flops / budget.best.training_flops);
+  if (!budget.cheapest) return text + "no smaller ladder predicts within the tolerance\n";
+  const plan::SubLadder& part = *budget.cheapest;
+  return text + fmt::format("smallest that predicts within {:.1f} points: {} rungs up to {} parameters and {} tokens per "
+                            "parameter, {} FLOPs, {:.3g}% of the training (off by {:.2f} points)\n",
+                            100 * tolerance, part.rungs, short_number(part.max_params),
+                            short_number(part.max_tokens_per_param), short_number(part.flops), 100 * part.share,
+                            100 * part.deviation);
+}
+
+}  // namespace
+
+int run_plan_budget(const PlanBudgetOptions& options) {
+  apply(options.output);
+  if (!options.report.empty()) require_writable(options.report, "plan");
+  const plan::BudgetOptions how = budget_options(options);
+  const plan::LadderTable table = plan::read_ladder_table(options.runs);
+  plan::Budget budget;
+  {
+    ForecastBar bar;
+    budget = plan::plan_budget(table, how, bar.steps());
+  }
+  if (!options.report.empty()) plan::write_report(plan::budget_report(how, budget), options.report);
+  if (options.output.json) {
+    Json result = {{"best", to_json(budget.best)},
+                   {"smallest_as_good", to_json(budget.smallest_as_good)},
+                   {"largest_as_good", to_json(budget.largest_as_good)},
+                   {"curve", to_json(budget.curve)},
+                   {"predictions", to_json(budget.forecast.predictions)},
+                   {"ladder_flops", budget.ladder_flops},
+                   {"ladders", to_json(budget.ladders)},
+                   {"smallest_ladder", budget.cheapest ? to_json(*budget.cheapest) : Json(nullptr)},
+                   {"warnings", budget.forecast.warnings}};
+    print_json(result);
+    return 0;
+  }
+  std::string text = curve_text(budget) + "\n";
+  text += fmt::format("  {:<16} {:>9} {:>15}\n", "task", "predicted", "interval");
+  for (const plan::LadderPrediction& each : budget.forecast.predictions) {
+    const std::string interval = each.low ? fmt::format("{:.1f} - {:.1f}", 100 * *each.low, 100 * *each.high) : "";
+    text += fmt::format("  {:<16} {:>9.1f} {:>15}\n", each.task, 100 * each.predicted, interval);
+  }
+  detail::print(text + "\n" + ladder_text(budget, how.tolerance));
+  print_warnings(budget.forecast.warnings);
+  return 0;
+}
+
+}  // namespace tessera::apps
