@@ -176,7 +176,7 @@ Fitted<Sigmoid> fit_log_sigmoid(const std::vector<AccuracyPoint>& points) {
     return sum;
   };
   const Bounds bounds{{-kUnbounded, 0, 0}, {0, kUnbounded, kUnbounded}};
-  const Minimum found = minimize(objective, {-.1, .9, 3}, bounds, {.restarts = 0, .tolerance = 1e-7});
+  const Minimum found = minimize(objective, {-.1, .9, 3}, bounds, {.restarts = 1, .tolerance = 1e-8});
   const auto& x = found.x;
   return {{x[0], x[1], x[2], 1, true}, found.value, names_of(on_bound(x, bounds), {"a", "L0", "k"})};
 }

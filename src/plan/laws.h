@@ -80,7 +80,7 @@ Fitted<Sigmoid> fit_sigmoid(const std::vector<AccuracyPoint>& points, double cha
 
 /// Least squares of the logarithmic form with a <= 0, L0 >= 0, k >= 0, from (-.1, .9, 3). It needs no anchor.
 /// Where the points lie on a straight line the form tends to it only as k grows without end, so the search stops at a
-/// relative gain of 1e-7.
+/// relative gain of 1e-8.
 Fitted<Sigmoid> fit_log_sigmoid(const std::vector<AccuracyPoint>& points);
 
 /// Accuracy straight from N and D: `loss` of each point holds an accuracy. Huber on logarithms as in fit_loss_law. Of

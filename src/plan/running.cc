@@ -155,16 +155,17 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
     const LadderPrediction& ladder = forecast.predictions[t];
     if (!ladder.low) throw UserError("[plan] following a run needs intervals; want --method best and resamples above 0");
     const double tail = (*ladder.high - *ladder.low) / 2 / kNormalTail, ladder_variance = tail * tail + 1e-10;
-    const double least = variance_of_sigmoid(ensemble, rungs, target.scale, Rng(options.seed, 1000 + t)) +
-                         misfit_of_sigmoid(ensemble, rungs);  // what no loss can tell
+    const double shared = variance_of_sigmoid(ensemble, rungs, target.scale, Rng(options.seed, 1000 + t));
+    const double misfit = misfit_of_sigmoid(ensemble, rungs);
     for (const size_t c : spread_out(run, target.scale.tokens, steps)) {
       const double share = run.tokens[c] / target.scale.tokens;
       Estimate live = live_estimate(ensemble, rungs, run, c, share);
       if (std::isnan(live.mean)) continue;
-      live.variance += least + 1e-10;
+      live.variance += shared + misfit + 1e-10;
       const double weight = ladder_variance / (ladder_variance + live.variance);
       const double mean = ladder.predicted + weight * (live.mean - ladder.predicted);
-      const double variance = std::max(least, (1 - weight) * ladder_variance);
+      // Both estimates go through one sigmoid: together they know no better than it does.
+      const double variance = std::max(std::min(shared, ladder_variance), (1 - weight) * ladder_variance);
       const double half = kNormalTail * std::sqrt(variance);
       points.push_back({ensemble.name, run.tokens[c], share, mean, std::max(0.0, mean - half), std::min(1.0, mean + half)});
     }
