@@ -6,6 +6,7 @@
 #include "apps/draw.h"
 #include "apps/eval.h"
 #include "apps/inspect.h"
+#include "apps/plan_density.h"
 #include "apps/train.h"
 
 namespace tessera::apps {
@@ -17,6 +18,7 @@ const std::vector<Verb>& verbs() {
       heavy<EvalOptions>(),
       heavy<DataEmojiOptions>(),
       light<InspectOptions, run_inspect>(),
+      light<PlanDensityOptions, run_plan_density>(),
       heavy<DevicesOptions>(),
   };
   return table;

@@ -1,0 +1,50 @@
+// The inverse of the curve in logarithms, so that no size overflows.
+#include "plan/density/curve.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace tessera::plan {
+
+EffectiveSize ReferenceCurve::effective_size(double s, double d0) const {
+  if (!(s > score.floor())) return {0, OffCurve::below_floor};
+  if (!(s < score.ceiling())) return {0, OffCurve::above_ceiling};
+  const double needed = score.l - std::log(score.c / (s - score.d) - 1) / score.gamma;
+  const double of_size = needed - loss.e - loss.data_term(d0);
+  if (!(of_size > 0)) return {0, OffCurve::above_all_sizes};
+  return {(loss.log_a - std::log(of_size)) / loss.alpha};
+}
+
+std::string off_curve_text(OffCurve off, const ReferenceCurve& curve, double d0) {
+  switch (off) {
+    case OffCurve::below_floor:
+      return fmt::format("at or below the curve's floor of {:.3f}", curve.score.floor());
+    case OffCurve::above_ceiling:
+      return fmt::format("at or above the curve's ceiling of {:.3f}", curve.score.ceiling());
+    case OffCurve::above_all_sizes:
+      return fmt::format("above the {:.3f} that the curve gives an endless size at {:.3g} tokens",
+                         curve.score.at(curve.loss.e + curve.loss.data_term(d0)), d0);
+    case OffCurve::no:
+      break;
+  }
+  return "on the curve";
+}
+
+std::optional<double> chance_of(std::string_view task) {
+  static constexpr std::pair<std::string_view, double> known[] = {
+      {"mmlu", .25},         {"hellaswag", .25},  {"arc_challenge", .25},
+      {"arc_easy", .25},     {"openbookqa", .25}, {"piqa", .5},
+      {"boolq", .5},         {"winogrande", .5},  {"csqa", .2},
+      {"socialiqa", 1. / 3}, {"math", 0},         {"gsm8k", 0},
+      {"humaneval", 0},      {"mbpp", 0},         {"mmlu_pro", .1},
+      {"gpqa", .25},         {"triviaqa", 0},     {"nq", 0},
+      {"drop", 0},           {"agieval", .25},    {"truthfulqa", .25},
+      {"c_eval", .25},       {"cmmlu", .25},
+  };
+  const auto* found = std::find_if(std::begin(known), std::end(known), [&](const auto& k) { return k.first == task; });
+  return found == std::end(known) ? std::nullopt : std::optional(found->second);
+}
+
+}  // namespace tessera::plan

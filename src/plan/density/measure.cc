@@ -1,0 +1,175 @@
+// A model's score is drawn with the noise that scores have around the curve, its curve from the curve's draws; a trend is
+// drawn by drawing models, all on one draw of the curves, since an error of the curve moves them all together.
+#include "plan/density/measure.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+
+namespace tessera::plan {
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+double log_size_or_end(const EffectiveSize& size) {
+  if (size) return size.log_size;
+  return size.off == OffCurve::below_floor ? -kInfinity : kInfinity;
+}
+
+std::string task_note(const ModelDensity& density) {
+  std::string text;
+  for (const TaskSize& task : density.tasks) {
+    if (task.why.empty()) continue;
+    text += fmt::format("{}{} of {:.3f} is {}", text.empty() ? "" : "; ", task.task, task.score, task.why);
+  }
+  if (density.tasks.empty()) return "undefined: none of its scores is used";
+  if (text.empty()) return "";
+  return (density.density ? "without a task: " : "undefined: ") + text;
+}
+
+/// Envelope and line of one selection of models.
+std::optional<TrendLine> trend_of(const std::vector<TimedDensity>& models, bool (*when)(double) = nullptr) {
+  if (when == nullptr) return fit_trend(models);
+  std::vector<TimedDensity> chosen;
+  std::copy_if(models.begin(), models.end(), std::back_inserter(chosen), [&](const auto& m) { return when(m.day); });
+  return fit_trend(chosen);
+}
+
+const double kChatGpt = chatgpt_release() - trend_epoch();
+bool before_chatgpt(double day) { return day <= kChatGpt; }
+bool after_chatgpt(double day) { return day > kChatGpt; }
+
+/// One doubling time per draw would jump from +inf to -inf at slope 0; the slope's interval is taken and turned over.
+Interval doubling_interval(const Interval& slope) {
+  Interval months;
+  const auto turned = [](double a) { return std::log(2.0) / a / kDaysPerMonth; };
+  if (slope.high && *slope.high > 0) months.low = turned(*slope.high);
+  if (slope.low && *slope.low > 0) months.high = turned(*slope.low);
+  return months;
+}
+
+}  // namespace
+
+StatedTokens parse_d0(const std::string& text) {
+  if (text == "own") return {};
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !(value >= 1000) || !std::isfinite(value)) {
+    throw UserError("[plan] --d0 is '{}', want a number of tokens such as 1e12, or own", text);
+  }
+  return {value};
+}
+
+Interval interval_of(std::vector<double> values, double coverage) {
+  values.erase(std::remove_if(values.begin(), values.end(), [](double v) { return std::isnan(v); }), values.end());
+  if (values.empty()) return {};
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double share) -> std::optional<double> {
+    const double place = share * static_cast<double>(values.size() - 1);
+    const auto below = static_cast<size_t>(place);
+    const double low = values[below], high = values[std::min(below + 1, values.size() - 1)];
+    const double value = low == high ? low : low + (high - low) * (place - static_cast<double>(below));
+    return std::isfinite(value) ? std::optional(value) : std::nullopt;
+  };
+  return {at((1 - coverage) / 2), at((1 + coverage) / 2)};
+}
+
+Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens, const DensityOptions& options) {
+  Measured measured;
+  ModelDensity& density = measured.density;
+  density.name = row.name, density.family = row.family, density.n_params = row.n;
+  if (!std::isnan(row.tokens)) density.tokens = row.tokens;
+  if (row.released) {
+    density.released = format_date(row.released->middle());
+    measured.day = row.released->middle() - trend_epoch();
+  }
+  const double d0 = tokens.of(row), log_n = std::log(row.n);
+  if (std::isnan(d0)) {
+    density.note = "undefined: its tokens are unknown, and --d0 own needs them";
+    return measured;
+  }
+  std::vector<const ReferenceFit*> used;
+  double sum = 0;
+  for (const ReferenceFit& fit : curves) {
+    const auto score = row.scores.find(fit.figures.task);
+    if (score == row.scores.end()) continue;
+    TaskSize task{.task = fit.figures.task, .score = score->second};
+    const EffectiveSize size = fit.curve.effective_size(task.score, d0);
+    if (size) {
+      task.effective_size = std::exp(size.log_size);
+      sum += size.log_size;
+      used.push_back(&fit);
+    } else {
+      task.why = off_curve_text(size.off, fit.curve, d0);
+    }
+    density.tasks.push_back(std::move(task));
+  }
+  if (!used.empty()) {
+    const auto count = static_cast<double>(used.size());
+    measured.log_density = sum / count - log_n;
+    density.density = std::exp(measured.log_density), density.effective_size = *density.density * row.n;
+    Rng rng(options.seed, hash_text(row.name));
+    for (size_t i = 0; i < used[0]->draws.size(); ++i) {
+      double drawn = 0;
+      for (const ReferenceFit* fit : used) {
+        const double score = row.scores.at(fit->figures.task) + fit->score_noise * normal(rng);
+        drawn += log_size_or_end(fit->draws[i].effective_size(score, d0)) / count;
+      }
+      measured.draws.push_back(drawn - log_n);
+    }
+    const Interval logs = interval_of(measured.draws, options.coverage);
+    if (logs.low) density.interval.low = std::exp(*logs.low);
+    if (logs.high) density.interval.high = std::exp(*logs.high);
+  }
+  density.note = task_note(density);
+  return measured;
+}
+
+std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, const DensityOptions& options,
+                                          std::string& why) {
+  std::vector<const Measured*> timed;
+  std::vector<TimedDensity> points;
+  for (const Measured& model : models) {
+    if (!model.day || std::isnan(model.log_density)) continue;
+    timed.push_back(&model);
+    points.push_back({*model.day, model.log_density});
+  }
+  const auto line = trend_of(points);
+  if (!line) {
+    why = fmt::format(
+        "{} models have a density and a date and {} of them were the densest of their time; a trend wants "
+        "at least 3 at different times",
+        points.size(), upper_envelope(points).size());
+    return std::nullopt;
+  }
+  DensityTrend trend{.models = points.size(), .envelope = line->points};
+  trend.slope_per_day = line->slope, trend.intercept = line->intercept, trend.r2 = line->r2;
+  if (line->slope > 0) {
+    trend.doubling_days = line->doubling_days();
+    trend.doubling_months = *trend.doubling_days / kDaysPerMonth;
+    trend.with_chips_days = combined_doubling(*trend.doubling_days, options.chip_doubling_years * 365.25);
+  }
+  if (const auto early = trend_of(points, before_chatgpt)) trend.slope_before_chatgpt = early->slope;
+  if (const auto late = trend_of(points, after_chatgpt)) trend.slope_after_chatgpt = late->slope;
+  std::vector<double> slopes;
+  for (size_t i = 0; i < timed[0]->draws.size(); ++i) {
+    Rng rng(options.seed, 0xD0B1E + i);
+    std::vector<TimedDensity> drawn;
+    for (size_t k = 0; k < timed.size(); ++k) {
+      const Measured& model = *timed[rng.below(timed.size())];
+      if (std::isfinite(model.draws[i])) drawn.push_back({*model.day, model.draws[i]});
+    }
+    if (const auto other = trend_of(drawn)) slopes.push_back(other->slope);
+    else ++trend.draws_without_trend;
+  }
+  trend.draws = slopes.size();
+  trend.slope_interval = interval_of(slopes, options.coverage);
+  trend.doubling_interval_months = doubling_interval(trend.slope_interval);
+  return trend;
+}
+
+}  // namespace tessera::plan
