@@ -22,7 +22,9 @@ std::string number(const std::optional<double>& value, const char* absent = "-")
 
 std::string interval_text(const plan::Interval& interval) {
   if (!interval.low && !interval.high) return "";
-  return number(interval.low, "0") + " to " + number(interval.high, "any");
+  if (!interval.low) return "up to " + number(interval.high);
+  if (!interval.high) return number(interval.low) + " or more";
+  return number(interval.low) + " to " + number(interval.high);
 }
 
 /// Rows of cells as lines; the first column to the left, the others to the right, a last one that may be long as it is.
@@ -108,7 +110,7 @@ std::string trend_lines(const plan::DensityResult& result) {
   return text;
 }
 
-std::string family_table(const plan::DensityResult& result) {
+std::string sensitivity_tables(const plan::DensityResult& result) {
   std::vector<std::vector<std::string>> rows = {{"reference family", "models", "doubling, months",
                                                  fmt::format("{:.0f}%", 100 * result.coverage), "R^2", "tasks"}};
   for (const auto& row : result.families) {
@@ -122,7 +124,15 @@ std::string family_table(const plan::DensityResult& result) {
     }
     rows.push_back(std::move(cells));
   }
-  return "\n" + table(rows, true);
+  std::vector<std::vector<std::string>> reaches = {{"reach", "doubling, months", rows[0][3], "R^2"}};
+  for (const auto& row : result.reaches) {
+    reaches.push_back({row.reach > 0 ? fmt::format("{:g}", row.reach) : "any"});
+    if (!row.trend) continue;
+    reaches.back().insert(reaches.back().end(),
+                          {number(row.trend->doubling_months, "none"),
+                           interval_text(row.trend->doubling_interval_months), fmt::format("{:.3f}", row.trend->r2)});
+  }
+  return "\n" + table(rows, true) + "\n" + table(reaches, false);
 }
 
 std::string left_out_table(const plan::DensityResult& result) {
@@ -145,7 +155,7 @@ std::string density_text(const plan::DensityResult& result) {
                                  fmt::join(result.tasks, ", "), d0);
   text += curve_lines(result) + "\n" + model_table(result);
   if (result.trend) text += trend_lines(result);
-  if (!result.families.empty()) text += family_table(result);
+  if (!result.families.empty()) text += sensitivity_tables(result);
   if (!result.left_out.empty()) text += left_out_table(result);
   if (!result.warnings.empty()) text += "\n";
   for (const auto& warning : result.warnings) text += "note: " + warning + "\n";

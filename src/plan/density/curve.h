@@ -48,6 +48,9 @@ struct ReferenceCurve {
 /// What is wrong with a score, in words that end a sentence: "below the curve's floor of 0.251".
 std::string off_curve_text(OffCurve off, const ReferenceCurve& curve, double d0);
 
+/// A score this far above chance says something of the model.
+inline constexpr double kClearOfChance = 0.05;
+
 /// What guessing scores on a task, when Tessera knows it: four choices make .25. Generated answers make 0.
 std::optional<double> chance_of(std::string_view task);
 

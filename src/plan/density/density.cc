@@ -31,6 +31,9 @@ void check(const DensityOptions& options) {
   if (!(options.score_noise > 0 && options.score_noise < 0.5)) {
     throw UserError("[plan] --score-noise is {}, want a fraction above 0, such as 0.015", options.score_noise);
   }
+  if (!(options.reach == 0 || options.reach >= 1)) {
+    throw UserError("[plan] --reach is {}, want a factor of 1 or more, or 0 for any", options.reach);
+  }
   if (!(options.chip_doubling_years > 0)) {
     throw UserError("[plan] --chip-doubling-years is {}, want a number above 0", options.chip_doubling_years);
   }
@@ -72,7 +75,7 @@ void mark_envelope(std::vector<Measured>& models) {
   std::vector<TimedDensity> points;
   std::vector<size_t> which;
   for (size_t i = 0; i < models.size(); ++i) {
-    if (!models[i].day || std::isnan(models[i].log_density)) continue;
+    if (!models[i].on_trend()) continue;
     points.push_back({*models[i].day, models[i].log_density});
     which.push_back(i);
   }
@@ -91,9 +94,20 @@ std::vector<FamilyTrend> compare_families(const std::vector<Family>& families, c
       for (const auto& curve : curves) row.tasks.push_back(curve.figures.task);
       row.trend = measure_trend(measure_all(models, curves, options), options, row.why);
     } catch (const UserError& error) {
-      row.why = error.what();
+      row.why = std::string(error.what()).substr(std::string_view("[plan] ").size());
     }
     all.push_back(std::move(row));
+  }
+  return all;
+}
+
+std::vector<ReachTrend> compare_reaches(const std::vector<ModelRow>& models, const Curves& curves,
+                                        DensityOptions options) {
+  std::vector<ReachTrend> all;
+  for (const double reach : {1.0, 3.0, 10.0, 30.0, 0.0}) {
+    options.reach = reach;
+    std::string unused;
+    all.push_back({reach, measure_trend(measure_all(models, curves, options), options, unused)});
   }
   return all;
 }
@@ -166,10 +180,10 @@ DensityResult density(const std::vector<ModelRow>& models, const ModelTable& ref
   parse_d0(options.d0);
   const std::vector<Family> families = families_of(reference);
   if (families.empty()) throw UserError("[plan] {} holds no reference model", reference.source);
-  const Family& family = choose_family(families, options.family, options.tasks);
-  result.family = family.name;
   std::vector<std::string> tasks = options.tasks;
-  if (tasks.empty()) tasks = default_density_tasks(family, reference, models, result.warnings);
+  if (tasks.empty()) tasks = default_density_tasks(families, reference, models, result.warnings);
+  const Family& family = choose_family(families, options.family, tasks);
+  result.family = family.name;
   const Curves curves = fit_curves(family, reference, tasks, curve_options(options));
   for (const auto& curve : curves) result.curves.push_back(curve.figures), result.tasks.push_back(curve.figures.task);
   std::vector<Measured> measured = measure_all(models, curves, options);
@@ -178,6 +192,7 @@ DensityResult density(const std::vector<ModelRow>& models, const ModelTable& ref
     std::string why;
     result.trend = measure_trend(measured, options, why);
     if (!result.trend) result.warnings.push_back("no trend: " + why);
+    result.reaches = compare_reaches(models, curves, options);
     result.families = compare_families(families, reference, models, options, tasks);
   }
   for (const auto& model : measured) result.models.push_back(model.density);

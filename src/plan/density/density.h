@@ -24,6 +24,7 @@ struct DensityOptions {
   double coverage = 0.8;
   int64_t draws = 200;
   double score_noise = 0.015;
+  double reach = 10;
   uint64_t seed = 0;
   std::string price_from = "20@2022-12", price_to = "0.075@2024-08";
   double chip_doubling_years = 2.1;
@@ -31,7 +32,7 @@ struct DensityOptions {
 template <class V> void fields(V& v, DensityOptions& o) {
   v("models", o.models, "models to place: CSV, JSON from eval, or a ladder table; several are joined");
   v("reference", o.reference, "reference models: CSV with sizes, tokens and scores, or a ladder table");
-  v("tasks", o.tasks, "scores to use, such as mmlu,bbh (default: those that reference and most models have)");
+  v("tasks", o.tasks, "scores to use, such as mmlu,bbh (default: those that every model has)");
   v("family", o.family, "use this family of the reference table (default: the one with most models)");
   v("d0", o.d0, "tokens at which effective sizes are stated; own: those that each model saw");
   v("trend", o.trend, "fit the upper envelope of density over time");
@@ -39,6 +40,7 @@ template <class V> void fields(V& v, DensityOptions& o) {
   v("loss_constant", o.loss_constant, "give the loss law a constant, which the paper leaves out");
   v("coverage", o.coverage, "share of draws within an interval"), v("draws", o.draws, "draws behind intervals");
   v("score_noise", o.score_noise, "standard deviation of scores that come without a loss");
+  v("reach", o.reach, "the trend takes sizes at most this many times outside the reference models' own; 0: any");
   v("seed", o.seed, "same seed, same intervals");
   v("price_from", o.price_from, "price of inference at first, PRICE@DATE");
   v("price_to", o.price_to, "price of inference at last, PRICE@DATE");
@@ -73,6 +75,7 @@ struct ModelDensity {
   std::optional<double> effective_size, density;
   Interval interval;
   std::vector<TaskSize> tasks;
+  bool beyond_reach = false;  // its effective size is too far outside the reference models' to stand on the trend
   bool on_envelope = false;
   std::string note;  // why density is undefined, or which task was left out
   bool operator==(const ModelDensity&) const = default;
@@ -82,7 +85,8 @@ template <class V> void fields(V& v, ModelDensity& m) {
   v("tokens", m.tokens, "training tokens"), v("released", m.released, "release date");
   v("effective_size", m.effective_size, "parameters that a reference model would need");
   v("density", m.density, "effective size over parameters"), v("interval", m.interval, "of the density");
-  v("tasks", m.tasks, "by task"), v("on_envelope", m.on_envelope, "densest of its time"), v("note", m.note, "remark");
+  v("tasks", m.tasks, "by task"), v("beyond_reach", m.beyond_reach, "too far outside the reference sizes");
+  v("on_envelope", m.on_envelope, "densest of its time"), v("note", m.note, "remark");
 }
 
 /// The trend, its interval, and what the draws did.
@@ -123,6 +127,16 @@ template <class V> void fields(V& v, FamilyTrend& f) {
   v("tasks", f.tasks, "tasks used"), v("trend", f.trend, "its trend"), v("why", f.why, "why there is none");
 }
 
+/// The trend when models stand on it whose sizes lie further outside the reference models', or less far.
+struct ReachTrend {
+  double reach = 0;  // 0: any
+  std::optional<DensityTrend> trend;
+  bool operator==(const ReachTrend&) const = default;
+};
+template <class V> void fields(V& v, ReachTrend& r) {
+  v("reach", r.reach, "factor outside the reference sizes"), v("trend", r.trend, "its trend");
+}
+
 /// What the paper reports, and what follows from its own inputs.
 struct PaperFigures {
   double slope_per_day = 0.007, r2 = 0.93;
@@ -157,6 +171,7 @@ struct DensityResult {
   std::vector<ModelDensity> models;
   std::optional<DensityTrend> trend;
   std::vector<FamilyTrend> families;
+  std::vector<ReachTrend> reaches;
   PriceTrend price;
   PaperFigures paper;
   std::vector<LeftOut> left_out;
@@ -168,7 +183,8 @@ template <class V> void fields(V& v, DensityResult& r) {
   v("tasks", r.tasks, "scores used"), v("coverage", r.coverage, "of the intervals");
   v("curves", r.curves, "reference curves by task"), v("models", r.models, "densities");
   v("trend", r.trend, "of the densest"), v("families", r.families, "the trend by reference family");
-  v("price", r.price, "of inference"), v("paper", r.paper, "the paper's figures from its inputs");
+  v("reaches", r.reaches, "the trend by reach"), v("price", r.price, "of inference"),
+      v("paper", r.paper, "the paper's figures from its inputs");
   v("left_out", r.left_out, "leave-one-out"), v("warnings", r.warnings, "what to mind");
 }
 

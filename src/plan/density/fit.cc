@@ -13,7 +13,8 @@ namespace tessera::plan {
 namespace {
 
 constexpr int kDrawSteps = 20;
-constexpr double kQuietest = 1e-9;  // noise of points that lie on a curve exactly
+constexpr size_t kJointFreedom = 3;  // what a family decides by itself: height, slope and bend of its scores
+constexpr double kQuietest = 1e-9;   // noise of points that lie on a curve exactly
 
 double root_mean_square(const std::vector<double>& values, size_t count, size_t parameters) {
   double sum = 0;
@@ -113,17 +114,28 @@ void fit_two_steps(const ReferencePoints& points, const CurveFitOptions& options
 void fit_scores_only(const ReferencePoints& points, const CurveFitOptions& options, ReferenceFit& fit) {
   JointStep joint(points, options);
   const Bounds bounds = joint.bounds();
-  const std::vector<double> x = least_squares(std::cref(joint), joint.starts(), bounds).x;
+  std::vector<double> x = least_squares(std::cref(joint), joint.starts(), bounds).x;
+  const double left_over = root_mean_square(residuals_of(joint, x).values, points.models.size(), kJointFreedom);
+  if (left_over > joint.noise) {
+    joint.noise = left_over;
+    x = refine(std::cref(joint), x, bounds).x;
+  }
   fit.curve = joint.curve(x);
+  fit.score_noise = joint.noise;
   fit.figures.method = "scores only";
   const std::vector<double> targets = joint.targets;
   for (size_t i = 0; i < options.draws; ++i) {
     Rng rng(options.seed, hash_text(points.task) + i);
-    for (size_t k = 0; k < targets.size(); ++k) joint.targets[k] = targets[k] + options.score_noise * normal(rng);
+    for (size_t k = 0; k < targets.size(); ++k) joint.targets[k] = targets[k] + joint.noise * normal(rng);
     shift_all(joint.terms.shifts, rng);
     shift_all(joint.ends.shifts, rng);
     fit.draws.push_back(joint.curve(refine(std::cref(joint), x, bounds, kDrawSteps).x));
   }
+}
+
+size_t above(const ReferencePoints& points, double score) {
+  return static_cast<size_t>(std::count_if(points.models.begin(), points.models.end(),
+                                           [&](const auto& model) { return model.score >= score; }));
 }
 
 void require_enough(const ReferencePoints& points) {
@@ -146,6 +158,11 @@ void require_enough(const ReferencePoints& points) {
     throw UserError("[plan] the scores of '{}' are constant: all {} reference models have {}; want scores that differ",
                     points.task, count, points.models[0].score);
   }
+  const auto chance = chance_of(points.task);
+  if (!points.has_loss() && chance && above(points, *chance + kClearOfChance) < 2) {
+    throw UserError("[plan] the reference models score at chance on {} ({:.2f}); want at least 2 above {:.2f}",
+                    points.task, *chance, *chance + kClearOfChance);
+  }
   if (points.has_loss() && all_same(&ReferencePoint::loss)) {
     throw UserError("[plan] the losses of '{}' are constant: all {} reference models have {}; want losses that differ",
                     points.task, count, points.models[0].loss);
@@ -160,9 +177,7 @@ void add_warnings(const ReferencePoints& points, CurveFigures& figures) {
         "the reference models saw nearly the same number of tokens: b and beta rest on the prior");
   }
   const auto chance = chance_of(points.task);
-  const auto by_score = [](const auto& a, const auto& b) { return a.score < b.score; };
-  const double best = std::max_element(points.models.begin(), points.models.end(), by_score)->score;
-  if (chance && best < *chance + 0.05) {
+  if (chance && above(points, *chance + kClearOfChance) == 0) {
     figures.warnings.push_back(fmt::format("no reference model scores much above chance ({:.2f})", *chance));
   }
   if (figures.alpha > 3.9 || figures.beta > 3.9) figures.warnings.push_back("an exponent ended on its bound");
@@ -187,7 +202,7 @@ ReferenceFit fit_reference(const ReferencePoints& points, const CurveFitOptions&
   for (const auto& model : points.models) sum += std::pow(model.score - fit.curve.at(model.n, model.d), 2);
   const size_t count = points.models.size();
   const double rms = std::sqrt(sum / static_cast<double>(count));
-  fit.score_noise = two_steps ? rms * widening(count, 4) : std::max(options.score_noise, rms);
+  if (two_steps) fit.score_noise = rms * widening(count, 4);
   CurveFigures& figures = fit.figures;
   const LossLaw& law = fit.curve.loss;
   const ScoreCurve& score = fit.curve.score;
@@ -195,6 +210,9 @@ ReferenceFit fit_reference(const ReferencePoints& points, const CurveFitOptions&
   figures.a = std::exp(law.log_a), figures.alpha = law.alpha, figures.b = std::exp(law.log_b);
   figures.beta = law.beta, figures.e = law.e;
   figures.c = score.c, figures.gamma = score.gamma, figures.l = score.l, figures.d = score.d;
+  const auto by_size = [](const auto& a, const auto& b) { return a.n < b.n; };
+  const auto [small, large] = std::minmax_element(points.models.begin(), points.models.end(), by_size);
+  fit.smallest = small->n, fit.largest = large->n;
   add_warnings(points, figures);
   return fit;
 }

@@ -75,7 +75,8 @@ template <class V> void fields(V& v, CurveFigures& f) {
 struct ReferenceFit {
   ReferenceCurve curve;
   std::vector<ReferenceCurve> draws;
-  double score_noise = 0;  // standard deviation of a model's score around its curve
+  double score_noise = 0;            // standard deviation of a model's score around its curve
+  double smallest = 0, largest = 0;  // reference models
   CurveFigures figures;
 };
 

@@ -20,15 +20,26 @@ double log_size_or_end(const EffectiveSize& size) {
   return size.off == OffCurve::below_floor ? -kInfinity : kInfinity;
 }
 
+/// Far outside the reference models a curve is what its form and priors make of it.
+void set_reach(Measured& measured, const ReferenceFit& fit, double log_n, double reach) {
+  if (reach <= 0) return;
+  measured.least = std::log(fit.smallest / reach) - log_n;
+  measured.most = std::log(fit.largest * reach) - log_n;
+  measured.density.beyond_reach = measured.log_density < measured.least || measured.log_density > measured.most;
+}
+
 std::string task_note(const ModelDensity& density) {
   std::string text;
+  if (density.tasks.empty()) return "undefined: it has none of the scores used";
   for (const TaskSize& task : density.tasks) {
     if (task.why.empty()) continue;
-    text += fmt::format("{}{} of {:.3f} is {}", text.empty() ? "" : "; ", task.task, task.score, task.why);
+    const std::string gap = text.empty() ? "" : density.density ? ", " : "; ";
+    if (density.density) text += gap + task.task;  // TaskSize::why has the reason
+    else text += fmt::format("{}{} of {:.3f} is {}", gap, task.task, task.score, task.why);
   }
-  if (density.tasks.empty()) return "undefined: none of its scores is used";
-  if (text.empty()) return "";
-  return (density.density ? "without a task: " : "undefined: ") + text;
+  if (!text.empty()) text = density.density ? "off the curve: " + text : "undefined: " + text;
+  if (density.beyond_reach) text += text.empty() ? "beyond reach" : "; beyond reach";
+  return text;
 }
 
 /// Envelope and line of one selection of models.
@@ -121,6 +132,7 @@ Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens,
       }
       measured.draws.push_back(drawn - log_n);
     }
+    set_reach(measured, *used[0], log_n, options.reach);
     const Interval logs = interval_of(measured.draws, options.coverage);
     if (logs.low) density.interval.low = std::exp(*logs.low);
     if (logs.high) density.interval.high = std::exp(*logs.high);
@@ -134,7 +146,7 @@ std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, c
   std::vector<const Measured*> timed;
   std::vector<TimedDensity> points;
   for (const Measured& model : models) {
-    if (!model.day || std::isnan(model.log_density)) continue;
+    if (!model.on_trend()) continue;
     timed.push_back(&model);
     points.push_back({*model.day, model.log_density});
   }
@@ -161,7 +173,8 @@ std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, c
     std::vector<TimedDensity> drawn;
     for (size_t k = 0; k < timed.size(); ++k) {
       const Measured& model = *timed[rng.below(timed.size())];
-      if (std::isfinite(model.draws[i])) drawn.push_back({*model.day, model.draws[i]});
+      const double density = std::clamp(model.draws[i], model.least, model.most);
+      if (std::isfinite(density)) drawn.push_back({*model.day, density});
     }
     if (const auto other = trend_of(drawn)) slopes.push_back(other->slope);
     else ++trend.draws_without_trend;

@@ -28,6 +28,9 @@ struct Measured {
   std::optional<double> day;  // since 2023-02-24
   double log_density = kMissing;
   std::vector<double> draws;
+  double least = -std::numeric_limits<double>::infinity(), most = -least;  // ln density within reach
+
+  bool on_trend() const { return day && !std::isnan(log_density) && !density.beyond_reach; }
 };
 
 /// Geometric mean over the tasks that the model has a score of and that have a size for it.

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kPointsPerRun = 12;
 constexpr size_t kSmoothed = 5;
+constexpr size_t kFewestScored = 4;
 
 /// Mean of the pairs up to `at`, five at most; nullopt when none is whole.
 std::optional<ScorePoint> smoothed(const TaskSeries& task, size_t at, size_t group) {
@@ -39,8 +40,10 @@ std::string listed(const std::vector<std::string>& names) { return fmt::format("
 }  // namespace
 
 size_t Family::scored(const std::string& task) const {
-  return static_cast<size_t>(
-      std::count_if(models.begin(), models.end(), [&](const ModelRow& row) { return row.scores.count(task) != 0; }));
+  return static_cast<size_t>(std::count_if(models.begin(), models.end(), [&](const ModelRow& row) {
+    const auto score = row.scores.find(task);
+    return score != row.scores.end() && score->second >= chance_of(task).value_or(0) + kClearOfChance;
+  }));
 }
 
 std::vector<Family> families_of(const ModelTable& table) {
@@ -69,15 +72,15 @@ const Family& choose_family(const std::vector<Family>& families, const std::stri
                     nearest_word(name, names));
   }
   const auto usable = [&](const Family& family) {
-    size_t least = family.models.size();
-    for (const auto& task : tasks) least = std::min(least, family.scored(task));
-    return least;
+    size_t most = 0;
+    for (const auto& task : tasks) most = std::max(most, family.scored(task));
+    return most;
   };
   return *std::max_element(families.begin(), families.end(),
                            [&](const Family& a, const Family& b) { return usable(a) < usable(b); });
 }
 
-std::vector<std::string> default_density_tasks(const Family& family, const ModelTable& reference,
+std::vector<std::string> default_density_tasks(const std::vector<Family>& families, const ModelTable& reference,
                                                const std::vector<ModelRow>& models, std::vector<std::string>& notes) {
   std::vector<std::string> candidates = reference.tasks;
   if (reference.ladder) {
@@ -85,27 +88,38 @@ std::vector<std::string> default_density_tasks(const Family& family, const Model
     for (const size_t task : default_tasks(*reference.ladder, notes))
       candidates.push_back(reference.ladder->tasks[task]);
   }
-  for (const size_t fewest : {size_t{5}, size_t{4}}) {
-    std::vector<std::string> chosen, passed;
-    for (const auto& task : candidates) {
-      const auto having = static_cast<size_t>(std::count_if(
-          models.begin(), models.end(), [&](const ModelRow& row) { return row.scores.count(task) != 0; }));
-      if (family.scored(task) < fewest || having == 0) continue;
-      (3 * having >= 2 * models.size() ? chosen : passed).push_back(task);
-    }
-    if (chosen.empty()) continue;
-    if (!passed.empty()) {
-      notes.push_back(fmt::format("{}: left out, fewer than two thirds of the models have it", listed(passed)));
-    }
-    return chosen;
-  }
+  const auto having = [&](const std::string& task) {
+    return static_cast<size_t>(
+        std::count_if(models.begin(), models.end(), [&](const ModelRow& row) { return row.scores.count(task) != 0; }));
+  };
+  std::vector<std::string> chosen, passed;
+  std::string widest;
   size_t most = 0;
-  for (const auto& task : candidates) most = std::max(most, family.scored(task));
-  if (most < 4) {
-    throw UserError("[plan] too few reference models: {} has {} with a score, want at least 4",
-                    family.name.empty() ? reference.source : "family '" + family.name + "'", most);
+  for (const auto& task : candidates) {
+    size_t best = 0;
+    for (const Family& family : families) best = std::max(best, family.scored(task));
+    most = std::max(most, best);
+    if (best < kFewestScored || having(task) == 0) continue;
+    if (widest.empty() || having(task) > having(widest)) widest = task;
+    (having(task) == models.size() ? chosen : passed).push_back(task);
   }
-  throw UserError("[plan] models and reference models share no score; the reference has {}", listed(candidates));
+  if (widest.empty() && most < kFewestScored) {
+    throw UserError(
+        "[plan] too few reference models: no family of {} has more than {} that score above chance; want at "
+        "least {}",
+        reference.source, most, kFewestScored);
+  }
+  if (widest.empty()) {
+    throw UserError("[plan] models and reference models share no score; the reference has {}", listed(candidates));
+  }
+  if (chosen.empty()) {
+    chosen = {widest};
+    passed.erase(std::find(passed.begin(), passed.end(), widest));
+  }
+  if (!passed.empty()) {
+    notes.push_back(fmt::format("{}: left out, not every model has it; name it in --tasks to have it", listed(passed)));
+  }
+  return chosen;
 }
 
 ReferencePoints reference_points(const Family& family, const ModelTable& reference, const std::string& task) {

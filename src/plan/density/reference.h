@@ -14,7 +14,7 @@ struct Family {
   std::string name;
   std::vector<ModelRow> models;
 
-  /// How many of its models have a score on a task.
+  /// How many of its models score clearly above chance on a task.
   size_t scored(const std::string& task) const;
 };
 
@@ -22,14 +22,14 @@ struct Family {
 /// Throws UserError when a row lacks its tokens.
 std::vector<Family> families_of(const ModelTable& table);
 
-/// The named family; without a name the one with most models (on the tasks, when some are named). Throws UserError with
+/// The named family; without a name the one with most models that score above chance on one of the tasks. Throws UserError with
 /// the nearest name.
 const Family& choose_family(const std::vector<Family>& families, const std::string& name,
                             const std::vector<std::string>& tasks);
 
-/// Tasks used when none are named: those that the family has for five models (four when none has five) and two thirds
-/// of the models have, too. Throws UserError when there is none.
-std::vector<std::string> default_density_tasks(const Family& family, const ModelTable& reference,
+/// Tasks used when none are named: those that some family has for four models and every model has, too, so that all are measured by the same; otherwise the one that most models have. Throws UserError when there
+/// is none.
+std::vector<std::string> default_density_tasks(const std::vector<Family>& families, const ModelTable& reference,
                                                const std::vector<ModelRow>& models, std::vector<std::string>& notes);
 
 /// The family's points on one task: with losses when every scored model has one. Checkpoints of a ladder come along:
