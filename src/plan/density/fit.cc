@@ -102,7 +102,7 @@ void fit_two_steps(const ReferencePoints& points, const CurveFitOptions& options
   const LossStep loss_fitted = loss;
   const ScoreStep score_fitted = score;
   for (size_t i = 0; i < options.draws; ++i) {
-    Rng rng(options.seed, hash_text(points.task) + i);
+    Rng rng(options.seed, i);  // the same for every task: one run is off on all tasks at once
     loss.targets = redrawn(loss_fitted.targets, loss_residuals, widening(count, parameters), rng);
     shift_all(loss.terms.shifts, rng);
     redraw(score, score_fitted, score_residuals, rng);
@@ -198,11 +198,14 @@ ReferenceFit fit_reference(const ReferencePoints& points, const CurveFitOptions&
   const bool two_steps = points.has_loss();
   if (two_steps) fit_two_steps(points, options, fit);
   else fit_scores_only(points, options, fit);
-  double sum = 0;
-  for (const auto& model : points.models) sum += std::pow(model.score - fit.curve.at(model.n, model.d), 2);
+  std::vector<double> residuals;
+  for (const auto& model : points.models) residuals.push_back(model.score - fit.curve.at(model.n, model.d));
   const size_t count = points.models.size();
-  const double rms = std::sqrt(sum / static_cast<double>(count));
-  if (two_steps) fit.score_noise = rms * widening(count, 4);
+  const double rms = root_mean_square(residuals, count, 0);
+  if (two_steps) {
+    for (double& residual : residuals) residual *= widening(count, 4);
+    fit.score_residuals = std::move(residuals);
+  }
   CurveFigures& figures = fit.figures;
   const LossLaw& law = fit.curve.loss;
   const ScoreCurve& score = fit.curve.score;

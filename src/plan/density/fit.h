@@ -75,8 +75,9 @@ template <class V> void fields(V& v, CurveFigures& f) {
 struct ReferenceFit {
   ReferenceCurve curve;
   std::vector<ReferenceCurve> draws;
-  double score_noise = 0;            // standard deviation of a model's score around its curve
-  double smallest = 0, largest = 0;  // reference models
+  double score_noise = 0;               // scores only: standard deviation of a model's score around the curve
+  std::vector<double> score_residuals;  // two steps: how far each reference model is off, widened
+  double smallest = 0, largest = 0;     // reference models
   CurveFigures figures;
 };
 

@@ -1,4 +1,4 @@
-// A model's score is drawn with the noise that scores have around the curve, its curve from the curve's draws; a trend is
+// A model's score is drawn less the error that a reference model's has around the curve, its curve from the curve's draws; a trend is
 // drawn by drawing models, all on one draw of the curves, since an error of the curve moves them all together.
 #include "plan/density/measure.h"
 
@@ -126,8 +126,11 @@ Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens,
     Rng rng(options.seed, hash_text(row.name));
     for (size_t i = 0; i < used[0]->draws.size(); ++i) {
       double drawn = 0;
+      const uint64_t like = rng.next();  // as far off as this reference model is, on every task
       for (const ReferenceFit* fit : used) {
-        const double score = row.scores.at(fit->figures.task) + fit->score_noise * normal(rng);
+        const auto& off = fit->score_residuals;
+        const double error = off.empty() ? fit->score_noise * normal(rng) : off[like % off.size()];
+        const double score = row.scores.at(fit->figures.task) - error;
         drawn += log_size_or_end(fit->draws[i].effective_size(score, d0)) / count;
       }
       measured.draws.push_back(drawn - log_n);
