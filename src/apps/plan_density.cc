@@ -5,6 +5,8 @@
 
 #include <fmt/ranges.h>
 
+#include "plan/density/page.h"
+
 namespace tessera::apps {
 
 namespace {
@@ -18,13 +20,6 @@ std::string short_count(double value) {
 
 std::string number(const std::optional<double>& value, const char* absent = "-") {
   return value ? fmt::format("{:.3g}", *value) : absent;
-}
-
-std::string interval_text(const plan::Interval& interval) {
-  if (!interval.low && !interval.high) return "";
-  if (!interval.low) return "up to " + number(interval.high);
-  if (!interval.high) return number(interval.low) + " or more";
-  return number(interval.low) + " to " + number(interval.high);
 }
 
 /// Rows of cells as lines; the first column to the left, the others to the right, a last one that may be long as it is.
@@ -61,7 +56,7 @@ std::string model_table(const plan::DensityResult& result) {
     note += model->note;
     rows.push_back({model->name, short_count(model->n_params), model->released.empty() ? "-" : model->released,
                     model->effective_size ? short_count(*model->effective_size) : "-", number(model->density),
-                    interval_text(model->interval), note});
+                    plan::interval_text(model->interval), note});
   }
   return table(rows, true);
 }
@@ -94,7 +89,7 @@ std::string trend_lines(const plan::DensityResult& result) {
                       t.intercept, t.r2);
   if (t.doubling_months) {
     text += fmt::format("  doubles every {:.1f} months ({:.0f}%: {}); the paper: {:.1f} months, R^2 {:.2f}\n",
-                        *t.doubling_months, 100 * result.coverage, interval_text(t.doubling_interval_months),
+                        *t.doubling_months, 100 * result.coverage, plan::interval_text(t.doubling_interval_months),
                         result.paper.doubling_months, result.paper.r2);
     text += fmt::format("  with chips: every {:.0f} days; the paper: {:.0f} days\n", *t.with_chips_days,
                         result.paper.with_chips_days);
@@ -116,9 +111,9 @@ std::string sensitivity_tables(const plan::DensityResult& result) {
   for (const auto& row : result.families) {
     std::vector<std::string> cells = {row.family.empty() ? "(all)" : row.family, std::to_string(row.reference_models)};
     if (row.trend) {
-      cells.insert(cells.end(),
-                   {number(row.trend->doubling_months, "none"), interval_text(row.trend->doubling_interval_months),
-                    fmt::format("{:.3f}", row.trend->r2), fmt::format("{}", fmt::join(row.tasks, ","))});
+      cells.insert(cells.end(), {number(row.trend->doubling_months, "none"),
+                                 plan::interval_text(row.trend->doubling_interval_months),
+                                 fmt::format("{:.3f}", row.trend->r2), fmt::format("{}", fmt::join(row.tasks, ","))});
     } else {
       cells.insert(cells.end(), {"-", "", "-", row.why});
     }
@@ -128,9 +123,9 @@ std::string sensitivity_tables(const plan::DensityResult& result) {
   for (const auto& row : result.reaches) {
     reaches.push_back({row.reach > 0 ? fmt::format("{:g}", row.reach) : "any"});
     if (!row.trend) continue;
-    reaches.back().insert(reaches.back().end(),
-                          {number(row.trend->doubling_months, "none"),
-                           interval_text(row.trend->doubling_interval_months), fmt::format("{:.3f}", row.trend->r2)});
+    reaches.back().insert(reaches.back().end(), {number(row.trend->doubling_months, "none"),
+                                                 plan::interval_text(row.trend->doubling_interval_months),
+                                                 fmt::format("{:.3f}", row.trend->r2)});
   }
   return "\n" + table(rows, true) + "\n" + table(reaches, false);
 }
@@ -141,7 +136,7 @@ std::string left_out_table(const plan::DensityResult& result) {
   size_t covering = 0, known = 0;
   for (const auto& row : result.left_out) {
     rows.push_back(
-        {row.name, number(row.density), interval_text(row.interval), row.covers_one ? "yes" : "no", row.note});
+        {row.name, number(row.density), plan::interval_text(row.interval), row.covers_one ? "yes" : "no", row.note});
     covering += row.covers_one, known += row.density.has_value();
   }
   return "\n" + table(rows, true) + fmt::format("{} of {} intervals cover 1\n", covering, known);
@@ -166,6 +161,7 @@ int run_plan_density(const PlanDensityOptions& options) {
   apply(options.output);
   if (!options.report.empty()) require_writable(options.report, "plan");
   const plan::DensityResult result = plan::density(options.density);
+  if (!options.report.empty()) plan::write_report(plan::density_page(result), options.report);
   if (options.output.json) print_json(to_json(result));
   else detail::print(density_text(result));
   return 0;

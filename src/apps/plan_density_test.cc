@@ -56,6 +56,15 @@ TEST_F(PlanDensity, JsonIsOneObjectAndPeoplesOwnModelsJoinIn) {
   EXPECT_GT(result["trend"]["doubling_months"].get<double>(), 0);
 }
 
+TEST_F(PlanDensity, ThePageHoldsTrendDensitiesAndWhatTheyHangOn) {
+  EXPECT_EQ(density("models.csv", {"--trend", "--leave-one-out", "--report", (home_ / "page.html").string()}).status,
+            0);
+  const std::string page = read_file(home_ / "page.html");
+  for (const char* text :
+       {"Density over time", "densest of its time", "What the trend hangs on", "Leave one out", "lost"})
+    EXPECT_THAT(page, HasSubstr(text));
+}
+
 TEST_F(PlanDensity, WhatIsWrongIsOneLineAndStatusTwo) {
   write_file_atomically(home_ / "percent.csv", "name,n_params,mmlu\nx,1e9,44\n");
   const auto percent = density("percent.csv");

@@ -40,7 +40,8 @@ struct ReferenceCurve {
 
   double at(double n, double d) const { return score.at(loss.at(n, d)); }
 
-  /// Equation 3: Lhat = l - ln(c / (S - d) - 1) / gamma and Nhat = ((Lhat - e - b D0^-beta) / a)^(-1/alpha), as ln Nhat.
+  /// Equation 3: Lhat = l - ln(c / (S - d) - 1) / gamma and Nhat = ((Lhat - e - b D0^-beta) / a)^(-1/alpha),
+  /// as ln Nhat.
   /// Off the curve: a score at or outside (d, c + d), and one that at D0 tokens not even an endless size would reach.
   EffectiveSize effective_size(double score, double d0) const;
 };

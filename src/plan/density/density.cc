@@ -191,7 +191,8 @@ DensityResult density(const std::vector<ModelRow>& models, const ModelTable& ref
     mark_envelope(measured);
     std::string why;
     result.trend = measure_trend(measured, options, why);
-    if (!result.trend) result.warnings.push_back("no trend: " + why);
+    if (result.trend) result.band = trend_band(measured, options);
+    else result.warnings.push_back("no trend: " + why);
     result.reaches = compare_reaches(models, curves, options);
     result.families = compare_families(families, reference, models, options, tasks);
   }

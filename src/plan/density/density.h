@@ -113,6 +113,15 @@ template <class V> void fields(V& v, DensityTrend& t) {
   v("draws", t.draws, "draws with a trend"), v("draws_without_trend", t.draws_without_trend, "draws without one");
 }
 
+/// The interval of the trend's density on one day.
+struct TrendBand {
+  double day = 0, low = 0, high = 0;  // day since 2023-02-24
+  bool operator==(const TrendBand&) const = default;
+};
+template <class V> void fields(V& v, TrendBand& b) {
+  v("day", b.day, "days since 2023-02-24"), v("low", b.low, "density"), v("high", b.high, "density");
+}
+
 /// The trend when another family is the reference.
 struct FamilyTrend {
   std::string family;
@@ -170,6 +179,7 @@ struct DensityResult {
   std::vector<CurveFigures> curves;
   std::vector<ModelDensity> models;
   std::optional<DensityTrend> trend;
+  std::vector<TrendBand> band;
   std::vector<FamilyTrend> families;
   std::vector<ReachTrend> reaches;
   PriceTrend price;
@@ -182,7 +192,8 @@ template <class V> void fields(V& v, DensityResult& r) {
   v("family", r.family, "reference family"), v("d0", r.d0, "tokens of the effective size");
   v("tasks", r.tasks, "scores used"), v("coverage", r.coverage, "of the intervals");
   v("curves", r.curves, "reference curves by task"), v("models", r.models, "densities");
-  v("trend", r.trend, "of the densest"), v("families", r.families, "the trend by reference family");
+  v("trend", r.trend, "of the densest"), v("band", r.band, "the trend's interval over time"),
+      v("families", r.families, "the trend by reference family");
   v("reaches", r.reaches, "the trend by reach"), v("price", r.price, "of inference"),
       v("paper", r.paper, "the paper's figures from its inputs");
   v("left_out", r.left_out, "leave-one-out"), v("warnings", r.warnings, "what to mind");

@@ -1,4 +1,4 @@
-// Two steps or one; each is fitted, its noise measured, fitted again with priors in the unit of that noise, then redrawn.
+// Two steps or one; each is fitted, its noise measured, fitted again with priors in that unit, then redrawn.
 #include "plan/density/fit.h"
 
 #include <algorithm>
@@ -216,6 +216,12 @@ ReferenceFit fit_reference(const ReferencePoints& points, const CurveFitOptions&
   const auto by_size = [](const auto& a, const auto& b) { return a.n < b.n; };
   const auto [small, large] = std::minmax_element(points.models.begin(), points.models.end(), by_size);
   fit.smallest = small->n, fit.largest = large->n;
+  for (const auto& m : points.models) {
+    CurveModel model{.name = m.name, .n_params = m.n, .tokens = m.d, .score = m.score};
+    model.score_of_curve = fit.curve.at(m.n, m.d);
+    if (two_steps) model.loss = m.loss, model.loss_of_curve = law.at(m.n, m.d);
+    figures.models.push_back(std::move(model));
+  }
   add_warnings(points, figures);
   return fit;
 }

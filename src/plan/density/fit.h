@@ -48,6 +48,19 @@ struct CurveFitOptions {
   uint64_t seed = 0;
 };
 
+/// A reference model beside what its curve says of it.
+struct CurveModel {
+  std::string name;
+  double n_params = 0, tokens = 0, score = 0, score_of_curve = 0;
+  std::optional<double> loss, loss_of_curve;
+  bool operator==(const CurveModel&) const = default;
+};
+template <class V> void fields(V& v, CurveModel& m) {
+  v("name", m.name, "reference model"), v("n_params", m.n_params, "parameters"), v("tokens", m.tokens, "tokens");
+  v("score", m.score, "measured"), v("score_of_curve", m.score_of_curve, "by the curve at its size and tokens");
+  v("loss", m.loss, "measured"), v("loss_of_curve", m.loss_of_curve, "by the curve");
+}
+
 /// How a reference curve was fitted, and how well.
 struct CurveFigures {
   std::string task, method;  // "two steps" or "scores only"
@@ -57,6 +70,7 @@ struct CurveFigures {
   double score_rms = 0;                             // of S at (N, D), over the reference models
   std::optional<double> loss_rms;                   // of ln L; two steps only
   std::optional<double> loss_rms_with_constant;     // the same law with a constant E
+  std::vector<CurveModel> models;
   std::vector<std::string> warnings;
   bool operator==(const CurveFigures&) const = default;
 };
@@ -68,7 +82,7 @@ template <class V> void fields(V& v, CurveFigures& f) {
   v("d", f.d, "floor of the sigmoid"), v("score_rms", f.score_rms, "root mean square error of the scores");
   v("loss_rms", f.loss_rms, "root mean square error of ln L");
   v("loss_rms_with_constant", f.loss_rms_with_constant, "the same for a law with a constant");
-  v("warnings", f.warnings, "what to mind");
+  v("models", f.models, "the reference models"), v("warnings", f.warnings, "what to mind");
 }
 
 /// A fitted curve of one task.

@@ -1,4 +1,4 @@
-// A model's score is drawn less the error that a reference model's has around the curve, its curve from the curve's draws; a trend is
+// Draws take a reference model's error off a score and another curve of those that fit; a trend is
 // drawn by drawing models, all on one draw of the curves, since an error of the curve moves them all together.
 #include "plan/density/measure.h"
 
@@ -61,6 +61,30 @@ Interval doubling_interval(const Interval& slope) {
   if (slope.high && *slope.high > 0) months.low = turned(*slope.high);
   if (slope.low && *slope.low > 0) months.high = turned(*slope.low);
   return months;
+}
+
+std::vector<const Measured*> on_trend(const std::vector<Measured>& models) {
+  std::vector<const Measured*> timed;
+  for (const Measured& model : models) {
+    if (model.on_trend()) timed.push_back(&model);
+  }
+  return timed;
+}
+
+/// A line for each draw that has one.
+std::vector<TrendLine> drawn_trends(const std::vector<const Measured*>& timed, uint64_t seed) {
+  std::vector<TrendLine> lines;
+  for (size_t i = 0; i < timed[0]->draws.size(); ++i) {
+    Rng rng(seed, 0xD0B1E + i);
+    std::vector<TimedDensity> drawn;
+    for (size_t k = 0; k < timed.size(); ++k) {
+      const Measured& model = *timed[rng.below(timed.size())];
+      const double density = std::clamp(model.draws[i], model.least, model.most);
+      if (std::isfinite(density)) drawn.push_back({*model.day, density});
+    }
+    if (const auto line = trend_of(drawn)) lines.push_back(*line);
+  }
+  return lines;
 }
 
 }  // namespace
@@ -146,13 +170,9 @@ Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens,
 
 std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, const DensityOptions& options,
                                           std::string& why) {
-  std::vector<const Measured*> timed;
+  const std::vector<const Measured*> timed = on_trend(models);
   std::vector<TimedDensity> points;
-  for (const Measured& model : models) {
-    if (!model.on_trend()) continue;
-    timed.push_back(&model);
-    points.push_back({*model.day, model.log_density});
-  }
+  for (const Measured* model : timed) points.push_back({*model->day, model->log_density});
   const auto line = trend_of(points);
   if (!line) {
     why = fmt::format(
@@ -171,21 +191,29 @@ std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, c
   if (const auto early = trend_of(points, before_chatgpt)) trend.slope_before_chatgpt = early->slope;
   if (const auto late = trend_of(points, after_chatgpt)) trend.slope_after_chatgpt = late->slope;
   std::vector<double> slopes;
-  for (size_t i = 0; i < timed[0]->draws.size(); ++i) {
-    Rng rng(options.seed, 0xD0B1E + i);
-    std::vector<TimedDensity> drawn;
-    for (size_t k = 0; k < timed.size(); ++k) {
-      const Measured& model = *timed[rng.below(timed.size())];
-      const double density = std::clamp(model.draws[i], model.least, model.most);
-      if (std::isfinite(density)) drawn.push_back({*model.day, density});
-    }
-    if (const auto other = trend_of(drawn)) slopes.push_back(other->slope);
-    else ++trend.draws_without_trend;
-  }
+  for (const auto& drawn : drawn_trends(timed, options.seed)) slopes.push_back(drawn.slope);
   trend.draws = slopes.size();
+  trend.draws_without_trend = timed[0]->draws.size() - slopes.size();
   trend.slope_interval = interval_of(slopes, options.coverage);
   trend.doubling_interval_months = doubling_interval(trend.slope_interval);
   return trend;
+}
+
+std::vector<TrendBand> trend_band(const std::vector<Measured>& models, const DensityOptions& options) {
+  constexpr int steps = 24;
+  const std::vector<const Measured*> timed = on_trend(models);
+  const auto by_day = [](const Measured* a, const Measured* b) { return *a->day < *b->day; };
+  const auto [first, last] = std::minmax_element(timed.begin(), timed.end(), by_day);
+  const std::vector<TrendLine> lines = drawn_trends(timed, options.seed);
+  std::vector<TrendBand> band;
+  for (int step = 0; step <= steps; ++step) {
+    const double day = *(*first)->day + step * (*(*last)->day - *(*first)->day) / steps;
+    std::vector<double> logs;
+    for (const TrendLine& line : lines) logs.push_back(line.intercept + line.slope * day);
+    const Interval interval = interval_of(std::move(logs), options.coverage);
+    if (interval.low && interval.high) band.push_back({day, std::exp(*interval.low), std::exp(*interval.high)});
+  }
+  return band;
 }
 
 }  // namespace tessera::plan

@@ -40,6 +40,9 @@ Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens,
 std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, const DensityOptions& options,
                                           std::string& why);
 
+/// What the draws' lines leave open, from the first model's day to the last's; there must be a trend.
+std::vector<TrendBand> trend_band(const std::vector<Measured>& models, const DensityOptions& options);
+
 /// The middle `coverage` of sorted-out values; an end that is infinite is absent. NaNs are passed over.
 Interval interval_of(std::vector<double> values, double coverage);
 

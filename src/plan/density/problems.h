@@ -61,7 +61,8 @@ struct ScoreStep {
   static ScoreCurve curve(std::span<const double> x);
 };
 
-/// Both steps at once, x = (x of PowerTerms, l, c + d, d). Scores cannot tell gamma from the unit of the loss: gamma = -1.
+/// Both steps at once, x = (x of PowerTerms, l, c + d, d). Scores cannot tell gamma from the unit of the loss, so that
+/// gamma = -1.
 struct JointStep {
   PowerTerms terms;
   SigmoidEnds ends;

@@ -18,17 +18,17 @@ struct Family {
   size_t scored(const std::string& task) const;
 };
 
-/// The families of a table in the order of their first rows; rows without one share the name "". A ladder is one family.
-/// Throws UserError when a row lacks its tokens.
+/// The families of a table in the order of their first rows; rows without one share the name "". A ladder is one
+/// family. Throws UserError when a row lacks its tokens.
 std::vector<Family> families_of(const ModelTable& table);
 
-/// The named family; without a name the one with most models that score above chance on one of the tasks. Throws UserError with
-/// the nearest name.
+/// The named family; without a name the one with most models that score above chance on one of the tasks. Throws
+/// UserError with the nearest name.
 const Family& choose_family(const std::vector<Family>& families, const std::string& name,
                             const std::vector<std::string>& tasks);
 
-/// Tasks used when none are named: those that some family has for four models and every model has, too, so that all are measured by the same; otherwise the one that most models have. Throws UserError when there
-/// is none.
+/// Tasks used when none are named: those that some family has for four models and every model has, too, so that all are
+/// measured by the same; otherwise the one that most models have. Throws UserError when there is none.
 std::vector<std::string> default_density_tasks(const std::vector<Family>& families, const ModelTable& reference,
                                                const std::vector<ModelRow>& models, std::vector<std::string>& notes);
 
