@@ -99,10 +99,11 @@ void Report::facts(const std::vector<std::pair<std::string, std::string>>& facts
 void Report::figures(const std::vector<Figure>& figures) {
   if (figures.empty()) return;
   for (const auto& figure : figures) check_figure(figure);
+  const bool plots = !plot_scripts().empty();
   const size_t count = figures.size();
-  const char* columns = count == 1 ? "one" : count == 2 || count == 4 ? "two" : "three";
+  const char* columns = count == 1 || !plots ? "one" : count == 2 || count == 4 ? "two" : "three";
   body_ += fmt::format("<div class=\"figures {}\">\n", columns);
-  for (const auto& figure : figures) body_ += figure_html(figure, !plot_scripts().empty());
+  for (const auto& figure : figures) body_ += figure_html(figure, plots);
   body_ += "</div>\n";
   figure_count_ += count;
 }

@@ -48,7 +48,7 @@ const figuresOf = (page) => page.$$eval("figure", (figures) => figures.map((figu
   return {
     title: figure.querySelector("h3").textContent,
     named: Boolean(svg?.getAttribute("aria-label")),
-    marks: svg ? svg.querySelectorAll(".series path[d], .series circle, .series line").length : 0,
+    marks: svg ? svg.querySelectorAll(".series path[d], .series circle, .series line, .empty").length : 0,
     broken: svg ? [...svg.querySelectorAll("*")].some((node) => [...node.attributes].some(({ value }) =>
       /NaN|Infinity|undefined/.test(value))) : true,
     width: svg ? svg.viewBox.baseVal.width : 0,
@@ -140,7 +140,7 @@ await visit("dark", { viewport: { width: 1280, height: 900 }, colorScheme: "dark
 await visit("print", { viewport: { width: 1280, height: 900 } }, async (page) => {
   await page.evaluate(() => window.addEventListener("beforeprint", () => {
     window.printed = [...document.querySelectorAll(".plot svg")].map((svg) => ({
-      width: svg.viewBox.baseVal.width, marks: svg.querySelectorAll(".series path[d], .series circle").length,
+      width: svg.viewBox.baseVal.width, marks: svg.querySelectorAll(".series path[d], .series circle, .empty").length,
     }));
   }));
   const screen = await figuresOf(page);

@@ -94,7 +94,7 @@
     lines.forEach(({ rule, at }) => {
       const wide = textWidth(rule.label), ends = [width - right - wide - 3, left + 5];
       const places = rule.vertical
-        ? d3.merge([12, 27, 42].map((down) => [[at + 5, top + down], [at - wide - 5, top + down]]))
+        ? d3.merge([top + 12, top + 27, height - bottom - 7].map((line) => [[at + 5, line], [at - wide - 5, line]]))
         : d3.merge(ends.map((start) => [[start, at - 5], [start, at + 14]]));
       const crowd = ([start, line]) => {
         const over = (x1, x2, y1, y2) => x1 < start + wide + 3 && x2 > start - 3 && y1 < line + 4 && y2 > line - 11;
@@ -125,6 +125,9 @@
     const ordered = d3.merge(depths.map((kinds) => shown.filter((series) => kinds.includes(series.kind))));
     figure.marks = d3.merge(ordered.map((series) => drawSeries(svg, frame, series, `url(#${figure.id})`)));
     drawRules(svg, frame, data.rules, figure.marks);
+    if (data.series.every((series) => series.x.length === 0)) {
+      svg.append("text").attr({ class: "empty", x: width / 2, y: frame.height / 2 }).text("nothing to show");
+    }
     listen(figure, svg);
   }
 

@@ -67,7 +67,8 @@ const axes = (function () {
     const choices = d3.range(room, 0, -1).map((count) => scale.ticks(count));
     if (high - low < 4000) choices.push(d3.time.months.utc(ends[0], ends[1], 6));  // D3 knows quarters and years only
     const fitting = choices.filter((list) => list.length <= room);
-    const ticks = fitting.reduce((best, list) => (list.length > best.length ? list : best), []);
+    let ticks = fitting.reduce((best, list) => (list.length > best.length ? list : best), []);
+    if (ticks.length < 2) ticks = choices[0].filter((tick, i) => i % Math.ceil(choices[0].length / room) === 0);
     const [year, month, day] = ["%Y", "%b", "%-d %b"].map((format) => d3.time.format.utc(format));
     const newYear = (tick) => tick.getUTCMonth() === 0 && tick.getUTCDate() === 1;
     return ticks.map((tick, i) => {
