@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include <fmt/ranges.h>
 
@@ -23,7 +24,8 @@ void add_facts(Report& page, const DensityResult& result) {
   std::vector<std::pair<std::string, std::string>> facts;
   if (result.trend && result.trend->doubling_months) {
     facts.emplace_back("density doubles every", fmt::format("{:.1f} months", *result.trend->doubling_months));
-    facts.emplace_back(percent(result.coverage) + " interval", interval_text(result.trend->doubling_interval_months));
+    facts.emplace_back(percent(result.coverage) + " interval",
+                       interval_text(result.trend->doubling_interval_months) + " months");
     facts.emplace_back("the paper (arXiv 2412.04315)", fmt::format("{:.1f} months", result.paper.doubling_months));
     facts.emplace_back("R² over the envelope", fmt::format("{:.3f}", result.trend->r2));
     facts.emplace_back("together with chips", fmt::format("{:.0f} days", *result.trend->with_chips_days));
@@ -35,17 +37,27 @@ void add_facts(Report& page, const DensityResult& result) {
   page.facts(facts);
 }
 
-/// Models that have a density and a date, as points with their intervals.
-void add_models(Figure& figure, const DensityResult& result, bool envelope) {
-  const std::string name = envelope ? "densest of their time" : "other models";
-  const int colour = envelope ? 1 : Series::kNeutral;
+enum class Standing { beyond_reach, below, densest };
+
+Standing standing(const ModelDensity& model) {
+  if (model.on_envelope) return Standing::densest;
+  return model.beyond_reach ? Standing::beyond_reach : Standing::below;
+}
+
+/// Models that have a density and a date, as points; the densest with their intervals.
+void add_models(Figure& figure, const DensityResult& result, Standing which) {
+  static const std::map<Standing, std::pair<std::string, int>> looks = {
+      {Standing::beyond_reach, {"beyond reach", 3}},
+      {Standing::below, {"others", Series::kNeutral}},
+      {Standing::densest, {"densest of their time", 1}}};
+  const auto& [name, colour] = looks.at(which);
   Series points{.kind = Series::Kind::points, .name = name, .colour = colour};
   Series intervals{.kind = Series::Kind::interval, .name = name, .colour = colour};
   for (const auto& model : result.models) {
     const auto date = parse_date(model.released);
-    if (!model.density || !date || model.on_envelope != envelope) continue;
+    if (!model.density || !date || standing(model) != which) continue;
     points.x.push_back(date->first), points.y.push_back(*model.density), points.tips.push_back(tip(model));
-    if (!envelope || !model.interval.low || !model.interval.high) continue;
+    if (which != Standing::densest || !model.interval.low || !model.interval.high) continue;
     intervals.x.push_back(date->first), intervals.y.push_back(*model.density);
     intervals.low.push_back(*model.interval.low), intervals.high.push_back(*model.interval.high);
   }
@@ -66,7 +78,8 @@ void add_trend(Report& page, const DensityResult& result) {
       fmt::format("{} and {}", number(trend.slope_interval.low), number(trend.slope_interval.high)),
       percent(result.coverage)));
   Figure figure{.title = "Density over time",
-                .caption = fmt::format("Band: {} of the draws' lines. Models beyond reach are shown, not fitted.",
+                .caption = fmt::format("Band: {} of the draws' lines. Models beyond reach are shown, not fitted: "
+                                       "their sizes lie too far outside the reference models'.",
                                        percent(result.coverage)),
                 .x = {.label = "released", .scale = Scale::time},
                 .y = {.label = "density", .scale = Scale::log}};
@@ -78,8 +91,8 @@ void add_trend(Report& page, const DensityResult& result) {
     line.y.push_back(std::exp(trend.intercept + trend.slope_per_day * at.day));
   }
   if (!band.x.empty()) figure.series = {std::move(band), std::move(line)};
-  add_models(figure, result, false);
-  add_models(figure, result, true);
+  for (const auto which : {Standing::beyond_reach, Standing::below, Standing::densest})
+    add_models(figure, result, which);
   figure.rules.push_back({.at = 1, .label = "a reference model"});
   page.figures({figure});
 }
@@ -104,7 +117,7 @@ void add_densities(Report& page, const DensityResult& result) {
     table.rows.push_back({model->name, short_number(model->n_params), model->released,
                           model->effective_size ? short_number(*model->effective_size) : "-", number(model->density),
                           interval_text(model->interval), scores,
-                          (model->on_envelope ? "densest of its time " : "") + model->note});
+                          (model->on_envelope ? "densest so far " : "") + model->note});
   }
   page.table(table);
 }
