@@ -80,6 +80,19 @@ std::string curve_lines(const plan::DensityResult& result) {
   return text;
 }
 
+/// Each of --tasks may name several.
+std::vector<std::string> split_at_commas(const std::vector<std::string>& texts) {
+  std::vector<std::string> words;
+  for (const std::string& text : texts) {
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find(',', begin), text.size());
+      if (end > begin) words.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
+  }
+  return words;
+}
+
 std::string slope_text(const std::optional<double>& slope) { return slope ? fmt::format("{:.4f}", *slope) : "too few"; }
 
 std::string trend_lines(const plan::DensityResult& result) {
@@ -160,7 +173,9 @@ std::string density_text(const plan::DensityResult& result) {
 int run_plan_density(const PlanDensityOptions& options) {
   apply(options.output);
   if (!options.report.empty()) require_writable(options.report, "plan");
-  const plan::DensityResult result = plan::density(options.density);
+  plan::DensityOptions what = options.density;
+  what.tasks = split_at_commas(what.tasks);
+  const plan::DensityResult result = plan::density(what);
   if (!options.report.empty()) plan::write_report(plan::density_page(result), options.report);
   if (options.output.json) print_json(to_json(result));
   else detail::print(density_text(result));

@@ -73,6 +73,8 @@ TEST_F(PlanDensity, WhatIsWrongIsOneLineAndStatusTwo) {
                              " line 2, column 'mmlu': got 44, want a fraction in [0, 1]; these look like percentages, "
                              "divide by 100\n");
   EXPECT_EQ(density("absent.csv").status, 2);
+  EXPECT_THAT(density("models.csv", {"--tasks", "mmlu,bhb"}).err,
+              HasSubstr("has no score 'bhb'; did you mean 'mmlu'?"));
   EXPECT_THAT(density("models.csv", {"--family", "B"}).err, HasSubstr("did you mean 'A'?"));
   EXPECT_EQ(density("models.csv", {"--report", "/proc/none/page.html"}).status, 2);
   const auto bare = testing::tessera({"plan", "density", "--models", (home_ / "models.csv").string()});

@@ -245,6 +245,9 @@ TEST(ModelTable, WhatIsWrongInATableIsToldWithItsPlace) {
   EXPECT_THAT(fault_in("name,n_params,mmlu\n"), HasSubstr("no rows"));
   EXPECT_THAT(fault_in("name,n_params\nx,1e9\n"), HasSubstr("has no score"));
   EXPECT_THAT(fault_in(""), HasSubstr("is empty"));
+  EXPECT_THAT(fault_in("name,n_params,mmlu\n\xff,1e9,0.4\n"), HasSubstr("line 2 is not plain UTF-8 text"));
+  EXPECT_THAT(fault_in("name,n_params,mmlu\n\x1b[2J,1e9,0.4\n"), HasSubstr("line 2 is not plain UTF-8 text"));
+  EXPECT_THAT(fault_in("name,n_params,mmlu\n\"a\nb\",1e9,0.4\n"), HasSubstr("holds a line end"));
 }
 
 TEST(ModelTable, ByteOrderMarksMixedLineEndsAndRemarksAreTaken) {

@@ -77,6 +77,7 @@ ModelRow& row_for(const Place& place, ModelTable& table) {
   auto name = place.text("name");
   if (!name) name = place.text("model");
   if (!name || name->empty()) place.fail("name", "is missing, want the model's name");
+  if (const auto fault = detail::name_fault(*name); !fault.empty()) place.fail("name", fault);
   const auto known = std::find_if(table.models.begin(), table.models.end(),
                                   [&](const ModelRow& row) { return detail::lower(row.name) == detail::lower(*name); });
   if (known == table.models.end() || !place.object.contains("task")) {
@@ -95,7 +96,10 @@ void add_object(const Place& place, ModelTable& table) {
   ModelRow& row = row_for(place, table);
   if (const auto n = place.number("n_params")) row.n = checked_count(place, "n_params", *n);
   if (const auto tokens = place.number("tokens")) row.tokens = checked_count(place, "tokens", *tokens);
-  if (const auto family = place.text("family")) row.family = *family;
+  if (const auto family = place.text("family")) {
+    if (const auto fault = detail::name_fault(*family); !fault.empty()) place.fail("family", fault);
+    row.family = *family;
+  }
   if (const auto released = place.text("released")) {
     row.released = parse_date(*released);
     if (!row.released) {
@@ -111,24 +115,27 @@ void add_object(const Place& place, ModelTable& table) {
   for (const Json& result : *results) add_result({result, place.where + " results"}, row);
 }
 
-/// The whole text as one value, or each line as one.
-std::vector<Json> values_of(std::string_view text, const std::string& source) {
-  const Json whole = Json::parse(text, nullptr, false);
-  if (whole.is_array()) return whole;
-  if (!whole.is_discarded()) return {whole};
-  std::vector<Json> lines;
-  size_t number = 0;
-  const bool many = text.find('\n') != std::string_view::npos && text[0] == '{' && text.find("}\n") != text.npos;
-  while (many && !text.empty()) {
+std::vector<Json> lines_of(std::string_view text, const std::string& source) {
+  std::vector<Json> values;
+  for (size_t number = 1; !text.empty(); ++number) {
     const size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
-    ++number;
     if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
-      lines.push_back(parse_json(line, fmt::format("{} line {}", source, number)));
+      values.push_back(parse_json(line, fmt::format("{} line {}", source, number)));
     }
     text.remove_prefix(std::min(end + 1, text.size()));
   }
-  return many ? lines : std::vector<Json>{parse_json(text, source)};  // which says what is wrong with it
+  return values;
+}
+
+/// The whole text as one value or a list of them; when its first line is an object by itself, each line as one.
+std::vector<Json> values_of(std::string_view text, const std::string& source) {
+  const std::string_view first = text.substr(0, text.find('\n'));
+  const bool lines = text.size() > first.size() + 1 && Json::accept(first);
+  if (lines && first[0] == '{') return lines_of(text, source);
+  Json whole = parse_json(text, source);
+  if (whole.is_array()) return whole;
+  return {std::move(whole)};
 }
 
 }  // namespace

@@ -110,8 +110,10 @@ ModelRow read_row(const CsvReader& csv, const FieldColumns& columns, const std::
   row.place = fmt::format("{} line {}", csv.source(), csv.line());
   row.name = csv.cell(columns.name);
   if (row.name.empty()) csv.fail(columns.name, "is empty, want the model's name");
+  if (const auto fault = detail::name_fault(row.name); !fault.empty()) csv.fail(columns.name, fault);
   row.n = count_in(csv, columns.params, csv.required_number(columns.params));
   if (columns.family) row.family = csv.cell(*columns.family);
+  if (const auto fault = detail::name_fault(row.family); !fault.empty()) csv.fail(*columns.family, fault);
   if (columns.tokens) {
     if (const auto tokens = csv.number(*columns.tokens)) row.tokens = count_in(csv, *columns.tokens, *tokens);
   }
@@ -139,6 +141,10 @@ ModelRow read_row(const CsvReader& csv, const FieldColumns& columns, const std::
 
 ModelTable parse_csv_models(std::string_view text, const std::string& source) {
   CsvReader csv(text, source);
+  for (const auto& column : csv.columns()) {
+    const std::string fault = detail::name_fault(column);
+    if (!fault.empty()) throw UserError("[plan] {}: a column's name {}", source, fault);
+  }
   ModelTable table;
   table.source = source;
   const FieldColumns columns{.name = csv.require("name"),
@@ -155,6 +161,31 @@ ModelTable parse_csv_models(std::string_view text, const std::string& source) {
   while (csv.next()) table.models.push_back(read_row(csv, columns, tasks));
   if (table.models.empty()) throw UserError("[plan] {} has a header and no rows; want a model per row", source);
   return table;
+}
+
+/// Names are printed, and JSON must be able to hold them.
+void require_plain_text(std::string_view text, const std::string& source) {
+  size_t line = 1;
+  for (size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    line += c == '\n';
+    const size_t length = c < 0x80                ? 1
+                          : c >= 0xC2 && c < 0xE0 ? 2
+                          : c >= 0xE0 && c < 0xF0 ? 3
+                          : c >= 0xF0 && c < 0xF5 ? 4
+                                                  : 0;
+    bool sound =
+        length > 0 && i + length <= text.size() && (c >= 32 || c == '\t' || c == '\n' || c == '\r') && c != 127;
+    for (size_t k = 1; sound && k < length; ++k) sound = (text[i + k] & 0xC0) == 0x80;
+    if (sound && c >= 0xE0) {  // overlong forms, surrogates, beyond U+10FFFF
+      const auto next = static_cast<unsigned char>(text[i + 1]);
+      sound = !(c == 0xE0 && next < 0xA0) && !(c == 0xED && next > 0x9F) && !(c == 0xF0 && next < 0x90) &&
+              !(c == 0xF4 && next > 0x8F);
+    }
+    if (!sound)
+      throw UserError("[plan] {} line {} is not plain UTF-8 text; save the table as CSV, UTF-8", source, line);
+    i += length;
+  }
 }
 
 bool is_ladder(std::string_view text, const std::string& source) {
@@ -208,6 +239,11 @@ std::string count_fault(double value, std::string_view field) {
   return "";
 }
 
+std::string name_fault(std::string_view name) {
+  const bool plain = std::none_of(name.begin(), name.end(), [](unsigned char c) { return c < 32 || c == 127; });
+  return plain ? "" : "holds a line end or another control character, want one line of text";
+}
+
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -254,6 +290,7 @@ void add_models(std::vector<ModelRow>& models, const std::vector<ModelRow>& more
 }
 
 ModelTable parse_models(std::string_view text, const std::string& source) {
+  require_plain_text(text, source);
   const size_t start = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
   ModelTable table;
   if (start != std::string_view::npos && (text[start] == '{' || text[start] == '[')) {

@@ -57,6 +57,8 @@ const std::vector<std::string>& known_tasks();
 std::string score_fault(double value);
 /// The same for numbers of parameters ("n_params") and tokens.
 std::string count_fault(double value, std::string_view field);
+/// The same for a name that will be printed.
+std::string name_fault(std::string_view name);
 std::string lower(std::string_view text);
 void note_tasks(ModelTable& table);
 }  // namespace detail
