@@ -71,10 +71,9 @@ std::string curve_lines(const plan::DensityResult& result) {
     if (f.e > 0) text += fmt::format(" + {:.4g}", f.e);
     text += fmt::format("\n  S = {:.4g} / (1 + exp({:.4g} (L - {:.4g}))) + {:.4g}\n  score off by {:.2f} points (rms)",
                         f.c, -f.gamma, f.l, f.d, 100 * f.score_rms);
-    if (f.loss_rms) {
-      text += fmt::format(", loss by {:.2f}% (with a constant {:.2f}%)", 100 * *f.loss_rms,
-                          100 * f.loss_rms_with_constant.value_or(0));
-    }
+    if (f.loss_rms) text += fmt::format(", loss by {:.2f}%", 100 * *f.loss_rms);
+    if (f.loss_rms && f.e == 0)
+      text += fmt::format(" (with a constant {:.2f}%)", 100 * f.loss_rms_with_constant.value_or(0));
     text += "\n";
   }
   return text;

@@ -159,6 +159,10 @@ void add_warnings(DensityResult& result) {
                       curve.task, 100 * *curve.loss_rms, 100 * *curve.loss_rms_with_constant));
     }
   }
+  if (result.trend && result.trend->envelope < 5) {
+    result.warnings.push_back(
+        fmt::format("only {} models make the trend: it hangs on each of them", result.trend->envelope));
+  }
   const auto undefined =
       std::count_if(result.models.begin(), result.models.end(), [](const auto& m) { return !m.density; });
   if (undefined > 0) {

@@ -35,7 +35,7 @@ template <class V> void fields(V& v, DensityOptions& o) {
   v("tasks", o.tasks, "scores to use, such as mmlu,bbh (default: those that every model has)");
   v("family", o.family, "use this family of the reference table (default: the one with most models)");
   v("d0", o.d0, "tokens at which effective sizes are stated; own: those that each model saw");
-  v("trend", o.trend, "fit the upper envelope of density over time");
+  v("trend", o.trend, "fit the upper envelope of density over time, of models that have every score in use");
   v("leave_one_out", o.leave_one_out, "density of each reference model on a curve fitted without it");
   v("loss_constant", o.loss_constant, "give the loss law a constant, which the paper leaves out");
   v("coverage", o.coverage, "share of draws within an interval"), v("draws", o.draws, "draws behind intervals");

@@ -48,7 +48,7 @@ std::vector<double> redrawn(const std::vector<double>& targets, const std::vecto
                             Rng& rng) {
   std::vector<double> drawn(targets.size());
   for (size_t i = 0; i < targets.size(); ++i) {
-    drawn[i] = targets[i] + residuals[i] + widen * residuals[rng.below(targets.size())];
+    drawn[i] = targets[i] + residuals[i] - widen * residuals[rng.below(targets.size())];
   }
   return drawn;
 }

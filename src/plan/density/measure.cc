@@ -28,6 +28,27 @@ void set_reach(Measured& measured, const ReferenceFit& fit, double log_n, double
   measured.density.beyond_reach = measured.log_density < measured.least || measured.log_density > measured.most;
 }
 
+/// ln density of a model under each draw of the curves, its score less the error of some reference model.
+std::vector<double> drawn_densities(const ModelRow& row, const std::vector<const ReferenceFit*>& used, double d0,
+                                    uint64_t seed) {
+  const auto count = static_cast<double>(used.size());
+  const double log_n = std::log(row.n);
+  std::vector<double> draws;
+  Rng rng(seed, hash_text(row.name));
+  for (size_t i = 0; i < used[0]->draws.size(); ++i) {
+    double drawn = 0;
+    const uint64_t like = rng.next();  // as far off as this reference model is, on every task
+    for (const ReferenceFit* fit : used) {
+      const auto& off = fit->score_residuals;
+      const double error = off.empty() ? fit->score_noise * normal(rng) : off[like % off.size()];
+      const double score = row.scores.at(fit->figures.task) - error;
+      drawn += log_size_or_end(fit->draws[i].effective_size(score, d0)) / count;
+    }
+    draws.push_back(drawn - log_n);
+  }
+  return draws;
+}
+
 std::string task_note(const ModelDensity& density) {
   std::string text;
   if (density.tasks.empty()) return "undefined: it has none of the scores used";
@@ -128,10 +149,15 @@ Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens,
     return measured;
   }
   std::vector<const ReferenceFit*> used;
+  std::string missing;
   double sum = 0;
   for (const ReferenceFit& fit : curves) {
     const auto score = row.scores.find(fit.figures.task);
-    if (score == row.scores.end()) continue;
+    if (score == row.scores.end()) {
+      measured.scored_on_all = false;
+      missing += (missing.empty() ? "lacks " : ", ") + fit.figures.task;
+      continue;
+    }
     TaskSize task{.task = fit.figures.task, .score = score->second};
     const EffectiveSize size = fit.curve.effective_size(task.score, d0);
     if (size) {
@@ -147,24 +173,14 @@ Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens,
     const auto count = static_cast<double>(used.size());
     measured.log_density = sum / count - log_n;
     density.density = std::exp(measured.log_density), density.effective_size = *density.density * row.n;
-    Rng rng(options.seed, hash_text(row.name));
-    for (size_t i = 0; i < used[0]->draws.size(); ++i) {
-      double drawn = 0;
-      const uint64_t like = rng.next();  // as far off as this reference model is, on every task
-      for (const ReferenceFit* fit : used) {
-        const auto& off = fit->score_residuals;
-        const double error = off.empty() ? fit->score_noise * normal(rng) : off[like % off.size()];
-        const double score = row.scores.at(fit->figures.task) - error;
-        drawn += log_size_or_end(fit->draws[i].effective_size(score, d0)) / count;
-      }
-      measured.draws.push_back(drawn - log_n);
-    }
+    measured.draws = drawn_densities(row, used, d0, options.seed);
     set_reach(measured, *used[0], log_n, options.reach);
     const Interval logs = interval_of(measured.draws, options.coverage);
     if (logs.low) density.interval.low = std::exp(*logs.low);
     if (logs.high) density.interval.high = std::exp(*logs.high);
   }
   density.note = task_note(density);
+  if (!missing.empty() && !density.tasks.empty()) density.note += (density.note.empty() ? "" : "; ") + missing;
   return measured;
 }
 

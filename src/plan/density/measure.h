@@ -30,7 +30,9 @@ struct Measured {
   std::vector<double> draws;
   double least = -std::numeric_limits<double>::infinity(), most = -least;  // ln density within reach
 
-  bool on_trend() const { return day && !std::isnan(log_density) && !density.beyond_reach; }
+  bool scored_on_all = true;  // it has a score of every task in use
+
+  bool on_trend() const { return day && !std::isnan(log_density) && !density.beyond_reach && scored_on_all; }
 };
 
 /// Geometric mean over the tasks that the model has a score of and that have a size for it.
