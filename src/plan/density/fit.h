@@ -34,6 +34,7 @@ struct ReferencePoints {
 /// Belief before data. It decides only what the points leave open: its weight is that of one more point.
 struct CurvePriors {
   double exponent = 0.3, exponent_spread = 0.3;  // alpha and beta, log-normal
+  double exponent_spread_with_loss = 1;          // losses say more, and without a constant exponents of 0.06 are common
   double balance_spread = 0.7;  // ln of the data term's share over the size term's at 20 tokens per parameter, where
                                 // compute is spent best and the shares are alpha to beta (arXiv 2203.15556)
   double ceiling = 0.95, ceiling_spread = 0.05;  // a few labels in a hundred are wrong

@@ -66,6 +66,7 @@ LossLaw PowerTerms::law(std::span<const double> x) const {
 
 LossStep::LossStep(const std::vector<ReferencePoint>& all, const CurveFitOptions& options) : terms(all), models(all) {
   terms.priors = options.priors;
+  terms.priors.exponent_spread = options.priors.exponent_spread_with_loss;
   for (const auto& model : models) targets.push_back(std::log(model.loss));
 }
 
