@@ -7,6 +7,7 @@
 #include "apps/eval.h"
 #include "apps/inspect.h"
 #include "apps/plan_budget.h"
+#include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
 #include "apps/train.h"
 
@@ -20,6 +21,7 @@ const std::vector<Verb>& verbs() {
       heavy<DataEmojiOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
+      light<PlanDensityOptions, run_plan_density>(),
       light<InspectOptions, run_inspect>(),
       heavy<DevicesOptions>(),
   };

@@ -115,10 +115,4 @@ bool has_feature(const Rungs& rungs, size_t task, Feature feature) {
   return static_cast<size_t>(measured) >= kFewestRungs;
 }
 
-double chance_of(std::string_view task) {
-  if (task == "piqa" || task == "boolq" || task == "winogrande") return 0.5;
-  if (task == "socialiqa" || task == "siqa") return 1.0 / 3;
-  return task == "csqa" || task == "commonsenseqa" ? 0.2 : 0.25;
-}
-
 }  // namespace tessera::plan

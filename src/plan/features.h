@@ -71,7 +71,4 @@ std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, 
 /// True when enough rungs measured what the feature needs to be fitted.
 bool has_feature(const Rungs& rungs, size_t task, Feature feature);
 
-/// Accuracy of a guess: 1/2 for PIQA, 1/3 for SIQA, 1/5 for CSQA and 1/4 for what is not known to differ.
-double chance_of(std::string_view task);
-
 }  // namespace tessera::plan

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "plan/tasks.h"
 
 namespace tessera::plan {
 
@@ -12,6 +13,9 @@ namespace {
 
 constexpr double kLeastNoise = 0.005;  // scatter that the robust fit grants every rung, in log loss
 constexpr double kScaleOfMedian = 1.4826;
+
+/// Where fits of a task begin; a quarter for what is not known to differ.
+double guess(std::string_view task) { return chance_of(task).value_or(0.25); }
 
 void require_points(size_t got, size_t want, std::string_view task, Feature feature) {
   if (got >= want) return;
@@ -68,7 +72,7 @@ TaskCurve fit_paper_curve(const Rungs& rungs, size_t task, std::string_view task
   const auto law = feature == Feature::flops ? fit_compute_law(points) : fit_loss_law(points);
   auto checkpoints = sigmoid_points(rungs, task, feature, over_choices ? Smoothing{0.5, 1} : Smoothing{});
   if (!over_choices) checkpoints.push_back(kAnchor);
-  const auto sigmoid = over_choices ? fit_log_sigmoid(checkpoints) : fit_sigmoid(checkpoints, chance_of(task_name));
+  const auto sigmoid = over_choices ? fit_log_sigmoid(checkpoints) : fit_sigmoid(checkpoints, guess(task_name));
   TaskCurve curve{{feature, over_choices ? 0.5 : 0.1}, law.law, sigmoid.law, scatter(points, law.law, 5), {}};
   add_bounds(curve, law.on_bound), add_bounds(curve, sigmoid.on_bound);
   return curve;
@@ -81,7 +85,7 @@ SingleStepLaw fit_paper_single_step(const Rungs& rungs, size_t task, std::string
     if (!std::isnan(accuracy)) points.push_back({run->params, run->final_tokens(), accuracy});
   }
   require_points(points.size(), 4, task_name, Feature::bpb);
-  return fit_single_step(points, chance_of(task_name)).law;
+  return fit_single_step(points, guess(task_name)).law;
 }
 
 TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view task_name, const Form& form,
@@ -105,7 +109,7 @@ TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view tas
                                     how.weights);
   checkpoints.push_back(kAnchor);
   const auto sigmoid =
-      fit_sigmoid(checkpoints, chance_of(task_name), how.warm_start ? &how.warm_start->sigmoid : nullptr);
+      fit_sigmoid(checkpoints, guess(task_name), how.warm_start ? &how.warm_start->sigmoid : nullptr);
   TaskCurve curve{form, law.law, sigmoid.law, rungs_scatter, {}};
   add_bounds(curve, law.on_bound), add_bounds(curve, sigmoid.on_bound);
   return curve;

@@ -1,0 +1,19 @@
+// Stands for the planning verbs where the fitter is not there (TESSERA_PLAN=OFF).
+#include "apps/plan_budget.h"
+#include "apps/plan_density.h"
+#include "apps/plan_ladder.h"
+#include "core/error.h"
+
+namespace tessera::apps {
+
+namespace {
+[[noreturn]] void refuse() {
+  throw UserError("[plan] this build has no planning; configure with -DTESSERA_PLAN=ON, which needs NLopt");
+}
+}  // namespace
+
+int run_plan_ladder(const PlanLadderOptions&) { refuse(); }
+int run_plan_budget(const PlanBudgetOptions&) { refuse(); }
+int run_plan_density(const PlanDensityOptions&) { refuse(); }
+
+}  // namespace tessera::apps
