@@ -2,6 +2,7 @@
 #include "apps/plan_ladder.h"
 
 #include "apps/plan_common.h"
+#include "plan/ladder_report.h"
 #include "plan/quantity.h"
 
 namespace tessera::apps {
@@ -56,6 +57,7 @@ int run_plan_ladder(const PlanLadderOptions& options) {
     ForecastBar bar;
     forecast = plan::forecast_ladder(table, how, bar.steps());
   }
+  if (!options.report.empty()) plan::write_report(plan::ladder_report(table, how, forecast), options.report);
   if (options.output.json) {
     print_json({{"predictions", to_json(forecast.predictions)}, {"warnings", forecast.warnings}});
   } else {
