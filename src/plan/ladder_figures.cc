@@ -1,6 +1,8 @@
 // Rung sizes take colours from the first on, targets from the fifth. Coordinates are rounded: a page is read, not fitted.
 #include "plan/ladder_figures.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -14,7 +16,7 @@ namespace {
 using Kind = Series::Kind;
 
 constexpr int kFirstTargetColour = 4;
-constexpr size_t kMostCheckpoints = 300;  // of a figure
+constexpr size_t kMostCheckpoints = 300, kMostOfPage = 3600;  // of a figure, of all of them
 constexpr int kCurveSteps = 48;
 
 int target_colour(size_t target) { return kFirstTargetColour + static_cast<int>(target); }
@@ -147,7 +149,10 @@ Series checkpoints_of(const LadderPage& page, size_t task, const Form& form) {
     const auto points = checkpoint_points(*run, task, form.feature, {.skip = form.skip});
     all.insert(all.end(), points.begin(), points.end());
   }
-  const size_t every = std::max<size_t>(1, (all.size() + kMostCheckpoints - 1) / kMostCheckpoints);
+  size_t figures = 0;
+  for (const TaskEnsemble& ensemble : page.forecast.curves) figures += ensemble.curves.size();
+  const size_t most = std::clamp<size_t>(kMostOfPage / std::max<size_t>(1, figures), 20, kMostCheckpoints);
+  const size_t every = std::max<size_t>(1, (all.size() + most - 1) / most);
   for (size_t i = every / 2; i < all.size(); i += every) add(series, all[i].loss, all[i].accuracy);
   return series;
 }
@@ -162,16 +167,16 @@ Figure sigmoid_figure(const LadderPage& page, const TaskEnsemble& ensemble, cons
   for (size_t t = 0; t < targets.size(); ++t) {
     const double loss = curve.loss_at(targets[t].scale), accuracy = curve.sigmoid.at(loss);
     Series point{.name = predicted_name(targets[t]), .colour = target_colour(t)};
-    add(point, loss, accuracy, fmt::format("{}: predicted\nloss {:.4g}, accuracy {}", targets[t].name, loss,
-                                           percent(accuracy)));
+    add(point, loss, accuracy,
+        fmt::format("{}: predicted\nloss {:.4g}, accuracy {}", targets[t].name, loss, percent(accuracy)));
     marks.push_back(std::move(point));
     if (!page.target_runs[t]) continue;
     Series ring{.kind = Kind::rings, .name = measured_name(targets[t]), .colour = target_colour(t)};
     const double measured = measured_loss(page, t, ensemble.task, curve.form.feature);
     const double reached = final_accuracy(*page.target_runs[t], ensemble.task);
     if (!std::isnan(measured) && !std::isnan(reached)) {
-      add(ring, measured, reached, fmt::format("{}: measured\nloss {:.4g}, accuracy {}", targets[t].name, measured,
-                                               percent(reached)));
+      add(ring, measured, reached,
+          fmt::format("{}: measured\nloss {:.4g}, accuracy {}", targets[t].name, measured, percent(reached)));
     }
     marks.push_back(std::move(ring));
   }
@@ -182,8 +187,9 @@ Figure sigmoid_figure(const LadderPage& page, const TaskEnsemble& ensemble, cons
     for (const double x : series.x) from = std::min(from, x), to = std::max(to, x);
   }
   const double air = 0.03 * (to - from);
-  add_curve(figure.series[1], [&](double share) { return from - air + share * (to - from + 2 * air); },
-            [&](double loss) { return curve.sigmoid.at(loss); });
+  add_curve(
+      figure.series[1], [&](double share) { return from - air + share * (to - from + 2 * air); },
+      [&](double loss) { return curve.sigmoid.at(loss); });
   return figure;
 }
 
@@ -199,9 +205,12 @@ WidenedHindcast widened(const Hindcast& hindcast, double widen) {
 
 std::string_view feature_title(Feature feature) {
   switch (feature) {
-    case Feature::loss: return "language-model loss (nats per token)";
-    case Feature::ce: return "cross entropy over the choices (nats)";
-    default: return "bits per byte of the right answer";
+    case Feature::loss:
+      return "language-model loss (nats per token)";
+    case Feature::ce:
+      return "cross entropy over the choices (nats)";
+    default:
+      return "bits per byte of the right answer";
   }
 }
 
@@ -212,7 +221,7 @@ Figure prediction_figure(const LadderPage& page) {
   const auto count = static_cast<double>(forecast.targets.size());
   for (size_t t = 0; t < forecast.targets.size(); ++t) {
     const LadderTarget& target = forecast.targets[t];
-    const double beside = std::min(0.24, 0.6 / count) * (static_cast<double>(t) - (count - 1) / 2);
+    const double beside = std::min(0.3, 0.7 / count) * (static_cast<double>(t) - (count - 1) / 2);
     Series predicted{.name = predicted_name(target), .colour = target_colour(t)};
     Series measured{.kind = Kind::rings, .name = measured_name(target), .colour = target_colour(t)};
     double task = beside;
@@ -220,13 +229,16 @@ Figure prediction_figure(const LadderPage& page) {
       if (each.target != target.name) continue;
       std::string tip = fmt::format("{}, {}\npredicted {}", each.task, each.target, percent(each.predicted));
       if (each.low) tip += fmt::format(" ({} to {})", percent(*each.low), percent(*each.high));
-      if (each.actual) tip += fmt::format("\nmeasured {}", percent(*each.actual));
       if (each.low) {
         predicted.kind = Kind::interval;
         predicted.low.push_back(rounded(*each.low)), predicted.high.push_back(rounded(*each.high));
       }
-      if (each.actual) add(measured, task, *each.actual, tip);
       add(predicted, task, each.predicted, std::move(tip));
+      if (each.actual) {
+        add(measured, task, *each.actual,
+            fmt::format("{}, {}\nmeasured {}\npredicted {}", each.task, each.target, percent(*each.actual),
+                        percent(each.predicted)));
+      }
       ++task;
     }
     figure.series.push_back(std::move(predicted));

@@ -95,7 +95,8 @@ TEST(ReportFigure, CountsNamesFromZero) {
   figure.series = {{.kind = Series::Kind::rings, .name = "7B", .x = {-0.1, 1.2}, .y = {0.5, 0.75}}};
   EXPECT_NO_THROW(check_figure(figure));
   EXPECT_EQ(figure_json(figure)["x"]["names"], Json({"mmlu", "piqa"}));
-  EXPECT_THAT(figure_table(figure).rows, ElementsAre(ElementsAre("7B", "mmlu", "50.0%"), ElementsAre("7B", "piqa", "75.0%")));
+  EXPECT_THAT(figure_table(figure).rows,
+              ElementsAre(ElementsAre("7B", "mmlu", "50.0%"), ElementsAre("7B", "piqa", "75.0%")));
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
   }
 
   const colourClass = (colour) => (colour < 0 ? "neutral" : "c" + (colour % 6));
+  const isCrowd = (series) => series.kind === "points" && series.x.length > 150;  // small, faint and beneath the rest
   const isCurve = (kind) => kind === "line" || kind === "dashed";
 
   function pointsOf(series) {
@@ -82,8 +83,8 @@
     const { x, y } = frame, points = pointsOf(series);
     const inside = (value, scale) => value >= scale.domain()[0] && value <= scale.domain()[1];
     const marks = points.filter((p) => inside(p.x, x) && (p.y === undefined || inside(p.y, y)));
-    const radius = marks.length > 150 ? 2 : (frame.width < 420 ? 3 : 3.5) + (series.kind === "rings" ? 2 : 0);
-    const group = svg.append("g").attr("class", `series ${series.kind} ${colourClass(series.colour)}`);
+    const radius = isCrowd(series) ? 2 : (frame.width < 420 ? 3 : 3.5) + (series.kind === "rings" ? 2 : 0);
+    const group = svg.append("g").attr("class", `series ${series.kind}${isCrowd(series) ? " crowd" : ""} ${colourClass(series.colour)}`);
     if (series.kind === "band") {
       const area = d3.svg.area().x((p) => x(p.x)).y0((p) => y(p.low)).y1((p) => y(p.high));
       group.append("path").attr({ d: area(points), "clip-path": clip });
@@ -143,7 +144,8 @@
       width: width - frame.left - frame.right, height: frame.height - frame.top - frame.bottom });
     drawAxes(svg, frame);
     const shown = data.series.filter((series) => !figure.legend.hidden.has(series.name));
-    const ordered = d3.merge(depths.map((kinds) => shown.filter((series) => kinds.includes(series.kind))));
+    const ordered = shown.filter(isCrowd).concat(d3.merge(depths.map((kinds) =>
+      shown.filter((series) => kinds.includes(series.kind) && !isCrowd(series)))));
     figure.marks = d3.merge(ordered.map((series) => drawSeries(svg, frame, series, `url(#${figure.id})`)));
     drawRules(svg, frame, data.rules, figure.marks);
     if (data.series.every((series) => series.x.length === 0)) {
