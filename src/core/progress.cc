@@ -45,7 +45,8 @@ void Progress::show(std::string_view note) {
   const double share = total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 0;
   std::string text = fmt::format("{:3.0f}% {}/{} {}", share * 100, done_, total_, unit_);
   if (rate > 0) {
-    text += fmt::format("  {:.3g}/s  ETA {}", rate, format_duration(static_cast<double>(total_ - done_) / rate));
+    text += fmt::format("  {}/s  ETA {}", rate < 1000 ? fmt::format("{:.3g}", rate) : fmt::format("{:.0f}", rate),
+                        format_duration(static_cast<double>(total_ - done_) / rate));
   }
   if (!note.empty()) text += fmt::format("  {}", note);
   if (!terminal_) {
