@@ -66,10 +66,10 @@ void print_target(const plan::LadderForecast& forecast, const plan::LadderTarget
     rows.back()[4] = fmt::format("{:.2f}", error / measured),
     rows.back()[5] = fmt::format("{:.2f}", relative / measured);
   }
-  detail::print(fmt::format("{}: {} parameters, {} tokens, {} FLOPs (accuracies in percent)\n{}\n", target.name,
+  detail::print(fmt::format("{}: {} parameters, {} tokens, {} FLOPs\n{}\n", target.name,
                             plan::short_number(target.scale.params), plan::short_number(target.scale.tokens),
                             plan::short_number(target.scale.flops),
-                            columns({"task", "predicted", "interval", "actual", "error", "relative %"}, rows)));
+                            columns({"task", "predicted %", "interval", "actual", "error", "relative %"}, rows)));
 }
 
 }  // namespace

@@ -30,7 +30,9 @@ std::string signed_points(double fraction) {
 /// Three decimals; of large ones, as A and B are, three digits.
 std::string coefficient(double value) {
   if (!std::isfinite(value)) return kNothing;
-  return std::abs(value) < 10 ? fmt::format("{:.3f}", value) : short_number(std::stod(fmt::format("{:.2e}", value)));
+  if (std::abs(value) < 10) return fmt::format("{:.3f}", value);
+  const double rounded = std::stod(fmt::format("{:.2e}", value));
+  return std::abs(value) < 1e6 ? fmt::format("{:g}", rounded) : short_number(rounded);
 }
 
 std::string size_and_tokens(const RunScale& at) {
