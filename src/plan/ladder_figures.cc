@@ -1,4 +1,4 @@
-// Rung sizes take colours from the first on, targets from the fifth. Coordinates are rounded: a page is read, not fitted.
+// Rung sizes take colours from the first on, targets from the fifth. Coordinates are rounded: they are only looked at.
 #include "plan/ladder_figures.h"
 
 #include <fmt/format.h>

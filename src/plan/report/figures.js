@@ -84,7 +84,8 @@
     const inside = (value, scale) => value >= scale.domain()[0] && value <= scale.domain()[1];
     const marks = points.filter((p) => inside(p.x, x) && (p.y === undefined || inside(p.y, y)));
     const radius = isCrowd(series) ? 2 : (frame.width < 420 ? 3 : 3.5) + (series.kind === "rings" ? 2 : 0);
-    const group = svg.append("g").attr("class", `series ${series.kind}${isCrowd(series) ? " crowd" : ""} ${colourClass(series.colour)}`);
+    const group = svg.append("g").attr("class", `series ${series.kind} ${colourClass(series.colour)}`)
+      .classed("crowd", isCrowd(series));
     if (series.kind === "band") {
       const area = d3.svg.area().x((p) => x(p.x)).y0((p) => y(p.low)).y1((p) => y(p.high));
       group.append("path").attr({ d: area(points), "clip-path": clip });
