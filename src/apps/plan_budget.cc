@@ -1,8 +1,8 @@
 // `tessera plan budget`: reads the table, searches, prints.
-#include "plan/budget.h"
-
 #include "apps/plan_budget.h"
+
 #include "apps/plan_common.h"
+#include "core/log.h"
 #include "plan/budget_report.h"
 #include "plan/quantity.h"
 
@@ -25,21 +25,32 @@ plan::BudgetOptions budget_options(const PlanBudgetOptions& options) {
   return how;
 }
 
-std::string point_line(const char* label, const plan::BudgetPoint& point) {
-  return fmt::format("  {:<20} {:>8} {:>9} {:>9.1f} {:>12} {:>12}\n", label, short_number(point.params),
-                     short_number(point.tokens), 100 * point.accuracy, short_number(point.training_flops),
-                     short_number(point.inference_flops));
+std::vector<std::string> point_row(const char* label, const plan::BudgetPoint& point) {
+  return {label,
+          short_number(point.params),
+          short_number(point.tokens),
+          points(point.accuracy),
+          short_number(point.training_flops),
+          point.inference_flops > 0 ? short_number(point.inference_flops) : ""};
 }
 
-/// Nine sizes of the curve, evenly spread.
+/// The best size, the ends of what is as good, and nine sizes around it.
 std::string curve_text(const plan::Budget& budget) {
-  std::string text = fmt::format("  {:<20} {:>8} {:>9} {:>9} {:>12} {:>12}\n", "", "params", "tokens", "mean acc.",
-                                 "train FLOPs", "serve FLOPs");
-  text += point_line("best", budget.best);
-  text += point_line("smallest as good", budget.smallest_as_good) + point_line("largest as good", budget.largest_as_good);
-  text += "  around it\n";
-  for (size_t i = 0; i < budget.curve.size(); i += 10) text += point_line("", budget.curve[i]);
-  return text;
+  std::vector<std::vector<std::string>> rows = {point_row("best", budget.best),
+                                                point_row("smallest as good", budget.smallest_as_good),
+                                                point_row("largest as good", budget.largest_as_good)};
+  for (size_t i = 0; i < budget.curve.size(); i += 10) {
+    rows.push_back(point_row(i == 0 ? "around it" : "", budget.curve[i]));
+  }
+  return columns({"", "parameters", "tokens", "mean accuracy %", "training FLOPs", "serving FLOPs"}, rows);
+}
+
+std::string task_text(const plan::LadderForecast& forecast) {
+  std::vector<std::vector<std::string>> rows;
+  for (const plan::LadderPrediction& each : forecast.predictions) {
+    rows.push_back({each.task, points(each.predicted), each.low ? points(each.low) + " - " + points(each.high) : ""});
+  }
+  return columns({"at the best", "predicted %", "interval"}, rows);
 }
 
 std::string ladder_text(const plan::Budget& budget, double tolerance) {
@@ -66,7 +77,6 @@ int run_plan_budget(const PlanBudgetOptions& options) {
     ForecastBar bar;
     budget = plan::plan_budget(table, how, bar.steps());
   }
-  if (!options.report.empty()) plan::write_report(plan::budget_report(how, budget), options.report);
   if (options.output.json) {
     Json result = {{"best", to_json(budget.best)},
                    {"smallest_as_good", to_json(budget.smallest_as_good)},
@@ -78,16 +88,14 @@ int run_plan_budget(const PlanBudgetOptions& options) {
                    {"smallest_ladder", budget.cheapest ? to_json(*budget.cheapest) : Json(nullptr)},
                    {"warnings", budget.forecast.warnings}};
     print_json(result);
-    return 0;
+  } else {
+    detail::print(curve_text(budget) + "\n" + task_text(budget.forecast) + "\n" + ladder_text(budget, how.tolerance));
+    print_warnings(budget.forecast.warnings);
   }
-  std::string text = curve_text(budget) + "\n";
-  text += fmt::format("  {:<16} {:>9} {:>15}\n", "task", "predicted", "interval");
-  for (const plan::LadderPrediction& each : budget.forecast.predictions) {
-    const std::string interval = each.low ? fmt::format("{:.1f} - {:.1f}", 100 * *each.low, 100 * *each.high) : "";
-    text += fmt::format("  {:<16} {:>9.1f} {:>15}\n", each.task, 100 * each.predicted, interval);
+  if (!options.report.empty()) {
+    plan::write_report(plan::budget_report(how, budget), options.report);
+    log_info("the report is in {}", options.report.string());
   }
-  detail::print(text + "\n" + ladder_text(budget, how.tolerance));
-  print_warnings(budget.forecast.warnings);
   return 0;
 }
 

@@ -24,6 +24,29 @@ plan::LadderMethod parse_method(const std::string& word) {
   throw UserError("[plan] method '{}'; want best or paper", word);
 }
 
+std::string points(const std::optional<double>& fraction) {
+  return fraction ? fmt::format("{:.1f}", 100 * *fraction) : "";
+}
+
+std::string columns(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths(header.size(), 0);
+  for (size_t c = 0; c < header.size(); ++c) {
+    for (const auto& row : rows) widths[c] = std::max(widths[c], row[c].size());
+    if (widths[c] > 0) widths[c] = std::max(widths[c], header[c].size());
+  }
+  const auto add = [&](const std::vector<std::string>& row) {
+    std::string line = fmt::format("  {:<{}}", row[0], widths[0]);
+    for (size_t c = 1; c < row.size(); ++c) {
+      if (widths[c] > 0) line += fmt::format("  {:>{}}", row[c], widths[c]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    return line + '\n';
+  };
+  std::string text = add(header);
+  for (const auto& row : rows) text += add(row);
+  return text;
+}
+
 void print_warnings(const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) log_warning("{}", warning);
 }

@@ -30,6 +30,12 @@ class ForecastBar {
   std::optional<Progress> bar_;
 };
 
+/// A fraction in percent with one decimal; nothing for none.
+std::string points(const std::optional<double>& fraction);
+
+/// Columns as wide as what stands in them, the first to the left, the rest to the right; empty ones are left out.
+std::string columns(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
+
 /// Warnings, a line each, on standard error.
 void print_warnings(const std::vector<std::string>& warnings);
 

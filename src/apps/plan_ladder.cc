@@ -5,6 +5,8 @@
 #include <map>
 
 #include "apps/plan_common.h"
+#include "core/log.h"
+#include "plan/ladder_report.h"
 #include "plan/quantity.h"
 #include "plan/running.h"
 
@@ -25,49 +27,51 @@ plan::LadderOptions ladder_options(const PlanLadderOptions& options) {
   return how;
 }
 
-std::string points_of(const std::optional<double>& fraction) { return fraction ? fmt::format("{:.1f}", 100 * *fraction) : ""; }
-
 void print_target(const plan::LadderForecast& forecast, const plan::LadderTarget& target) {
-  std::string text = fmt::format("{}: {} parameters, {} tokens, {} FLOPs\n", target.name,
-                                 plan::short_number(target.scale.params), plan::short_number(target.scale.tokens),
-                                 plan::short_number(target.scale.flops));
-  text += fmt::format("  {:<16} {:>9} {:>15} {:>8} {:>7} {:>7}\n", "task", "predicted", "interval", "actual", "error",
-                      "rel.");
-  double error = 0, relative = 0, measured = 0;
+  std::vector<std::vector<std::string>> rows;
+  double predicted = 0, actual = 0, error = 0, relative = 0, measured = 0;
   for (const plan::LadderPrediction& each : forecast.predictions) {
     if (each.target != target.name) continue;
-    const std::string interval = each.low ? points_of(each.low) + " - " + points_of(each.high) : "";
-    text += fmt::format("  {:<16} {:>9} {:>15} {:>8}", each.task, points_of(each.predicted), interval, points_of(each.actual));
-    if (each.abs_error_points && each.rel_error_percent) {
-      text += fmt::format(" {:>7.1f} {:>6.1f}%", *each.abs_error_points, *each.rel_error_percent);
-      error += *each.abs_error_points, relative += *each.rel_error_percent, ++measured;
-    }
-    text += '\n';
+    const std::string interval = each.low ? points(each.low) + " - " + points(each.high) : "";
+    rows.push_back({each.task, points(each.predicted), interval, points(each.actual), "", ""});
+    predicted += each.predicted;
+    if (!each.abs_error_points || !each.rel_error_percent) continue;
+    rows.back()[4] = fmt::format("{:.1f} ", *each.abs_error_points);
+    rows.back()[5] = fmt::format("{:.1f} ", *each.rel_error_percent);
+    actual += *each.actual, error += *each.abs_error_points, relative += *each.rel_error_percent, ++measured;
   }
-  if (measured > 0) text += fmt::format("  {:<51} {:>7.2f} {:>6.2f}%\n", "mean", error / measured, relative / measured);
-  detail::print(text + "\n");
+  rows.push_back({"mean", points(predicted / static_cast<double>(rows.size())), "", "", "", ""});
+  if (measured > 0) {
+    rows.back()[3] = points(actual / measured);
+    rows.back()[4] = fmt::format("{:.2f}", error / measured),
+    rows.back()[5] = fmt::format("{:.2f}", relative / measured);
+  }
+  detail::print(fmt::format("{}: {} parameters, {} tokens, {} FLOPs\n{}\n", target.name,
+                            plan::short_number(target.scale.params), plan::short_number(target.scale.tokens),
+                            plan::short_number(target.scale.flops),
+                            columns({"task", "predicted %", "interval", "actual", "error", "relative %"}, rows)));
 }
 
 /// How the mean over the tasks moved, and where each task stands at the last checkpoint.
-void print_running(const std::vector<plan::RunningPoint>& points, const std::string& run) {
+void print_running(const std::vector<plan::RunningPoint>& followed, const std::string& run) {
   std::map<double, std::array<double, 4>> by_share;  // count, predicted, low, high
-  for (const plan::RunningPoint& each : points) {
+  for (const plan::RunningPoint& each : followed) {
     auto& sums = by_share[each.share];
     sums[0] += 1, sums[1] += each.predicted, sums[2] += each.low, sums[3] += each.high;
   }
-  std::string text = fmt::format("{} under way: mean over the tasks\n  {:>8} {:>9} {:>15}\n", run, "seen", "predicted",
-                                 "interval");
+  const double last = by_share.rbegin()->first;
+  std::vector<std::vector<std::string>> means, tasks;
   for (const auto& [share, sums] : by_share) {
-    text += fmt::format("  {:>7.1f}% {:>9.1f} {:>15}\n", 100 * share, 100 * sums[1] / sums[0],
-                        points_of(sums[2] / sums[0]) + " - " + points_of(sums[3] / sums[0]));
+    means.push_back({fmt::format("{:.1f}%", 100 * share), points(sums[1] / sums[0]),
+                     points(sums[2] / sums[0]) + " - " + points(sums[3] / sums[0])});
   }
-  text += fmt::format("  {:<16} {:>9} {:>15}  after {:.1f}%\n", "task", "predicted", "interval", 100 * by_share.rbegin()->first);
-  for (const plan::RunningPoint& each : points) {
-    if (each.share != by_share.rbegin()->first) continue;
-    text += fmt::format("  {:<16} {:>9} {:>15}\n", each.task, points_of(each.predicted),
-                        points_of(each.low) + " - " + points_of(each.high));
+  for (const plan::RunningPoint& each : followed) {
+    if (each.share != last) continue;
+    tasks.push_back({each.task, points(each.predicted), points(each.low) + " - " + points(each.high)});
   }
-  detail::print(text + "\n");
+  detail::print(fmt::format("{} under way, mean over the tasks\n{}\nafter {:.1f}%\n{}\n", run,
+                            columns({"seen", "predicted %", "interval"}, means), 100 * last,
+                            columns({"task", "predicted %", "interval"}, tasks)));
 }
 
 }  // namespace
@@ -97,6 +101,10 @@ int run_plan_ladder(const PlanLadderOptions& options) {
     for (const plan::LadderTarget& target : forecast.targets) print_target(forecast, target);
     if (running) print_running(followed, running->name);
     print_warnings(forecast.warnings);
+  }
+  if (!options.report.empty()) {
+    plan::write_report(plan::ladder_report(table, how, forecast), options.report);
+    log_info("the report is in {}", options.report.string());
   }
   return 0;
 }

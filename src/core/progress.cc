@@ -12,6 +12,7 @@ namespace tessera {
 namespace {
 bool progress_enabled = true;
 constexpr int bar_cells = 24;
+constexpr double least_elapsed = 0.2;  // seconds; a rate before that would be chance
 }  // namespace
 
 void set_progress_enabled(bool enabled) { progress_enabled = enabled; }
@@ -40,11 +41,14 @@ void Progress::update(int64_t done, std::string_view note) {
 void Progress::show(std::string_view note) {
   shown_ = Clock::now();
   const double elapsed = std::chrono::duration<double>(shown_ - began_).count();
-  const double rate = elapsed > 0 ? static_cast<double>(done_ - start_) / elapsed : 0;
+  const double rate = elapsed >= least_elapsed ? static_cast<double>(done_ - start_) / elapsed : 0;
   const double share = total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0) : 0;
-  const std::string left = rate > 0 ? format_duration(static_cast<double>(total_ - done_) / rate) : "?";
-  const std::string text =
-      fmt::format("{:3.0f}% {}/{} {}  {:.3g}/s  ETA {}  {}", share * 100, done_, total_, unit_, rate, left, note);
+  std::string text = fmt::format("{:3.0f}% {}/{} {}", share * 100, done_, total_, unit_);
+  if (rate > 0) {
+    text += fmt::format("  {}/s  ETA {}", rate < 1000 ? fmt::format("{:.3g}", rate) : fmt::format("{:.0f}", rate),
+                        format_duration(static_cast<double>(total_ - done_) / rate));
+  }
+  if (!note.empty()) text += fmt::format("  {}", note);
   if (!terminal_) {
     fmt::print(stderr, "{} {}\n", label_, text);
     return;

@@ -40,7 +40,7 @@ std::string table_html(const Table& table) {
     return fmt::format("<{}{}>{}</{}>", tag, numeric ? " class=\"number\"" : "", escaped(text), tag.substr(0, 2));
   };
   std::string out = "<div class=\"scroll\" tabindex=\"0\"><table>\n";
-  if (!table.caption.empty()) out += fmt::format("<caption>{}</caption>\n", escaped(table.caption));
+  if (!table.caption.empty()) out += fmt::format("<caption><span>{}</span></caption>\n", escaped(table.caption));
   out += "<thead><tr>";
   for (size_t i = 0; i < table.header.size(); ++i) out += cell("th", i, table.header[i]);
   out += "</tr></thead>\n<tbody>\n";

@@ -21,12 +21,14 @@ struct Axis {
   Scale scale = Scale::linear;
   bool percent = false;             // values are fractions and are shown as percentages
   std::optional<double> low, high;  // ends of the axis; what lies outside is cut off. Absent: from the data
+  std::vector<std::string> names;   // x only: the axis counts 0, 1, 2 ... and shows these; values between stand between
 };
 
 /// Series that share a name share one entry of the legend, and with it the switch that hides them; an empty name has
-/// none. `colour` is an index into the page's colours, taken round when it is too large.
+/// none. `colour` is an index into the page's colours, taken round when it is too large. A ring is a hollow point: it can
+/// stand around another.
 struct Series {
-  enum class Kind { points, line, dashed, band, interval };
+  enum class Kind { points, rings, line, dashed, band, interval };
   static constexpr int kNeutral = -1;  // grey: what is there for comparison
 
   Kind kind = Kind::points;
@@ -86,6 +88,5 @@ class Report {
 
 /// Writes the page; nobody sees half of it.
 void write_report(const Report& report, const Path& path);
-
 
 }  // namespace tessera::plan

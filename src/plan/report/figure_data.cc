@@ -17,7 +17,9 @@ using Kind = Series::Kind;
 
 bool has_y(const Series& series) { return series.kind != Kind::band; }
 bool has_range(const Series& series) { return series.kind == Kind::band || series.kind == Kind::interval; }
-bool is_curve(const Series& series) { return series.kind != Kind::points && series.kind != Kind::interval; }
+bool is_curve(const Series& series) {
+  return series.kind == Kind::line || series.kind == Kind::dashed || series.kind == Kind::band;
+}
 
 bool can_show(const Axis& axis, double value) {
   return std::isfinite(value) && (axis.scale != Scale::log || value > 0);
@@ -62,13 +64,14 @@ void check_axis(const Figure& figure, const char* name, const Axis& axis) {
 Json axis_json(const Axis& axis) {
   static constexpr std::array names = {"linear", "log", "time"};
   Json json = {{"label", axis.label}, {"scale", names[static_cast<size_t>(axis.scale)]}, {"percent", axis.percent}};
+  if (!axis.names.empty()) return {{"label", axis.label}, {"scale", "names"}, {"names", axis.names}};
   if (axis.low) json["low"] = *axis.low;
   if (axis.high) json["high"] = *axis.high;
   return json;
 }
 
 Json series_json(const Figure& figure, const Series& series) {
-  static constexpr std::array names = {"points", "line", "dashed", "band", "interval"};
+  static constexpr std::array names = {"points", "rings", "line", "dashed", "band", "interval"};
   const auto shown = shown_points(figure, series);
   Json json = {{"kind", names[static_cast<size_t>(series.kind)]}, {"name", series.name}, {"colour", series.colour}};
   json["x"] = chosen(series.x, shown);
@@ -89,6 +92,10 @@ std::string date(double days) {
 
 void check_figure(const Figure& figure) {
   check_axis(figure, "x", figure.x), check_axis(figure, "y", figure.y);
+  if (!figure.y.names.empty()) {
+    throw UserError("[plan] figure '{}': the y axis got {} names; want them on the x axis", figure.title,
+                    figure.y.names.size());
+  }
   for (const auto& series : figure.series) {
     check_length(figure, series, "y", series.y.size(), has_y(series));
     check_length(figure, series, "low", series.low.size(), has_range(series));
@@ -141,6 +148,10 @@ Table figure_table(const Figure& figure) {
 
 std::string axis_value(const Axis& axis, double value) {
   constexpr double calendar = 4e6;  // days; beyond about 11,000 years a date is a mistake
+  if (!axis.names.empty()) {
+    const double last = static_cast<double>(axis.names.size()) - 1;
+    return axis.names[static_cast<size_t>(std::clamp(std::round(value), 0.0, last))];
+  }
   if (axis.scale == Scale::time && std::abs(value) < calendar) return date(value);
   return axis.percent ? fmt::format("{:.1f}%", 100 * value) : short_number(value);
 }

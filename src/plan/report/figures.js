@@ -5,14 +5,22 @@
 
   // ---- drawing
 
-  const depths = [["band"], ["line", "dashed"], ["interval"], ["points"]];  // what is drawn over what
+  const depths = [["band"], ["line", "dashed"], ["interval"], ["points"], ["rings"]];  // what is drawn over what
   const pen = document.createElement("canvas").getContext("2d");
   function textWidth(text) {
     pen.font = "12px system-ui, sans-serif";
     return pen.measureText(text).width;
   }
 
+  // `text`, cut where it would be wider than `room`.
+  function cutTo(text, room) {
+    let length = text.length;
+    while (length > 1 && textWidth(text.slice(0, length) + "…") > room) --length;
+    return textWidth(text) <= room ? text : text.slice(0, length) + "…";
+  }
+
   const colourClass = (colour) => (colour < 0 ? "neutral" : "c" + (colour % 6));
+  const isCrowd = (series) => series.kind === "points" && series.x.length > 150;  // small, faint and beneath the rest
   const isCurve = (kind) => kind === "line" || kind === "dashed";
 
   function pointsOf(series) {
@@ -33,14 +41,25 @@
     const y = axes.extent(figure.data.y, values(["y", "low", "high"], false));
     frame.yTicks = axes.ticksOf[figure.data.y.scale](figure.data.y, y[0], y[1], Math.floor(height / 36));
     frame.left = 10 + Math.ceil(d3.max(frame.yTicks, (tick) => textWidth(tick.text)) || 0);
-    frame.y = scale(figure.data.y, y, [height - frame.bottom, frame.top]);
     const x = axes.extent(figure.data.x, values(["x"], true));
     const room = (text) => Math.max(2, Math.floor((width - frame.left - frame.right) / (text + 22)));
     const draft = axes.ticksOf[figure.data.x.scale](figure.data.x, x[0], x[1], room(36));
     const widest = d3.max(draft, (tick) => textWidth(tick.text)) || 0;
     frame.xTicks = axes.ticksOf[figure.data.x.scale](figure.data.x, x[0], x[1], room(widest));
     frame.x = scale(figure.data.x, x, [frame.left, width - frame.right]);
+    if (figure.data.x.scale === "names") slantNames(frame);
+    frame.y = scale(figure.data.y, y, [frame.height - frame.bottom, frame.top]);
     return frame;
+  }
+
+  // Names that do not fit side by side stand aslant; the figure grows by what they need.
+  function slantNames(frame) {
+    const { xTicks, x } = frame, slot = x(1) - x(0), slope = Math.SQRT1_2;
+    frame.slanted = xTicks.some((tick) => textWidth(tick.text) > slot - 8);
+    if (!frame.slanted) return;
+    xTicks.forEach((tick) => Object.assign(tick, { text: cutTo(tick.text, Math.min(140, x(tick.at) / slope - 6)) }));
+    const more = Math.ceil(slope * d3.max(xTicks, (tick) => textWidth(tick.text)));
+    frame.bottom += more, frame.height += more;
   }
 
   function drawAxes(svg, frame) {
@@ -53,7 +72,9 @@
     frame.xTicks.forEach(({ at, text }) => {
       const half = textWidth(text) / 2, middle = Math.max(half, Math.min(width - half, x(at)));
       grid.append("line").attr({ x1: x(at), x2: x(at), y1: top, y2: height - bottom });
-      grid.append("text").attr({ x: middle, y: height - bottom + 17, "text-anchor": "middle" }).text(text);
+      const label = grid.append("text").text(text), below = height - bottom + 14;
+      if (frame.slanted) label.attr({ transform: `translate(${x(at) + 4},${below})rotate(-45)`, "text-anchor": "end" });
+      else label.attr({ x: middle, y: below + 3, "text-anchor": "middle" });
     });
     svg.append("path").attr("class", "frame").attr("d", `M${left},${top}V${height - bottom}H${width - right}`);
   }
@@ -62,7 +83,9 @@
     const { x, y } = frame, points = pointsOf(series);
     const inside = (value, scale) => value >= scale.domain()[0] && value <= scale.domain()[1];
     const marks = points.filter((p) => inside(p.x, x) && (p.y === undefined || inside(p.y, y)));
-    const group = svg.append("g").attr("class", `series ${series.kind} ${colourClass(series.colour)}`);
+    const radius = isCrowd(series) ? 2 : (frame.width < 420 ? 3 : 3.5) + (series.kind === "rings" ? 2 : 0);
+    const group = svg.append("g").attr("class", `series ${series.kind} ${colourClass(series.colour)}`)
+      .classed("crowd", isCrowd(series));
     if (series.kind === "band") {
       const area = d3.svg.area().x((p) => x(p.x)).y0((p) => y(p.low)).y1((p) => y(p.high));
       group.append("path").attr({ d: area(points), "clip-path": clip });
@@ -77,7 +100,7 @@
     }
     if (!isCurve(series.kind)) {
       group.selectAll("circle").data(marks).enter().append("circle")
-        .attr({ cx: (p) => x(p.x), cy: (p) => y(p.y), r: marks.length > 150 ? 2 : frame.width < 420 ? 3 : 3.5 });
+        .attr({ cx: (p) => x(p.x), cy: (p) => y(p.y), r: radius });
     }
     return marks.map((p) => ({ point: p, left: x(p.x), top: y(p.y), far: isCurve(series.kind) ? 10 : 0 }));
   }
@@ -122,7 +145,8 @@
       width: width - frame.left - frame.right, height: frame.height - frame.top - frame.bottom });
     drawAxes(svg, frame);
     const shown = data.series.filter((series) => !figure.legend.hidden.has(series.name));
-    const ordered = d3.merge(depths.map((kinds) => shown.filter((series) => kinds.includes(series.kind))));
+    const ordered = shown.filter(isCrowd).concat(d3.merge(depths.map((kinds) =>
+      shown.filter((series) => kinds.includes(series.kind) && !isCrowd(series)))));
     figure.marks = d3.merge(ordered.map((series) => drawSeries(svg, frame, series, `url(#${figure.id})`)));
     drawRules(svg, frame, data.rules, figure.marks);
     if (data.series.every((series) => series.x.length === 0)) {
@@ -210,6 +234,7 @@
     if (has("line")) group("line").append("path").attr("d", "M1,6H21");
     if (has("dashed")) group("dashed").append("path").attr("d", "M1,6H21");
     if (has("interval")) group("interval").append("line").attr({ x1: 11, x2: 11, y1: 0, y2: 12 });
+    if (has("rings")) group("rings").append("circle").attr({ cx: 11, cy: 6, r: 4.5 });
     if (has("points") || has("interval")) group("points").append("circle").attr({ cx: 11, cy: 6, r: 3.2 });
   }
 

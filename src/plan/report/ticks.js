@@ -1,5 +1,6 @@
 // Numbers, dates, ticks and the extent of an axis: what figures.js needs to know before it draws. Axes come as in
-// figure_data.cc: {label, scale: "linear" | "log" | "time", percent, low, high}; time runs in days since 1970-01-01.
+// figure_data.cc: {label, scale: "linear" | "log" | "time", percent, low, high}, time in days since 1970-01-01, or
+// {label, scale: "names", names} for 0, 1, 2 ...
 const axes = (function () {
   "use strict";
 
@@ -23,6 +24,7 @@ const axes = (function () {
 
   function valueText(axis, value) {
     if (axis.scale === "time") return isoDay(dayOf(value));
+    if (axis.scale === "names") return axis.names[Math.round(value)];
     return axis.percent ? (100 * value).toFixed(1) + "%" : shortNumber(value);
   }
 
@@ -78,11 +80,14 @@ const axes = (function () {
     });
   }
 
-  const ticksOf = { linear: linearTicks, log: logTicks, time: timeTicks };
+  const nameTicks = (axis) => axis.names.map((text, at) => ({ at, text }));
+
+  const ticksOf = { linear: linearTicks, log: logTicks, time: timeTicks, names: nameTicks };
 
   // ---- the extent of an axis: the data and the rules with a little air, or the ends that were asked for
 
   function extent(axis, values) {
+    if (axis.scale === "names") return [-0.5, axis.names.length - 0.5];
     let [low, high] = d3.extent(values);
     if (low === undefined) [low, high] = axis.scale === "log" ? [1, 10] : [0, 1];
     if (axis.scale === "log") {
