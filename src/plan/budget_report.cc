@@ -33,7 +33,7 @@ Figure ladder_figure(const BudgetOptions& options, const Budget& budget) {
   Figure figure{.title = "How small a ladder would have said the same",
                 .caption = "Each point is the part of the ladder up to a size and a length of training; deviation is from the "
                            "whole ladder's prediction, mean over the tasks.",
-                .x = {.label = "cost, share of the training compute", .scale = Scale::log},
+                .x = {.label = "cost, share of the training compute", .scale = Scale::log, .percent = true},
                 .y = {.label = "deviation, points"}};
   Series points{.kind = Series::Kind::points, .name = "parts of the ladder"};
   for (const SubLadder& part : budget.ladders) {
