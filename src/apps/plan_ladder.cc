@@ -1,14 +1,11 @@
 // `tessera plan ladder`: reads the table, forecasts, prints.
 #include "apps/plan_ladder.h"
 
-#include <array>
-#include <map>
-
 #include "apps/plan_common.h"
 #include "core/log.h"
 #include "plan/ladder_report.h"
 #include "plan/quantity.h"
-#include "plan/running.h"
+#include "plan/running_report.h"
 
 namespace tessera::apps {
 
@@ -54,16 +51,12 @@ void print_target(const plan::LadderForecast& forecast, const plan::LadderTarget
 
 /// How the mean over the tasks moved, and where each task stands at the last checkpoint.
 void print_running(const std::vector<plan::RunningPoint>& followed, const std::string& run) {
-  std::map<double, std::array<double, 4>> by_share;  // count, predicted, low, high
-  for (const plan::RunningPoint& each : followed) {
-    auto& sums = by_share[each.share];
-    sums[0] += 1, sums[1] += each.predicted, sums[2] += each.low, sums[3] += each.high;
-  }
-  const double last = by_share.rbegin()->first;
+  const std::vector<plan::RunningPoint> by_share = plan::mean_over_tasks(followed);
+  const double last = by_share.back().share;
   std::vector<std::vector<std::string>> means, tasks;
-  for (const auto& [share, sums] : by_share) {
-    means.push_back({fmt::format("{:.1f}%", 100 * share), points(sums[1] / sums[0]),
-                     points(sums[2] / sums[0]) + " - " + points(sums[3] / sums[0])});
+  for (const plan::RunningPoint& each : by_share) {
+    means.push_back({fmt::format("{:.1f}%", 100 * each.share), points(each.predicted),
+                     points(each.low) + " - " + points(each.high)});
   }
   for (const plan::RunningPoint& each : followed) {
     if (each.share != last) continue;
@@ -103,7 +96,9 @@ int run_plan_ladder(const PlanLadderOptions& options) {
     print_warnings(forecast.warnings);
   }
   if (!options.report.empty()) {
-    plan::write_report(plan::ladder_report(table, how, forecast), options.report);
+    plan::Report page = plan::ladder_report(table, how, forecast);
+    if (running) plan::add_running(page, running->name, followed);
+    plan::write_report(page, options.report);
     log_info("the report is in {}", options.report.string());
   }
   return 0;
