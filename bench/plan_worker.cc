@@ -46,7 +46,9 @@ Json fit(const Work& work) {
   std::vector<double> predictions;
   for (const size_t task : work.tasks) {
     curves.push_back(fit_paper_curve(rungs, task, work.table.tasks[task], Feature::bpb));
-    for (const LadderRun& target : work.table.targets) predictions.push_back(curves.back().accuracy_at(final_scale(target)));
+    for (const LadderRun& target : work.table.targets) {
+      predictions.push_back(curves.back().accuracy_at(final_scale(target)));
+    }
   }
   const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
   Json reply = {{"seconds", spent.count()}, {"predictions", predictions}};

@@ -1,5 +1,5 @@
-// Two ways downhill, both for two to eight parameters: NLopt's SLSQP, a dense quasi-Newton method with bounds, and damped
-// Newton steps, in which parameters that a step would push out of their bounds stay on them.
+// Two ways downhill, both for two to eight parameters: NLopt's SLSQP, a dense quasi-Newton method with bounds, and
+// damped Newton steps, in which parameters that a step would push out of their bounds stay on them.
 #include "plan/minimize.h"
 
 #include <nlopt.h>

@@ -12,7 +12,8 @@ namespace tessera::plan {
 using Objective = std::function<double(std::span<const double> x, std::span<double> gradient)>;
 
 /// The same with second derivatives, or an approximation such as Gauss and Newton's: symmetric, row by row.
-using CurvedObjective = std::function<double(std::span<const double> x, std::span<double> gradient, std::span<double> curvature)>;
+using CurvedObjective =
+    std::function<double(std::span<const double> x, std::span<double> gradient, std::span<double> curvature)>;
 
 struct Bounds {
   std::vector<double> low, high;  // one per parameter; infinities allowed
@@ -36,8 +37,8 @@ Minimum minimize(const Objective& objective, std::vector<double> start, const Bo
 Minimum minimize_from(const Objective& objective, const std::vector<std::vector<double>>& starts, const Bounds& bounds,
                       const MinimizeOptions& options = {});
 
-/// The best of the minima downhill from each start, by damped Newton steps (Levenberg and Marquardt): an evaluation costs a
-/// little more and far fewer are needed. At most 8 parameters. Of `options` the restarts are not used.
+/// The best of the minima downhill from each start, by damped Newton steps (Levenberg and Marquardt): fewer evaluations,
+/// and nearly nothing between them. At most 8 parameters. Of `options` the restarts are not used.
 Minimum minimize_newton(const CurvedObjective& objective, const std::vector<std::vector<double>>& starts,
                         const Bounds& bounds, const MinimizeOptions& options = {});
 
