@@ -2,6 +2,7 @@
 #include "plan/laws.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace tessera::plan {
@@ -10,14 +11,15 @@ namespace {
 
 constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 
-/// Huber's loss and its slope.
+/// Huber's loss with its first and second derivative.
 struct Huber {
-  double value, slope;
+  double value, slope, bend;
 
   Huber(double residual, double delta) {
     const bool inside = std::abs(residual) < delta;
     value = inside ? 0.5 * residual * residual : delta * (std::abs(residual) - 0.5 * delta);
     slope = inside ? residual : std::copysign(delta, residual);
+    bend = inside ? 1 : 0;
   }
 };
 
@@ -44,10 +46,10 @@ struct LossObjective {
   const LossFitOptions& options;
   bool compute_only;
 
-  double operator()(std::span<const double> x, std::span<double> gradient) const {
-    const size_t alpha = compute_only ? 1 : 2, e = x.size() - 1;
+  double operator()(std::span<const double> x, std::span<double> gradient, std::span<double> curvature) const {
+    const size_t n = x.size(), alpha = compute_only ? 1 : 2, e = n - 1;
     const double unit = options.noise > 0 ? options.noise : 1;
-    std::fill(gradient.begin(), gradient.end(), 0.0);
+    std::fill(gradient.begin(), gradient.end(), 0.0), std::fill(curvature.begin(), curvature.end(), 0.0);
     double sum = 0;
     for (const LogPoint& point : points) {
       const double size = std::exp(x[0] - x[alpha] * point.log_n);
@@ -56,22 +58,40 @@ struct LossObjective {
       const Huber huber((std::log(predicted) - point.log_loss) / unit, options.delta);
       const double slope = point.weight * huber.slope / (unit * predicted);
       sum += point.weight * huber.value;
-      gradient[0] += slope * size;
-      gradient[alpha] -= slope * size * point.log_n;
-      if (!compute_only) gradient[1] += slope * data, gradient[3] -= slope * data * point.log_d;
-      gradient[e] += slope;
+      std::array<double, 5> by{};  // of `predicted`, by each parameter
+      by[0] = size, by[alpha] = -size * point.log_n, by[e] = 1;
+      if (!compute_only) by[1] = data, by[3] = -data * point.log_d;
+      const double bend = (point.weight * huber.bend / (unit * unit * predicted) - slope) / predicted;
+      for (size_t i = 0; i < n; ++i) {
+        gradient[i] += slope * by[i];
+        for (size_t j = 0; j <= i; ++j) curvature[i * n + j] += bend * by[i] * by[j];
+      }
+      bend_power_law(curvature, n, 0, alpha, slope * size, point.log_n);
+      if (!compute_only) bend_power_law(curvature, n, 1, 3, slope * data, point.log_d);
     }
     if (options.noise > 0) {
-      sum += prior(x[alpha], options.prior.centre_alpha, gradient[alpha]);
-      if (!compute_only) sum += prior(x[3], options.prior.centre_beta, gradient[3]);
+      sum += prior(x[alpha], options.prior.centre_alpha, gradient[alpha], curvature[alpha * n + alpha]);
+      if (!compute_only) sum += prior(x[3], options.prior.centre_beta, gradient[3], curvature[3 * n + 3]);
+    }
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = 0; j < i; ++j) curvature[j * n + i] = curvature[i * n + j];
     }
     return sum;
   }
 
-  double prior(double exponent, double centre, double& gradient) const {
-    const double spread = options.prior.spread;
-    const double away = (std::log(std::max(exponent, 1e-9)) - std::log(centre)) / spread;
-    gradient += away / (spread * std::max(exponent, 1e-9));
+  /// Adds the second derivatives of exp(log_a - exponent * log_x), times `slope` over itself, below the diagonal.
+  static void bend_power_law(std::span<double> curvature, size_t n, size_t log_a, size_t exponent, double slope,
+                             double log_x) {
+    curvature[log_a * n + log_a] += slope;
+    curvature[exponent * n + log_a] -= slope * log_x;
+    curvature[exponent * n + exponent] += slope * log_x * log_x;
+  }
+
+  double prior(double exponent, double centre, double& gradient, double& curvature) const {
+    const double spread = options.prior.spread, at = std::max(exponent, 1e-9);
+    const double away = (std::log(at) - std::log(centre)) / spread;
+    gradient += away / (spread * at);
+    curvature += (1 / spread - away) / (spread * at * at);
     return 0.5 * away * away;
   }
 };
@@ -119,8 +139,7 @@ Fitted<LossLaw> fit_loss_law(const std::vector<LossPoint>& points, const LossFit
   } else if (options.noise > 0) {
     starts = starts_around(options, objective.points);
   }
-  const MinimizeOptions how = options.warm_start ? MinimizeOptions{.restarts = 0, .tolerance = 1e-7} : MinimizeOptions{};
-  const Minimum found = minimize_from(objective, starts, bounds, how);
+  const Minimum found = minimize_newton(objective, starts, bounds, {.tolerance = options.warm_start ? 1e-7 : 0});
   const auto& x = found.x;
   return {{.log_a = x[0], .alpha = x[2], .log_b = x[1], .beta = x[3], .e = x[4]},
           found.value,
@@ -130,33 +149,36 @@ Fitted<LossLaw> fit_loss_law(const std::vector<LossPoint>& points, const LossFit
 Fitted<LossLaw> fit_compute_law(const std::vector<LossPoint>& points, const LossFitOptions& options) {
   const LossObjective objective{logarithms(points), options, true};
   const Bounds bounds{{0, 0, 0}, {kUnbounded, 1, kUnbounded}};
-  const Minimum found = minimize(objective, {3, .1, 1}, bounds);
+  const Minimum found = minimize_newton(objective, {{3, .1, 1}}, bounds);
   const auto& x = found.x;
   return {{.log_a = x[0], .alpha = x[1], .e = x[2]}, found.value, names_of(on_bound(x, bounds), {"A", "alpha", "E"})};
 }
 
 Fitted<Sigmoid> fit_sigmoid(const std::vector<AccuracyPoint>& points, double chance, const Sigmoid* warm_start) {
-  const auto objective = [&](std::span<const double> x, std::span<double> gradient) {
+  const auto objective = [&](std::span<const double> x, std::span<double> gradient, std::span<double> curvature) {
     const double a = x[0], l0 = x[1], k = x[2], b = x[3];
     double sum = 0, by_a = 0, by_l0 = 0, by_k = 0, by_b = 0;
+    double aa = 0, al = 0, ak = 0, ab = 0, ll = 0, lk = 0, lb = 0, kk = 0, kb = 0, bb = 0;  // Gauss and Newton's matrix
     for (const AccuracyPoint& point : points) {
-      const double s = 1 / (1 + std::exp(-k * (point.loss - l0)));
-      const double residual = a * s + b - point.accuracy;
-      const double steep = a * s * (1 - s), slope = point.weight * residual;
+      const double away = point.loss - l0, s = 1 / (1 + std::exp(-k * away));
+      const double residual = a * s + b - point.accuracy, slope = point.weight * residual;
+      const double steep = a * s * (1 - s), by_z = steep * away, by_place = -k * steep;
       sum += 0.5 * slope * residual;
-      by_a += slope * s;
-      by_l0 -= slope * steep * k;
-      by_k += slope * steep * (point.loss - l0);
-      by_b += slope;
+      by_a += slope * s, by_l0 += slope * by_place, by_k += slope * by_z, by_b += slope;
+      const double weighted_s = point.weight * s, place = point.weight * by_place, z = point.weight * by_z;
+      aa += weighted_s * s, al += weighted_s * by_place, ak += weighted_s * by_z, ab += weighted_s;
+      ll += place * by_place, lk += place * by_z, lb += place;
+      kk += z * by_z, kb += z, bb += point.weight;
     }
     gradient[0] = by_a, gradient[1] = by_l0, gradient[2] = by_k, gradient[3] = by_b;
+    const double matrix[] = {aa, al, ak, ab, al, ll, lk, lb, ak, lk, kk, kb, ab, lb, kb, bb};
+    std::copy(std::begin(matrix), std::end(matrix), curvature.begin());
     return sum;
   };
   const Bounds bounds{{-1, 0, 0, 0}, {0, kUnbounded, kUnbounded, 1}};
   std::vector<double> start = {chance - 1, .9, 3, 1};
   if (warm_start) start = {warm_start->a, warm_start->l0, warm_start->k, warm_start->b};
-  const MinimizeOptions how = warm_start ? MinimizeOptions{.restarts = 0, .tolerance = 1e-8} : MinimizeOptions{};
-  const Minimum found = minimize(objective, start, bounds, how);
+  const Minimum found = minimize_newton(objective, {start}, bounds, {.tolerance = warm_start ? 1e-8 : 1e-13});
   const auto& x = found.x;
   return {{x[0], x[1], x[2], x[3]}, found.value, names_of(on_bound(x, bounds), {"a", "L0", "k", "b"})};
 }
