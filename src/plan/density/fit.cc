@@ -13,7 +13,7 @@ namespace tessera::plan {
 
 namespace {
 
-constexpr int kDrawSteps = 20;
+constexpr int kDrawEvaluations = 60;
 constexpr size_t kJointFreedom = 3;  // what a family decides by itself: height, slope and bend of its scores
 constexpr double kQuietest = 1e-9;   // noise of points that lie on a curve exactly
 
@@ -107,8 +107,8 @@ void fit_two_steps(const ReferencePoints& points, const CurveFitOptions& options
     loss.targets = redrawn(loss_fitted.targets, loss_residuals, widening(count, parameters), rng);
     shift_all(loss.terms.shifts, rng);
     redraw(score, score_fitted, score_residuals, rng);
-    fit.draws.push_back({law_of(loss, refine(std::cref(loss), x, loss_bounds, kDrawSteps).x),
-                         ScoreStep::curve(refine(std::cref(score), y, score_bounds, kDrawSteps).x)});
+    fit.draws.push_back({law_of(loss, refine(std::cref(loss), x, loss_bounds, kDrawEvaluations).x),
+                         ScoreStep::curve(refine(std::cref(score), y, score_bounds, kDrawEvaluations).x)});
   }
 }
 
@@ -130,7 +130,7 @@ void fit_scores_only(const ReferencePoints& points, const CurveFitOptions& optio
     for (size_t k = 0; k < targets.size(); ++k) joint.targets[k] = targets[k] + joint.noise * normal(rng);
     shift_all(joint.terms.shifts, rng);
     shift_all(joint.ends.shifts, rng);
-    fit.draws.push_back(joint.curve(refine(std::cref(joint), x, bounds, kDrawSteps).x));
+    fit.draws.push_back(joint.curve(refine(std::cref(joint), x, bounds, kDrawEvaluations).x));
   }
 }
 

@@ -36,6 +36,6 @@ Minimum least_squares(const ResidualsAt& residuals, const std::vector<std::vecto
                       const Bounds& bounds);
 
 /// Walks downhill from `start` by damped Gauss-Newton steps that stay within the bounds.
-Minimum refine(const ResidualsAt& residuals, std::vector<double> start, const Bounds& bounds, int steps = 100);
+Minimum refine(const ResidualsAt& residuals, std::vector<double> start, const Bounds& bounds, int evaluations = 200);
 
 }  // namespace tessera::plan
