@@ -71,6 +71,9 @@ std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, 
 /// True when enough rungs measured what the feature needs to be fitted.
 bool has_feature(const Rungs& rungs, size_t task, Feature feature);
 
+/// Throws UserError when all that `rungs` measured of a feature, or of the task's accuracy, is one and the same number.
+void require_variety(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature);
+
 /// Accuracy of a guess: 1/2 for PIQA, 1/3 for SIQA, 1/5 for CSQA and 1/4 for what is not known to differ.
 double chance_of(std::string_view task);
 

@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kHindcastResamples = 60;
 constexpr Feature kCandidates[] = {Feature::bpb, Feature::loss, Feature::ce};
 constexpr double kSkips[] = {0.1, 0.5};
+constexpr size_t kMostResamples = 100'000;  // more would only take memory
+constexpr double kLargest = 1e18;           // parameters or tokens of a target
 
 std::vector<size_t> chosen_tasks(const LadderTable& table, const LadderOptions& options, std::vector<std::string>& notes) {
   if (options.tasks.empty()) {
@@ -70,6 +72,9 @@ class Forecaster {
       : table_(table), options_(options), progress_(progress), rungs_(chosen_rungs(table, options)) {
     result_.targets = chosen_targets(table, options);
     result_.tasks = chosen_tasks(table, options, result_.warnings);
+    for (size_t t = 0; t < result_.tasks.size(); ++t) {
+      for (const Feature feature : used_features()) require_variety(rungs_, result_.tasks[t], name_of(t), feature);
+    }
   }
 
   LadderForecast run() {
@@ -82,6 +87,12 @@ class Forecaster {
 
  private:
   const std::string& name_of(size_t t) const { return table_.tasks[result_.tasks[t]]; }
+
+  std::vector<Feature> used_features() const {
+    if (options_.feature) return {*options_.feature};
+    if (options_.method == LadderMethod::paper) return {Feature::bpb};
+    return {std::begin(kCandidates), std::end(kCandidates)};
+  }
 
   void predict_as_published() {
     const Feature feature = options_.feature.value_or(Feature::bpb);
@@ -274,6 +285,9 @@ LadderTarget parse_target(const std::string& text) {
   LadderTarget target{text.substr(0, equals), {}};
   target.scale.params = parse_quantity(text.substr(equals + 1, colon - equals - 1), "parameters of target " + target.name);
   target.scale.tokens = parse_quantity(text.substr(colon + 1), "tokens of target " + target.name);
+  if (std::max(target.scale.params, target.scale.tokens) > kLargest) {
+    throw UserError("[plan] target '{}' is beyond all sizes; want at most {:g} parameters and tokens", text, kLargest);
+  }
   target.scale.flops = flops_per_token_of(target.scale.params) * target.scale.tokens;
   return target;
 }
@@ -293,6 +307,9 @@ LadderForecast forecast_ladder(const LadderTable& table, const LadderOptions& op
   }
   if (!(options.coverage > 0 && options.coverage < 1)) {
     throw UserError("[plan] coverage: got {}, want a share between 0 and 1", options.coverage);
+  }
+  if (options.resamples < 1 || options.resamples > kMostResamples) {
+    throw UserError("[plan] resamples: got {}, want 1 to {}", options.resamples, kMostResamples);
   }
   return Forecaster(table, options, progress).run();
 }

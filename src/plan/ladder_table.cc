@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kSuffixes = {"_bpb", "_acc", "_ce"};
 constexpr size_t kAccuracy = 1, kLongestName = 100;
+constexpr double kLargest = 1e18, kLargestLoss = 1e6;  // beyond are slips, and numbers that overflow
 constexpr std::array<std::string_view, 2> kNoisyTasks = {"boolq", "winogrande"};
 
 /// FLOPs per token of the sizes that the ladder paper trained, attention and embeddings included (released with its
@@ -113,6 +114,7 @@ Columns find_columns(const CsvReader& csv, std::vector<std::string>& tasks) {
 double positive(const CsvReader& csv, size_t column) {
   const double value = csv.required_number(column);
   if (!(value > 0)) csv.fail(column, fmt::format("got {}, want a number above 0", value));
+  if (value > kLargest) csv.fail(column, fmt::format("got {}, want at most {:g}", value, kLargest));
   return value;
 }
 
@@ -121,6 +123,7 @@ double measure(const CsvReader& csv, size_t column, bool is_accuracy) {
   if (!value) return kMissing;
   if (!is_accuracy) {
     if (!(*value > 0)) csv.fail(column, fmt::format("got {}, want a loss above 0", *value));
+    if (*value > kLargestLoss) csv.fail(column, fmt::format("got {}, want a loss of at most {:g}", *value, kLargestLoss));
   } else if (*value > 1 && *value <= 100) {
     csv.fail(column, fmt::format("got {}, want a fraction in [0, 1]; these look like percentages, divide by 100", *value));
   } else if (!(*value >= 0 && *value <= 1)) {

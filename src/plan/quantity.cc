@@ -34,8 +34,8 @@ double parse_quantity(const std::string& text, const std::string& what) {
   bool sound = error == std::errc() && std::isfinite(value) && value > 0;
   if (sound && rest != end) {
     const double factor = end - rest == 1 ? factor_of(*rest) : 0;
-    sound = factor > 0;
     value *= factor;
+    sound = factor > 0 && std::isfinite(value);
   }
   if (sound) return value;
   throw UserError("[plan] {}: got '{}', want a number above 0 such as 6887575552, 6.9e9 or 6.9B", what, text);
