@@ -134,7 +134,7 @@ bool has_feature(const Rungs& rungs, size_t task, Feature feature) {
 void require_variety(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature) {
   const std::string name(task_name);
   const std::string column = feature == Feature::loss ? "c4_loss" : name + (feature == Feature::ce ? "_ce" : "_bpb");
-  refuse_constant(rungs, column, [&](const LadderRun& run) -> const auto& { return series(run, task, feature); });
+  refuse_constant(rungs, column, [&](const LadderRun& run) -> const auto& { return feature_series(run, task, feature); });
   refuse_constant(rungs, name + "_acc", [&](const LadderRun& run) -> const auto& { return run.tasks[task].acc; });
 }
 

@@ -308,8 +308,8 @@ LadderForecast forecast_ladder(const LadderTable& table, const LadderOptions& op
   if (!(options.coverage > 0 && options.coverage < 1)) {
     throw UserError("[plan] coverage: got {}, want a share between 0 and 1", options.coverage);
   }
-  if (options.resamples < 1 || options.resamples > kMostResamples) {
-    throw UserError("[plan] resamples: got {}, want 1 to {}", options.resamples, kMostResamples);
+  if (options.resamples > kMostResamples) {
+    throw UserError("[plan] resamples: got {}, want at most {}", options.resamples, kMostResamples);
   }
   return Forecaster(table, options, progress).run();
 }
