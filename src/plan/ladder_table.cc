@@ -136,6 +136,7 @@ double measure(const CsvReader& csv, size_t column, bool is_accuracy) {
 struct Gathered {
   LadderRun run;
   std::vector<size_t> lines;
+  std::optional<double> flops_per_token;  // where the table says so
 };
 
 void add_row(const CsvReader& csv, const Columns& columns, Gathered& to) {
@@ -147,12 +148,16 @@ void add_row(const CsvReader& csv, const Columns& columns, Gathered& to) {
     if (columns.size) run.size = shown(csv.cell(*columns.size), kLongestName);
     run.tasks.resize(columns.tasks.size());
     run.flops_per_token = flops_per_token_of(params);
-    if (columns.flops_per_token && csv.number(*columns.flops_per_token)) {
-      run.flops_per_token = positive(csv, *columns.flops_per_token);
-    }
   } else if (params != run.params) {
     csv.fail(columns.params, fmt::format("got {}, but run '{}' has {} in line {}", params, run.name, run.params,
                                          to.lines.front()));
+  }
+  if (columns.flops_per_token && csv.number(*columns.flops_per_token)) {
+    const double flops = positive(csv, *columns.flops_per_token);
+    if (flops != to.flops_per_token.value_or(flops)) {
+      csv.fail(*columns.flops_per_token, fmt::format("got {}, but run '{}' has {}", flops, run.name, run.flops_per_token));
+    }
+    to.flops_per_token = run.flops_per_token = flops;
   }
   run.tokens.push_back(positive(csv, columns.tokens));
   to.lines.push_back(csv.line());
@@ -251,7 +256,7 @@ LadderTable parse_ladder_table(std::string_view text, const std::string& source)
     if (name.empty()) csv.fail(columns.run, "is empty, want the run's name");
     if (name.size() > kLongestName) csv.fail(columns.run, fmt::format("'{}' is {} bytes long, want a name of at most {}",
                                                                       shown(name), name.size(), kLongestName));
-    const auto [at, fresh] = by_name.try_emplace(std::string(role) + '\n' + std::string(name), gathered.size());
+    const auto [at, fresh] = by_name.try_emplace(std::string(role) + '\n' + shown(name, kLongestName), gathered.size());
     if (fresh) gathered.push_back({role == "target", {}});
     add_row(csv, columns, gathered[at->second].second);
   }

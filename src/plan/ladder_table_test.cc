@@ -135,6 +135,14 @@ TEST(LadderTable, ARunKeepsItsSize) {
             "[plan] t.csv line 3, column 'n_params': got 200000000, but run 'a' has 100000000 in line 2");
 }
 
+TEST(LadderTable, ARunKeepsItsComputePerTokenWhichMayStandInAnyRow) {
+  const std::string header = "run,role,n_params,tokens,flops_per_token,mmlu_bpb,mmlu_acc\n";
+  EXPECT_EQ(said_of(header + "a,train,1e8,1e9,7e8,1,0.5\na,train,1e8,2e9,8e8,1,0.5\n"),
+            "[plan] t.csv line 3, column 'flops_per_token': got 800000000, but run 'a' has 700000000");
+  const LadderTable table = parse_ladder_table(header + "a,train,1e8,1e9,,1,0.5\na,train,1e8,2e9,7e8,1,0.5\n", "t.csv");
+  EXPECT_EQ(table.runs[0].flops_per_token, 7e8);
+}
+
 TEST(LadderTable, AnUnnamedRunIsRefused) {
   EXPECT_EQ(said_of_row(",train,1e8,1e9,3,1,0.5"), "[plan] t.csv line 2, column 'run': is empty, want the run's name");
 }

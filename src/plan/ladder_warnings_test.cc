@@ -13,6 +13,10 @@ using ::testing::Not;
 
 constexpr RunScale kNear = {2e9, 4e10, 6 * 2e9 * 4e10};
 
+LadderTable shipped_table() {
+  return read_ladder_table(Path(TESSERA_SOURCE_DIR) / "examples/ladder/ladder_checkpoints.csv");
+}
+
 LadderTable ladder_of(std::vector<double> sizes = {190e6, 370e6, 760e6, 1.3e9},
                       std::vector<double> lengths = {1, 2, 5, 10}) {
   return testing::simulate_ladder(
@@ -68,16 +72,27 @@ TEST(LadderWarnings, AFarTargetIsCalledFarAndANearOneIsNot) {
 }
 
 TEST(LadderWarnings, BoolQIsNoisyWhenItIsAskedFor) {
-  const LadderTable table = read_ladder_table(Path(TESSERA_SOURCE_DIR) / "examples/ladder/ladder_checkpoints.csv");
-  const auto said = forecast_ladder(table, {.method = LadderMethod::paper, .tasks = {"boolq", "hellaswag"}}).warnings;
+  const auto said =
+      forecast_ladder(shipped_table(), {.method = LadderMethod::paper, .tasks = {"boolq", "hellaswag"}}).warnings;
   EXPECT_THAT(said, Contains(HasSubstr("boolq is noisy")));
   EXPECT_THAT(said, Not(Contains(HasSubstr("hellaswag is noisy"))));
 }
 
 TEST(LadderWarnings, AWideIntervalIsNotRobustYetAndNamesTheRungThatHelpsMost) {
-  LadderTable table = testing::simulate_ladder(1, {.tasks = 2, .checkpoints = 12, .run_noise = 0.03}).table;
-  EXPECT_THAT(warnings_of(table, {7e9, 4e12, 6 * 7e9 * 4e12}, 40),
-              Contains(::testing::AllOf(HasSubstr("not robust yet"), HasSubstr("most would be gained by a rung of"))));
+  const LadderTable table = ladder_of();
+  LadderForecast forecast;
+  forecast.targets = {{"big", kNear}};
+  forecast.predictions = {{.target = "big", .task = "task0", .predicted = 0.5, .low = 0.45, .high = 0.6},
+                          {.target = "big", .task = "task1", .predicted = 0.5, .low = 0.47, .high = 0.52}};
+  forecast.next = NextRung{{1e9, 2e10, 1.2e20}, 0.3};
+  const auto said = ladder_warnings(table, all_rungs(table), {}, forecast);
+  EXPECT_EQ(
+      said.back(),
+      "not robust yet: 80% intervals of big are 10.0 points wide on average, wider than 8 in 1 of 2 tasks; most would "
+      "be gained by a rung of 1B parameters on 20B tokens (1.2e+20 FLOPs, 25% of the target): intervals about 30% "
+      "narrower");
+  forecast.predictions[0].high = 0.5;
+  EXPECT_THAT(ladder_warnings(table, all_rungs(table), {}, forecast), Not(Contains(HasSubstr("not robust yet"))));
 }
 
 TEST(LadderWarnings, WhatTheTableNotedIsPassedOn) {

@@ -20,15 +20,24 @@ template <class Act> std::string refusal(const Act& act) {
   return "nothing was refused";
 }
 
+/// A text as one cell, whatever it holds.
+inline std::string quoted(const std::string& text) {
+  std::string cell = "\"";
+  for (const char c : text) cell += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return cell + "\"";
+}
+
 /// The rows of a table, header first, without line ends.
 inline std::vector<std::string> csv_rows(const LadderTable& table) {
   std::string header = "run,role,n_params,tokens,flops_per_token";
   if (table.has_loss) header += ",c4_loss";
-  for (const std::string& task : table.tasks) header += "," + task + "_bpb," + task + "_acc," + task + "_ce";
+  for (const std::string& task : table.tasks) {
+    for (const char* kind : {"_bpb", "_acc", "_ce"}) header += "," + quoted(task + kind);
+  }
   std::vector<std::string> rows = {header};
   const auto add = [&](const LadderRun& run, const std::string& role) {
     for (size_t i = 0; i < run.tokens.size(); ++i) {
-      std::string& row = rows.emplace_back(run.name + "," + role);
+      std::string& row = rows.emplace_back(quoted(run.name) + "," + role);
       const auto cell = [&row](double value) { row += "," + csv_number(value); };
       cell(run.params), cell(run.tokens[i]), cell(run.flops_per_token);
       if (table.has_loss) cell(run.loss[i]);
