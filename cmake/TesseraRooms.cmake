@@ -45,7 +45,9 @@ endfunction()
 
 function(tessera_build_tests)
   find_package(GTest REQUIRED)
-  tessera_test_binary(light tessera_core)
+  if(TESSERA_PLAN)
+    tessera_test_binary(light tessera_core)  # fuzzers and verbs of planning are among them
+  endif()
   if(TESSERA_ENGINE)
     tessera_test_binary(engine tessera)
     tessera_test_binary(slow tessera)

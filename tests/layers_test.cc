@@ -72,7 +72,9 @@ TEST(HouseRulesChecker, FindsUpwardSidewaysAndCrossModelIncludes) {
 
 TEST(HouseRulesChecker, FindsLibTorchThroughAChainOfIncludes) {
   const SourceTree tree = {
-      {"src/tensor/CMakeLists.txt", "tessera_sources(tessera_core files.cc)\ntessera_sources(tessera_plan fit.cc)\ntessera_sources(tessera heavy.cc)\n"},
+      {"src/tensor/CMakeLists.txt",
+       "tessera_sources(tessera_core files.cc)\ntessera_sources(tessera_plan fit.cc)\ntessera_sources(tessera "
+       "heavy.cc)\n"},
       {"src/apps/CMakeLists.txt",
        "add_library(tessera_light_verbs STATIC verbs.cc)\nadd_executable(tessera_cli main.cc)\n"},
       {"src/tensor/fit.cc", "// f\n"},

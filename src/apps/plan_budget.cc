@@ -58,11 +58,11 @@ std::string ladder_text(const plan::Budget& budget, double tolerance) {
                                  100 * budget.ladder_flops / budget.best.training_flops);
   if (!budget.cheapest) return text + "no smaller ladder predicts within the tolerance\n";
   const plan::SubLadder& part = *budget.cheapest;
-  return text + fmt::format("smallest that predicts within {:.1f} points: {} rungs up to {} parameters and {} tokens per "
-                            "parameter, {} FLOPs, {:.3g}% of the training (off by {:.2f} points)\n",
-                            100 * tolerance, part.rungs, short_number(part.max_params),
-                            short_number(part.max_tokens_per_param), short_number(part.flops), 100 * part.share,
-                            100 * part.deviation);
+  return text + fmt::format(
+                    "smallest that predicts within {:.1f} points: {} rungs up to {} parameters and {} tokens per "
+                    "parameter, {} FLOPs, {:.3g}% of the training (off by {:.2f} points)\n",
+                    100 * tolerance, part.rungs, short_number(part.max_params), short_number(part.max_tokens_per_param),
+                    short_number(part.flops), 100 * part.share, 100 * part.deviation);
 }
 
 }  // namespace

@@ -19,25 +19,28 @@ struct PlanLadderOptions {
   OutputOptions output;
 
   static CommandLine command_line() {
-    return {.verb = "plan ladder",
-            .summary = "predict a large run's accuracies from small runs of its recipe",
-            .required = {"runs"},
-            .examples = {"tessera plan ladder --runs examples/ladder/ladder_checkpoints.csv",
-                         "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --tasks mmlu,piqa --report out.html",
-                         "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --method paper --json",
-                         "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --running my-7b"}};
+    return {
+        .verb = "plan ladder",
+        .summary = "predict a large run's accuracies from small runs of its recipe",
+        .required = {"runs"},
+        .examples = {"tessera plan ladder --runs examples/ladder/ladder_checkpoints.csv",
+                     "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --tasks mmlu,piqa --report out.html",
+                     "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --method paper --json",
+                     "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --running my-7b"}};
   }
 };
 template <class V> void fields(V& v, PlanLadderOptions& o) {
   v("runs", o.runs, "the ladder's table (CSV; columns in docs/planning.md)");
-  v("target", o.target, "NAME=N:D, non-embedding parameters and training tokens (6.9B:3.9T); may be given again. Without "
-                        "it: the table's rows with role 'target'");
+  v("target", o.target,
+    "NAME=N:D, non-embedding parameters and training tokens (6.9B:3.9T); may be given again. Without "
+    "it: the table's rows with role 'target'");
   v("tasks", o.tasks, "a,b: tasks to predict; without it all that have both columns, less BoolQ and Winogrande");
   v("method", o.method, "best: chosen by hindcast, with intervals; paper: as published");
   v("feature", o.feature, "bpb, loss, ce or flops: what is predicted first; without it the method's own");
   v("single_step", o.single_step, "with --method paper: accuracy straight from size and tokens");
   v("max_rung", o.max_rung, "use rungs up to so many parameters only (760M)");
-  v("running", o.running, "name of a run in the table that is under way: its checkpoints move the first target's forecast");
+  v("running", o.running,
+    "name of a run in the table that is under way: its checkpoints move the first target's forecast");
   v("resamples", o.resamples, "resamples of the ladder behind the intervals");
   v("coverage", o.coverage, "share of intervals that shall hold the truth");
   v("report", o.report, "write a page with plots to this .html file");

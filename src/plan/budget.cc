@@ -35,8 +35,8 @@ BudgetPoint point_at(const BudgetOptions& options, double params) {
 
 bool is_sensible(const BudgetPoint& point) { return point.tokens >= kFewestTokensPerParam * point.params; }
 
-std::vector<BudgetPoint> points_between(const BudgetOptions& options, const std::vector<TaskEnsemble>& curves, double low,
-                                        double high, size_t count) {
+std::vector<BudgetPoint> points_between(const BudgetOptions& options, const std::vector<TaskEnsemble>& curves,
+                                        double low, double high, size_t count) {
   std::vector<BudgetPoint> points;
   for (size_t i = 0; i < count; ++i) {
     const double share = static_cast<double>(i) / static_cast<double>(count - 1);
@@ -59,7 +59,11 @@ double largest_size(const BudgetOptions& options) {
 
 void check(const BudgetOptions& options) {
   if (!(options.flops > 0)) throw UserError("[plan] budget: got {} FLOPs, want more than 0", options.flops);
-  if (options.inference_tokens < 0) throw UserError("[plan] inference tokens: got {}, want at least 0", options.inference_tokens);
+  if (!(options.tolerance > 0 && options.tolerance < 1)) {
+    throw UserError("[plan] tolerance: got {}, want a fraction between 0 and 1", options.tolerance);
+  }
+  if (options.inference_tokens < 0)
+    throw UserError("[plan] inference tokens: got {}, want at least 0", options.inference_tokens);
   if (largest_size(options) < kSmallest) {
     throw UserError("[plan] a budget of {} FLOPs and at most {} parameters allows no model of {} parameters or more",
                     short_number(options.flops), short_number(largest_size(options)), short_number(kSmallest));

@@ -19,13 +19,45 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-/// What is shown of a cell in an error: one line, not endless.
-std::string shown(std::string_view cell) {
-  std::string text(cell.substr(0, 40));
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';
+constexpr size_t kLongestName = 100, kMostColumns = 4096;
+
+/// Length of the character that UTF-8 begins with here; 0 when none does.
+size_t character_at(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+  const unsigned first = byte(0), second = byte(1);
+  if (first < 0x80) return 1;
+  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F)) return 0;  // overlong, surrogates
+  if ((first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
   }
-  return cell.size() > 40 ? text + "..." : text;
+  return length;
+}
+
+/// Line ends of any kind.
+size_t count_lines(std::string_view text) {
+  size_t lines = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    lines += text[i] == '\n' || (text[i] == '\r' && (i + 1 == text.size() || text[i + 1] != '\n'));
+  }
+  return lines;
+}
+
+void require_text(std::string_view text, const std::string& source) {
+  if (text.find('\0') != std::string_view::npos) {
+    throw UserError("[plan] {} is not a CSV file: it holds zero bytes (UTF-16 and spreadsheets: save as CSV, UTF-8)",
+                    source);
+  }
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = character_at(text.substr(at));
+    if (length == 0) {
+      throw UserError("[plan] {} line {} is not UTF-8 text; save the table as CSV, UTF-8", source,
+                      count_lines(text.substr(0, at)) + 1);
+    }
+    at += length;
+  }
 }
 
 bool stands_for_nothing(std::string_view cell) {
@@ -35,29 +67,43 @@ bool stands_for_nothing(std::string_view cell) {
 
 }  // namespace
 
+std::string shown(std::string_view text, size_t longest) {
+  size_t end = std::min(text.size(), longest);
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  std::string line(text.substr(0, end));
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';
+  }
+  return end < text.size() ? line + "..." : line;
+}
+
 CsvReader::CsvReader(std::string_view text, std::string source) : rest_(text), source_(std::move(source)) {
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   if (rest_.substr(0, 3) == byte_order_mark) rest_.remove_prefix(3);
-  if (rest_.find('\0') != std::string_view::npos) {
-    throw UserError("[plan] {} is not a CSV file: it holds zero bytes (UTF-16 and spreadsheets: save as CSV, UTF-8)",
-                    source_);
-  }
+  require_text(rest_, source_);
   do {
     if (rest_.empty()) throw UserError("[plan] {} is empty; want a CSV table with a header line", source_);
     read_row();
   } while (cells_.size() == 1 && cells_[0].empty());
+  if (cells_.size() > kMostColumns) {
+    throw UserError("[plan] {} has {} columns, want at most {}", source_, cells_.size(), kMostColumns);
+  }
   for (const std::string_view cell : cells_) {
-    if (std::find(columns_.begin(), columns_.end(), cell) != columns_.end()) {
-      throw UserError("[plan] {} names column '{}' twice", source_, shown(cell));
+    if (cell.size() > kLongestName) {
+      throw UserError("[plan] {} has a column whose name is {} bytes long, want at most {}: '{}'", source_, cell.size(),
+                      kLongestName, shown(cell));
     }
-    columns_.emplace_back(cell);
+    std::string name = shown(cell, kLongestName);
+    if (!name.empty() && find(name)) throw UserError("[plan] {} names column '{}' twice", source_, name);
+    columns_.push_back(std::move(name));
   }
 }
 
 bool CsvReader::next() {
   while (!rest_.empty()) {
     read_row();
-    if (cells_.size() == 1 && cells_[0].empty() && columns_.size() > 1) continue;
+    const bool blank = std::all_of(cells_.begin(), cells_.end(), [](auto cell) { return cell.empty(); });
+    if (blank && columns_.size() > 1) continue;
     if (cells_.size() == columns_.size()) return true;
     throw UserError("[plan] {} line {} has {} cells, the header has {}{}", source_, line_, cells_.size(),
                     columns_.size(), columns_.size() == 1 ? "; is the table comma-separated?" : "");
@@ -102,7 +148,7 @@ std::string_view CsvReader::read_quoted() {
     text += '"';
     rest_.remove_prefix(1);
   }
-  next_line_ += static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+  next_line_ += count_lines(text);
   const size_t end = std::min(rest_.find_first_of(",\r\n"), rest_.size());
   if (!trimmed(rest_.substr(0, end)).empty()) {
     throw UserError("[plan] {} line {} goes on after a closing quote with '{}'", source_, line_,
@@ -120,15 +166,14 @@ std::optional<size_t> CsvReader::find(std::string_view column) const {
 
 size_t CsvReader::require(std::string_view column) const {
   if (const auto found = find(column)) return *found;
-  throw UserError("[plan] {} has no column '{}'; the nearest is '{}'", source_, column,
-                  shown(nearest_word(column, columns_)));
+  throw UserError("[plan] {} has no column '{}'; the nearest is '{}'", source_, column, nearest_word(column, columns_));
 }
 
 std::optional<double> CsvReader::number(size_t column) const {
   const std::string_view text = cell(column);
   if (stands_for_nothing(text)) return std::nullopt;
   double value = 0;
-  const char* begin = text.data() + (text[0] == '+' ? 1 : 0);
+  const char* begin = text.data() + (text.substr(0, 1) == "+" && text.substr(1, 1) != "-" ? 1 : 0);
   const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value);
   if (error == std::errc::result_out_of_range) fail(column, fmt::format("'{}' is out of range", shown(text)));
   if (error != std::errc() || end != text.data() + text.size()) {
@@ -145,7 +190,7 @@ double CsvReader::required_number(size_t column) const {
 }
 
 void CsvReader::fail(size_t column, std::string_view what) const {
-  throw UserError("[plan] {} line {}, column '{}': {}", source_, line_, shown(columns_[column]), what);
+  throw UserError("[plan] {} line {}, column '{}': {}", source_, line_, columns_[column], what);
 }
 
 std::string csv_number(double value) { return std::isnan(value) ? "" : fmt::format("{}", value); }

@@ -13,14 +13,15 @@ namespace tessera::plan {
 /// Reads a table row by row. `text` must outlive the reader; `source` names it in errors.
 class CsvReader {
  public:
-  /// Reads the header. Throws UserError: nothing there, a name twice, bytes that are not text, an open quote.
+  /// Reads the header. Throws UserError: nothing there, a name twice or endless, bytes that are not UTF-8, an open quote.
+  /// Names hold no control characters: they become question marks.
   CsvReader(std::string_view text, std::string source);
 
   const std::vector<std::string>& columns() const { return columns_; }
   const std::string& source() const { return source_; }
 
-  /// Moves to the next row that is not blank; false at the end. Throws UserError when a row has another number of cells
-  /// than the header (names the line).
+  /// Moves to the next row that is not blank (one with no text in any cell); false at the end. Throws UserError when a
+  /// row has another number of cells than the header (names the line).
   bool next();
   /// Line of the current row in the file, from 1.
   size_t line() const { return line_; }
@@ -51,6 +52,9 @@ class CsvReader {
   std::deque<std::string> unquoted_;  // storage of the current row's fields that held doubled quotes
   size_t line_ = 0, next_line_ = 1;
 };
+
+/// What a message shows of foreign text: one line of whole characters, at most so many bytes and then dots.
+std::string shown(std::string_view text, size_t longest = 40);
 
 /// A number in CSV that reads back as the same double.
 std::string csv_number(double value);

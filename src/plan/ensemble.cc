@@ -39,8 +39,7 @@ double TaskEnsemble::accuracy_at(const RunScale& at) const {
   return sum / static_cast<double>(curves.size());
 }
 
-TaskEnsemble fit_ensemble(const Rungs& rungs, size_t task, const std::string& name,
-                          const std::vector<Form>& forms) {
+TaskEnsemble fit_ensemble(const Rungs& rungs, size_t task, const std::string& name, const std::vector<Form>& forms) {
   TaskEnsemble ensemble{task, name, {}};
   for (const Form& form : forms) ensemble.curves.push_back(fit_robust_curve(rungs, task, name, form));
   return ensemble;

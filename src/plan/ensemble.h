@@ -19,8 +19,7 @@ struct TaskEnsemble {
 };
 
 /// Throws UserError when too few rungs measured a feature.
-TaskEnsemble fit_ensemble(const Rungs& rungs, size_t task, const std::string& name,
-                          const std::vector<Form>& forms);
+TaskEnsemble fit_ensemble(const Rungs& rungs, size_t task, const std::string& name, const std::vector<Form>& forms);
 
 /// One resample: every rung weighs as an exponential draw (the Bayesian bootstrap of Rubin 1981), the centres of the
 /// prior are drawn from the prior, and the features are mixed in random shares, so that what they disagree about counts

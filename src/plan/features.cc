@@ -28,6 +28,23 @@ std::vector<double> moving_average(const std::vector<double>& values, size_t cou
   return means;
 }
 
+/// `series_of` a run is one of its columns.
+template <class SeriesOf>
+void refuse_constant(const Rungs& rungs, const std::string& column, const SeriesOf& series_of) {
+  size_t count = 0;
+  double first = 0;
+  for (const LadderRun* run : rungs) {
+    for (const double value : series_of(*run)) {
+      if (std::isnan(value)) continue;
+      if (count++ == 0) first = value;
+      if (value != first) return;
+    }
+  }
+  if (count < 2) return;
+  throw UserError("[plan] constant column '{}': {} in all {} rows of the rungs, so there is nothing to learn from",
+                  column, first, count);
+}
+
 }  // namespace
 
 Feature parse_feature(std::string_view word) {
@@ -72,8 +89,8 @@ double final_accuracy_error(const LadderRun& run, size_t task) {
   return std::sqrt(sum / (n - 1) / n);
 }
 
-std::vector<LossPoint> loss_points(const Rungs& rungs, size_t task, Feature feature,
-                                   const std::vector<double>* weights, size_t last) {
+std::vector<LossPoint> loss_points(const Rungs& rungs, size_t task, Feature feature, const std::vector<double>* weights,
+                                   size_t last) {
   std::vector<LossPoint> points;
   for (size_t i = 0; i < rungs.size(); ++i) {
     const double loss = final_loss(*rungs[i], task, feature, last);
@@ -102,7 +119,8 @@ std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, 
   for (size_t from = 0; from < loss.size(); from += smoothing.join) {
     const size_t to = std::min(from + smoothing.join, loss.size());
     AccuracyPoint point{0, 0, static_cast<double>(to - from)};
-    for (size_t i = from; i < to; ++i) point.loss += loss[i] / point.weight, point.accuracy += accuracy[i] / point.weight;
+    for (size_t i = from; i < to; ++i)
+      point.loss += loss[i] / point.weight, point.accuracy += accuracy[i] / point.weight;
     points.push_back(point);
   }
   return points;
@@ -113,6 +131,15 @@ bool has_feature(const Rungs& rungs, size_t task, Feature feature) {
     return !std::isnan(final_loss(*run, task, feature)) && !std::isnan(final_accuracy(*run, task));
   });
   return static_cast<size_t>(measured) >= kFewestRungs;
+}
+
+void require_variety(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature) {
+  const std::string name(task_name);
+  const std::string column = feature == Feature::loss ? "c4_loss" : name + (feature == Feature::ce ? "_ce" : "_bpb");
+  refuse_constant(
+      rungs, column, [&](const LadderRun& run) -> const auto& { return feature_series(run, task, feature); });
+  refuse_constant(
+      rungs, name + "_acc", [&](const LadderRun& run) -> const auto& { return run.tasks[task].acc; });
 }
 
 }  // namespace tessera::plan

@@ -71,4 +71,7 @@ std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, 
 /// True when enough rungs measured what the feature needs to be fitted.
 bool has_feature(const Rungs& rungs, size_t task, Feature feature);
 
+/// Throws UserError when all that `rungs` measured of a feature, or of the task's accuracy, is one and the same number.
+void require_variety(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature);
+
 }  // namespace tessera::plan

@@ -145,8 +145,7 @@ std::vector<Form> choose_forms(const std::vector<JudgedForm>& judged) {
 }
 
 std::vector<Hindcast> hindcast_ensemble(const std::vector<HindcastSplit>& splits, size_t task, const std::string& name,
-                                        const std::vector<Form>& forms, double coverage, size_t resamples,
-                                        Rng rng) {
+                                        const std::vector<Form>& forms, double coverage, size_t resamples, Rng rng) {
   std::vector<Hindcast> all;
   for (size_t s = 0; s < splits.size(); ++s) {
     const auto& [split_name, learn, predict] = splits[s];

@@ -49,8 +49,7 @@ std::vector<Form> choose_forms(const std::vector<JudgedForm>& judged);
 
 /// Every held-out accuracy of one task from the mean of `forms`, with the quantiles of `resamples` resamples.
 std::vector<Hindcast> hindcast_ensemble(const std::vector<HindcastSplit>& splits, size_t task, const std::string& name,
-                                        const std::vector<Form>& forms, double coverage, size_t resamples,
-                                        Rng rng);
+                                        const std::vector<Form>& forms, double coverage, size_t resamples, Rng rng);
 
 /// By how much intervals must be stretched to have covered the share `coverage` of the hindcasts, what was measured being
 /// uncertain itself and every split counting alike; within [0.85, 4], and 1.5 when there are none to learn from.

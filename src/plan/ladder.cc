@@ -16,8 +16,11 @@ namespace {
 constexpr size_t kHindcastResamples = 60;
 constexpr Feature kCandidates[] = {Feature::bpb, Feature::loss, Feature::ce};
 constexpr double kSkips[] = {0.1, 0.5};
+constexpr size_t kMostResamples = 100'000;  // more would only take memory
+constexpr double kLargest = 1e18;           // parameters or tokens of a target
 
-std::vector<size_t> chosen_tasks(const LadderTable& table, const LadderOptions& options, std::vector<std::string>& notes) {
+std::vector<size_t> chosen_tasks(const LadderTable& table, const LadderOptions& options,
+                                 std::vector<std::string>& notes) {
   if (options.tasks.empty()) {
     std::vector<size_t> tasks = default_tasks(table, notes);
     if (tasks.empty()) throw UserError("[plan] {} has no task with both bits per byte and accuracy", table.source);
@@ -41,7 +44,8 @@ std::vector<LadderTarget> chosen_targets(const LadderTable& table, const LadderO
     for (const LadderRun& run : table.targets) targets.push_back({run.name, final_scale(run)});
   }
   if (targets.empty()) {
-    throw UserError("[plan] nothing to predict: give --target NAME=N:D, or rows with role 'target' in {}", table.source);
+    throw UserError("[plan] nothing to predict: give --target NAME=N:D, or rows with role 'target' in {}",
+                    table.source);
   }
   for (size_t i = 0; i < targets.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
@@ -70,6 +74,9 @@ class Forecaster {
       : table_(table), options_(options), progress_(progress), rungs_(chosen_rungs(table, options)) {
     result_.targets = chosen_targets(table, options);
     result_.tasks = chosen_tasks(table, options, result_.warnings);
+    for (size_t t = 0; t < result_.tasks.size(); ++t) {
+      for (const Feature feature : used_features()) require_variety(rungs_, result_.tasks[t], name_of(t), feature);
+    }
   }
 
   LadderForecast run() {
@@ -83,6 +90,12 @@ class Forecaster {
  private:
   const std::string& name_of(size_t t) const { return table_.tasks[result_.tasks[t]]; }
 
+  std::vector<Feature> used_features() const {
+    if (options_.feature) return {*options_.feature};
+    if (options_.method == LadderMethod::paper) return {Feature::bpb};
+    return {std::begin(kCandidates), std::end(kCandidates)};
+  }
+
   void predict_as_published() {
     const Feature feature = options_.feature.value_or(Feature::bpb);
     const size_t count = result_.tasks.size();
@@ -92,7 +105,8 @@ class Forecaster {
       const size_t task = result_.tasks[t];
       if (options_.single_step) {
         const SingleStepLaw law = fit_paper_single_step(rungs_, task, name_of(t));
-        for (const auto& target : result_.targets) predicted[t].push_back(law.at(target.scale.params, target.scale.tokens));
+        for (const auto& target : result_.targets)
+          predicted[t].push_back(law.at(target.scale.params, target.scale.tokens));
       } else {
         curves[t] = {task, name_of(t), {fit_paper_curve(rungs_, task, name_of(t), feature)}};
         for (const auto& target : result_.targets) predicted[t].push_back(curves[t].accuracy_at(target.scale));
@@ -222,7 +236,8 @@ class Forecaster {
 
   /// The candidate whose measurement would narrow the intervals of the first target most: accuracies there and here vary
   /// together over the resamples, and what is explained is gone.
-  void choose_next(const std::vector<RunScale>& candidates, const std::vector<std::vector<std::vector<double>>>& samples) {
+  void choose_next(const std::vector<RunScale>& candidates,
+                   const std::vector<std::vector<std::vector<double>>>& samples) {
     if (options_.resamples < 30) return;
     for (size_t c = 0; c < candidates.size(); ++c) {
       if (candidates[c].flops > result_.targets[0].scale.flops / 4) continue;
@@ -272,8 +287,12 @@ LadderTarget parse_target(const std::string& text) {
     throw UserError("[plan] target: got '{}', want NAME=N:D, for example 7B=6.9B:3.9T", text);
   }
   LadderTarget target{text.substr(0, equals), {}};
-  target.scale.params = parse_quantity(text.substr(equals + 1, colon - equals - 1), "parameters of target " + target.name);
+  target.scale.params =
+      parse_quantity(text.substr(equals + 1, colon - equals - 1), "parameters of target " + target.name);
   target.scale.tokens = parse_quantity(text.substr(colon + 1), "tokens of target " + target.name);
+  if (std::max(target.scale.params, target.scale.tokens) > kLargest) {
+    throw UserError("[plan] target '{}' is beyond all sizes; want at most {:g} parameters and tokens", text, kLargest);
+  }
   target.scale.flops = flops_per_token_of(target.scale.params) * target.scale.tokens;
   return target;
 }
@@ -282,7 +301,8 @@ Rungs chosen_rungs(const LadderTable& table, const LadderOptions& options) {
   Rungs rungs = all_rungs(table);
   if (options.max_rung_params > 0) {
     std::erase_if(rungs, [&](const LadderRun* run) { return run->params > options.max_rung_params; });
-    if (rungs.empty()) throw UserError("[plan] no rung has at most {} parameters", short_number(options.max_rung_params));
+    if (rungs.empty())
+      throw UserError("[plan] no rung has at most {} parameters", short_number(options.max_rung_params));
   }
   return rungs;
 }
@@ -293,6 +313,9 @@ LadderForecast forecast_ladder(const LadderTable& table, const LadderOptions& op
   }
   if (!(options.coverage > 0 && options.coverage < 1)) {
     throw UserError("[plan] coverage: got {}, want a share between 0 and 1", options.coverage);
+  }
+  if (options.resamples > kMostResamples) {
+    throw UserError("[plan] resamples: got {}, want at most {}", options.resamples, kMostResamples);
   }
   return Forecaster(table, options, progress).run();
 }

@@ -43,7 +43,8 @@ struct LadderPrediction {
 template <class V> void fields(V& v, LadderPrediction& p) {
   v("target", p.target, ""), v("task", p.task, ""), v("predicted", p.predicted, "accuracy, a fraction");
   v("low", p.low, "lower end of the interval"), v("high", p.high, "upper end");
-  v("actual", p.actual, "what the table measured"), v("abs_error_points", p.abs_error_points, "|predicted - actual| x 100");
+  v("actual", p.actual, "what the table measured"),
+      v("abs_error_points", p.abs_error_points, "|predicted - actual| x 100");
   v("rel_error_percent", p.rel_error_percent, "the same as a share of the actual, in percent");
 }
 
@@ -55,7 +56,7 @@ struct NextRung {
 
 struct LadderForecast {
   std::vector<LadderTarget> targets;
-  std::vector<size_t> tasks;  // indices into the table
+  std::vector<size_t> tasks;                  // indices into the table
   std::vector<LadderPrediction> predictions;  // target by target, task by task
   std::vector<std::string> warnings;
   std::vector<TaskEnsemble> curves;  // one per task, for plots; empty for the single step

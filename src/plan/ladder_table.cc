@@ -6,6 +6,7 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <tuple>
 
 #include "core/error.h"
 #include "core/fields.h"
@@ -16,7 +17,8 @@ namespace tessera::plan {
 namespace {
 
 constexpr std::array<std::string_view, 3> kSuffixes = {"_bpb", "_acc", "_ce"};
-constexpr size_t kAccuracy = 1;
+constexpr size_t kAccuracy = 1, kLongestName = 100;
+constexpr double kLargest = 1e18, kLargestLoss = 1e6;  // beyond are slips, and numbers that overflow
 constexpr std::array<std::string_view, 2> kNoisyTasks = {"boolq", "winogrande"};
 
 /// FLOPs per token of the sizes that the ladder paper trained, attention and embeddings included (released with its
@@ -50,8 +52,16 @@ struct Columns {
 
 /// A column that is nearly what a task still lacks is a slip of the pen, not a note of the user's.
 void refuse_misspelt(const CsvReader& csv, const std::vector<std::string>& tasks, const Columns& columns) {
-  static const std::set<std::string_view> known = {"run", "role", "size", "xC", "n_params", "row", "tokens", "lr",
-                                                   "c4_loss", "flops_per_token"};
+  static const std::set<std::string_view> known = {"run", "role",   "size", "xC",      "n_params",
+                                                   "row", "tokens", "lr",   "c4_loss", "flops_per_token"};
+  const auto differ = [](const std::string& a, const std::string& b) {  // lengths first: they cost nothing
+    return std::max(a.size(), b.size()) - std::min(a.size(), b.size()) > 2 || edit_distance(a, b) > 2;
+  };
+  const auto is_complete = [&](const std::string& task) {  // nothing that it is called by is a slip
+    const auto& measured =
+        columns.tasks[static_cast<size_t>(std::find(tasks.begin(), tasks.end(), task) - tasks.begin())];
+    return measured[0] && measured[kAccuracy];
+  };
   std::vector<std::string> lacking;
   for (size_t t = 0; t < tasks.size(); ++t) {
     for (const size_t kind : {size_t{0}, kAccuracy}) {
@@ -64,11 +74,12 @@ void refuse_misspelt(const CsvReader& csv, const std::vector<std::string>& tasks
   for (const std::string& name : csv.columns()) {
     if (known.count(name)) continue;
     const auto task = task_column(name);
+    if (task && is_complete(task->first)) continue;
     for (const std::string& want : lacking) {
       const auto wanted = task_column(want);
       if (task && (!wanted || wanted->second != task->second)) continue;  // a right suffix is not a slip
       const bool same_start = !task && wanted && name.rfind(want.substr(0, wanted->first.size() + 3), 0) == 0;
-      if (!same_start && edit_distance(name, want) > 2) continue;
+      if (!same_start && differ(name, want)) continue;
       throw UserError("[plan] {} has no column '{}' but one named '{}'; is it misspelt?", csv.source(), want, name);
     }
   }
@@ -96,7 +107,7 @@ Columns find_columns(const CsvReader& csv, std::vector<std::string>& tasks) {
   refuse_misspelt(csv, tasks, columns);
   if (tasks.empty()) {
     throw UserError("[plan] {} has no task: want columns such as mmlu_bpb and mmlu_acc, got '{}'", csv.source(),
-                    fmt::join(csv.columns(), ", "));
+                    shown(fmt::format("{}", fmt::join(csv.columns(), ", ")), 200));
   }
   return columns;
 }
@@ -104,6 +115,7 @@ Columns find_columns(const CsvReader& csv, std::vector<std::string>& tasks) {
 double positive(const CsvReader& csv, size_t column) {
   const double value = csv.required_number(column);
   if (!(value > 0)) csv.fail(column, fmt::format("got {}, want a number above 0", value));
+  if (value > kLargest) csv.fail(column, fmt::format("got {}, want at most {:g}", value, kLargest));
   return value;
 }
 
@@ -112,8 +124,11 @@ double measure(const CsvReader& csv, size_t column, bool is_accuracy) {
   if (!value) return kMissing;
   if (!is_accuracy) {
     if (!(*value > 0)) csv.fail(column, fmt::format("got {}, want a loss above 0", *value));
+    if (*value > kLargestLoss)
+      csv.fail(column, fmt::format("got {}, want a loss of at most {:g}", *value, kLargestLoss));
   } else if (*value > 1 && *value <= 100) {
-    csv.fail(column, fmt::format("got {}, want a fraction in [0, 1]; these look like percentages, divide by 100", *value));
+    csv.fail(column,
+             fmt::format("got {}, want a fraction in [0, 1]; these look like percentages, divide by 100", *value));
   } else if (!(*value >= 0 && *value <= 1)) {
     csv.fail(column, fmt::format("got {}, want an accuracy in [0, 1]", *value));
   }
@@ -124,6 +139,7 @@ double measure(const CsvReader& csv, size_t column, bool is_accuracy) {
 struct Gathered {
   LadderRun run;
   std::vector<size_t> lines;
+  std::optional<double> flops_per_token;  // where the table says so
 };
 
 void add_row(const CsvReader& csv, const Columns& columns, Gathered& to) {
@@ -131,16 +147,21 @@ void add_row(const CsvReader& csv, const Columns& columns, Gathered& to) {
   const double params = positive(csv, columns.params);
   if (run.tokens.empty()) {
     run.params = params;
-    run.name = csv.cell(columns.run);
-    if (columns.size) run.size = csv.cell(*columns.size);
+    run.name = shown(csv.cell(columns.run), kLongestName);
+    if (columns.size) run.size = shown(csv.cell(*columns.size), kLongestName);
     run.tasks.resize(columns.tasks.size());
     run.flops_per_token = flops_per_token_of(params);
-    if (columns.flops_per_token && csv.number(*columns.flops_per_token)) {
-      run.flops_per_token = positive(csv, *columns.flops_per_token);
-    }
   } else if (params != run.params) {
-    csv.fail(columns.params, fmt::format("got {}, but run '{}' has {} in line {}", params, run.name, run.params,
-                                         to.lines.front()));
+    csv.fail(columns.params,
+             fmt::format("got {}, but run '{}' has {} in line {}", params, run.name, run.params, to.lines.front()));
+  }
+  if (columns.flops_per_token && csv.number(*columns.flops_per_token)) {
+    const double flops = positive(csv, *columns.flops_per_token);
+    if (flops != to.flops_per_token.value_or(flops)) {
+      csv.fail(*columns.flops_per_token,
+               fmt::format("got {}, but run '{}' has {}", flops, run.name, run.flops_per_token));
+    }
+    to.flops_per_token = run.flops_per_token = flops;
   }
   run.tokens.push_back(positive(csv, columns.tokens));
   to.lines.push_back(csv.line());
@@ -174,6 +195,29 @@ void sort_rows(Gathered& rows, const std::string& source) {
   for (TaskSeries& task : run.tasks) sort(task.bpb), sort(task.acc), sort(task.ce);
   sort(run.loss);
   sort(run.tokens);
+}
+
+/// From small to large, so that the order of the file's rows says nothing.
+void sort_runs(std::vector<LadderRun>& runs) {
+  std::sort(runs.begin(), runs.end(), [](const LadderRun& a, const LadderRun& b) {
+    return std::forward_as_tuple(a.params, a.final_tokens(), a.name) <
+           std::forward_as_tuple(b.params, b.final_tokens(), b.name);
+  });
+}
+
+/// The first few by name, the others in one line.
+void note_other_roles(const std::map<std::string, size_t, std::less<>>& roles, std::vector<std::string>& notes) {
+  constexpr size_t named = 3;
+  size_t at = 0, others = 0;
+  for (const auto& [role, count] : roles) {
+    if (at++ >= named) {
+      others += count;
+      continue;
+    }
+    notes.push_back(
+        fmt::format("{} rows with role '{}' were passed over (train and target are used)", count, shown(role)));
+  }
+  if (others > 0) notes.push_back(fmt::format("{} rows with {} other roles were passed over", others, at - named));
 }
 
 }  // namespace
@@ -215,7 +259,10 @@ LadderTable parse_ladder_table(std::string_view text, const std::string& source)
       continue;
     }
     if (name.empty()) csv.fail(columns.run, "is empty, want the run's name");
-    const auto [at, fresh] = by_name.try_emplace(std::string(role) + '\n' + std::string(name), gathered.size());
+    if (name.size() > kLongestName)
+      csv.fail(columns.run,
+               fmt::format("'{}' is {} bytes long, want a name of at most {}", shown(name), name.size(), kLongestName));
+    const auto [at, fresh] = by_name.try_emplace(std::string(role) + '\n' + shown(name, kLongestName), gathered.size());
     if (fresh) gathered.push_back({role == "target", {}});
     add_row(csv, columns, gathered[at->second].second);
   }
@@ -223,9 +270,8 @@ LadderTable parse_ladder_table(std::string_view text, const std::string& source)
     sort_rows(rows, source);
     (is_target ? table.targets : table.runs).push_back(std::move(rows.run));
   }
-  for (const auto& [role, count] : other_roles) {
-    table.notes.push_back(fmt::format("{} rows with role '{}' were passed over (train and target are used)", count, role));
-  }
+  sort_runs(table.runs), sort_runs(table.targets);
+  note_other_roles(other_roles, table.notes);
   if (table.runs.empty()) {
     throw UserError("[plan] {} has no row with role 'train': there is no ladder to learn from", source);
   }

@@ -29,10 +29,10 @@ double flops_per_token_of(double params);
 /// One training run, checkpoints in the order of their tokens.
 struct LadderRun {
   std::string name, size;
-  double params = 0;           // N, non-embedding
-  double flops_per_token = 0;  // the table's, else flops_per_token_of(params)
-  std::vector<double> tokens;  // D at each checkpoint
-  std::vector<double> loss;    // language-model loss (column c4_loss); empty when the table has none
+  double params = 0;              // N, non-embedding
+  double flops_per_token = 0;     // the table's, else flops_per_token_of(params)
+  std::vector<double> tokens;     // D at each checkpoint
+  std::vector<double> loss;       // language-model loss (column c4_loss); empty when the table has none
   std::vector<TaskSeries> tasks;  // aligned with LadderTable::tasks
 
   double final_tokens() const { return tokens.back(); }

@@ -13,11 +13,11 @@ namespace tessera::plan {
 
 namespace {
 
-constexpr double kFar = 10;            // times the largest rung's compute
-constexpr double kOffInScatters = 5;   // of the other rungs
-constexpr double kLeastOff = 0.02;     // of the loss
-constexpr double kNoisyShare = 0.1;    // scatter of the last checkpoints over the range that the ladder spans
-constexpr double kWide = 0.08;         // an interval of so much accuracy is not robust yet
+constexpr double kFar = 10;           // times the largest rung's compute
+constexpr double kOffInScatters = 5;  // of the other rungs
+constexpr double kLeastOff = 0.02;    // of the loss
+constexpr double kNoisyShare = 0.1;   // scatter of the last checkpoints over the range that the ladder spans
+constexpr double kWide = 0.08;        // an interval of so much accuracy is not robust yet
 constexpr size_t kLastForNoise = 10;
 
 using Warnings = std::vector<std::string>;
@@ -40,9 +40,10 @@ void warn_of_bad_rungs(const Rungs& rungs, const LadderForecast& forecast, Warni
   for (const LadderRun* run : rungs) {
     const auto found = off.find(run);
     if (found == off.end() || 2 * found->second.first < forecast.curves.size()) continue;
-    warnings.push_back(fmt::format("rung '{}' is off: up to {:+.1f}% from the law of the others, in {} of {} tasks; check it "
-                                   "or leave it out",
-                                   run->name, 100 * found->second.second, found->second.first, forecast.curves.size()));
+    warnings.push_back(
+        fmt::format("rung '{}' is off: up to {:+.1f}% from the law of the others, in {} of {} tasks; check it "
+                    "or leave it out",
+                    run->name, 100 * found->second.second, found->second.first, forecast.curves.size()));
   }
 }
 
@@ -57,7 +58,8 @@ void warn_of_design(const Rungs& rungs, Warnings& warnings) {
   const char* why = nullptr;
   if (sizes.size() == 1) why = "all rungs have one size, so what size does is a guess";
   else if (tokens.size() == 1) why = "all rungs share one number of tokens, so what tokens do is a guess";
-  else if (lengths.size() == 1) why = "tokens grow in step with size in all rungs, so their effects cannot be told apart";
+  else if (lengths.size() == 1)
+    why = "tokens grow in step with size in all rungs, so their effects cannot be told apart";
   if (why) warnings.push_back(fmt::format("N and D are not separable: {}; add rungs of other lengths and sizes", why));
 }
 
@@ -86,8 +88,8 @@ void warn_of_bounds(const LadderForecast& forecast, Warnings& warnings) {
 }
 
 void warn_of_noise(const LadderTable& table, const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {
-  const LadderRun* largest =
-      *std::max_element(rungs.begin(), rungs.end(), [](auto* a, auto* b) { return a->final_flops() < b->final_flops(); });
+  const LadderRun* largest = *std::max_element(rungs.begin(), rungs.end(),
+                                               [](auto* a, auto* b) { return a->final_flops() < b->final_flops(); });
   for (const size_t task : forecast.tasks) {
     double low = 1, high = 0, mean = 0, square = 0, count = 0;
     for (const LadderRun* run : rungs) {
@@ -102,9 +104,10 @@ void warn_of_noise(const LadderTable& table, const Rungs& rungs, const LadderFor
     mean /= count;
     const double scatter = std::sqrt(std::max(0.0, square / count - mean * mean) * count / (count - 1));
     if (scatter < kNoisyShare * std::max(high - low, 1e-9)) continue;
-    warnings.push_back(fmt::format("{} is noisy: over its last {} checkpoints the largest rung scatters by {:.1f} points, "
-                                   "the whole ladder spans {:.1f}",
-                                   table.tasks[task], count, 100 * scatter, 100 * (high - low)));
+    warnings.push_back(
+        fmt::format("{} is noisy: over its last {} checkpoints the largest rung scatters by {:.1f} points, "
+                    "the whole ladder spans {:.1f}",
+                    table.tasks[task], count, 100 * scatter, 100 * (high - low)));
   }
 }
 
@@ -118,16 +121,17 @@ void warn_of_width(const LadderOptions& options, const LadderForecast& forecast,
       wide += *each.high - *each.low > kWide;
     }
     if (tasks == 0 || wide == 0) continue;
-    std::string text = fmt::format("not robust yet: {:.0f}% intervals of {} are {:.1f} points wide on average, wider than "
-                                   "{:.0f} in {} of {} tasks",
-                                   100 * options.coverage, target.name, 100 * mean / static_cast<double>(tasks), 100 * kWide,
-                                   wide, tasks);
+    std::string text = fmt::format(
+        "not robust yet: {:.0f}% intervals of {} are {:.1f} points wide on average, wider than "
+        "{:.0f} in {} of {} tasks",
+        100 * options.coverage, target.name, 100 * mean / static_cast<double>(tasks), 100 * kWide, wide, tasks);
     if (&target == &forecast.targets.front() && forecast.next) {
       const RunScale& next = forecast.next->scale;
-      text += fmt::format("; most would be gained by a rung of {} parameters on {} tokens ({:.2g} FLOPs, {:.2g}% of the "
-                          "target): intervals about {:.0f}% narrower",
-                          short_number(next.params), short_number(next.tokens), next.flops,
-                          100 * next.flops / target.scale.flops, 100 * forecast.next->narrowing);
+      text += fmt::format(
+          "; most would be gained by a rung of {} parameters on {} tokens ({:.2g} FLOPs, {:.2g}% of the "
+          "target): intervals about {:.0f}% narrower",
+          short_number(next.params), short_number(next.tokens), next.flops, 100 * next.flops / target.scale.flops,
+          100 * forecast.next->narrowing);
     }
     warnings.push_back(text);
   }

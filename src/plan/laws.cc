@@ -221,7 +221,8 @@ Fitted<SingleStepLaw> fit_single_step(const std::vector<LossPoint>& points, doub
     }
     return sum;
   };
-  const Bounds bounds{{0, 0, 0, 0, -kUnbounded, -1, 0}, {kUnbounded, kUnbounded, kUnbounded, kUnbounded, kUnbounded, 0, 1}};
+  const Bounds bounds{{0, 0, 0, 0, -kUnbounded, -1, 0},
+                      {kUnbounded, kUnbounded, kUnbounded, kUnbounded, kUnbounded, 0, 1}};
   std::vector<std::vector<double>> starts;
   for (const double exponent : {.1, .3, .5}) {
     const double size = exponent * logs[0].log_n, data = exponent * logs[0].log_d;

@@ -17,12 +17,17 @@ namespace {
 double factor_of(char suffix) {
   switch (suffix) {
     case 'k':
-    case 'K': return 1e3;
-    case 'M': return 1e6;
+    case 'K':
+      return 1e3;
+    case 'M':
+      return 1e6;
     case 'B':
-    case 'G': return 1e9;
-    case 'T': return 1e12;
-    default: return 0;
+    case 'G':
+      return 1e9;
+    case 'T':
+      return 1e12;
+    default:
+      return 0;
   }
 }
 }  // namespace
@@ -34,8 +39,8 @@ double parse_quantity(const std::string& text, const std::string& what) {
   bool sound = error == std::errc() && std::isfinite(value) && value > 0;
   if (sound && rest != end) {
     const double factor = end - rest == 1 ? factor_of(*rest) : 0;
-    sound = factor > 0;
     value *= factor;
+    sound = factor > 0 && std::isfinite(value);
   }
   if (sound) return value;
   throw UserError("[plan] {}: got '{}', want a number above 0 such as 6887575552, 6.9e9 or 6.9B", what, text);

@@ -153,7 +153,8 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
   for (size_t t = 0; t < forecast.tasks.size(); ++t) {
     const TaskEnsemble& ensemble = forecast.curves[t];
     const LadderPrediction& ladder = forecast.predictions[t];
-    if (!ladder.low) throw UserError("[plan] following a run needs intervals; want --method best and resamples above 0");
+    if (!ladder.low)
+      throw UserError("[plan] following a run needs intervals; want --method best and resamples above 0");
     const double tail = (*ladder.high - *ladder.low) / 2 / kNormalTail, ladder_variance = tail * tail + 1e-10;
     const double shared = variance_of_sigmoid(ensemble, rungs, target.scale, Rng(options.seed, 1000 + t));
     const double misfit = misfit_of_sigmoid(ensemble, rungs);
@@ -167,13 +168,15 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
       // Both estimates go through one sigmoid: together they know no better than it does.
       const double variance = std::max(std::min(shared, ladder_variance), (1 - weight) * ladder_variance);
       const double half = kNormalTail * std::sqrt(variance);
-      points.push_back({ensemble.name, run.tokens[c], share, mean, std::max(0.0, mean - half), std::min(1.0, mean + half)});
+      points.push_back(
+          {ensemble.name, run.tokens[c], share, mean, std::max(0.0, mean - half), std::min(1.0, mean + half)});
     }
   }
   if (!points.empty()) return points;
-  throw UserError("[plan] run '{}' tells nothing yet: want a checkpoint with a loss after {:.0f}% of the {} tokens of "
-                  "target {}",
-                  run.name, 100 * kFirstShare, short_number(target.scale.tokens), target.name);
+  throw UserError(
+      "[plan] run '{}' tells nothing yet: want a checkpoint with a loss after {:.0f}% of the {} tokens of "
+      "target {}",
+      run.name, 100 * kFirstShare, short_number(target.scale.tokens), target.name);
 }
 
 }  // namespace tessera::plan

@@ -45,7 +45,8 @@ std::vector<RunningPoint> mean_over_tasks(const std::vector<RunningPoint>& point
 void add_running(Report& report, const std::string& run, const std::vector<RunningPoint>& points) {
   report.section("Under way: " + run);
   report.paragraph(
-      "Each checkpoint's loss, carried to the end of training as the rungs' own losses went from the same share of theirs, "
+      "Each checkpoint's loss, carried to the end of training as the rungs' own losses went from the same share of "
+      "theirs, "
       "and weighed against the ladder's forecast. Means over the tasks first, of forecasts and of interval ends.");
   report.figures({figure_of("Mean over the tasks", mean_over_tasks(points))});
   std::vector<std::string> tasks;

@@ -71,6 +71,10 @@ TaskCurve fit_paper_curve(const Rungs& rungs, size_t task, std::string_view task
   require_points(points.size(), feature == Feature::flops ? 3 : 4, task_name, feature);
   const auto law = feature == Feature::flops ? fit_compute_law(points) : fit_loss_law(points);
   auto checkpoints = sigmoid_points(rungs, task, feature, over_choices ? Smoothing{0.5, 1} : Smoothing{});
+  if (checkpoints.empty()) {
+    throw UserError("[plan] {} has no checkpoint with both '{}' and accuracy measured", task_name,
+                    feature_name(feature));
+  }
   if (!over_choices) checkpoints.push_back(kAnchor);
   const auto sigmoid = over_choices ? fit_log_sigmoid(checkpoints) : fit_sigmoid(checkpoints, guess(task_name));
   TaskCurve curve{{feature, over_choices ? 0.5 : 0.1}, law.law, sigmoid.law, scatter(points, law.law, 5), {}};
@@ -82,6 +86,10 @@ SingleStepLaw fit_paper_single_step(const Rungs& rungs, size_t task, std::string
   std::vector<LossPoint> points;
   for (const LadderRun* run : rungs) {
     const double accuracy = final_accuracy(*run, task);
+    if (accuracy == 0) {
+      throw UserError("[plan] {}: run '{}' ends with accuracy 0, of which the single step takes the logarithm",
+                      task_name, run->name);
+    }
     if (!std::isnan(accuracy)) points.push_back({run->params, run->final_tokens(), accuracy});
   }
   require_points(points.size(), 4, task_name, Feature::bpb);
@@ -105,11 +113,10 @@ TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view tas
     options.noise = std::max(kLeastNoise, rungs_scatter);
     if (options.noise > kLeastNoise) law = fit(points, options);
   }
-  auto checkpoints = sigmoid_points(rungs, task, form.feature, {.skip = form.skip, .join = how.join_checkpoints},
-                                    how.weights);
+  auto checkpoints =
+      sigmoid_points(rungs, task, form.feature, {.skip = form.skip, .join = how.join_checkpoints}, how.weights);
   checkpoints.push_back(kAnchor);
-  const auto sigmoid =
-      fit_sigmoid(checkpoints, guess(task_name), how.warm_start ? &how.warm_start->sigmoid : nullptr);
+  const auto sigmoid = fit_sigmoid(checkpoints, guess(task_name), how.warm_start ? &how.warm_start->sigmoid : nullptr);
   TaskCurve curve{form, law.law, sigmoid.law, rungs_scatter, {}};
   add_bounds(curve, law.on_bound), add_bounds(curve, sigmoid.on_bound);
   return curve;

@@ -34,7 +34,7 @@ struct RobustFit {
   const std::vector<double>* weights = nullptr;  // per rung
   ExponentPrior prior;
   const TaskCurve* warm_start = nullptr;  // its scatter is kept too
-  size_t join_checkpoints = 1;             // as many checkpoints become one point of step 2
+  size_t join_checkpoints = 1;            // as many checkpoints become one point of step 2
 };
 
 /// The fit behind --method best: the same two laws, with a log-normal prior on the exponents and Huber's loss in units of

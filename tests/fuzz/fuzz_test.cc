@@ -1,6 +1,10 @@
 // Thousands of seeded mutations per parser, and the inputs that people and attackers are known to bring.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include <fmt/format.h>
+
 #include "core/error.h"
 #include "core/json.h"
 #include "tensor/safetensors.h"
@@ -45,6 +49,24 @@ const Words corpus_toml = {
     "optimizer = { rate = 0.25 }\nname = '''many\nlines'''\n# remark\n", "optimizer.rate = 1.5\nsteps = 0x10\n"};
 const Words corpus_json = {R"({"a":[1,2.5,-3e4,null,true],"b":{"c":"text \u00e9\n"}})", R"([[],{},"",0])",
                            R"({"model_type":"x","sizes":[18446744073709551615,-9223372036854775808]})"};
+/// Five rungs of three checkpoints, two tasks and a target; again with quotes, marks, blanks and other roles.
+Words corpus_ladder() {
+  std::string table = "run,role,n_params,tokens,c4_loss,mmlu_bpb,mmlu_acc,piqa_bpb,piqa_acc\n";
+  std::string quoted =
+      "\xEF\xBB\xBF\"run\",role,n_params,tokens,flops_per_token,\"my, task_bpb\",\"my, task_acc\",note,\r\n\r\n";
+  for (int rung = 1; rung <= 5; ++rung) {
+    for (int step = 1; step <= 3; ++step) {
+      const double n = 1e8 * rung, d = n * 10 * step * (1 + rung % 3),
+                   loss = 1 + 40 / std::pow(n, .25) + 40 / std::pow(d, .25);
+      table +=
+          fmt::format("{0}M,train,{1},{2},{3},{4},{5},{4},{5}\n", rung * 100, n, d, 2 * loss, loss, 1.4 - loss / 2);
+      quoted +=
+          fmt::format("\"r \"\"{0}\"\"\",train,{1},{2},,{3},{4},\"two\nlines\",\r\n", rung, n, d, loss, 1.4 - loss / 2);
+    }
+  }
+  return {table + "7B,target,7e9,4e12,2.2,.5,.8,,NA\n", quoted + ",,,,,,,,\r\nx,valid,,,,,,hm,\r\n"};
+}
+
 const Words words = {"null",
                      "-1",
                      "0",
@@ -84,6 +106,12 @@ const Words words = {"null",
                      "-129",
                      "3000000000",
                      "0.1",
+                     "\"\"",
+                     "\r",
+                     "train",
+                     "target",
+                     "run",
+                     "_acc",
                      "true",
                      repeated("[", 300),
                      repeated("a.", 300)};
@@ -108,6 +136,29 @@ void expect_survives(Target target, const Words& corpus, uint64_t seed, int roun
 TEST(Fuzz, MutatedSafetensorsAreSoundOrRefused) { expect_survives(fuzz_safetensors, safetensors_corpus(), 1, 6000); }
 TEST(Fuzz, MutatedJsonIsSoundOrRefused) { expect_survives(fuzz_json, corpus_json, 2, 6000); }
 TEST(Fuzz, MutatedTomlIsSoundOrRefused) { expect_survives(fuzz_toml, corpus_toml, 3, 3000); }
+TEST(Fuzz, MutatedLadderTablesAreSoundOrRefused) { expect_survives(fuzz_ladder_table, corpus_ladder(), 4, 3000); }
+
+TEST(Fuzz, HostileCellsOfALadderTableAreRefusedOnOneShortLine) {
+  const std::string header = "run,role,n_params,tokens,mmlu_bpb,mmlu_acc\n";
+  for (const std::string& hostile :
+       Words{repeated("x", 1'000'000), repeated("\xC3\xA9", 10'000), "\x1b[31m", "\"\n\r\n\"", "\xff\xfe", "\"", "{}",
+             "%s%n", "<script>", repeated("9", 5000), "1e999"}) {
+    for (const char* place :
+         {"{},train,1,1,1,", "a,{},1,1,1,1", "a,train,{},1,1,1", "a,train,1,{},1,1", "a,train,1,1,1,{}"}) {
+      EXPECT_FALSE(accepts(fuzz_ladder_table, header + fmt::format(fmt::runtime(place), hostile) + "\n"))
+          << hostile.substr(0, 40);
+    }
+    EXPECT_FALSE(accepts(fuzz_ladder_table, hostile + "," + header + "1,a,train,1,1,1,1\n"));
+    EXPECT_FALSE(accepts(fuzz_ladder_table, hostile + "_acc," + hostile + "_bbp\n"));
+  }
+}
+
+TEST(Fuzz, ATableOfManyColumnsOrRolesIsAnsweredSoon) {
+  std::string columns = "run,role,n_params,tokens", rows = "run,role,n_params,tokens,a_bpb,a_acc\n";
+  for (int i = 0; i < 100'000; ++i) columns += fmt::format(",c{}_bpb", i), rows += fmt::format("r,role{},1,1,1,1\n", i);
+  EXPECT_FALSE(accepts(fuzz_ladder_table, columns + "\n"));
+  EXPECT_FALSE(accepts(fuzz_ladder_table, rows));
+}
 
 TEST(Fuzz, EveryPrefixOfASafetensorsFileIsRefused) {
   for (const std::string& whole : safetensors_corpus()) {

@@ -1,6 +1,8 @@
 // The laws that every input obeys; see targets.h.
 #include "tests/fuzz/targets.h"
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -8,6 +10,8 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "plan/ladder.h"
+#include "plan/testing_tables.h"
 #include "tensor/safetensors_header.h"
 
 namespace tessera::testing {
@@ -92,6 +96,50 @@ void fuzz_config(std::string_view bytes) {
   from_json(parse_toml(to_toml(to_json(read)), "toml"), from_toml_text, "toml");
   from_json(parse_json(to_json(read).dump(), "json"), from_json_text, "json");
   require(from_toml_text == read && from_json_text == read, "a config that was read reads back, from both formats");
+}
+
+namespace {
+
+bool same(const std::vector<double>& a, const std::vector<double>& b) {
+  const auto equal = [](double x, double y) { return x == y || (std::isnan(x) && std::isnan(y)); };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), equal);
+}
+
+void require_same(const std::vector<plan::LadderRun>& a, const std::vector<plan::LadderRun>& b) {
+  require(a.size() == b.size(), "every run reads back");
+  for (size_t r = 0; r < a.size(); ++r) {
+    require(a[r].name == b[r].name && a[r].params == b[r].params && same(a[r].tokens, b[r].tokens) &&
+                same(a[r].loss, b[r].loss) && a[r].flops_per_token == b[r].flops_per_token,
+            "a run that was read reads back");
+    require(std::is_sorted(a[r].tokens.begin(), a[r].tokens.end()), "checkpoints stand in the order of their tokens");
+    for (size_t t = 0; t < a[r].tasks.size(); ++t) {
+      require(same(a[r].tasks[t].bpb, b[r].tasks[t].bpb) && same(a[r].tasks[t].acc, b[r].tasks[t].acc) &&
+                  same(a[r].tasks[t].ce, b[r].tasks[t].ce),
+              "a task that was read reads back");
+    }
+  }
+}
+
+void read_and_forecast(std::string_view bytes) {
+  const plan::LadderTable table = plan::parse_ladder_table(bytes, "input");
+  const plan::LadderTable again = plan::parse_ladder_table(plan::testing::csv_text(table), "again");
+  require(again.tasks == table.tasks, "tasks that were read read back");
+  require_same(table.runs, again.runs), require_same(table.targets, again.targets);
+  const auto forecast = plan::forecast_ladder(
+      table, {.method = plan::LadderMethod::paper, .targets = {plan::parse_target("big=7e9:4e12")}, .threads = 1});
+  for (const auto& each : forecast.predictions) require(std::isfinite(each.predicted), "a prediction is a number");
+  for (const std::string& warning : forecast.warnings) require(!Json(warning).dump().empty(), "a warning is UTF-8");
+}
+
+}  // namespace
+
+void fuzz_ladder_table(std::string_view bytes) {
+  try {
+    read_and_forecast(bytes);
+  } catch (const UserError& error) {
+    require(!Json(error.what()).dump().empty(), "a message is UTF-8");  // dump throws otherwise
+    throw;
+  }
 }
 
 bool accepts(void (*target)(std::string_view), std::string_view bytes) {

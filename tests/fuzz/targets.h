@@ -11,6 +11,8 @@ void fuzz_json(std::string_view bytes);
 void fuzz_toml(std::string_view bytes);
 /// A struct with every kind of field, as recipes and model configs have them: from TOML, then from JSON.
 void fuzz_config(std::string_view bytes);
+/// A ladder's table, and the paper's forecast from it.
+void fuzz_ladder_table(std::string_view bytes);
 
 /// Runs a target. True when the bytes were sound, false for a UserError of one line; throws std::logic_error when a
 /// message is not one line of text.

@@ -136,8 +136,8 @@ std::vector<std::string> layer_faults(const SourceTree& tree) {
 
 std::vector<std::string> libtorch_faults(const SourceTree& tree) {
   std::vector<std::string> faults;
-  for (const char* call :
-       {"tessera_sources\\(tessera_core", "tessera_sources\\(tessera_plan", "add_library\\(tessera_light_verbs", "add_executable\\(tessera_cli"}) {
+  for (const char* call : {"tessera_sources\\(tessera_core", "tessera_sources\\(tessera_plan",
+                           "add_library\\(tessera_light_verbs", "add_executable\\(tessera_cli"}) {
     const auto files = listed_files(tree, call);
     if (files.empty())
       faults.push_back(std::string("no sources found by ") + call +
