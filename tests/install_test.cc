@@ -100,25 +100,19 @@ TEST_F(InstalledTree, AnEmbeddingProgramBuildsAgainstItAndReadsAModel) {
   EXPECT_THAT(wrong.err, HasSubstr("embed: ["));
 }
 
-TEST_F(InstalledTree, ItsCoreAloneNeedsNoLibTorch) {
-  const Path source = scratch_ / "core-only";
-  std::filesystem::create_directories(source);
-  write_file_atomically(source / "CMakeLists.txt",
-                        "cmake_minimum_required(VERSION 3.24)\nproject(CoreOnly LANGUAGES CXX)\n"
-                        "find_package(Tessera REQUIRED COMPONENTS core)\n"
-                        "if(Torch_FOUND)\n  message(FATAL_ERROR \"LibTorch was looked for\")\nendif()\n"
-                        "add_executable(core_only main.cc)\ntarget_link_libraries(core_only Tessera::core)\n");
-  write_file_atomically(
-      source / "main.cc",
-      "#include \"core/fields.h\"\n"
-      "int main() { return tessera::nearest_word(\"draww\", {\"draw\", \"train\"}) == \"draw\" ? 0 : 1; }\n");
-  const std::string build = (scratch_ / "core-only-build").string();
-  const Finished configured =
-      testing::run({"cmake", "-S", source.string(), "-B", build, "-DCMAKE_PREFIX_PATH=" + tree().string()});
+TEST_F(InstalledTree, PlanningAloneNeedsNoLibTorch) {
+  const std::string build = (scratch_ / "own-plan").string(), root = TESSERA_SOURCE_DIR;
+  const Finished configured = testing::run({"cmake", "-S", root + "/examples/plan", "-B", build,
+                                            "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_PREFIX_PATH=" + tree().string()});
   ASSERT_EQ(configured.status, 0) << configured.out << configured.err;
   const Finished built = testing::run({"cmake", "--build", build});
   ASSERT_EQ(built.status, 0) << built.out << built.err;
-  EXPECT_EQ(testing::run({build + "/core_only"}).status, 0);
+
+  const std::string table = root + "/examples/ladder/ladder_checkpoints.csv";
+  const Finished planned = testing::run({build + "/own_plan", table, "7B=6.9B:3.9T"});
+  EXPECT_EQ(planned.status, 0) << planned.err;
+  EXPECT_THAT(planned.out, ::testing::ContainsRegex("mmlu +0\\.4[0-9]+ \\(0\\.4[0-9]+ to 0\\.[45][0-9]+\\)\n"));
+  EXPECT_EQ(testing::run({build + "/own_plan", table, "7B=6.9B"}).status, 2);
 }
 
 }  // namespace
