@@ -8,7 +8,8 @@ namespace tessera::plan {
 
 namespace {
 
-constexpr size_t kJoin = 6;  // a resample reads the checkpoints in groups: neighbours are nearly copies of each other
+// A resample reads the checkpoints in groups: neighbours are nearly copies of each other.
+constexpr size_t kJoin = 6, kMostGroups = 64;
 
 double exponential(Rng& rng) { return -std::log1p(-rng.uniform()); }
 
@@ -40,8 +41,11 @@ double TaskEnsemble::accuracy_at(const RunScale& at) const {
 }
 
 TaskEnsemble fit_ensemble(const Rungs& rungs, size_t task, const std::string& name, const std::vector<Form>& forms) {
-  TaskEnsemble ensemble{task, name, {}};
-  for (const Form& form : forms) ensemble.curves.push_back(fit_robust_curve(rungs, task, name, form));
+  TaskEnsemble ensemble{task, name, {}, {}};
+  for (const Form& form : forms) {
+    ensemble.curves.push_back(fit_robust_curve(rungs, task, name, form));
+    ensemble.coarse.push_back(rung_checkpoints(rungs, task, form, kJoin, kMostGroups));
+  }
   return ensemble;
 }
 
@@ -52,7 +56,7 @@ std::vector<double> resampled_accuracies(const TaskEnsemble& ensemble, const Run
   const std::vector<double> shares = random_shares(ensemble.curves.size(), rng);
   std::vector<double> accuracies(at.size());
   for (size_t f = 0; f < ensemble.curves.size(); ++f) {
-    const RobustFit how{&weights, drawn({}, rng), &ensemble.curves[f], kJoin};
+    const RobustFit how{&weights, drawn({}, rng), &ensemble.curves[f], &ensemble.coarse[f]};
     const TaskCurve curve = fit_robust_curve(rungs, ensemble.task, ensemble.name, ensemble.curves[f].form, how);
     for (size_t i = 0; i < at.size(); ++i) accuracies[i] += shares[f] * curve.accuracy_at(at[i]);
   }

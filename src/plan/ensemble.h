@@ -14,6 +14,7 @@ struct TaskEnsemble {
   size_t task = 0;
   std::string name;
   std::vector<TaskCurve> curves;
+  std::vector<RungCheckpoints> coarse;  // per curve: what resamples learn step 2 from
 
   double accuracy_at(const RunScale& at) const;
 };

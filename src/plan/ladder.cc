@@ -108,7 +108,7 @@ class Forecaster {
         for (const auto& target : result_.targets)
           predicted[t].push_back(law.at(target.scale.params, target.scale.tokens));
       } else {
-        curves[t] = {task, name_of(t), {fit_paper_curve(rungs_, task, name_of(t), feature)}};
+        curves[t] = {task, name_of(t), {fit_paper_curve(rungs_, task, name_of(t), feature)}, {}};
         for (const auto& target : result_.targets) predicted[t].push_back(curves[t].accuracy_at(target.scale));
       }
     });

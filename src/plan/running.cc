@@ -73,8 +73,9 @@ double variance_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs, con
     std::vector<double> weights(rungs.size());
     for (double& weight : weights) weight = -std::log1p(-draw.uniform());
     double accuracy = 0;
-    for (const TaskCurve& curve : ensemble.curves) {
-      const RobustFit how{&weights, {}, &curve, 6};
+    for (size_t f = 0; f < ensemble.curves.size(); ++f) {
+      const TaskCurve& curve = ensemble.curves[f];
+      const RobustFit how{&weights, {}, &curve, &ensemble.coarse[f]};
       const TaskCurve again = fit_robust_curve(rungs, ensemble.task, ensemble.name, curve.form, how);
       accuracy += again.sigmoid.at(curve.loss_at(at)) / static_cast<double>(ensemble.curves.size());
     }

@@ -13,6 +13,7 @@ namespace {
 
 constexpr double kLeastNoise = 0.005;  // scatter that the robust fit grants every rung, in log loss
 constexpr double kScaleOfMedian = 1.4826;
+constexpr size_t kMostPoints = 256;  // of a rung in step 2: neighbours say the same
 
 /// Where fits of a task begin; a quarter for what is not known to differ.
 double guess(std::string_view task) { return chance_of(task).value_or(0.25); }
@@ -25,11 +26,11 @@ void require_points(size_t got, size_t want, std::string_view task, Feature feat
 
 constexpr AccuracyPoint kAnchor{0, 1, 1};  // without loss every answer is right
 
-std::vector<AccuracyPoint> sigmoid_points(const Rungs& rungs, size_t task, Feature feature, const Smoothing& smoothing,
-                                          const std::vector<double>* weights = nullptr) {
+/// All rungs' points in one list, each weighing as its rung.
+std::vector<AccuracyPoint> gathered(const RungCheckpoints& rungs, const std::vector<double>* weights = nullptr) {
   std::vector<AccuracyPoint> points;
   for (size_t i = 0; i < rungs.size(); ++i) {
-    for (AccuracyPoint point : checkpoint_points(*rungs[i], task, feature, smoothing)) {
+    for (AccuracyPoint point : rungs[i]) {
       if (weights) point.weight *= (*weights)[i];
       points.push_back(point);
     }
@@ -56,6 +57,16 @@ void add_bounds(TaskCurve& curve, const std::vector<std::string>& names) {
 
 }  // namespace
 
+RungCheckpoints rung_checkpoints(const Rungs& rungs, size_t task, const Form& form, size_t join, size_t most) {
+  RungCheckpoints checkpoints;
+  for (const LadderRun* run : rungs) {
+    const size_t enough = (run->tokens.size() + most - 1) / most;
+    checkpoints.push_back(
+        checkpoint_points(*run, task, form.feature, {.skip = form.skip, .join = std::max(join, enough)}));
+  }
+  return checkpoints;
+}
+
 double TaskCurve::loss_at(const RunScale& at) const {
   return form.feature == Feature::flops ? law.size_term(at.flops) + law.e : law.at(at.params, at.tokens);
 }
@@ -70,7 +81,11 @@ TaskCurve fit_paper_curve(const Rungs& rungs, size_t task, std::string_view task
   const auto points = loss_points(rungs, task, feature, nullptr, over_choices ? 1 : kLastCheckpoints);
   require_points(points.size(), feature == Feature::flops ? 3 : 4, task_name, feature);
   const auto law = feature == Feature::flops ? fit_compute_law(points) : fit_loss_law(points);
-  auto checkpoints = sigmoid_points(rungs, task, feature, over_choices ? Smoothing{0.5, 1} : Smoothing{});
+  RungCheckpoints by_rung;
+  for (const LadderRun* run : rungs) {
+    by_rung.push_back(checkpoint_points(*run, task, feature, over_choices ? Smoothing{0.5, 1} : Smoothing{}));
+  }
+  std::vector<AccuracyPoint> checkpoints = gathered(by_rung);
   if (checkpoints.empty()) {
     throw UserError("[plan] {} has no checkpoint with both '{}' and accuracy measured", task_name,
                     feature_name(feature));
@@ -113,8 +128,8 @@ TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view tas
     options.noise = std::max(kLeastNoise, rungs_scatter);
     if (options.noise > kLeastNoise) law = fit(points, options);
   }
-  auto checkpoints =
-      sigmoid_points(rungs, task, form.feature, {.skip = form.skip, .join = how.join_checkpoints}, how.weights);
+  std::vector<AccuracyPoint> checkpoints =
+      gathered(how.checkpoints ? *how.checkpoints : rung_checkpoints(rungs, task, form, 1, kMostPoints), how.weights);
   checkpoints.push_back(kAnchor);
   const auto sigmoid = fit_sigmoid(checkpoints, guess(task_name), how.warm_start ? &how.warm_start->sigmoid : nullptr);
   TaskCurve curve{form, law.law, sigmoid.law, rungs_scatter, {}};

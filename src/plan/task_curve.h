@@ -29,12 +29,18 @@ TaskCurve fit_paper_curve(const Rungs& rungs, size_t task, std::string_view task
 /// The paper's ablation in which accuracy follows from size and tokens in one step.
 SingleStepLaw fit_paper_single_step(const Rungs& rungs, size_t task, std::string_view task_name);
 
+/// What step 2 learns from: the checkpoints of each rung.
+using RungCheckpoints = std::vector<std::vector<AccuracyPoint>>;
+
+/// The rungs' checkpoints in a form, neighbours joined until no rung has more than `most` points; at least `join` of them.
+RungCheckpoints rung_checkpoints(const Rungs& rungs, size_t task, const Form& form, size_t join, size_t most);
+
 /// What a regularised fit may start from and be told.
 struct RobustFit {
   const std::vector<double>* weights = nullptr;  // per rung
   ExponentPrior prior;
-  const TaskCurve* warm_start = nullptr;  // its scatter is kept too
-  size_t join_checkpoints = 1;            // as many checkpoints become one point of step 2
+  const TaskCurve* warm_start = nullptr;         // its scatter is kept too
+  const RungCheckpoints* checkpoints = nullptr;  // when they are at hand; else all of them, up to 256 points a rung
 };
 
 /// The fit behind --method best: the same two laws, with a log-normal prior on the exponents and Huber's loss in units of
