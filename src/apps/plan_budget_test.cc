@@ -42,6 +42,7 @@ TEST(PlanBudgetVerb, MistakesAreOneLineAndStatusTwo) {
   const std::vector<std::vector<std::string>> mistakes = {{"--flops", "0"},
                                                           {"--flops", "-1e22"},
                                                           {"--flops", "lots"},
+                                                          {"--flops", "inf"},
                                                           {},
                                                           {"--flops", "1e22", "--inference-tokens", "-2T"},
                                                           {"--flops", "1e22", "--max-params", "big"},

@@ -58,7 +58,9 @@ double largest_size(const BudgetOptions& options) {
 }
 
 void check(const BudgetOptions& options) {
-  if (!(options.flops > 0)) throw UserError("[plan] budget: got {} FLOPs, want more than 0", options.flops);
+  if (!(options.flops > 0 && std::isfinite(options.flops))) {
+    throw UserError("[plan] budget: got {} FLOPs, want more than 0 and no infinity", options.flops);
+  }
   if (!(options.tolerance > 0 && options.tolerance < 1)) {
     throw UserError("[plan] tolerance: got {}, want a fraction between 0 and 1", options.tolerance);
   }

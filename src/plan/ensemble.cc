@@ -4,19 +4,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "plan/random.h"
+
 namespace tessera::plan {
 
 namespace {
 
 // A resample reads the checkpoints in groups: neighbours are nearly copies of each other.
 constexpr size_t kJoin = 6, kMostGroups = 64;
-
-double exponential(Rng& rng) { return -std::log1p(-rng.uniform()); }
-
-double standard_normal(Rng& rng) {
-  const double radius = std::sqrt(2 * exponential(rng));
-  return radius * std::cos(2 * 3.14159265358979323846 * rng.uniform());
-}
 
 std::vector<double> random_shares(size_t count, Rng& rng) {
   std::vector<double> shares(count);
@@ -27,8 +22,8 @@ std::vector<double> random_shares(size_t count, Rng& rng) {
 }
 
 ExponentPrior drawn(ExponentPrior prior, Rng& rng) {
-  prior.centre_alpha *= std::exp(prior.spread * standard_normal(rng));
-  prior.centre_beta *= std::exp(prior.spread * standard_normal(rng));
+  prior.centre_alpha *= std::exp(prior.spread * normal(rng));
+  prior.centre_beta *= std::exp(prior.spread * normal(rng));
   return prior;
 }
 

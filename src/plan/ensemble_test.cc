@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "plan/random.h"
 #include "plan/testing.h"
 #include "plan/testing_tables.h"
 
@@ -99,6 +100,11 @@ TEST(Spread, AnIntervalStaysBetweenNoneAndAll) {
   EXPECT_EQ(high.high, 1);
   EXPECT_LE(low.high, 1);
   EXPECT_GE(high.low, 0);
+}
+
+TEST(NormalTail, HoldsTheShareItIsAskedFor) {
+  EXPECT_NEAR(normal_tail(0.8), 1.2815515655, 1e-9);
+  EXPECT_NEAR(normal_tail(0.95), 1.9599639845, 1e-9);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "plan/random.h"
+
 namespace tessera::plan {
 
 namespace {
@@ -15,7 +17,6 @@ constexpr size_t kFewestToLearn = 6, kFewestSizes = 2, kFewestLengths = 2;
 constexpr double kTolerated = 1.25;      // of the best feature's error
 constexpr double kClearlyBetter = 0.95;  // of the error of the form before
 constexpr double kLeastWidening = 0.85, kMostWidening = 4, kBlindWidening = 1.5;
-constexpr double kNormalTail = 1.2816;  // 80% of a normal lie within so many standard errors
 
 /// Tokens per parameter in steps of a tenth of the logarithm: 1x and 2x Chinchilla differ, 1.00x and 1.01x do not.
 long length_of(const LadderRun& run) { return std::lround(10 * std::log(run.final_tokens() / run.params)); }
@@ -173,13 +174,14 @@ std::vector<Hindcast> hindcast_ensemble(const std::vector<HindcastSplit>& splits
 
 double widening(const std::vector<Hindcast>& hindcasts, double coverage) {
   if (hindcasts.empty()) return kBlindWidening;
+  const double tail = normal_tail(coverage);
   std::map<size_t, double> counts;
   for (const Hindcast& each : hindcasts) ++counts[each.split];
   std::vector<std::pair<double, double>> needed;  // stretch, weight
   for (const Hindcast& each : hindcasts) {
     const double away = each.measured - each.predicted;
     const double reach = away < 0 ? each.predicted - each.low : each.high - each.predicted;
-    needed.push_back({std::abs(away) / std::max(std::hypot(reach, kNormalTail * each.noise), 1e-4),
+    needed.push_back({std::abs(away) / std::max(std::hypot(reach, tail * each.noise), 1e-4),
                       1 / (counts[each.split] * static_cast<double>(counts.size()))});
   }
   std::sort(needed.begin(), needed.end());

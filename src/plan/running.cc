@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/fields.h"
 #include "plan/quantity.h"
+#include "plan/random.h"
 
 namespace tessera::plan {
 
@@ -14,8 +15,7 @@ namespace {
 
 constexpr double kFirstShare = 0.05;  // before that the learning rate is still warming up
 constexpr size_t kSigmoidResamples = 60;
-constexpr double kNormalTail = 1.2816;  // 80% of a normal lie within so many standard deviations
-constexpr double kNoScatter = 0.003;    // least scatter granted to a comparison of two losses, in log loss
+constexpr double kNoScatter = 0.003;  // least scatter granted to a comparison of two losses, in log loss
 
 struct Estimate {
   double mean = 0, variance = 0;
@@ -71,7 +71,7 @@ double variance_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs, con
   for (size_t i = 0; i < kSigmoidResamples; ++i) {
     Rng draw = rng.split(i);
     std::vector<double> weights(rungs.size());
-    for (double& weight : weights) weight = -std::log1p(-draw.uniform());
+    for (double& weight : weights) weight = exponential(draw);
     double accuracy = 0;
     for (size_t f = 0; f < ensemble.curves.size(); ++f) {
       const TaskCurve& curve = ensemble.curves[f];
@@ -150,13 +150,15 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
                     short_number(run.params), target.name, short_number(target.scale.params));
   }
   const Rungs rungs = chosen_rungs(table, options);
+  const double tail = normal_tail(options.coverage);
   std::vector<RunningPoint> points;
   for (size_t t = 0; t < forecast.tasks.size(); ++t) {
     const TaskEnsemble& ensemble = forecast.curves[t];
     const LadderPrediction& ladder = forecast.predictions[t];
     if (!ladder.low)
       throw UserError("[plan] following a run needs intervals; want --method best and resamples above 0");
-    const double tail = (*ladder.high - *ladder.low) / 2 / kNormalTail, ladder_variance = tail * tail + 1e-10;
+    const double deviation = (*ladder.high - *ladder.low) / 2 / tail;
+    const double ladder_variance = deviation * deviation + 1e-10;
     const double shared = variance_of_sigmoid(ensemble, rungs, target.scale, Rng(options.seed, 1000 + t));
     const double misfit = misfit_of_sigmoid(ensemble, rungs);
     for (const size_t c : spread_out(run, target.scale.tokens, steps)) {
@@ -168,7 +170,7 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
       const double mean = ladder.predicted + weight * (live.mean - ladder.predicted);
       // Both estimates go through one sigmoid: together they know no better than it does.
       const double variance = std::max(std::min(shared, ladder_variance), (1 - weight) * ladder_variance);
-      const double half = kNormalTail * std::sqrt(variance);
+      const double half = tail * std::sqrt(variance);
       points.push_back(
           {ensemble.name, run.tokens[c], share, mean, std::max(0.0, mean - half), std::min(1.0, mean + half)});
     }

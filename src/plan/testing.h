@@ -7,6 +7,7 @@
 
 #include "core/rng.h"
 #include "plan/features.h"
+#include "plan/random.h"
 
 namespace tessera::plan::testing {
 
@@ -29,11 +30,6 @@ struct Simulation {
 };
 
 namespace detail {
-
-inline double normal(Rng& rng) {
-  const double radius = std::sqrt(-2 * std::log1p(-rng.uniform()));
-  return radius * std::cos(6.283185307179586 * rng.uniform());
-}
 
 /// A law whose three terms have drawn shares of the loss at the smallest rung.
 inline LossLaw drawn_law(Rng& rng, double n, double d, double scale) {
@@ -67,9 +63,9 @@ inline Simulation simulate_ladder(uint64_t seed, const SimulatedLadder& how = {}
       for (size_t c = 1; c <= how.checkpoints; ++c) {
         run.tokens.push_back(20 * n * length * static_cast<double>(c) / static_cast<double>(how.checkpoints));
       }
-      const double shift = how.run_noise * detail::normal(rng);
+      const double shift = how.run_noise * normal(rng);
       for (const double d : run.tokens) {
-        run.loss.push_back(text.at(n, d) * std::exp(shift + how.checkpoint_noise * detail::normal(rng)));
+        run.loss.push_back(text.at(n, d) * std::exp(shift + how.checkpoint_noise * normal(rng)));
       }
       table.runs.push_back(std::move(run));
     }
@@ -85,11 +81,11 @@ inline Simulation simulate_ladder(uint64_t seed, const SimulatedLadder& how = {}
     const Sigmoid sigmoid = detail::drawn_sigmoid(rng, law.at(n0, d0));
     for (LadderRun& run : table.runs) {
       TaskSeries& series = run.tasks.emplace_back();
-      const double shift = how.run_noise * detail::normal(rng);
+      const double shift = how.run_noise * normal(rng);
       for (const double d : run.tokens) {
         const double loss = law.at(run.params, d) * std::exp(shift);
-        series.bpb.push_back(loss * std::exp(how.checkpoint_noise * detail::normal(rng)));
-        series.acc.push_back(std::min(1.0, std::max(0.0, sigmoid.at(loss) + how.accuracy_noise * detail::normal(rng))));
+        series.bpb.push_back(loss * std::exp(how.checkpoint_noise * normal(rng)));
+        series.acc.push_back(std::min(1.0, std::max(0.0, sigmoid.at(loss) + how.accuracy_noise * normal(rng))));
         series.ce.push_back(kMissing);
       }
     }

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "plan/density/problems.h"
+#include "plan/random.h"
 #include "plan/tasks.h"
 
 namespace tessera::plan {
@@ -187,11 +188,6 @@ void add_warnings(const ReferencePoints& points, CurveFigures& figures) {
 }  // namespace
 
 size_t fewest_models(bool has_loss) { return has_loss ? 5 : 4; }
-
-double normal(Rng& rng) {
-  const double radius = std::sqrt(-2 * std::log(1 - rng.uniform()));
-  return radius * std::cos(2 * 3.14159265358979323846 * rng.uniform());
-}
 
 ReferenceFit fit_reference(const ReferencePoints& points, const CurveFitOptions& options) {
   require_enough(points);

@@ -104,7 +104,4 @@ size_t fewest_models(bool has_loss);
 /// points are too few or all of one size, or when every score is the same.
 ReferenceFit fit_reference(const ReferencePoints& points, const CurveFitOptions& options);
 
-/// A standard normal number.
-double normal(Rng& rng);
-
 }  // namespace tessera::plan

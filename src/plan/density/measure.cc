@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "plan/random.h"
 
 namespace tessera::plan {
 
