@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "generate/text_loop.h"
 #include "media/image.h"
+#include "text/message.h"
 
 namespace tessera {
 
@@ -42,6 +44,63 @@ class Draws {
   virtual ~Draws() = default;
   /// One picture for each prompt. Throws UserError for an empty or over-long prompt and for numbers out of range.
   virtual std::vector<Image> draw(const DrawRequest& request) const = 0;
+};
+
+/// What came of a request for text, with what it took.
+struct Written {
+  generate::Continuation continuation;
+  int64_t prompt_tokens = 0;
+  double first_token_seconds = 0;  // from the request to the first token
+  double seconds = 0;              // all of it
+};
+
+/// A token's log probability given all before it, and whether it is the likeliest one.
+struct ScoredToken {
+  int32_t id = 0;
+  double log_probability = 0;
+  bool greedy = false;
+};
+
+/// Text from text.
+class Writes {
+ public:
+  virtual ~Writes() = default;
+  virtual const text::Tokenizer& tokenizer() const = 0;
+  /// Longest sequence, prompt and continuation together.
+  virtual int64_t context() const = 0;
+  /// Continues each prompt. Throws UserError for an empty prompt or one over the context length (says by how much).
+  virtual std::vector<Written> write(const std::vector<std::string>& prompts,
+                                     const generate::TextOptions& options) const = 0;
+  /// Answers in a conversation that ends with a user's turn. Throws UserError when the model has no chat template.
+  virtual Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const = 0;
+  /// The tokens of each `continuation` given its `prompt`, in the order given; prompts may be empty where the tokenizer has a begin token.
+  struct ScoreRequest {
+    std::vector<int32_t> prompt, continuation;
+  };
+  virtual std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests) const = 0;
+};
+
+/// A picture, or the frames of a clip in order.
+struct Media {
+  std::vector<Image> frames;
+  bool clip = false;
+  std::string source;  // names it in errors
+};
+
+struct SeeRequest {
+  std::vector<text::Message> messages;  // ends with a user's turn; Message::media counts along `media`
+  std::vector<Media> media;
+  generate::TextOptions options;
+};
+
+/// Text from pictures, clips and text.
+class Sees {
+ public:
+  virtual ~Sees() = default;
+  /// One answer for each request; requests are independent and may run as one batch.
+  virtual std::vector<Written> see(const std::vector<SeeRequest>& requests) const = 0;
+  /// How many frames of a clip the model was made for, and at most.
+  virtual int64_t default_frames() const = 0;
 };
 
 /// Reads "W:H" (16:9) or a height / width number (0.5625). Throws UserError outside 1:4 to 4:1.

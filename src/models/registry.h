@@ -18,6 +18,8 @@ class LoadedModel {
   virtual ~LoadedModel() = default;
   virtual std::string model_type() const = 0;
   virtual const Draws* draws() const { return nullptr; }
+  virtual const Writes* writes() const { return nullptr; }
+  virtual const Sees* sees() const { return nullptr; }
 };
 
 /// Loads by the `model_type` in config.json. Throws UserError for a directory that is no model, an unknown type (naming

@@ -1,17 +1,24 @@
-// The affine map every layer is made of. Weights are [out, in], as in checkpoints.
+// The affine map every layer is made of. Weights are [out, in], as in checkpoints; packed weights and adapters are optional parts.
 #pragma once
+
+#include <optional>
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/linear.h>
 
+#include "nn/lora.h"
+#include "nn/packed_weight.h"
 #include "tensor/build.h"
 #include "tensor/module.h"
 
 namespace tessera::nn {
 
 struct Linear {
-  Tensor weight;  // [out, in]
+  Tensor weight;  // [out, in]; absent when the weight is packed
   Tensor bias;    // [out], absent when the layer has none
+  std::optional<Int4Weight> int4;
+  std::optional<Int8Weight> int8;
+  std::optional<Lora> lora;
 
   Linear() = default;
   /// The weight is undefined, the bias zero.
@@ -19,8 +26,46 @@ struct Linear {
       : weight(empty_weight({out, in})), bias(with_bias ? constant_weight({out}, 0) : Tensor()) {}
 
   /// x [..., in] -> [..., out].
-  Tensor forward(const Tensor& x) const { return at::linear(x, weight, bias); }
+  Tensor forward(const Tensor& x) const {
+    if (!int4 && !int8 && !lora) return at::linear(x, weight, bias);
+    return forward_with_parts(x);
+  }
+
+ private:
+  Tensor forward_with_parts(const Tensor& x) const;
 };
-template <class V> void tensors(V& v, Linear& m) { v("weight", m.weight), v("bias", m.bias); }
+template <class V> void tensors(V& v, Linear& m) {
+  v("weight", m.weight), v("bias", m.bias), v("int4", m.int4), v("int8", m.int8), v("lora", m.lora);
+}
+
+namespace detail {
+template <class F> struct LinearWalker {
+  F& visit;
+  std::string prefix;
+
+  template <class T> void operator()(std::string_view name, T& item) {
+    walk(prefix.empty() ? std::string(name) : prefix + "." + std::string(name), item);
+  }
+  template <class T> void walk(const std::string& full, T& item) {
+    if constexpr (std::is_same_v<T, Tensor>) {
+    } else if constexpr (std::is_same_v<T, Linear>) {
+      visit(full, item);
+    } else if constexpr (tessera::detail::IsVector<T>::value) {
+      for (size_t i = 0; i < item.size(); ++i) walk(full + "." + std::to_string(i), item[i]);
+    } else if constexpr (tessera::detail::IsOptional<T>::value) {
+      if (item) walk(full, *item);
+    } else {
+      LinearWalker inner{visit, full};
+      tensors(inner, item);
+    }
+  }
+};
+}  // namespace detail
+
+/// Calls `visit(name, Linear&)` for every linear layer of a module, in listed order.
+template <HasTensors M, class F> void for_each_linear(M& module, F visit, const std::string& prefix = "") {
+  detail::LinearWalker<F> walker{visit, prefix};
+  tensors(walker, module);
+}
 
 }  // namespace tessera::nn

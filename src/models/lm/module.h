@@ -1,0 +1,86 @@
+// A decoder language model: token embedding, blocks of causal attention and gated feed-forward, final norm, head.
+// Tensor names are those of the Hugging Face checkpoints.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "models/lm/config.h"
+#include "nn/linear.h"
+#include "nn/norm.h"
+#include "nn/token_cache.h"
+
+namespace tessera::lm {
+
+/// What a pass depends on beside its tokens. Made by places_of() and packed_places().
+struct Places {
+  Tensor cos, sin;  // [B or 1, L, head_dim / 2]: rotary angles of every position
+  Tensor mask;  // additive [B or 1, 1, L, S]; absent: plain causal over the L new positions, or all visible when L is 1
+  Tensor window_mask;      // the same for blocks with a sliding window; absent where no block needs one
+  bool recompute = false;  // blocks are computed again in the backward pass instead of kept (gradient checkpointing)
+};
+
+struct Attention {
+  nn::Linear q_proj, k_proj, v_proj, o_proj;
+  std::optional<nn::RmsNorm> q_norm, k_norm;
+};
+template <class V> void tensors(V& v, Attention& m) {
+  v("q_proj", m.q_proj), v("k_proj", m.k_proj), v("v_proj", m.v_proj), v("o_proj", m.o_proj);
+  v("q_norm", m.q_norm), v("k_norm", m.k_norm);
+}
+
+/// down(act(gate(x)) * up(x)).
+struct GatedFeedForward {
+  nn::Linear gate_proj, up_proj, down_proj;
+};
+template <class V> void tensors(V& v, GatedFeedForward& m) {
+  v("gate_proj", m.gate_proj), v("up_proj", m.up_proj), v("down_proj", m.down_proj);
+}
+
+struct Block {
+  Attention self_attn;
+  GatedFeedForward mlp;
+  // Which of them are there is the config's matter: before attention / after attention / before the feed-forward / after it.
+  std::optional<nn::RmsNorm> input_layernorm, post_attention_layernorm, pre_feedforward_layernorm,
+      post_feedforward_layernorm;
+};
+template <class V> void tensors(V& v, Block& m) {
+  v("self_attn", m.self_attn), v("mlp", m.mlp), v("input_layernorm", m.input_layernorm);
+  v("post_attention_layernorm", m.post_attention_layernorm),
+      v("pre_feedforward_layernorm", m.pre_feedforward_layernorm);
+  v("post_feedforward_layernorm", m.post_feedforward_layernorm);
+}
+
+struct DecoderLm {
+  LmConfig config;
+  Tensor embed_tokens;  // [V, C]
+  std::vector<Block> layers;
+  nn::RmsNorm norm;
+  nn::Linear lm_head;  // undefined when tied
+
+  DecoderLm() = default;
+  /// Checks `config` and builds the layers with undefined weights. Throws UserError.
+  explicit DecoderLm(const LmConfig& config);
+
+  /// ids [B, L] int64 -> [B, L, C].
+  Tensor embed(const Tensor& ids) const;
+  /// embeddings [B, L, C] -> final hidden states [B, L, C], after the last norm. With a cache: attends to what it holds too, and adds to it.
+  Tensor forward(const Tensor& embeddings, const Places& places, nn::TokenCache* cache = nullptr) const;
+  /// hidden [..., C] -> [..., V] in fp32.
+  Tensor logits(const Tensor& hidden) const;
+};
+template <class V> void tensors(V& v, DecoderLm& m) {
+  v("model.embed_tokens.weight", m.embed_tokens), v("model.layers", m.layers), v("model.norm", m.norm),
+      v("lm_head", m.lm_head);
+}
+
+/// Places of `length` new positions after `cached` ones. pad [B] int64: how many positions at each row's beginning are padding
+/// (prompts of different lengths are padded on the left); absent: none.
+Places places_of(const LmConfig& config, int64_t cached, int64_t length, const Tensor& pad, at::Device device);
+/// Places of packed rows: segments [B, L] int64; a position sees earlier ones of its own segment, and positions count from each segment's beginning.
+Places packed_places(const LmConfig& config, const Tensor& segments);
+
+/// Normal weights (deviation 0.02, output projections divided by sqrt(2 depth)), norms at their identity; a pure function of the seed.
+void initialise(DecoderLm& model, uint64_t seed);
+
+}  // namespace tessera::lm

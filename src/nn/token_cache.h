@@ -1,0 +1,42 @@
+// Keys and values of token sequences, grown in blocks as they come, in the model's own format or in 8 bits. Running state: made by
+// whoever runs a model, passed in, never stored in it.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace tessera::nn {
+
+struct TokenCacheOptions {
+  int64_t depth = 0;    // blocks
+  int64_t block = 256;  // positions that are allocated at a time
+  bool int8 = false;    // keys and values as 8-bit integers with a scale per position and head
+};
+
+/// All rows of a batch have the same number of positions: shorter prompts are padded on the left.
+class TokenCache {
+ public:
+  explicit TokenCache(const TokenCacheOptions& options)
+      : options_(options), layers_(static_cast<size_t>(options.depth)) {}
+
+  /// Adds keys and values [B, H, n, head_dim] of one block and gives all so far, [B, H, length, head_dim].
+  std::pair<Tensor, Tensor> append(size_t layer, const Tensor& keys, const Tensor& values);
+  /// Positions held before the pass that is under way: of the last layer, which is appended to last.
+  int64_t length() const { return layers_.empty() ? 0 : layers_.back().length; }
+  /// Goes on with these rows of the batch, in this order; [n] int64.
+  void keep(const Tensor& rows);
+  int64_t bytes() const;
+
+ private:
+  struct Layer {
+    Tensor keys, values;              // [B, H, capacity, head_dim]
+    Tensor key_scales, value_scales;  // [B, H, capacity, 1], int8 only
+    int64_t length = 0;
+  };
+  TokenCacheOptions options_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace tessera::nn

@@ -1,0 +1,61 @@
+// Words to token ids and back. What must stay true: ids equal those of the reference tokenizer of the same files.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/files.h"
+
+namespace tessera::text {
+
+struct EncodeOptions {
+  bool add_special = true;  // what the tokenizer puts around a text by itself (a begin token, an end token)
+  bool parse_special =
+      true;  // control tokens written in the text become their ids; false: they are plain text (what users typed)
+};
+
+/// Pure functions of the files they were loaded from; safe to share between threads.
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+  /// Bytes that are no UTF-8 become U+FFFD first.
+  virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  /// Ids out of range are an error (UserError). May hold incomplete UTF-8 where the ids end inside a character: StreamDecoder
+  /// is for showing.
+  virtual std::string decode(const std::vector<int32_t>& ids, bool skip_special = true) const = 0;
+  /// Highest id + 1, added tokens with it. A model's embedding has at least so many rows.
+  virtual int64_t vocabulary() const = 0;
+  virtual std::optional<int32_t> id_of(std::string_view token) const = 0;
+  virtual std::string token_of(int32_t id) const = 0;
+  /// Control tokens: skipped by decode, never counted as text.
+  virtual bool is_special(int32_t id) const = 0;
+  virtual std::optional<int32_t> begin_token() const = 0;  // of tokenizer_config.json; absent where there is none
+  virtual std::optional<int32_t> end_token() const = 0;
+  virtual std::optional<int32_t> pad_token() const = 0;
+};
+
+/// By what the directory holds: tokenizer.json (byte-level BPE), else a SentencePiece model (tokenizer.model, spiece.model).
+/// Throws UserError when there is none, when it is damaged, or when it is of a kind that is not supported (says which are).
+std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory);
+
+/// Ids in, whole characters out: holds back the bytes of a character until it is complete.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true);
+  /// What can be shown now that `id` came; may be empty.
+  std::string push(int32_t id);
+  /// What was held back; broken bytes as U+FFFD.
+  std::string finish();
+
+ private:
+  const Tokenizer* tokenizer_;
+  bool skip_special_;
+  std::vector<int32_t> ids_;
+  size_t shown_ = 0;  // bytes of the decoded ids that were given out
+};
+
+}  // namespace tessera::text
