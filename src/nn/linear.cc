@@ -4,6 +4,7 @@
 namespace tessera::nn {
 
 Tensor Linear::forward_with_parts(const Tensor& x) const {
+  if (observer != nullptr) observer->see(x);
   Tensor y = int4 ? linear(x, *int4) : int8 ? linear(x, *int8) : at::linear(x, weight);
   if (bias.defined()) y = y + bias;
   return lora ? y + lora->forward(x) : y;
