@@ -18,7 +18,8 @@ class Mixture final : public SampleSource {
     }
     for (const MixturePart& part : parts) {
       shares_.push_back(part.weight / total);
-      sources_.push_back(make_source({.kind = part.kind, .emoji = part.emoji, .folder = part.folder}));
+      sources_.push_back(
+          make_source({.kind = part.kind, .emoji = part.emoji, .talk = part.talk, .folder = part.folder}));
     }
   }
 
@@ -47,12 +48,16 @@ class Mixture final : public SampleSource {
 std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
   if (config.kind == "emoji") return make_emoji_source(config.emoji);
   if (config.kind == "folder") return std::make_unique<FolderSource>(config.folder);
+  if (config.kind == "talk") {
+    check(config.talk);
+    return std::make_unique<TalkSource>(make_emoji_source(config.talk.emoji), config.talk);
+  }
   if (config.kind == "mixture") {
     if (config.mixture.empty()) throw UserError("[data] a mixture has no parts; give [[data.mixture]] tables");
     return std::make_unique<Mixture>(config.mixture);
   }
   throw UserError("[data] unknown kind of data '{}'; did you mean '{}'?", config.kind,
-                  nearest_word(config.kind, {"emoji", "folder", "mixture"}));
+                  nearest_word(config.kind, {"emoji", "talk", "folder", "mixture"}));
 }
 
 }  // namespace tessera::data
