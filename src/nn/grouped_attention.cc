@@ -22,14 +22,15 @@ Tensor sdpa(const Tensor& q, const Tensor& k, const Tensor& v, const GroupedOpti
 
 /// Additive [L, S] mask of the last L of S positions.
 Tensor causal_mask(int64_t length, int64_t total, at::Device device) {
-  return at::full({length, total}, -std::numeric_limits<double>::infinity(), at::TensorOptions(at::kFloat).device(device))
+  return at::full({length, total}, -std::numeric_limits<double>::infinity(),
+                  at::TensorOptions(at::kFloat).device(device))
       .triu(total - length + 1);
 }
 
 /// Written out, because the fused kernels know no caps.
 Tensor attend_capped(const Tensor& q, const Tensor& k, const Tensor& v, const GroupedOptions& options) {
   const int64_t groups = k.size(1), length = q.size(2), total = k.size(2);
-  const Tensor folded = q.unflatten(1, {groups, q.size(1) / groups});                        // [B, G, H / G, L, head_dim]
+  const Tensor folded = q.unflatten(1, {groups, q.size(1) / groups});                     // [B, G, H / G, L, head_dim]
   Tensor scores = at::matmul(folded.flatten(2, 3), k.transpose(-1, -2)) * options.scale;  // [B, G, H / G * L, S]
   scores = (scores / *options.cap).tanh() * *options.cap;
   scores = scores.unflatten(2, {-1, length}).to(at::kFloat);
@@ -54,9 +55,7 @@ Tensor attend_shared(const Tensor& q, const Tensor& k, const Tensor& v, const Gr
   return side_by_side(out.unflatten(0, {batch, groups}).flatten(1, 2));
 }
 
-Tensor repeated(const Tensor& x, int64_t each) {
-  return x.unsqueeze(2).expand({-1, -1, each, -1, -1}).flatten(1, 2);
-}
+Tensor repeated(const Tensor& x, int64_t each) { return x.unsqueeze(2).expand({-1, -1, each, -1, -1}).flatten(1, 2); }
 
 }  // namespace
 

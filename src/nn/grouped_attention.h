@@ -11,8 +11,8 @@ namespace tessera::nn {
 struct GroupedOptions {
   /// Additive, fp32, [B or 1, 1, L, S]. Absent: causal over L == S positions, or everything visible when L is 1.
   Tensor mask = {};
-  double scale = 1;                  // of the scores
-  std::optional<double> cap = {};    // scores become cap * tanh(scores / cap) before the mask
+  double scale = 1;                // of the scores
+  std::optional<double> cap = {};  // scores become cap * tanh(scores / cap) before the mask
 };
 
 /// softmax(scale * q k^T + mask) v. q [B, H, L, head_dim], k and v [B, G, S, head_dim], H a multiple of G.

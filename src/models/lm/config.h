@@ -36,14 +36,15 @@ struct LmConfig {
   double norm_eps = 1e-6;
   double rope_theta = 1e6;
   std::optional<RopeScaling> rope_scaling;
-  bool tied = true;                           // the head is the embedding
-  bool qkv_bias = true;                       // Qwen2
-  bool out_bias = false, mlp_bias = false;    // some Llamas: attention_bias, mlp_bias
-  bool gelu = false;                          // tanh GELU instead of SiLU (Gemma)
-  bool norm_plus_one = false;                 // norms multiply by 1 + weight (Gemma)
-  bool scaled_embedding = false;              // embeddings times sqrt(width) (Gemma)
-  bool norm_before = true, norm_after = false;  // around attention and feed-forward: Gemma 2 has both, OLMo 2 only after
-  bool qk_norm = false;                       // RMS norm over all heads' q and k (OLMo 2)
+  bool tied = true;                         // the head is the embedding
+  bool qkv_bias = true;                     // Qwen2
+  bool out_bias = false, mlp_bias = false;  // some Llamas: attention_bias, mlp_bias
+  bool gelu = false;                        // tanh GELU instead of SiLU (Gemma)
+  bool norm_plus_one = false;               // norms multiply by 1 + weight (Gemma)
+  bool scaled_embedding = false;            // embeddings times sqrt(width) (Gemma)
+  bool norm_before = true,
+       norm_after = false;  // around attention and feed-forward: Gemma 2 has both, OLMo 2 only after
+  bool qk_norm = false;     // RMS norm over all heads' q and k (OLMo 2)
   std::optional<double> attention_cap, logit_cap;  // tanh soft caps (Gemma 2)
   std::optional<double> query_scale;               // softmax scale is query_scale^-1/2 instead of head_dim^-1/2
   std::optional<int64_t> window;                   // sliding window: a position sees itself and window - 1 before it
@@ -61,7 +62,8 @@ template <class V> void fields(V& v, LmConfig& c) {
   v("family", c.family, "the model_type it is stored as: qwen2, llama, gemma, gemma2 or olmo2");
   v("vocabulary", c.vocabulary, "rows of the embedding"), v("width", c.width, "model width");
   v("depth", c.depth, "blocks"), v("heads", c.heads, "attention heads");
-  v("kv_heads", c.kv_heads, "heads of keys and values, a divisor of heads"), v("head_dim", c.head_dim, "width of a head");
+  v("kv_heads", c.kv_heads, "heads of keys and values, a divisor of heads"),
+      v("head_dim", c.head_dim, "width of a head");
   v("hidden", c.hidden, "width inside the feed-forward layer"), v("context", c.context, "longest sequence, tokens");
   v("norm_eps", c.norm_eps, "added to the mean square in norms"), v("rope_theta", c.rope_theta, "rotary base");
   v("rope_scaling", c.rope_scaling, "Llama 3.1's stretching of low frequencies");
@@ -72,7 +74,8 @@ template <class V> void fields(V& v, LmConfig& c) {
   v("norm_before", c.norm_before, "norms before attention and feed-forward");
   v("norm_after", c.norm_after, "norms after attention and feed-forward");
   v("qk_norm", c.qk_norm, "norm of all queries and of all keys");
-  v("attention_cap", c.attention_cap, "tanh cap of attention scores"), v("logit_cap", c.logit_cap, "tanh cap of logits");
+  v("attention_cap", c.attention_cap, "tanh cap of attention scores"),
+      v("logit_cap", c.logit_cap, "tanh cap of logits");
   v("query_scale", c.query_scale, "softmax scale is this^-1/2 instead of head_dim^-1/2");
   v("window", c.window, "sliding window, tokens"), v("window_first", c.window_first, "first block with a window");
   v("window_every", c.window_every, "every so many blocks from the first on have a window");

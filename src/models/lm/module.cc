@@ -34,10 +34,9 @@ Tensor Attention::forward(const LmConfig& c, const Tensor& x, const Places& plac
   v = v.unflatten(-1, {c.kv_heads, c.head_dim}).transpose(1, 2);
   if (cache) std::tie(k, v) = cache->append(layer, k, v);
   const bool windowed = c.windowed(layer) && present(places.window_mask);
-  return o_proj.forward(nn::attend_grouped(q, k, v,
-                                           {.mask = windowed ? places.window_mask : places.mask,
-                                            .scale = c.softmax_scale(),
-                                            .cap = c.attention_cap}));
+  return o_proj.forward(nn::attend_grouped(
+      q, k, v,
+      {.mask = windowed ? places.window_mask : places.mask, .scale = c.softmax_scale(), .cap = c.attention_cap}));
 }
 
 GatedFeedForward::GatedFeedForward(const LmConfig& c)
@@ -77,7 +76,8 @@ Tensor DecoderLm::embed(const Tensor& ids) const {
   const Tensor rows = at::embedding(embed_tokens, ids);
   if (!config.scaled_embedding) return rows;
   const at::Scalar scale = std::sqrt(static_cast<double>(config.width));
-  return rows * at::scalar_tensor(scale, rows.options());  // the factor is rounded to the embedding's format, as in Gemma
+  return rows *
+         at::scalar_tensor(scale, rows.options());  // the factor is rounded to the embedding's format, as in Gemma
 }
 
 Tensor DecoderLm::forward(const Tensor& embeddings, const Places& places, nn::TokenCache* cache) const {

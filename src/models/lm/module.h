@@ -15,7 +15,8 @@ namespace tessera::lm {
 /// What a pass depends on beside its tokens. Made by places_of() and packed_places().
 struct Places {
   Tensor cos, sin;  // [B or 1, L, head_dim / 2]: rotary angles of every position
-  Tensor mask;  // additive fp32 [B or 1, 1, L, S]; absent: plain causal over the L new positions, all visible when L is 1
+  Tensor
+      mask;  // additive fp32 [B or 1, 1, L, S]; absent: plain causal over the L new positions, all visible when L is 1
   Tensor window_mask;      // the same for blocks with a sliding window; absent where `mask` serves them too
   bool recompute = false;  // blocks are computed again in the backward pass instead of kept (gradient checkpointing)
 };

@@ -54,10 +54,10 @@ Places places_of(const LmConfig& config, int64_t cached, int64_t length, const T
   const bool windowed = config.window && *config.window < total;
   const bool plain = !present(begins) && (cached == 0 || length == 1);
   if (plain && !windowed) return places;
-  const Tensor queries = index.unsqueeze(2);                                                             // [1, L, 1]
+  const Tensor queries = index.unsqueeze(2);                                                               // [1, L, 1]
   const Tensor keys = at::arange(total, at::TensorOptions(at::kLong).device(device)).view({1, 1, total});  // [1, 1, S]
-  Tensor visible = keys <= queries;                                                                      // [1, L, S]
-  if (present(begins)) visible = visible & ((keys >= begins.unsqueeze(2)) | (keys == queries));          // [B, L, S]
+  Tensor visible = keys <= queries;                                                                        // [1, L, S]
+  if (present(begins)) visible = visible & ((keys >= begins.unsqueeze(2)) | (keys == queries));            // [B, L, S]
   if (!plain) places.mask = additive(visible);
   if (windowed) places.window_mask = additive(visible & within(queries, keys, *config.window));
   return places;
