@@ -104,9 +104,9 @@ NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batc
 train::Loss NvilaObjective::loss(const std::vector<Sample>& batch, const train::StepContext& /*context*/) {
   const Measured measured = measure(batch, /*count_answers=*/true);
   const double all = static_cast<double>(std::max<int64_t>(1, measured.answers.all));
-  return {measured.nats.mean(),
-          {{"answers", static_cast<double>(measured.answers.right) / all},
-           {"learnt_tokens", static_cast<double>(measured.nats.numel())}}};
+  train::Loss loss{measured.nats.mean(), {{"answers", static_cast<double>(measured.answers.right) / all}}};
+  loss.weight = static_cast<double>(measured.nats.numel());
+  return loss;
 }
 
 std::map<std::string, double> NvilaObjective::evaluate() {
