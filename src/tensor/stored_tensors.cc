@@ -68,6 +68,10 @@ std::vector<Path> weight_files(const Path& directory) {
   return is_index(file) ? shards(file, read_index(file)) : std::vector<Path>{file};
 }
 
+bool holds_weights(const Path& directory) {
+  return fs::exists(directory / single_name) || fs::exists(directory / index_name);
+}
+
 StoredTensors::StoredTensors(const Path& path) {
   const Path file = entrance(path);
   const WeightMap map = is_index(file) ? read_index(file) : WeightMap{};

@@ -13,6 +13,8 @@ namespace tessera {
 /// Where the weights of a model directory are: model.safetensors, or the shards that model.safetensors.index.json
 /// names. Throws UserError when there are none, or when the index is wrong.
 std::vector<Path> weight_files(const Path& directory);
+/// Whether the directory itself holds weights.
+bool holds_weights(const Path& directory);
 
 class StoredTensors {
  public:

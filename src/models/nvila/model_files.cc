@@ -1,0 +1,100 @@
+// Every tensor that is stored is either wanted, known to be of no use, or an error.
+#include "models/nvila/model_files.h"
+
+#include <charconv>
+
+#include "core/error.h"
+#include "tensor/build.h"
+
+namespace tessera::nvila {
+
+namespace {
+
+/// Takes `prefix` off the beginning of `name`; false, and nothing taken, when it is not there.
+bool take(std::string_view& name, std::string_view prefix) {
+  if (!name.starts_with(prefix)) return false;
+  name.remove_prefix(prefix.size());
+  return true;
+}
+
+/// Parts of a released tower that the feature does not go through.
+bool unused_in_tower(std::string_view name, int64_t blocks) {
+  if (name.starts_with("head.") || name.starts_with("post_layernorm.") || name == "embeddings.position_ids")
+    return true;
+  if (!take(name, "encoder.layers.")) return false;
+  int64_t block = -1;
+  std::from_chars(name.data(), name.data() + name.size(), block);
+  return block >= blocks;
+}
+
+/// The module's name of a stored tensor, "" for one that has no use. `name` is that of the flat layout.
+std::string own_name(std::string_view name, const NvilaModel& model) {
+  std::string_view rest = name;
+  if (take(rest, "vision_tower.")) {
+    take(rest, "vision_tower."),
+        take(rest, "vision_model.");  // some releases have the first twice, some lack the second
+    if (unused_in_tower(rest, model.config.vision.used_blocks())) return "";
+    return "vision_tower.vision_model." + std::string(rest);
+  }
+  if (name.ends_with("rotary_emb.inv_freq") || (name == "llm.lm_head.weight" && model.config.text.tied)) return "";
+  return std::string(name);
+}
+
+/// The parts of a model directory, and what their names lack of the flat layout's.
+std::vector<std::pair<Path, std::string>> parts_of(const Path& directory) {
+  if (!is_legacy(directory)) return {{directory, ""}};
+  return {{directory / "llm", "llm."},
+          {directory / "vision_tower", "vision_tower."},
+          {directory / "mm_projector", "mm_projector."}};
+}
+
+constexpr const char* tokenizer_files[] = {
+    "tokenizer.json",      "tokenizer_config.json", "tokenizer.model",         "spiece.model",
+    "chat_template.jinja", "chat_template.json",    "special_tokens_map.json", "added_tokens.json"};
+
+}  // namespace
+
+NvilaModel load_weights(const Path& directory, at::Device device) {
+  const NvilaConfig config = read_config(directory);
+  const BuildDevice on(device);
+  NvilaModel model(config);
+  std::vector<StoredTensors> opened;
+  StoredItems items;
+  for (const auto& [path, prefix] : parts_of(directory)) {
+    for (const auto& [name, item] : opened.emplace_back(path).items()) {
+      std::string own = own_name(prefix + name, model);
+      if (!own.empty()) items[std::move(own)] = item;
+    }
+  }
+  load_into(named_tensors(model), items, directory, "nvila");
+  return model;
+}
+
+void save_model(const NvilaModel& model, StoredAs stored, const Path& directory, const Path& tokenizer,
+                FileSystem& files) {
+  files.create_directories(directory);
+  NvilaModel handles = model;
+  save_tensors(directory / "model.safetensors", named_tensors(handles), files,
+               {.stored_as = stored, .metadata = {{"format", "pt"}}});
+  if (!tokenizer.empty()) copy_tokenizer(tokenizer, directory, files);
+  write_file_atomically(directory / "config.json", flat_config_json(model.config).dump(2) + "\n", files);
+}
+
+void copy_tokenizer(const Path& from, const Path& to, FileSystem& files) {
+  std::error_code error;
+  if (std::filesystem::equivalent(from, to, error)) return;
+  for (const char* name : tokenizer_files) {
+    if (std::filesystem::exists(from / name)) write_file_atomically(to / name, read_file(from / name), files);
+  }
+}
+
+void require_same_words(const NvilaConfig& config, const text::Tokenizer& tokenizer, const Path& directory) {
+  for (int64_t id = config.text.vocabulary; id < tokenizer.vocabulary(); ++id) {
+    const std::string token = tokenizer.token_of(static_cast<int32_t>(id));
+    if (token.empty() || std::find(media_tokens.begin(), media_tokens.end(), token) != media_tokens.end()) continue;
+    throw UserError("[nvila] {}: the tokenizer's '{}' is word {}, but the embedding has {} rows", directory.string(),
+                    token, id, config.text.vocabulary);
+  }
+}
+
+}  // namespace tessera::nvila
