@@ -90,6 +90,21 @@ StoredTensors::StoredTensors(const Path& path) {
   }
 }
 
+StoredTensors StoredTensors::joined(std::vector<StoredTensors> parts,
+                                    const std::function<std::string(size_t part, std::string_view name)>& rename) {
+  StoredTensors all;
+  for (size_t part = 0; part < parts.size(); ++part) {
+    for (const auto& [own, item] : parts[part].items_) {
+      const std::string name = rename(part, own);
+      if (!name.empty() && !all.items_.emplace(name, item).second)
+        throw UserError("[safetensors] {}: a second tensor '{}'", parts[part].files_.front().path().string(), name);
+    }
+    for (SafetensorsFile& file : parts[part].files_)
+      all.files_.push_back(std::move(file));  // entries keep their places
+  }
+  return all;
+}
+
 const StoredTensors::Item* StoredTensors::find(std::string_view name) const {
   const auto found = items_.find(name);
   return found == items_.end() ? nullptr : &found->second;

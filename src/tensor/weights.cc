@@ -93,26 +93,24 @@ class Complaints {
   int64_t count_ = 0;
 };
 
-void check_agreement(const std::vector<NamedTensor>& module, const StoredItems& stored, const Path& path,
+void check_agreement(const std::vector<NamedTensor>& module, const StoredTensors& stored, const Path& path,
                      std::string_view what) {
   Complaints missing("missing"), unexpected("unexpected"), shapes("of another shape"), types("of another type");
   std::map<std::string_view, const Tensor*> wanted;
   for (const auto& [name, tensor] : module) {
     wanted[name] = &tensor;
-    const auto item = stored.find(name);
-    if (item == stored.end()) {
+    const auto* item = stored.find(name);
+    if (item == nullptr) {
       missing.add(name);
-      continue;
-    }
-    const TensorEntry& entry = *item->second.entry;
-    if (tensor.sizes() != entry.shape) {
-      shapes.add(fmt::format("{}: got {}, want {}", name, shape_text(entry.shape), shape_text(tensor.sizes().vec())));
-    } else if (!converts(scalar_type(entry.dtype), tensor.scalar_type())) {
-      types.add(fmt::format("{}: got {}, want {}", name, dtype_name(entry.dtype),
+    } else if (tensor.sizes() != item->entry->shape) {
+      shapes.add(
+          fmt::format("{}: got {}, want {}", name, shape_text(item->entry->shape), shape_text(tensor.sizes().vec())));
+    } else if (!converts(scalar_type(item->entry->dtype), tensor.scalar_type())) {
+      types.add(fmt::format("{}: got {}, want {}", name, dtype_name(item->entry->dtype),
                             dtype_name(dtype_of(tensor.scalar_type()))));
     }
   }
-  for (const auto& [name, item] : stored) {
+  for (const auto& [name, item] : stored.items()) {
     if (!wanted.contains(name)) unexpected.add(name);
   }
   std::string all;
@@ -154,14 +152,9 @@ std::map<std::string, Tensor> load_tensors(const Path& file_or_directory, at::De
 
 void load_into(const std::vector<NamedTensor>& module, const Path& file_or_directory, std::string_view what) {
   const StoredTensors stored(file_or_directory);
-  load_into(module, stored.items(), file_or_directory, what);
-}
-
-void load_into(const std::vector<NamedTensor>& module, const StoredItems& stored, const Path& source,
-               std::string_view what) {
-  check_agreement(module, stored, source, what);
+  check_agreement(module, stored, file_or_directory, what);
   const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : module) tensor.copy_(viewed(stored.at(name)));
+  for (const auto& [name, tensor] : module) tensor.copy_(viewed(*stored.find(name)));
 }
 
 }  // namespace tessera

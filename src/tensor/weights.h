@@ -12,7 +12,6 @@
 #include "core/files.h"
 #include "tensor/dtype.h"
 #include "tensor/module.h"
-#include "tensor/stored_tensors.h"
 
 namespace tessera {
 
@@ -33,15 +32,10 @@ void save_tensors(const Path& file, const std::vector<NamedTensor>& tensors, Fil
 /// All tensors of a file or a model directory (also shards), in their stored formats.
 std::map<std::string, Tensor> load_tensors(const Path& file_or_directory, at::Device device = at::kCPU);
 
-using StoredItems = std::map<std::string, StoredTensors::Item, std::less<>>;
-
 /// Fills the tensors of a module in place. Floating-point formats are converted to the module's own.
 /// `what` opens the message ("codec"). Throws UserError that names the first few missing, unexpected, wrong-shaped and
 /// wrong-typed tensors and counts them all; the module is then as it was.
 void load_into(const std::vector<NamedTensor>& module, const Path& file_or_directory, std::string_view what);
-/// The same for stored tensors by the module's names, wherever they were found; `source` names that place in errors.
-void load_into(const std::vector<NamedTensor>& module, const StoredItems& stored, const Path& source,
-               std::string_view what);
 
 /// The safetensors name of a LibTorch scalar type. Throws UserError for one that has none (complex numbers).
 Dtype dtype_of(at::ScalarType type);

@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "core/error.h"
-#include "models/lm/config_files.h"
+#include "models/lm/config_json.h"
 
 namespace tessera::nvila {
 
@@ -130,7 +130,7 @@ NvilaConfig flat_config(const Json& tree, const std::string& source) {
   config.vision = vision_config({keys.object("vision_config"), source + ": vision_config"});
   config.projector =
       keys.get<std::string>("mm_projector_type", lite ? "mlp_downsample_3x3_fix" : "mlp_downsample_2x2_fix");
-  config.text = lm::config_from_json(keys.object("text_config"), source + ": text_config");
+  config.text = lm::read_config(keys.object("text_config"), source + ": text_config");
   read_top(config, keys, lite ? "dynamic" : "dynamic_s2");
   return config;
 }
@@ -146,7 +146,7 @@ NvilaConfig read_config(const Path& directory) {
   const Json vision_tree = read_json_file(vision), projector_tree = read_json_file(projector);
   config.vision = vision_config({vision_tree, vision.string()});
   config.projector = Keys(projector_tree, projector.string()).require<std::string>("mm_projector_type");
-  config.text = lm::config_from_json(read_json_file(text), text.string());
+  config.text = lm::read_config(read_json_file(text), text.string());
   read_top(config, {tree, file.string()}, "resize");
   return config;
 }
@@ -163,7 +163,7 @@ Json flat_config_json(const NvilaConfig& config) {
                {"s2_scales", config.tiles.scales},
                {"num_video_frames", config.video.frames},
                {"video_encoder", {{"pool_sizes", Json::array({config.video.pool})}}}};
-  tree["text_config"] = lm::config_to_json(config.text);
+  tree["text_config"] = lm::config_json(config.text);
   tree["vision_config"] = {{"model_type", "siglip_vision_model"},
                            {"hidden_size", v.width},
                            {"image_size", v.image_size},

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "tensor/build.h"
+#include "tensor/mapped_weights.h"
 
 namespace tessera::nvila {
 
@@ -28,15 +29,15 @@ bool unused_in_tower(std::string_view name, int64_t blocks) {
 }
 
 /// The module's name of a stored tensor, "" for one that has no use. `name` is that of the flat layout.
-std::string own_name(std::string_view name, const NvilaModel& model) {
+std::string own_name(std::string_view name, const NvilaConfig& config) {
   std::string_view rest = name;
   if (take(rest, "vision_tower.")) {
     take(rest, "vision_tower."),
         take(rest, "vision_model.");  // some releases have the first twice, some lack the second
-    if (unused_in_tower(rest, model.config.vision.used_blocks())) return "";
+    if (unused_in_tower(rest, config.vision.used_blocks())) return "";
     return "vision_tower.vision_model." + std::string(rest);
   }
-  if (name.ends_with("rotary_emb.inv_freq") || (name == "llm.lm_head.weight" && model.config.text.tied)) return "";
+  if (name.ends_with("rotary_emb.inv_freq") || (name == "llm.lm_head.weight" && config.text.tied)) return "";
   return std::string(name);
 }
 
@@ -54,19 +55,21 @@ constexpr const char* tokenizer_files[] = {
 
 }  // namespace
 
-NvilaModel load_weights(const Path& directory, at::Device device) {
+NvilaModel load_weights(const Path& directory, at::Device device, const LoadOptions& options) {
   const NvilaConfig config = read_config(directory);
-  const BuildDevice on(device);
-  NvilaModel model(config);
-  std::vector<StoredTensors> opened;
-  StoredItems items;
-  for (const auto& [path, prefix] : parts_of(directory)) {
-    for (const auto& [name, item] : opened.emplace_back(path).items()) {
-      std::string own = own_name(prefix + name, model);
-      if (!own.empty()) items[std::move(own)] = item;
-    }
+  NvilaModel model;
+  {
+    const BuildDevice nothing(at::kMeta);
+    model = NvilaModel(config);
   }
-  load_into(named_tensors(model), items, directory, "nvila");
+  const auto parts = parts_of(directory);
+  std::vector<StoredTensors> opened;
+  for (const auto& [path, prefix] : parts) opened.emplace_back(path);
+  auto stored = StoredTensors::joined(std::move(opened), [&](size_t part, std::string_view name) {
+    return own_name(parts[part].second + std::string(name), config);
+  });
+  map_weights(tensor_slots(model), std::make_shared<const StoredTensors>(std::move(stored)), directory, "nvila",
+              {.device = device, .format = options.format, .writable = options.writable});
   return model;
 }
 

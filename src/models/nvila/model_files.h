@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "core/files.h"
 #include "models/nvila/config_files.h"
@@ -12,9 +13,14 @@ namespace tessera::nvila {
 
 inline constexpr const char* model_type = "nvila";
 
+struct LoadOptions {
+  std::optional<at::ScalarType> format = at::kFloat;  // of the weights in memory; absent: as stored
+  bool writable = true;                               // to be trained; otherwise weights may be views of the files
+};
+
 /// Weights and config. Tensors that NVILA has no use for (the tower's pooling head, its last norm and blocks beyond the
 /// feature) are passed over. Throws UserError for missing shards, and for tensors that are missing, unexpected or of another shape.
-NvilaModel load_weights(const Path& directory, at::Device device);
+NvilaModel load_weights(const Path& directory, at::Device device, const LoadOptions& options = {});
 
 /// config.json and model.safetensors in the flat layout; the tokenizer's files come from `tokenizer`, a directory, unless that is
 /// empty or `directory` itself.
