@@ -123,6 +123,13 @@ bool is_legacy(const Path& directory) { return std::filesystem::exists(directory
 
 Path tokenizer_directory(const Path& directory) { return is_legacy(directory) ? directory / "llm" : directory; }
 
+Json text_config_json(const Path& directory) {
+  if (is_legacy(directory)) return read_json_file(directory / "llm" / "config.json");
+  const Path file = directory / "config.json";
+  const Json tree = read_json_file(file);
+  return Keys(tree, file.string()).object("text_config");
+}
+
 NvilaConfig flat_config(const Json& tree, const std::string& source) {
   const Keys keys(tree, source);
   NvilaConfig config;
@@ -130,7 +137,7 @@ NvilaConfig flat_config(const Json& tree, const std::string& source) {
   config.vision = vision_config({keys.object("vision_config"), source + ": vision_config"});
   config.projector =
       keys.get<std::string>("mm_projector_type", lite ? "mlp_downsample_3x3_fix" : "mlp_downsample_2x2_fix");
-  config.text = lm::read_config(keys.object("text_config"), source + ": text_config");
+  config.text = lm::config_from_json(keys.object("text_config"), source + ": text_config");
   read_top(config, keys, lite ? "dynamic" : "dynamic_s2");
   return config;
 }
@@ -146,7 +153,7 @@ NvilaConfig read_config(const Path& directory) {
   const Json vision_tree = read_json_file(vision), projector_tree = read_json_file(projector);
   config.vision = vision_config({vision_tree, vision.string()});
   config.projector = Keys(projector_tree, projector.string()).require<std::string>("mm_projector_type");
-  config.text = lm::read_config(read_json_file(text), text.string());
+  config.text = lm::config_from_json(read_json_file(text), text.string());
   read_top(config, {tree, file.string()}, "resize");
   return config;
 }

@@ -13,6 +13,9 @@ bool is_legacy(const Path& directory);
 /// Where the tokenizer's files are.
 Path tokenizer_directory(const Path& directory);
 
+/// The language model's own config, in either layout.
+Json text_config_json(const Path& directory);
+
 /// Throws UserError that names the file and the key for what is missing, of another type or not supported.
 NvilaConfig read_config(const Path& directory);
 /// The same for the text of a flat config.json; `source` names it in errors.

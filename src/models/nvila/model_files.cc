@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "core/error.h"
+#include "models/lm/model_files.h"
 #include "tensor/build.h"
 #include "tensor/mapped_weights.h"
 
@@ -37,7 +38,6 @@ std::string own_name(std::string_view name, const NvilaConfig& config) {
     if (unused_in_tower(rest, config.vision.used_blocks())) return "";
     return "vision_tower.vision_model." + std::string(rest);
   }
-  if (name.ends_with("rotary_emb.inv_freq") || (name == "llm.lm_head.weight" && config.text.tied)) return "";
   return std::string(name);
 }
 
@@ -49,27 +49,44 @@ std::vector<std::pair<Path, std::string>> parts_of(const Path& directory) {
           {directory / "mm_projector", "mm_projector."}};
 }
 
+/// Of the tower and the projector; absent: as stored.
+std::optional<at::ScalarType> format_of(const std::string& dtype, at::Device device, const StoredTensors& stored) {
+  if (dtype == "bf16") return at::kBFloat16;
+  if (dtype != "auto") return at::kFloat;
+  for (const auto& [name, item] : stored.items()) {
+    if (!name.starts_with("llm.") && item.entry->dtype == Dtype::f16 && device.is_cpu()) return at::kFloat;
+  }
+  return std::nullopt;
+}
+
 constexpr const char* tokenizer_files[] = {
     "tokenizer.json",      "tokenizer_config.json", "tokenizer.model",         "spiece.model",
     "chat_template.jinja", "chat_template.json",    "special_tokens_map.json", "added_tokens.json"};
 
 }  // namespace
 
-NvilaModel load_weights(const Path& directory, at::Device device, const LoadOptions& options) {
-  const NvilaConfig config = read_config(directory);
+NvilaModel load_weights(const Path& directory, at::Device device, const WeightOptions& options) {
   NvilaModel model;
   {
-    const BuildDevice nothing(at::kMeta);
-    model = NvilaModel(config);
+    const BuildDevice nowhere(at::kMeta);
+    model = NvilaModel(read_config(directory));
   }
   const auto parts = parts_of(directory);
   std::vector<StoredTensors> opened;
   for (const auto& [path, prefix] : parts) opened.emplace_back(path);
-  auto stored = StoredTensors::joined(std::move(opened), [&](size_t part, std::string_view name) {
-    return own_name(parts[part].second + std::string(name), config);
-  });
-  map_weights(tensor_slots(model), std::make_shared<const StoredTensors>(std::move(stored)), directory, "nvila",
-              {.device = device, .format = options.format, .writable = options.writable});
+  const auto stored = std::make_shared<const StoredTensors>(
+      StoredTensors::joined(std::move(opened), [&](size_t part, std::string_view name) {
+        return own_name(parts[part].second + std::string(name), model.config);
+      }));
+  std::vector<TensorSlot> slots = tensor_slots(model.vision_tower, "vision_tower");
+  for (TensorSlot& slot : tensor_slots(model.mm_projector, "mm_projector")) slots.push_back(std::move(slot));
+  map_weights(slots, stored, directory, "nvila",
+              {.device = device,
+               .format = format_of(options.dtype, device, *stored),
+               .writable = options.writable,
+               .passed_over = [](std::string_view name) { return name.starts_with("llm."); }});
+  model.llm = lm::load_lm(text_config_json(directory), stored, directory,
+                          {.device = device, .dtype = options.dtype, .prefix = "llm.", .writable = options.writable});
   return model;
 }
 

@@ -1,8 +1,7 @@
 // A model directory in either layout: config, weights, tokenizer. Saved in the flat one.
 #pragma once
 
-#include <memory>
-#include <optional>
+#include <string>
 
 #include "core/files.h"
 #include "models/nvila/config_files.h"
@@ -13,14 +12,14 @@ namespace tessera::nvila {
 
 inline constexpr const char* model_type = "nvila";
 
-struct LoadOptions {
-  std::optional<at::ScalarType> format = at::kFloat;  // of the weights in memory; absent: as stored
-  bool writable = true;                               // to be trained; otherwise weights may be views of the files
+struct WeightOptions {
+  std::string dtype = "fp32";  // "fp32", "bf16", or "auto": as stored, but fp16 runs as fp32 on the CPU
+  bool writable = true;        // to be trained; otherwise weights may be views of the files
 };
 
 /// Weights and config. Tensors that NVILA has no use for (the tower's pooling head, its last norm and blocks beyond the
 /// feature) are passed over. Throws UserError for missing shards, and for tensors that are missing, unexpected or of another shape.
-NvilaModel load_weights(const Path& directory, at::Device device, const LoadOptions& options = {});
+NvilaModel load_weights(const Path& directory, at::Device device, const WeightOptions& options = {});
 
 /// config.json and model.safetensors in the flat layout; the tokenizer's files come from `tokenizer`, a directory, unless that is
 /// empty or `directory` itself.
