@@ -48,6 +48,11 @@ Tensor pooled(const Tensor& frames, const std::vector<int64_t>& pool) {
       .reshape({-1, channels});
 }
 
+/// Parts of one checkpoint may be stored in different formats.
+Tensor project(const Projector& projector, const Tensor& features) {
+  return projector.forward(features.to(projector.format()));
+}
+
 /// `step` over the tiles, a few at a time when no gradients are kept.
 template <class F> Tensor in_parts(const Tensor& pixels, F step) {
   if (at::GradMode::is_enabled() || pixels.size(0) <= tiles_at_once) return step(pixels);
@@ -65,7 +70,7 @@ NvilaModel::NvilaModel(const NvilaConfig& config)
 Tensor NvilaModel::features(const Tensor& pixels) const {
   return in_parts(pixels, [&](const Tensor& part) {
     const Tensor seen = vision_tower.forward(part);
-    return mm_projector.forward(seen.repeat({1, 1, config.feature_width() / config.vision.width}));
+    return project(mm_projector, seen.repeat({1, 1, config.feature_width() / config.vision.width}));
   });
 }
 
@@ -79,7 +84,7 @@ Tensor NvilaModel::media_rows(const Tensor& pixels, const std::vector<MediaPlan>
     if (plan.stitched) {
       const Tensor seen =
           in_parts(pixels.slice(0, first, last), [&](const Tensor& part) { return vision_tower.forward(part); });
-      rows.push_back(reading_order(mm_projector.forward(joined_scales(seen, config.tiles, plan.grid)), plan.grid));
+      rows.push_back(reading_order(project(mm_projector, joined_scales(seen, config.tiles, plan.grid)), plan.grid));
     } else {
       const Tensor own = plain ? together.slice(0, first, last) : features(pixels.slice(0, first, last));
       rows.push_back(plan.clip ? pooled(own, config.video.pool) : own.reshape({-1, own.size(2)}));

@@ -92,8 +92,8 @@ NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batc
   const Assembled rows = assembled(batch);
   lm::Places places = lm::places_of(model_.config.text, 0, rows.ids.size(1), rows.pad, device_);
   places.recompute = training_.recompute;
-  const Tensor hidden = model_.llm.forward(model_.embed(rows), places);  // [B, L, C]
-  const Tensor learnt = learnt_places(rows.labels);                       // [n]
+  const Tensor hidden = model_.llm.forward(model_.embed(rows), places);                       // [B, L, C]
+  const Tensor learnt = learnt_places(rows.labels);                                           // [n]
   const Tensor logits = model_.llm.logits(hidden.flatten(0, 1).index_select(0, learnt - 1));  // [n, V]
   const Tensor labels = rows.labels.flatten().index_select(0, learnt);
   Measured measured{.nats = at::cross_entropy_loss(logits.to(at::kFloat), labels, {}, at::Reduction::None)};
@@ -116,14 +116,16 @@ std::map<std::string, double> NvilaObjective::evaluate() {
   double nats = 0, tokens = 0;
   Answers answers;
   for (size_t begin = 0; begin < unseen_.size(); begin += at_once) {
-    const std::vector<Sample> batch(unseen_.begin() + static_cast<ptrdiff_t>(begin),
-                                    unseen_.begin() + static_cast<ptrdiff_t>(std::min(begin + at_once, unseen_.size())));
+    const std::vector<Sample> batch(
+        unseen_.begin() + static_cast<ptrdiff_t>(begin),
+        unseen_.begin() + static_cast<ptrdiff_t>(std::min(begin + at_once, unseen_.size())));
     const Measured measured = measure(batch, /*count_answers=*/true);
     nats += measured.nats.sum().item<double>(), tokens += static_cast<double>(measured.nats.numel());
     answers.right += measured.answers.right, answers.all += measured.answers.all;
   }
-  return {{"unseen_loss", nats / std::max(1.0, tokens)},
-          {"unseen_answers", static_cast<double>(answers.right) / static_cast<double>(std::max<int64_t>(1, answers.all))}};
+  return {
+      {"unseen_loss", nats / std::max(1.0, tokens)},
+      {"unseen_answers", static_cast<double>(answers.right) / static_cast<double>(std::max<int64_t>(1, answers.all))}};
 }
 
 void NvilaObjective::save_model(const Path& directory, FileSystem& files) {
@@ -136,7 +138,10 @@ std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, co
   ModelTable table;
   if (!from.empty()) {
     const NvilaConfig stored = read_config(from);
-    table = {.vision = stored.vision, .projector = stored.projector, .tiles = stored.tiles, .video = stored.video,
+    table = {.vision = stored.vision,
+             .projector = stored.projector,
+             .tiles = stored.tiles,
+             .video = stored.video,
              .text = stored.text};
     table.tokenizer = tokenizer_directory(from).string();
   }
@@ -144,13 +149,17 @@ std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, co
   NvilaTraining training;
   from_json(recipe.loss, training, "recipe", "loss");
   if (table.tokenizer.empty())
-    throw UserError("[recipe] model.tokenizer is missing; want a tokenizer's directory (tessera data tokenizer makes one)");
+    throw UserError(
+        "[recipe] model.tokenizer is missing; want a tokenizer's directory (tessera data tokenizer makes one)");
   const bool given = recipe.model.contains("text") && recipe.model["text"].contains("vocabulary");
   if (from.empty() && !given) table.text.vocabulary = text::load_tokenizer(table.tokenizer)->vocabulary();
   recipe.model = to_json(table), recipe.loss = to_json(training);
 
   const BuildDevice on(device);
-  NvilaModel model({.vision = table.vision, .projector = table.projector, .tiles = table.tiles, .video = table.video,
+  NvilaModel model({.vision = table.vision,
+                    .projector = table.projector,
+                    .tiles = table.tiles,
+                    .video = table.video,
                     .text = table.text});
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   initialise(model, seed);

@@ -57,6 +57,12 @@ Projector::Projector(std::string_view type, int64_t width, int64_t out)
   }
 }
 
+at::ScalarType Projector::format() const {
+  for (const auto& linear : linears)
+    if (linear && present(linear->bias)) return linear->bias.scalar_type();
+  return at::kFloat;
+}
+
 Tensor Projector::forward(Tensor x) const {
   for (size_t i = 0; i < shape.steps.size(); ++i) {
     switch (shape.steps[i]) {

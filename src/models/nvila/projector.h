@@ -40,6 +40,8 @@ struct Projector {
 
   /// x [N, g * g, width] -> [N, T, out].
   Tensor forward(Tensor x) const;
+  /// Of its numbers, and so of what it takes.
+  at::ScalarType format() const;
 };
 template <class V> void tensors(V& v, Projector& m) { v("layers", m.norms), v("layers", m.linears); }
 

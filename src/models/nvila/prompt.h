@@ -37,6 +37,7 @@ class Prompter {
   /// read as plain text. `open`: ends where the assistant begins to speak.
   /// Throws UserError when messages speak of more or fewer media than there are.
   PromptRow row(const std::vector<text::Message>& messages, const std::vector<MediaPlan>& plans, bool open) const;
+  const text::ChatTemplate& chat() const { return chat_; }
 
  private:
   void add_text(PromptRow& row, const std::string& text, bool control, bool learnt) const;
