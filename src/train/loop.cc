@@ -120,7 +120,7 @@ class Run {
       ++step_, prefetch(), --step_;
     }
     std::map<std::string, double> metrics;
-    double total = 0;
+    double total = 0, weights = 0;
     for (int64_t micro = 0; micro < config_.accumulate; ++micro) {
       const auto begin = samples.begin() + micro * config_.batch;
       const std::vector<Sample> batch(std::make_move_iterator(begin), std::make_move_iterator(begin + config_.batch));
@@ -134,16 +134,25 @@ class Run {
       }
       const double value = loss.value.item<double>();
       if (!std::isfinite(value)) stop_on_bad_numbers("loss", value);
-      (loss.value / static_cast<double>(config_.accumulate)).backward();
-      total += value / static_cast<double>(config_.accumulate);
+      (loss.value * loss.weight).backward();
+      total += value * loss.weight, weights += loss.weight;
       for (const auto& [name, measured] : loss.metrics)
         metrics[name] += measured / static_cast<double>(config_.accumulate);
     }
+    if (weights == 0) weights = 1;  // nothing in these samples was to be learned
+    total /= weights, scale_gradients(1 / weights);
     const double rate = learning_rate_at(config_.schedule, step_, config_.steps);
     const double norm = optimizer_.step(rate);
     if (!std::isfinite(norm)) stop_on_bad_numbers("gradient norm", norm);
     metrics["loss"] = total, metrics["gradient_norm"] = norm, metrics["learning_rate"] = rate;
     return metrics;
+  }
+
+  void scale_gradients(double factor) {
+    if (factor == 1) return;
+    for (const Parameter& p : optimizer_.parameters()) {
+      if (Tensor& grad = p.tensor.mutable_grad(); grad.defined()) grad.mul_(factor);
+    }
   }
 
   [[noreturn]] void stop_on_bad_numbers(std::string_view what, double value) const {
