@@ -9,6 +9,7 @@
 #include "apps/plan_budget.h"
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
+#include "apps/quantize.h"
 #include "apps/train.h"
 
 namespace tessera::apps {
@@ -18,6 +19,7 @@ const std::vector<Verb>& verbs() {
       heavy<DrawOptions>(),
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
+      heavy<QuantizeOptions>(),
       heavy<DataEmojiOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
