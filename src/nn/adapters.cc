@@ -125,7 +125,7 @@ void merge_adapters(const std::vector<NamedLinear>& linears) {
     // the sum is rounded once, to the weight's own format
     const Tensor sum =
         linear->weight.to(at::kFloat) + at::matmul(lora.b.to(at::kFloat), lora.a.to(at::kFloat)) * lora.scale;
-    linear->weight.copy_(sum);
+    linear->weight = sum.to(linear->weight.scalar_type());  // the old one may be shared by a copy of the module
     linear->lora.reset();
   }
 }
