@@ -8,6 +8,7 @@
 #include <ATen/ops/silu.h>
 
 #include "nn/grouped_attention.h"
+#include "nn/recompute.h"
 #include "nn/rope1d.h"
 #include "tensor/build.h"
 
@@ -82,7 +83,16 @@ Tensor DecoderLm::embed(const Tensor& ids) const {
 
 Tensor DecoderLm::forward(const Tensor& embeddings, const Places& places, nn::TokenCache* cache) const {
   Tensor x = embeddings;  // [B, L, C]
-  for (size_t i = 0; i < layers.size(); ++i) x = layers[i].forward(config, x, places, i, cache);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (places.recompute && !cache) {
+      const auto block = [this, places, i](const Tensor& in) {
+        return layers[i].forward(config, in, places, i, nullptr);
+      };
+      x = nn::recomputed(block, x, nn::trained_tensors(layers[i]));
+    } else {
+      x = layers[i].forward(config, x, places, i, cache);
+    }
+  }
   return norm.forward(x);
 }
 
