@@ -21,8 +21,12 @@ class Mixture final : public SampleSource {
     }
     for (const MixturePart& part : parts) {
       shares_.push_back(part.weight / total);
-      sources_.push_back(make_source(
-          {.kind = part.kind, .emoji = part.emoji, .folder = part.folder, .text = part.text, .chat = part.chat}));
+      sources_.push_back(make_source({.kind = part.kind,
+                                      .emoji = part.emoji,
+                                      .talk = part.talk,
+                                      .folder = part.folder,
+                                      .text = part.text,
+                                      .chat = part.chat}));
     }
   }
 
@@ -60,6 +64,10 @@ class Mixture final : public SampleSource {
 std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
   if (config.kind == "emoji") return make_emoji_source(config.emoji);
   if (config.kind == "folder") return std::make_unique<FolderSource>(config.folder);
+  if (config.kind == "talk") {
+    check(config.talk);
+    return std::make_unique<TalkSource>(make_emoji_source(config.talk.emoji), config.talk);
+  }
   if (config.kind == "text") return std::make_unique<TextFolder>(config.text);
   if (config.kind == "chat") return std::make_unique<ChatSource>(config.chat);
   if (config.kind == "mixture") {
@@ -67,7 +75,7 @@ std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
     return std::make_unique<Mixture>(config.mixture);
   }
   throw UserError("[data] unknown kind of data '{}'; did you mean '{}'?", config.kind,
-                  nearest_word(config.kind, {"emoji", "folder", "text", "chat", "mixture"}));
+                  nearest_word(config.kind, {"emoji", "talk", "folder", "text", "chat", "mixture"}));
 }
 
 }  // namespace tessera::data

@@ -9,6 +9,7 @@
 #include "data/emoji_source.h"
 #include "data/folder.h"
 #include "data/sample.h"
+#include "data/talk.h"
 #include "data/text_folder.h"
 
 namespace tessera::data {
@@ -18,6 +19,7 @@ struct MixturePart {
   double weight = 1.0;  // share of the samples, relative to the other parts
   std::string kind = "emoji";
   EmojiOptions emoji;
+  TalkOptions talk;
   FolderOptions folder;
   TextFolderOptions text;
   ChatOptions chat;
@@ -25,15 +27,17 @@ struct MixturePart {
 };
 template <class V> void fields(V& v, MixturePart& c) {
   v("weight", c.weight, "share of the samples, relative to the other parts"),
-      v("kind", c.kind, "emoji, folder, text or chat");
-  v("emoji", c.emoji, "Emoji World"), v("folder", c.folder, "people's own pictures");
-  v("text", c.text, "people's own words"), v("chat", c.chat, "conversations");
+      v("kind", c.kind, "emoji, talk, folder, text or chat");
+  v("emoji", c.emoji, "Emoji World"), v("talk", c.talk, "conversations about Emoji World");
+  v("folder", c.folder, "people's own pictures"), v("text", c.text, "people's own words"),
+      v("chat", c.chat, "conversations");
 }
 
 /// A recipe's `[data]` table.
 struct DataConfig {
   std::string kind = "emoji";
   EmojiOptions emoji;
+  TalkOptions talk;
   FolderOptions folder;
   TextFolderOptions text;
   ChatOptions chat;
@@ -41,9 +45,10 @@ struct DataConfig {
   bool operator==(const DataConfig&) const = default;
 };
 template <class V> void fields(V& v, DataConfig& c) {
-  v("kind", c.kind, "emoji, folder, text, chat or mixture");
-  v("emoji", c.emoji, "Emoji World"), v("folder", c.folder, "people's own pictures");
-  v("text", c.text, "people's own words"), v("chat", c.chat, "conversations");
+  v("kind", c.kind, "emoji, talk, folder, text, chat or mixture");
+  v("emoji", c.emoji, "Emoji World"), v("talk", c.talk, "conversations about Emoji World");
+  v("folder", c.folder, "people's own pictures"), v("text", c.text, "people's own words"),
+      v("chat", c.chat, "conversations");
   v("mixture", c.mixture, "parts of a mixture, each with a weight");
 }
 

@@ -1,6 +1,7 @@
 // An 8-bit picture in memory: interleaved rows, 3 (RGB) or 4 (RGBA, straight alpha) channels.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

@@ -6,6 +6,7 @@
 
 #include "core/files.h"
 #include "media/image.h"
+#include "media/limits.h"
 
 namespace tessera::media {
 
@@ -18,10 +19,5 @@ Image decode_png(std::string_view bytes, std::string_view source);
 std::string encode_png(const Image& picture);
 /// Written whole or not at all.
 void write_png(const Path& path, const Image& picture, FileSystem& files = disk());
-
-/// Pictures above this are refused: 2^26 pixels, 256 MB decoded.
-inline constexpr int64_t max_pixels = int64_t{1} << 26;
-/// Throws UserError unless 0 < width * height <= max_pixels.
-void check_picture_size(int64_t width, int64_t height, std::string_view source);
 
 }  // namespace tessera::media
