@@ -7,6 +7,7 @@
 namespace tessera::nn {
 
 Tensor Linear::forward_with_parts(const Tensor& x) const {
+  if (observer != nullptr) observer->see(x);
   Tensor y = int4   ? frozen_linear(x, *int4)
              : int8 ? frozen_linear(x, *int8)
              : fp8  ? fp8_linear(x, weight)
