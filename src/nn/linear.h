@@ -28,6 +28,7 @@ struct Linear {
   std::optional<Int4Weight> int4;
   std::optional<Int8Weight> int8;
   std::optional<Lora> lora;
+  bool fp8 = false;  // the plain weight multiplies in 8-bit floating point; of a run, not of the model
   InputObserver* observer = nullptr;  // absent but while someone calibrates, who takes it away again
 
   Linear() = default;
@@ -37,7 +38,7 @@ struct Linear {
 
   /// x [..., in] -> [..., out].
   Tensor forward(const Tensor& x) const {
-    if (!int4 && !int8 && !lora && observer == nullptr) return at::linear(x, weight, bias);
+    if (!int4 && !int8 && !lora && !fp8 && observer == nullptr) return at::linear(x, weight, bias);
     return forward_with_parts(x);
   }
 
