@@ -8,6 +8,7 @@
 
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
+#include <torch/csrc/autograd/grad_mode.h>
 
 #include "bench/probe.h"
 #include "core/json.h"
