@@ -7,6 +7,7 @@
 #include <ATen/ops/gelu.h>
 
 #include "nn/grouped_attention.h"
+#include "nn/half_linear.h"
 #include "nn/recompute.h"
 #include "nn/token_ops.h"
 #include "tensor/build.h"
@@ -73,7 +74,7 @@ DecoderLm::DecoderLm(const LmConfig& c) : config(c) {
 }
 
 Tensor DecoderLm::embed(const Tensor& ids) const {
-  const Tensor rows = at::embedding(embed_tokens, ids);
+  const Tensor rows = at::embedding(embed_tokens, ids).to(norm.weight.scalar_type());  // packed models keep it narrower
   if (!config.scaled_embedding) return rows;
   const at::Scalar scale = std::sqrt(static_cast<double>(config.width));
   return rows *
@@ -96,7 +97,11 @@ Tensor DecoderLm::forward(const Tensor& embeddings, const Places& places, nn::To
 }
 
 Tensor DecoderLm::logits(const Tensor& hidden) const {
-  const Tensor scores = config.tied ? at::linear(hidden, embed_tokens) : lm_head.forward(hidden);
+  const Tensor& head = config.tied ? embed_tokens : lm_head.weight;
+  const bool narrow = present(head) && hidden.scalar_type() == at::kFloat && head.element_size() == 2;
+  const Tensor scores = narrow        ? nn::half_linear(hidden, head)
+                        : config.tied ? at::linear(hidden, embed_tokens)
+                                      : lm_head.forward(hidden);
   const Tensor logits = scores.to(at::kFloat);
   return config.logit_cap ? (logits / *config.logit_cap).tanh() * *config.logit_cap : logits;
 }
