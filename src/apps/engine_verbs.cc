@@ -11,6 +11,7 @@
 #include "apps/engine.h"
 #include "apps/eval.h"
 #include "apps/options.h"
+#include "apps/quantize.h"
 #include "apps/train.h"
 #include "core/error.h"
 #include "tensor/device.h"
@@ -37,6 +38,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"data prune", parse_and_run<DataPruneOptions, run_data_prune>},
       {"eval", parse_and_run<EvalOptions, run_eval>},
       {"devices", parse_and_run<DevicesOptions, run_devices>},
+      {"quantize", parse_and_run<QuantizeOptions, run_quantize>},
       {"train", parse_and_run<TrainOptions, run_train>},
   };
   return table;

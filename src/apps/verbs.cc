@@ -10,6 +10,7 @@
 #include "apps/plan_budget.h"
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
+#include "apps/quantize.h"
 #include "apps/train.h"
 
 namespace tessera::apps {
@@ -19,6 +20,7 @@ const std::vector<Verb>& verbs() {
       heavy<DrawOptions>(),
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
+      heavy<QuantizeOptions>(),
       heavy<DataEmojiOptions>(),
       heavy<DataPruneOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
