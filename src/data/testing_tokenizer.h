@@ -26,7 +26,8 @@ inline std::string letter_for(int byte) {
 }
 
 /// Writes tokenizer.json and tokenizer_config.json; "<|endoftext|>" (256) ends documents, "<|im_start|>" and "<|im_end|>" turns.
-inline void write_byte_tokenizer(const Path& directory) {
+/// `begins`: "<|im_start|>" is put before every text.
+inline void write_byte_tokenizer(const Path& directory, bool begins = false) {
   Json vocabulary = Json::object(), added = Json::array();
   for (int byte = 0; byte < 256; ++byte) vocabulary[letter_for(byte)] = byte;
   int id = 256;
@@ -40,13 +41,21 @@ inline void write_byte_tokenizer(const Path& directory) {
                      {"special", true}});
   }
   const Json bytes = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  const Json first = {{"SpecialToken", {{"id", "<|im_start|>"}, {"type_id", 0}}}};
+  const Json rest = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  const Json ids = {
+      {"id", "<|im_start|>"}, {"ids", Json::array({turn_begin_id})}, {"tokens", Json::array({"<|im_start|>"})}};
+  const Json before = {{"type", "TemplateProcessing"},
+                       {"single", Json::array({first, rest})},
+                       {"pair", Json::array({first, rest})},
+                       {"special_tokens", {{"<|im_start|>", ids}}}};
   const Json tokenizer = {{"version", "1.0"},
                           {"truncation", nullptr},
                           {"padding", nullptr},
                           {"added_tokens", added},
                           {"normalizer", nullptr},
                           {"pre_tokenizer", bytes},
-                          {"post_processor", nullptr},
+                          {"post_processor", begins ? before : Json(nullptr)},
                           {"decoder", bytes},
                           {"model",
                            {{"type", "BPE"},

@@ -134,6 +134,8 @@ TokenArray TextFolder::tokenised(const std::vector<File>& files) {
         "\"eos_token\" in its tokenizer_config.json",
         options_.tokenizer);
   }
+  if (const std::vector<int32_t> nothing = tokenizer->encode(""); !nothing.empty() && nothing.front() != *end)
+    begin_ = nothing.front();
   uint64_t digest = mix64(hash_text(edition_of_format) ^ tokenizer_digest(options_.tokenizer));
   for (const File& file : files) digest = mix64(mix64(digest ^ hash_text(file.name)) ^ hash_text(words_of(file.path)));
   key_ = fmt::format("{:016x}", digest);
@@ -218,7 +220,7 @@ int64_t TextFolder::heldout_tokens() const {
 
 /// The stream of training spans is a ring: a pass begins anywhere on it, so every token is as likely to begin a window.
 std::vector<int32_t> TextFolder::window(uint64_t begin) const {
-  const auto count = static_cast<size_t>(options_.length) + 1;
+  const auto count = static_cast<size_t>(options_.length + !begin_);
   int64_t place = static_cast<int64_t>(begin % static_cast<uint64_t>(stream_));
   auto span = std::prev(std::ranges::upper_bound(training_, place, {}, &Span::first));
   std::vector<int32_t> ids;
@@ -233,13 +235,21 @@ std::vector<int32_t> TextFolder::window(uint64_t begin) const {
   return ids;
 }
 
+/// A window's tokens after the begin token, where there is one.
+std::vector<int32_t> TextFolder::begun(std::span<const int32_t> tokens) const {
+  std::vector<int32_t> ids;
+  if (begin_) ids.push_back(*begin_);
+  ids.insert(ids.end(), tokens.begin(), tokens.end());
+  return ids;
+}
+
 Sample TextFolder::at(uint64_t index) const {
   const uint64_t seed = mix64(static_cast<uint64_t>(options_.seed));
   const uint64_t pass = index / windows_;
   uint64_t place = permuted(index % windows_, windows_, seed + pass), phase_of = pass;
   if (windows_ < all_) place = permuted(place, all_, mix64(seed)), phase_of = 0;  // the same few in every pass
   const uint64_t phase = Rng(seed, phase_of).below(static_cast<uint64_t>(stream_));
-  return {.tokens = window(phase + place * static_cast<uint64_t>(options_.length))};
+  return {.tokens = begun(window(phase + place * static_cast<uint64_t>(options_.length)))};
 }
 
 std::string TextFolder::edition() const {
@@ -249,15 +259,15 @@ std::string TextFolder::edition() const {
 std::vector<Sample> TextFolder::heldout(uint64_t most) const {
   std::vector<std::pair<const Span*, int64_t>> windows;
   for (const Span& span : heldout_) {
-    for (int64_t at = span.begin; at + 1 < span.end; at += options_.length) windows.emplace_back(&span, at);
+    for (int64_t at = span.begin; at + !begin_ < span.end; at += options_.length) windows.emplace_back(&span, at);
   }
   const uint64_t count = std::min<uint64_t>(most, windows.size());
   std::vector<Sample> samples;
   for (uint64_t i = 0; i < count; ++i) {
     const auto& [span, at] = windows[i * windows.size() / count];
-    const int64_t take = std::min(options_.length + 1, span->end - at);
+    const int64_t take = std::min(options_.length + !begin_, span->end - at);
     const auto from = tokens_.tokens().subspan(static_cast<size_t>(at), static_cast<size_t>(take));
-    samples.push_back({.tokens = {from.begin(), from.end()}, .part = span->part});
+    samples.push_back({.tokens = begun(from), .part = span->part});
   }
   return samples;
 }

@@ -36,14 +36,15 @@ template <class V> void fields(V& v, TextFolderOptions& o) {
 }
 
 /// Every pass visits the training tokens once, in windows that begin at a place of the pass's own and come in an order of its own.
-/// Documents end with the tokenizer's end token; a window may hold several.
+/// Documents end with the tokenizer's end token; a window may hold several. Where the tokenizer begins texts with a token, so does
+/// every window: any place is then a beginning, as a prompt's is.
 class TextFolder final : public SampleSource {
  public:
   /// Reads and tokenises the files, or takes the tokens from the cache. Throws UserError: no folder, no .txt file in it, a file
   /// that is not text, a name that matches none, no tokenizer or one without an end token, too few tokens for one window.
   explicit TextFolder(TextFolderOptions options);
 
-  /// `tokens` has length + 1 ids.
+  /// `tokens` has length + 1 ids: `length` of the stream after the begin token, or else after the one that stands before them.
   Sample at(uint64_t index) const override;
   std::string edition() const override;
   std::optional<uint64_t> pass_length() const override { return windows_; }
@@ -69,9 +70,11 @@ class TextFolder final : public SampleSource {
   void divide(const std::vector<File>& files);
   std::vector<bool> chosen_files(const std::vector<File>& files) const;
   std::vector<int32_t> window(uint64_t begin) const;
+  std::vector<int32_t> begun(std::span<const int32_t> tokens) const;
 
   TextFolderOptions options_;
-  std::string key_;  // of words and tokenizer
+  std::string key_;               // of words and tokenizer
+  std::optional<int32_t> begin_;  // what the tokenizer puts before every text
   TokenArray tokens_;
   std::vector<Span> training_, heldout_;
   int64_t stream_ = 0;    // tokens of all training spans

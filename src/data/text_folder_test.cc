@@ -127,6 +127,27 @@ TEST_F(TextFolderTest, HeldOutWordsAreNeverInAWindow) {
               ElementsAre('A' + 45 % 26, 'A' + 46 % 26, 'A' + 47 % 26, 'A' + 48 % 26, 'A' + 49 % 26, testing::end_id));
 }
 
+TEST_F(TextFolderTest, WhereTextsBeginWithATokenEveryWindowDoesAndPredictsEachTokenOnce) {
+  testing::write_byte_tokenizer(scratch_ / "tokenizer", /*begins=*/true);
+  TextFolderOptions o = options();
+  o.heldout = {"deep/two"};
+  const TextFolder source(o);
+  std::multiset<int32_t> got;
+  for (uint64_t i = 0; i < *source.pass_length(); ++i) {
+    const std::vector<int32_t> window = source.at(i).tokens;
+    ASSERT_EQ(window.size(), 9u);
+    EXPECT_EQ(window.front(), testing::turn_begin_id);
+    got.insert(window.begin() + 1, window.end());
+  }
+  const std::vector<int32_t> stream = joined({numbered(50, 'A')});
+  EXPECT_EQ(got.size(), 48u);
+  for (const int32_t id : got) EXPECT_LE(got.count(id), static_cast<size_t>(std::ranges::count(stream, id)));
+  std::vector<int32_t> held;
+  for (const Sample& sample : source.heldout(100))
+    held.insert(held.end(), sample.tokens.begin() + 1, sample.tokens.end());
+  EXPECT_EQ(held, joined({numbered(31, 'a')}));
+}
+
 TEST_F(TextFolderTest, AFewSamplesAreTheSameFewInEveryPass) {
   TextFolderOptions o = options();
   o.samples = 3;

@@ -32,6 +32,23 @@ bool stands_alone(std::string_view text, size_t begin, size_t end) {
 }
 }  // namespace
 
+bool inside(const Range& range, const std::vector<Range>& ranges) {
+  return std::any_of(ranges.begin(), ranges.end(),
+                     [&](const Range& r) { return r.begin <= range.begin && range.end <= r.end; });
+}
+
+JoinedText join(const std::vector<TextPart>& parts) {
+  JoinedText joined;
+  for (const TextPart& part : parts) {
+    const size_t begin = joined.text.size();
+    joined.text += to_utf8(part.text);
+    if (!part.control || joined.text.size() == begin) continue;
+    if (!joined.control.empty() && joined.control.back().end == begin) joined.control.back().end = joined.text.size();
+    else joined.control.push_back({begin, joined.text.size()});
+  }
+  return joined;
+}
+
 void AddedTokenFinder::add(const AddedToken& token, std::string_view content) {
   if (content.empty()) return;
   uint32_t node = 0;
@@ -58,7 +75,7 @@ AddedTokenFinder::Match AddedTokenFinder::longest_at(std::string_view text, size
   return longest;
 }
 
-std::vector<Section> AddedTokenFinder::split(std::string_view text, bool skip_special) const {
+std::vector<Section> AddedTokenFinder::split(std::string_view text, const std::vector<Range>& control) const {
   std::vector<Section> sections;
   size_t done = 0;  // where the last section ends
   for (size_t at = 0; at < text.size();) {
@@ -69,7 +86,7 @@ std::vector<Section> AddedTokenFinder::split(std::string_view text, bool skip_sp
     }
     size_t begin = at, end = match.end;
     at = match.end;
-    if (skip_special && match.token->special) continue;
+    if (match.token->special && !inside({begin, end}, control)) continue;
     if (match.token->single_word && !stands_alone(text, begin, end)) continue;
     if (match.token->lstrip) begin = std::max(space_begins(text, begin), done);
     if (match.token->rstrip) end = space_ends(text, end);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "text/regex.h"
+#include "text/tokenizer.h"
 
 namespace tessera::text {
 
@@ -30,12 +31,21 @@ struct Section {
   std::optional<int32_t> id;
 };
 
+/// Parts made one text of sound UTF-8, and where control tokens may stand in it.
+struct JoinedText {
+  std::string text;
+  std::vector<Range> control;
+};
+JoinedText join(const std::vector<TextPart>& parts);
+/// Whether `range` lies in one of `ranges`.
+bool inside(const Range& range, const std::vector<Range>& ranges);
+
 /// Finds tokens in a text; at each place the longest one.
 class AddedTokenFinder {
  public:
   void add(const AddedToken& token, std::string_view content);
-  /// Sections in order. With `skip_special`, control tokens stay text.
-  std::vector<Section> split(std::string_view text, bool skip_special) const;
+  /// Sections in order. Control tokens are found only inside one of the ranges of `control`; elsewhere they stay text.
+  std::vector<Section> split(std::string_view text, const std::vector<Range>& control) const;
 
  private:
   struct Node {

@@ -51,25 +51,32 @@ void ByteLevelBpe::encode_section(std::string_view text, std::vector<int32_t>& i
   for (const std::string_view word : words.views) encode_word(word, ids);
 }
 
-std::vector<int32_t> ByteLevelBpe::encode(std::string_view bytes, const EncodeOptions& options) const {
-  const std::string text = to_utf8(bytes);
+std::vector<int32_t> ByteLevelBpe::encode(std::string_view text, const EncodeOptions& options) const {
+  return encode_parts({{std::string(text), options.parse_special}}, options.add_special);
+}
+
+std::vector<int32_t> ByteLevelBpe::encode_parts(const std::vector<TextPart>& parts, bool add_special) const {
+  const JoinedText joined = join(parts);
   std::vector<int32_t> ids;
-  if (options.add_special) ids = prefix_;
-  for (const Section& raw : raw_finder_.split(text, !options.parse_special)) {
+  if (add_special) ids = prefix_;
+  for (const Section& raw : raw_finder_.split(joined.text, joined.control)) {
     if (raw.id) {
       ids.push_back(*raw.id);
       continue;
     }
-    const auto part = std::string_view(text).substr(raw.range.begin, raw.range.end - raw.range.begin);
+    const auto part = std::string_view(joined.text).substr(raw.range.begin, raw.range.end - raw.range.begin);
     const std::string normalized = compose_ ? nfc(part) : std::string(part);
-    for (const Section& section : normalized_finder_.split(normalized, !options.parse_special)) {
+    // offsets are lost here: a control token that is looked for in normalized text needs its whole stretch to be control
+    std::vector<Range> control;
+    if (inside(raw.range, joined.control)) control.push_back({0, normalized.size()});
+    for (const Section& section : normalized_finder_.split(normalized, control)) {
       if (section.id) ids.push_back(*section.id);
       else
         encode_section(
             std::string_view(normalized).substr(section.range.begin, section.range.end - section.range.begin), ids);
     }
   }
-  if (options.add_special) ids.insert(ids.end(), suffix_.begin(), suffix_.end());
+  if (add_special) ids.insert(ids.end(), suffix_.begin(), suffix_.end());
   return ids;
 }
 

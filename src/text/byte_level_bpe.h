@@ -41,6 +41,7 @@ class ByteLevelBpe final : public Tokenizer {
   ByteLevelBpe(const LooseJson& tree, const TokenizerConfig& config, const std::string& source);
 
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options) const override;
+  std::vector<int32_t> encode_parts(const std::vector<TextPart>& parts, bool add_special) const override;
   std::string decode(const std::vector<int32_t>& ids, bool skip_special) const override;
   std::string text_of(int32_t id, bool first) const override;
   int64_t vocabulary() const override { return static_cast<int64_t>(tokens_.size()); }

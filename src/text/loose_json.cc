@@ -47,7 +47,7 @@ std::string words(const LooseJson& object, const char* key, const std::string& o
 }
 
 int32_t token_id(const LooseJson& value, const std::string& source) {
-  constexpr int64_t ids = int64_t{1} << 24;
+  constexpr int64_t ids = int64_t{1} << 22;  // four times the largest vocabulary in use
   const bool sound = value.is_number_integer() &&
                      (value.is_number_unsigned() ? value.get<uint64_t>() < uint64_t{ids}
                                                  : value.get<int64_t>() >= 0 && value.get<int64_t>() < ids);

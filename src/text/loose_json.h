@@ -24,7 +24,7 @@ const LooseJson& member(const LooseJson& object, const char* key);
 /// Members of a type, `otherwise` where absent or null. Throws UserError for another type; `source` names the file.
 bool flag(const LooseJson& object, const char* key, bool otherwise, const std::string& source);
 std::string words(const LooseJson& object, const char* key, const std::string& otherwise, const std::string& source);
-/// A token id: a whole number from 0 up to 2^24.
+/// A token id: a whole number from 0 up to 2^22.
 int32_t token_id(const LooseJson& value, const std::string& source);
 /// `value` in an error message: one short line.
 std::string shown(const LooseJson& value);

@@ -3,16 +3,37 @@
 
 #include "core/error.h"
 #include "text/byte_level_bpe.h"
+#include "text/sentencepiece.h"
 #include "text/unicode.h"
 
 namespace tessera::text {
 
 std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory) {
+  Path model;
+  for (const char* name : {"spiece.model", "tokenizer.model"}) {
+    if (std::filesystem::exists(directory / name)) model = directory / name;
+  }
   const Path json = directory / "tokenizer.json";
-  if (std::filesystem::exists(json))
-    return std::make_unique<ByteLevelBpe>(read_loose_json(json), read_tokenizer_config(directory), json.string());
+  if (std::filesystem::exists(json)) {
+    const LooseJson tree = read_loose_json(json);
+    // Unigram and BPE with byte fallback are conversions of the SentencePiece model beside them
+    const LooseJson& kind = member(tree, "model");
+    const bool converted = member(kind, "type") == "Unigram" || member(kind, "byte_fallback") == true;
+    if (!converted || model.empty())
+      return std::make_unique<ByteLevelBpe>(tree, read_tokenizer_config(directory), json.string());
+  }
+  if (!model.empty()) return std::make_unique<SentencePiece>(model);
   throw UserError("[text] no tokenizer in {}; want tokenizer.json, tokenizer.model or spiece.model",
                   directory.string());
+}
+
+std::vector<int32_t> Tokenizer::encode_parts(const std::vector<TextPart>& parts, bool add_special) const {
+  std::vector<int32_t> ids;
+  for (const TextPart& part : parts) {
+    const auto more = encode(part.text, {.add_special = add_special && ids.empty(), .parse_special = part.control});
+    ids.insert(ids.end(), more.begin(), more.end());
+  }
+  return ids;
 }
 
 std::string Tokenizer::text_of(int32_t id, bool) const { return decode({id}, false); }

@@ -18,12 +18,21 @@ struct EncodeOptions {
       true;  // control tokens written in the text become their ids; false: they are plain text (what users typed)
 };
 
+/// A stretch of a text that is put together from control words and from what people typed.
+struct TextPart {
+  std::string text;
+  bool control = false;  // control tokens are looked for here only
+};
+
 /// Pure functions of the files they were loaded from; safe to share between threads.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   /// Bytes that are no UTF-8 become U+FFFD first.
   virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  /// The parts as one text: words may go on from part to part, control tokens may not. What a tokenizer puts around a text
+  /// is added only with `add_special`.
+  virtual std::vector<int32_t> encode_parts(const std::vector<TextPart>& parts, bool add_special = false) const;
   /// Ids out of range are an error (UserError). May hold incomplete UTF-8 where the ids end inside a character: StreamDecoder
   /// is for showing.
   virtual std::string decode(const std::vector<int32_t>& ids, bool skip_special = true) const = 0;

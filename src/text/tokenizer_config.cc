@@ -49,6 +49,8 @@ TokenizerConfig read_tokenizer_config(const Path& directory) {
   config.unknown = token_name(tree, "unk_token", source);
   config.add_begin = maybe_flag(tree, "add_bos_token", source);
   config.add_end = maybe_flag(tree, "add_eos_token", source);
+  config.tokenizer_class = words(tree, "tokenizer_class", "", source);
+  if (const LooseJson& extra = member(tree, "extra_ids"); !extra.is_null()) config.extra_ids = token_id(extra, source);
   const LooseJson& added = member(tree, "added_tokens_decoder");
   if (added.is_null()) return config;
   if (!added.is_object())

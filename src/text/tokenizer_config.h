@@ -14,7 +14,9 @@ namespace tessera::text {
 struct TokenizerConfig {
   std::optional<std::string> begin, end, pad, unknown;
   std::optional<bool> add_begin, add_end;  // add_bos_token, add_eos_token
-  std::vector<AddedToken> added;           // added_tokens_decoder, by id
+  std::string tokenizer_class;
+  int64_t extra_ids = 100;        // sentinels of T5's tokenizer
+  std::vector<AddedToken> added;  // added_tokens_decoder, by id
 };
 
 /// Reads DIRECTORY/tokenizer_config.json; all empty when there is none. Throws UserError when it is damaged.
