@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "apps/chat.h"
 #include "apps/data.h"
 #include "apps/data_prune.h"
 #include "apps/devices.h"
@@ -12,6 +13,7 @@
 #include "apps/eval.h"
 #include "apps/options.h"
 #include "apps/train.h"
+#include "apps/write.h"
 #include "core/error.h"
 #include "tensor/device.h"
 
@@ -33,6 +35,8 @@ using Run = int (*)(const Arguments&);
 const std::map<std::string, Run>& engine_verbs() {
   static const std::map<std::string, Run> table = {
       {"draw", parse_and_run<DrawOptions, run_draw>},
+      {"write", parse_and_run<WriteOptions, run_write>},
+      {"chat", parse_and_run<ChatOptions, run_chat>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
       {"data prune", parse_and_run<DataPruneOptions, run_data_prune>},
       {"eval", parse_and_run<EvalOptions, run_eval>},

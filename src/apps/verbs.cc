@@ -1,6 +1,7 @@
 // One line per verb. A heavy one has a second line in engine_verbs.cc.
 #include "apps/verbs.h"
 
+#include "apps/chat.h"
 #include "apps/data.h"
 #include "apps/data_prune.h"
 #include "apps/devices.h"
@@ -11,12 +12,15 @@
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
 #include "apps/train.h"
+#include "apps/write.h"
 
 namespace tessera::apps {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
       heavy<DrawOptions>(),
+      heavy<WriteOptions>(),
+      heavy<ChatOptions>(),
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
       heavy<DataEmojiOptions>(),
