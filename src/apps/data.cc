@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "core/progress.h"
 #include "data/atlas.h"
+#include "data/talk.h"
 #include "media/png.h"
 
 namespace tessera::apps {
@@ -56,6 +57,21 @@ void pack(const DataEmojiOptions& options, const data::EmojiOptions& emoji) {
         {{"file", options.pack.string()}, {"emoji", world->size()}, {"bytes", bytes}, {"world", world->world()}});
 }
 
+/// The words of every sample's whole conversation, line by line.
+void write_talk(const DataEmojiOptions& options, const data::EmojiOptions& emoji) {
+  require_writable(options.talk, "data");
+  const data::TalkSource source(data::make_emoji_source(emoji), {.emoji = emoji, .turns = 100, .listing = 1});
+  Progress progress("data", options.count, "conversations");
+  std::string words;
+  for (int64_t i = 0; i < options.count; ++i) {
+    words += data::as_text(source.at(static_cast<uint64_t>(i)).messages);
+    progress.update(i + 1);
+  }
+  progress.finish();
+  write_file_atomically(options.talk, words);
+  fmt::print("{} conversations in {}\n", options.count, options.talk.string());
+}
+
 void check_folder(const DataEmojiOptions& options) {
   const bool filled = std::filesystem::is_directory(options.out) && !std::filesystem::is_empty(options.out);
   if (filled && !options.overwrite)
@@ -71,6 +87,7 @@ int run_data_emoji(const DataEmojiOptions& options) {
                                  .seed = options.seed,
                                  .ground = options.ground,
                                  .names = options.names,
+                                 .names_seed = options.names_seed,
                                  .split = options.split,
                                  .frames = options.frames,
                                  .keywords = options.keywords,
@@ -78,11 +95,12 @@ int run_data_emoji(const DataEmojiOptions& options) {
                                  .languages = options.languages,
                                  .atlas = options.atlas};
   data::check(emoji);
-  if (options.out.empty() && options.pack.empty())
-    throw UserError("[data] nothing to write; give --out DIR or --pack FILE");
+  if (options.out.empty() && options.pack.empty() && options.talk.empty())
+    throw UserError("[data] nothing to write; give --out DIR, --talk FILE or --pack FILE");
   if (!options.pack.empty()) pack(options, emoji);
-  if (options.out.empty()) return 0;
   if (options.count < 1) throw UserError("[data] count is {}, want at least 1", options.count);
+  if (!options.talk.empty()) write_talk(options, emoji);
+  if (options.out.empty()) return 0;
   check_folder(options);
 
   const auto source = data::make_emoji_source(emoji);

@@ -44,6 +44,8 @@ struct Sample {
   /// Two samples of one source with the same `picture_id` have the same pixels; what is computed from the picture
   /// alone (its codes) may be kept under this id. Empty: never repeated.
   std::optional<uint64_t> picture_id;
+  /// Of a held-out sample: the part of the held-out data it belongs to, where parts are measured apart ("texts", "ends").
+  std::string part;
 };
 
 /// An endless, random-access stream of samples: `at(i)` is a pure function of i, so a run resumes from a number.
@@ -55,6 +57,8 @@ class SampleSource {
   virtual std::string edition() const { return ""; }
   /// How many samples make one pass, when the source is finite.
   virtual std::optional<uint64_t> pass_length() const { return std::nullopt; }
+  /// Samples that at() never gives, for measuring: at most `most`, spread evenly over all there are. Empty when none are held out.
+  virtual std::vector<Sample> heldout(uint64_t /*most*/) const { return {}; }
 };
 
 }  // namespace tessera

@@ -1,6 +1,9 @@
 // Chooses the source by the kind the recipe names.
 #include "data/source.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/error.h"
 #include "core/rng.h"
 
@@ -18,13 +21,27 @@ class Mixture final : public SampleSource {
     }
     for (const MixturePart& part : parts) {
       shares_.push_back(part.weight / total);
-      sources_.push_back(make_source({.kind = part.kind, .emoji = part.emoji, .folder = part.folder}));
+      sources_.push_back(make_source({.kind = part.kind,
+                                      .emoji = part.emoji,
+                                      .talk = part.talk,
+                                      .folder = part.folder,
+                                      .text = part.text,
+                                      .chat = part.chat}));
     }
   }
 
   std::string edition() const override {
     std::string all;
     for (const auto& source : sources_) all += (all.empty() ? "" : "; ") + source->edition();
+    return all;
+  }
+
+  std::vector<Sample> heldout(uint64_t most) const override {
+    std::vector<Sample> all;
+    for (size_t part = 0; part < sources_.size(); ++part) {
+      const auto share = static_cast<uint64_t>(std::ceil(static_cast<double>(most) * shares_[part]));
+      std::ranges::move(sources_[part]->heldout(std::min<uint64_t>(share, most - all.size())), std::back_inserter(all));
+    }
     return all;
   }
 
@@ -47,12 +64,18 @@ class Mixture final : public SampleSource {
 std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
   if (config.kind == "emoji") return make_emoji_source(config.emoji);
   if (config.kind == "folder") return std::make_unique<FolderSource>(config.folder);
+  if (config.kind == "talk") {
+    check(config.talk);
+    return std::make_unique<TalkSource>(make_emoji_source(config.talk.emoji), config.talk);
+  }
+  if (config.kind == "text") return std::make_unique<TextFolder>(config.text);
+  if (config.kind == "chat") return std::make_unique<ChatSource>(config.chat);
   if (config.kind == "mixture") {
     if (config.mixture.empty()) throw UserError("[data] a mixture has no parts; give [[data.mixture]] tables");
     return std::make_unique<Mixture>(config.mixture);
   }
   throw UserError("[data] unknown kind of data '{}'; did you mean '{}'?", config.kind,
-                  nearest_word(config.kind, {"emoji", "folder", "mixture"}));
+                  nearest_word(config.kind, {"emoji", "talk", "folder", "text", "chat", "mixture"}));
 }
 
 }  // namespace tessera::data

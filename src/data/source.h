@@ -5,9 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "data/chat_jsonl.h"
 #include "data/emoji_source.h"
 #include "data/folder.h"
 #include "data/sample.h"
+#include "data/talk.h"
+#include "data/text_folder.h"
 
 namespace tessera::data {
 
@@ -16,25 +19,36 @@ struct MixturePart {
   double weight = 1.0;  // share of the samples, relative to the other parts
   std::string kind = "emoji";
   EmojiOptions emoji;
+  TalkOptions talk;
   FolderOptions folder;
+  TextFolderOptions text;
+  ChatOptions chat;
   bool operator==(const MixturePart&) const = default;
 };
 template <class V> void fields(V& v, MixturePart& c) {
-  v("weight", c.weight, "share of the samples, relative to the other parts"), v("kind", c.kind, "emoji or folder");
-  v("emoji", c.emoji, "Emoji World"), v("folder", c.folder, "people's own pictures");
+  v("weight", c.weight, "share of the samples, relative to the other parts"),
+      v("kind", c.kind, "emoji, talk, folder, text or chat");
+  v("emoji", c.emoji, "Emoji World"), v("talk", c.talk, "conversations about Emoji World");
+  v("folder", c.folder, "people's own pictures"), v("text", c.text, "people's own words"),
+      v("chat", c.chat, "conversations");
 }
 
 /// A recipe's `[data]` table.
 struct DataConfig {
   std::string kind = "emoji";
   EmojiOptions emoji;
+  TalkOptions talk;
   FolderOptions folder;
+  TextFolderOptions text;
+  ChatOptions chat;
   std::vector<MixturePart> mixture;
   bool operator==(const DataConfig&) const = default;
 };
 template <class V> void fields(V& v, DataConfig& c) {
-  v("kind", c.kind, "emoji, folder or mixture");
-  v("emoji", c.emoji, "Emoji World"), v("folder", c.folder, "people's own pictures");
+  v("kind", c.kind, "emoji, talk, folder, text, chat or mixture");
+  v("emoji", c.emoji, "Emoji World"), v("talk", c.talk, "conversations about Emoji World");
+  v("folder", c.folder, "people's own pictures"), v("text", c.text, "people's own words"),
+      v("chat", c.chat, "conversations");
   v("mixture", c.mixture, "parts of a mixture, each with a weight");
 }
 

@@ -14,8 +14,13 @@ LayerNorm::LayerNorm(int64_t width) : weight(constant_weight({width}, 1)), bias(
 
 Tensor LayerNorm::forward(const Tensor& x) const { return at::layer_norm(x, {x.size(-1)}, weight, bias, eps); }
 
-RmsNorm::RmsNorm(int64_t width) : weight(constant_weight({width}, 1)) {}
+RmsNorm::RmsNorm(int64_t width, double eps, bool plus_one)
+    : weight(constant_weight({width}, plus_one ? 0 : 1)), eps(eps), plus_one(plus_one) {}
 
-Tensor RmsNorm::forward(const Tensor& x) const { return at::rms_norm(x, {x.size(-1)}, weight, eps); }
+Tensor RmsNorm::forward(const Tensor& x) const {
+  const Tensor by = plus_one ? weight.to(at::kFloat) + 1 : weight;
+  if (by.scalar_type() == x.scalar_type()) return at::rms_norm(x, {x.size(-1)}, by, eps);
+  return at::rms_norm(x.to(at::kFloat), {x.size(-1)}, by.to(at::kFloat), eps).to(x.scalar_type());
+}
 
 }  // namespace tessera::nn

@@ -18,13 +18,16 @@ struct LayerNorm {
 };
 template <class V> void tensors(V& v, LayerNorm& m) { v("weight", m.weight), v("bias", m.bias); }
 
-/// x / sqrt(mean(x^2) + eps) * weight.
+/// x / sqrt(mean(x^2) + eps) * weight, or * (1 + weight).
 struct RmsNorm {
   Tensor weight;  // [C]
   double eps = 1e-6;
+  bool plus_one = false;  // the weight is stored less 1 (Gemma)
 
   RmsNorm() = default;
-  explicit RmsNorm(int64_t width);
+  /// Starts as the identity.
+  explicit RmsNorm(int64_t width, double eps = 1e-6, bool plus_one = false);
+  /// Summed in fp32; the result has x's format.
   Tensor forward(const Tensor& x) const;
 };
 template <class V> void tensors(V& v, RmsNorm& m) { v("weight", m.weight); }

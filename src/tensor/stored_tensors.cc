@@ -68,6 +68,10 @@ std::vector<Path> weight_files(const Path& directory) {
   return is_index(file) ? shards(file, read_index(file)) : std::vector<Path>{file};
 }
 
+bool holds_weights(const Path& directory) {
+  return fs::exists(directory / single_name) || fs::exists(directory / index_name);
+}
+
 StoredTensors::StoredTensors(const Path& path) {
   const Path file = entrance(path);
   const WeightMap map = is_index(file) ? read_index(file) : WeightMap{};
@@ -84,6 +88,21 @@ StoredTensors::StoredTensors(const Path& path) {
       throw UserError("[safetensors] {}: tensor '{}' is not in {}, where the index puts it", file.string(), name,
                       shard);
   }
+}
+
+StoredTensors StoredTensors::joined(std::vector<StoredTensors> parts,
+                                    const std::function<std::string(size_t part, std::string_view name)>& rename) {
+  StoredTensors all;
+  for (size_t part = 0; part < parts.size(); ++part) {
+    for (const auto& [own, item] : parts[part].items_) {
+      const std::string name = rename(part, own);
+      if (!name.empty() && !all.items_.emplace(name, item).second)
+        throw UserError("[safetensors] {}: a second tensor '{}'", parts[part].files_.front().path().string(), name);
+    }
+    for (SafetensorsFile& file : parts[part].files_)
+      all.files_.push_back(std::move(file));  // entries keep their places
+  }
+  return all;
 }
 
 const StoredTensors::Item* StoredTensors::find(std::string_view name) const {

@@ -11,6 +11,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "core/error.h"
+#include "tensor/agreement.h"
 #include "tensor/safetensors.h"
 #include "tensor/stored_tensors.h"
 
@@ -72,53 +73,6 @@ Tensor viewed(const StoredTensors::Item& item) {
   return at::from_blob(const_cast<char*>(item.bytes.data()), item.entry->shape,
                        at::TensorOptions().dtype(scalar_type(item.entry->dtype)));
 }
-
-bool converts(at::ScalarType from, at::ScalarType to) {
-  return from == to || (at::isFloatingType(from) && at::isFloatingType(to));
-}
-
-/// The first few of many complaints, and how many there are.
-class Complaints {
- public:
-  explicit Complaints(std::string kind) : kind_(std::move(kind)) {}
-  void add(std::string text) {
-    constexpr int64_t shown = 3;
-    if (count_++ < shown) text_ += (text_.empty() ? "" : ", ") + std::move(text);
-  }
-  bool empty() const { return count_ == 0; }
-  std::string text() const { return fmt::format("{} {} ({}{})", count_, kind_, text_, count_ > 3 ? ", ..." : ""); }
-
- private:
-  std::string kind_, text_;
-  int64_t count_ = 0;
-};
-
-void check_agreement(const std::vector<NamedTensor>& module, const StoredTensors& stored, const Path& path,
-                     std::string_view what) {
-  Complaints missing("missing"), unexpected("unexpected"), shapes("of another shape"), types("of another type");
-  std::map<std::string_view, const Tensor*> wanted;
-  for (const auto& [name, tensor] : module) {
-    wanted[name] = &tensor;
-    const auto* item = stored.find(name);
-    if (item == nullptr) {
-      missing.add(name);
-    } else if (tensor.sizes() != item->entry->shape) {
-      shapes.add(
-          fmt::format("{}: got {}, want {}", name, shape_text(item->entry->shape), shape_text(tensor.sizes().vec())));
-    } else if (!converts(scalar_type(item->entry->dtype), tensor.scalar_type())) {
-      types.add(fmt::format("{}: got {}, want {}", name, dtype_name(item->entry->dtype),
-                            dtype_name(dtype_of(tensor.scalar_type()))));
-    }
-  }
-  for (const auto& [name, item] : stored.items()) {
-    if (!wanted.contains(name)) unexpected.add(name);
-  }
-  std::string all;
-  for (const Complaints* list : {&missing, &unexpected, &shapes, &types}) {
-    if (!list->empty()) all += (all.empty() ? "" : "; ") + list->text();
-  }
-  if (!all.empty()) throw UserError("[{}] {} does not fit this model; tensors: {}", what, path.string(), all);
-}
 }  // namespace
 
 Dtype dtype_of(at::ScalarType type) {
@@ -152,7 +106,7 @@ std::map<std::string, Tensor> load_tensors(const Path& file_or_directory, at::De
 
 void load_into(const std::vector<NamedTensor>& module, const Path& file_or_directory, std::string_view what) {
   const StoredTensors stored(file_or_directory);
-  check_agreement(module, stored, file_or_directory, what);
+  require_agreement(module, stored, file_or_directory, what);
   const at::NoGradGuard no_grad;
   for (const auto& [name, tensor] : module) tensor.copy_(viewed(*stored.find(name)));
 }

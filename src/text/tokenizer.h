@@ -18,15 +18,27 @@ struct EncodeOptions {
       true;  // control tokens written in the text become their ids; false: they are plain text (what users typed)
 };
 
+/// A stretch of a text that is put together from control words and from what people typed.
+struct TextPart {
+  std::string text;
+  bool control = false;  // control tokens are looked for here only
+};
+
 /// Pure functions of the files they were loaded from; safe to share between threads.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   /// Bytes that are no UTF-8 become U+FFFD first.
   virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  /// The parts as one text: words may go on from part to part, control tokens may not. What a tokenizer puts around a text
+  /// is added only with `add_special`.
+  virtual std::vector<int32_t> encode_parts(const std::vector<TextPart>& parts, bool add_special = false) const;
   /// Ids out of range are an error (UserError). May hold incomplete UTF-8 where the ids end inside a character: StreamDecoder
   /// is for showing.
   virtual std::string decode(const std::vector<int32_t>& ids, bool skip_special = true) const = 0;
+  /// What `id` adds to a decoded text, control tokens spelled out; `first`: nothing stands before it. Joined over ids, and
+  /// with control tokens left out, these are decode().
+  virtual std::string text_of(int32_t id, bool first) const;
   /// Highest id + 1, added tokens with it. A model's embedding has at least so many rows.
   virtual int64_t vocabulary() const = 0;
   virtual std::optional<int32_t> id_of(std::string_view token) const = 0;
@@ -42,20 +54,21 @@ class Tokenizer {
 /// Throws UserError when there is none, when it is damaged, or when it is of a kind that is not supported (says which are).
 std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory);
 
-/// Ids in, whole characters out: holds back the bytes of a character until it is complete.
+/// Ids in, whole characters out: holds back the bytes of a character until it is complete. All that comes out, joined, is
+/// decode() of the ids with U+FFFD for broken bytes.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true);
   /// What can be shown now that `id` came; may be empty.
   std::string push(int32_t id);
-  /// What was held back; broken bytes as U+FFFD.
+  /// What was held back; broken bytes as U+FFFD. The next push() begins another text.
   std::string finish();
 
  private:
   const Tokenizer* tokenizer_;
   bool skip_special_;
-  std::vector<int32_t> ids_;
-  size_t shown_ = 0;  // bytes of the decoded ids that were given out
+  bool first_ = true;
+  std::string held_;  // bytes whose character is not complete
 };
 
 }  // namespace tessera::text

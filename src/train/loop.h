@@ -13,6 +13,7 @@
 #include "data/sample.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
+#include "train/parallel.h"
 #include "train/schedule.h"
 
 namespace tessera::train {
@@ -22,11 +23,12 @@ struct TrainConfig {
   int64_t batch = 32;              // samples of a micro-batch
   int64_t accumulate = 1;          // micro-batches of a step
   int64_t seed = 1;                // initial weights and everything random on the way
-  std::string precision = "fp32";  // fp32 or bf16 (autocast; for CUDA)
+  std::string precision = "fp32";  // fp32 or bf16: products in bf16, sums in fp32
   int64_t log_every = 10;          // steps between lines of metrics.jsonl
   int64_t evaluate_every = 500;    // steps between measurements and sample pictures; 0: only at the end
   int64_t checkpoint_every = 500;
   int64_t keep_checkpoints = 2;
+  double peer_timeout = 1800;  // of several processes: seconds without word from another
   ScheduleConfig schedule;
   OptimizerConfig optimizer;
 
@@ -36,11 +38,13 @@ template <class V> void fields(V& v, TrainConfig& c) {
   v("steps", c.steps, "optimiser steps"), v("batch", c.batch, "samples of a micro-batch");
   v("accumulate", c.accumulate, "micro-batches of a step"),
       v("seed", c.seed, "initial weights and everything random on the way");
-  v("precision", c.precision, "fp32 or bf16 (autocast; for CUDA)"),
+  v("precision", c.precision, "fp32 or bf16 (products in bf16: faster on CUDA and on CPUs that have AMX)"),
       v("log_every", c.log_every, "steps between lines of metrics.jsonl");
   v("evaluate_every", c.evaluate_every, "steps between measurements and sample pictures (0: only at the end)");
   v("checkpoint_every", c.checkpoint_every, "steps between checkpoints"),
       v("keep_checkpoints", c.keep_checkpoints, "newest checkpoints kept");
+  v("peer_timeout", c.peer_timeout,
+    "of several processes: seconds without word from another before the run ends; longer than a measurement takes");
   v("schedule", c.schedule, "learning rate"), v("optimizer", c.optimizer, "AdamW");
 }
 void validate(const TrainConfig& config);
@@ -58,10 +62,14 @@ struct RunOptions {
   Path directory;
   bool resume = false;
   at::Device device = at::kCPU;
+  Peers* peers = nullptr;  // the other processes of the run, if there are any
 };
 
 /// Trains. An InterruptGuard flag is looked at once per step. Throws FaultError when the loss or the gradients stop being finite
 /// (the last good checkpoint stays) or the disk fails; UserError when resuming from a run of another shape.
+/// With peers: each process computes its share of every step's micro-batches, the first one (rank 0) logs, measures and writes. Losses are those
+/// of one process but for rounding; other metrics are of rank 0's share. When a process is lost, the others end with a
+/// FaultError after one of them has written a checkpoint.
 TrainResult train(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& run,
                   FileSystem& files = disk());
 

@@ -6,6 +6,7 @@
 
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
 
 #include <limits>
 
@@ -126,6 +127,28 @@ TEST_F(TrainLoop, ResumingAnotherShapeIsTheCallersMistake) {
 TEST_F(TrainLoop, TheLogHoldsEveryStepOnceWithItsLearningRate) {
   run(Toy(), "logged");
   EXPECT_THAT(logged_steps("logged"), testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+}
+
+/// Pulls a number towards each sample's own, as many times as the sample's caption says: a micro-batch counts by its weight.
+class Weighted final : public Objective {
+ public:
+  std::vector<Parameter> parameters() override { return {{.name = "weight", .tensor = weight_}}; }
+  Loss loss(const std::vector<Sample>& batch, const StepContext&) override {
+    const double heavy = std::stod(batch.front().caption) + 1;
+    return {.value = weight_.sum() * heavy, .weight = heavy};
+  }
+  void save_model(const Path&, FileSystem&) override {}
+  Tensor weight_ = at::zeros({1});
+};
+
+TEST_F(TrainLoop, MicroBatchesCountByTheirWeights) {
+  TrainConfig c = config();
+  c.steps = 1, c.batch = 1, c.accumulate = 3, c.schedule.warmup_steps = 0, c.optimizer.clip = 0;
+  Weighted objective;
+  train(objective, Counting(), c, {.directory = root_ / "weighted"});
+  const Json line = Json::parse(read_file(root_ / "weighted" / "metrics.jsonl"));
+  EXPECT_NEAR(line["gradient_norm"].get<double>(), (1.0 + 4 + 9) / (1 + 2 + 3), 1e-6);  // sum of w^2 over sum of w
+  EXPECT_NEAR(line["loss"].get<double>(), 0, 1e-9);
 }
 
 TEST_F(TrainLoop, ImpossibleSettingsAreRefusedBeforeAnythingIsWritten) {

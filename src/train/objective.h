@@ -33,6 +33,7 @@ struct StepContext {
 struct Loss {
   Tensor value;                           // []
   std::map<std::string, double> metrics;  // already detached
+  double weight = 1;                      // what it counts for among the step's micro-batches: learned tokens, say
 };
 
 class Objective {

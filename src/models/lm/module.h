@@ -15,14 +15,21 @@ namespace tessera::lm {
 /// What a pass depends on beside its tokens. Made by places_of() and packed_places().
 struct Places {
   Tensor cos, sin;  // [B or 1, L, head_dim / 2]: rotary angles of every position
-  Tensor mask;  // additive [B or 1, 1, L, S]; absent: plain causal over the L new positions, or all visible when L is 1
-  Tensor window_mask;      // the same for blocks with a sliding window; absent where no block needs one
+  Tensor
+      mask;  // additive fp32 [B or 1, 1, L, S]; absent: plain causal over the L new positions, all visible when L is 1
+  Tensor window_mask;      // the same for blocks with a sliding window; absent where `mask` serves them too
   bool recompute = false;  // blocks are computed again in the backward pass instead of kept (gradient checkpointing)
 };
 
 struct Attention {
   nn::Linear q_proj, k_proj, v_proj, o_proj;
   std::optional<nn::RmsNorm> q_norm, k_norm;
+
+  Attention() = default;
+  explicit Attention(const LmConfig& config);
+  /// x [B, L, C] -> [B, L, C]. `layer` says which block this is, of the cache and of those with a window.
+  Tensor forward(const LmConfig& config, const Tensor& x, const Places& places, size_t layer,
+                 nn::TokenCache* cache) const;
 };
 template <class V> void tensors(V& v, Attention& m) {
   v("q_proj", m.q_proj), v("k_proj", m.k_proj), v("v_proj", m.v_proj), v("o_proj", m.o_proj);
@@ -32,6 +39,11 @@ template <class V> void tensors(V& v, Attention& m) {
 /// down(act(gate(x)) * up(x)).
 struct GatedFeedForward {
   nn::Linear gate_proj, up_proj, down_proj;
+
+  GatedFeedForward() = default;
+  explicit GatedFeedForward(const LmConfig& config);
+  /// x [..., C] -> [..., C].
+  Tensor forward(const LmConfig& config, const Tensor& x) const;
 };
 template <class V> void tensors(V& v, GatedFeedForward& m) {
   v("gate_proj", m.gate_proj), v("up_proj", m.up_proj), v("down_proj", m.down_proj);
@@ -40,9 +52,16 @@ template <class V> void tensors(V& v, GatedFeedForward& m) {
 struct Block {
   Attention self_attn;
   GatedFeedForward mlp;
-  // Which of them are there is the config's matter: before attention / after attention / before the feed-forward / after it.
+  // Which of them are there is the config's matter. With norms before alone (Llama, Qwen2, Gemma) the checkpoints call the
+  // one before the feed-forward post_attention_layernorm; with norms after (OLMo 2, Gemma 2) that name is what it says.
   std::optional<nn::RmsNorm> input_layernorm, post_attention_layernorm, pre_feedforward_layernorm,
       post_feedforward_layernorm;
+
+  Block() = default;
+  explicit Block(const LmConfig& config);
+  /// x [B, L, C] -> [B, L, C], a function of x alone but for the cache.
+  Tensor forward(const LmConfig& config, const Tensor& x, const Places& places, size_t layer,
+                 nn::TokenCache* cache) const;
 };
 template <class V> void tensors(V& v, Block& m) {
   v("self_attn", m.self_attn), v("mlp", m.mlp), v("input_layernorm", m.input_layernorm);
@@ -80,7 +99,8 @@ Places places_of(const LmConfig& config, int64_t cached, int64_t length, const T
 /// Places of packed rows: segments [B, L] int64; a position sees earlier ones of its own segment, and positions count from each segment's beginning.
 Places packed_places(const LmConfig& config, const Tensor& segments);
 
-/// Normal weights (deviation 0.02, output projections divided by sqrt(2 depth)), norms at their identity; a pure function of the seed.
+/// Normal weights (deviation 0.02 cut at two of them, output projections divided by sqrt(2 depth)), biases zero, norms at
+/// their identity; a pure function of the seed.
 void initialise(DecoderLm& model, uint64_t seed);
 
 }  // namespace tessera::lm

@@ -1,0 +1,66 @@
+// Conversations from a JSONL file, one a line, with or without pictures. What must stay true: a row that is wrong is found before
+// training starts, and named by its line.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/fields.h"
+#include "core/files.h"
+#include "data/chat_row.h"
+#include "data/sample.h"
+
+namespace tessera::data {
+
+/// A recipe's `[data.chat]` table.
+struct ChatOptions {
+  std::string path;            // the .jsonl file; pictures are looked for beside it
+  double heldout_share = 0.0;  // of the rows; they never train
+  int64_t samples = 0;         // train on only so many rows, chosen by the seed; 0: all
+  int64_t seed = 0;            // order of each pass
+  bool operator==(const ChatOptions&) const = default;
+};
+template <class V> void fields(V& v, ChatOptions& o) {
+  v("path", o.path, "JSONL file of conversations; pictures are looked for beside it");
+  v("heldout_share", o.heldout_share, "share of the rows that never train");
+  v("samples", o.samples, "train on only so many rows (0: all)"), v("seed", o.seed, "order of each pass");
+}
+
+/// Every pass visits each row once, in an order of its own. Rows stay on the disk; only their places are kept.
+class ChatSource final : public SampleSource {
+ public:
+  /// Reads every row and looks for its pictures. Throws UserError naming file and line.
+  explicit ChatSource(ChatOptions options);
+
+  /// `messages` and `media`. Throws UserError naming file and line when a picture is damaged.
+  Sample at(uint64_t index) const override;
+  std::string edition() const override;
+  std::optional<uint64_t> pass_length() const override { return training_; }
+  std::vector<Sample> heldout(uint64_t most) const override;
+
+  /// Rows in the file's own order, as samples and as they are written.
+  uint64_t rows() const { return lines_.size(); }
+  Sample row(uint64_t place) const { return read(lines_[place]); }
+  std::string_view line(uint64_t place) const { return words(lines_[place]); }
+
+ private:
+  struct Line {
+    size_t begin, length;
+    int64_t number;
+  };
+  std::string_view words(const Line& line) const { return file_.bytes().substr(line.begin, line.length); }
+  std::string where(const Line& line) const;
+  Path path_of(const std::string& written) const;
+  void check(const Line& line) const;
+  Sample read(const Line& line) const;
+  /// The row that stands at `place` of the one order that decides what is held out: the first `training_` train.
+  const Line& ordered(uint64_t place) const;
+
+  ChatOptions options_;
+  MappedFile file_;
+  std::vector<Line> lines_;
+  uint64_t training_ = 0, heldout_ = 0;
+};
+
+}  // namespace tessera::data

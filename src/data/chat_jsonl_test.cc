@@ -1,0 +1,149 @@
+// Conversations: three ways to write a row mean the same, rows come once a pass, and what is wrong is named by its line.
+#include "data/chat_jsonl.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/error.h"
+#include "media/png.h"
+#include "tests/support/scratch.h"
+
+namespace tessera::data {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string refusal(std::string_view line) {
+  try {
+    parse_chat_row(line, "a.jsonl line 3");
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(ChatRow, ThreeWaysToWriteARowMeanTheSame) {
+  const ChatRow want{.messages = {{.role = "system", .content = "Be brief."},
+                                  {.role = "user", .content = "What is this?", .media = 1},
+                                  {.role = "assistant", .content = "A cat."}},
+                     .media = {{.path = "cat.png"}}};
+  for (
+      const char* line :
+      {R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"What is this?"},{"role":"assistant","content":"A cat."}],"images":["cat.png"]})",
+       R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"image","image":"cat.png"},{"type":"text","text":"What is this?"}]},{"role":"assistant","content":[{"type":"text","text":"A cat."}]}]})",
+       R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":[{"type":"image_url","image_url":{"url":"cat.png"}},{"type":"text","text":"What is this?"}]},{"role":"assistant","content":"A cat."}]})",
+       R"({"id":7,"image":"cat.png","conversations":[{"from":"system","value":"Be brief."},{"from":"human","value":"<image>\nWhat is this?"},{"from":"gpt","value":"A cat."}]})"}) {
+    const ChatRow row = parse_chat_row(line, "row");
+    EXPECT_EQ(row.messages, want.messages) << line;
+    EXPECT_EQ(row.media, want.media) << line;
+  }
+}
+
+TEST(ChatRow, PicturesAndClipsAreCountedInTheOrderOfTheTurns) {
+  const ChatRow row = parse_chat_row(
+      R"({"images":["a.png","b.png"],"video":"c.mp4","messages":[{"role":"user","content":"<image><video>one"},{"role":"assistant","content":"1"},{"role":"user","content":"two <image>"},{"role":"assistant","content":"2"}]})",
+      "row");
+  EXPECT_EQ(row.media, (std::vector<ChatMedia>{{"a.png"}, {"c.mp4", true}, {"b.png"}}));
+  EXPECT_EQ(row.messages[0], (text::Message{"user", "one", 2}));
+  EXPECT_EQ(row.messages[2], (text::Message{"user", "two ", 1}));
+}
+
+TEST(ChatRow, MediaWordsWithoutMediaArePlainText) {
+  const ChatRow row = parse_chat_row(
+      R"({"messages":[{"role":"user","content":"what does <image> mean?"},{"role":"assistant","content":"a tag"}]})",
+      "row");
+  EXPECT_EQ(row.messages[0], (text::Message{"user", "what does <image> mean?", 0}));
+}
+
+TEST(ChatRow, MistakesNameTheLine) {
+  const auto row = [](const std::string& messages, const std::string& rest = "") {
+    return refusal("{\"messages\":[" + messages + "]" + rest + "}");
+  };
+  const std::string user = R"({"role":"user","content":"hi"},)", answer = R"({"role":"assistant","content":"ho"})";
+  EXPECT_EQ(row(user + answer), "accepted");
+  EXPECT_EQ(refusal("{\"messages\": ["), "[chat] a.jsonl line 3: not valid JSON");
+  EXPECT_EQ(refusal(std::string(5000, '[')), "[chat] a.jsonl line 3: not valid JSON");
+  EXPECT_THAT(refusal("[]"), HasSubstr("want an object with \"messages\""));
+  EXPECT_THAT(refusal("{}"), HasSubstr("'messages' is missing, want a list of turns"));
+  EXPECT_THAT(refusal(R"({"conversations":3})"), HasSubstr("'conversations' is 3"));
+  EXPECT_THAT(row(R"({"role":"tool","content":"x"},)" + answer), HasSubstr("role is \"tool\", want system, user"));
+  EXPECT_THAT(row(R"({"role":"user"},)" + answer), HasSubstr("'content' is missing, want a text"));
+  EXPECT_THAT(row(R"({"role":"user","content":[7]},)" + answer), HasSubstr("a part is 7"));
+  EXPECT_THAT(row(R"({"role":"user","content":[{"type":"audio"}]},)" + answer), HasSubstr("part's type is \"audio\""));
+  EXPECT_THAT(row(R"({"role":"user","content":"hi"})"), HasSubstr("no assistant's turn has words to learn"));
+  EXPECT_THAT(row(answer, R"(,"images":["a.png"])"), HasSubstr("1 of the row's pictures and clips have no place"));
+  EXPECT_THAT(row(R"({"role":"user","content":"<image><image>"},)" + answer, R"(,"images":["a.png"])"),
+              HasSubstr("more places for pictures than the 1 that the row lists"));
+  EXPECT_THAT(row(user + answer, R"(,"images":[3])"), HasSubstr("'images' holds 3, want paths"));
+  EXPECT_THAT(row(user + answer, R"(,"images":[""])"), HasSubstr("a path is empty"));
+  EXPECT_THAT(row(R"({"role":"user","content":[{"type":"image","image":"https://x/a.png"}]},)" + answer),
+              HasSubstr("want a path on this machine"));
+}
+
+class ChatFile : public ::testing::Test {
+ protected:
+  static std::string turn(const std::string& words, const std::string& rest = "") {
+    return "{\"messages\":[{\"role\":\"user\",\"content\":\"" + words +
+           "\"},{\"role\":\"assistant\",\"content\":\"yes\"}]" + rest + "}\n";
+  }
+  ChatOptions put(const std::string& text) const {
+    write_file_atomically(scratch_ / "a.jsonl", text);
+    return {.path = (scratch_ / "a.jsonl").string(), .seed = 2};
+  }
+  std::string error(const std::string& text) const {
+    try {
+      ChatSource source(put(text));
+      source.at(0);
+    } catch (const UserError& fault) {
+      return fault.what();
+    }
+    return "accepted";
+  }
+  tessera::testing::ScratchFolder scratch_{tessera::testing::ScratchFolder::On::memory};
+};
+
+TEST_F(ChatFile, EveryPassVisitsEachRowOnceAndHeldOutRowsNever) {
+  std::string text = "\n";
+  for (int i = 0; i < 20; ++i) text += turn(std::to_string(i)) + (i % 3 == 0 ? "  \r\n" : "");
+  ChatOptions o = put(text);
+  o.heldout_share = 0.2;
+  const ChatSource source(o);
+  EXPECT_EQ(source.pass_length(), 16u);
+  std::set<std::string> held;
+  for (const Sample& sample : source.heldout(100)) held.insert(sample.messages[0].content);
+  EXPECT_EQ(held.size(), 4u);
+  std::vector<std::string> orders[2];
+  for (uint64_t i = 0; i < 32; ++i) {
+    const std::string words = source.at(i).messages[0].content;
+    EXPECT_FALSE(held.contains(words));
+    orders[i / 16].push_back(words);
+  }
+  EXPECT_NE(orders[0], orders[1]);
+  std::ranges::sort(orders[0]), std::ranges::sort(orders[1]);
+  EXPECT_EQ(orders[0], orders[1]);
+  EXPECT_EQ(std::ranges::unique(orders[0]).begin(), orders[0].end()) << "no row twice in a pass";
+}
+
+TEST_F(ChatFile, PicturesAreReadFromBesideTheFile) {
+  std::filesystem::create_directories(scratch_ / "pictures");
+  media::write_png(scratch_ / "pictures/red.png", Image(3, 2, 3, 200));
+  const ChatSource source(put(turn("what?", R"(,"images":["pictures/red.png"])")));
+  const Sample sample = source.at(0);
+  ASSERT_EQ(sample.media.size(), 1u);
+  EXPECT_EQ(sample.media[0], std::vector<Image>{Image(3, 2, 3, 200)});
+  EXPECT_EQ(sample.messages[0].media, 1);
+}
+
+TEST_F(ChatFile, WhatIsWrongIsNamedByItsLineBeforeTrainingStarts) {
+  EXPECT_THAT(error(""), HasSubstr("a.jsonl is empty"));
+  EXPECT_THAT(error("\n \n"), HasSubstr("holds no row"));
+  EXPECT_THAT(error(turn("a") + turn("b") + "{\"messages\":3}\n"), HasSubstr("a.jsonl line 3: 'messages' is 3"));
+  EXPECT_THAT(error(turn("a") + "\n" + turn("b", R"(,"image":"none.png")")), HasSubstr("line 3: there is no file"));
+  write_file_atomically(scratch_ / "bad.png", "not a picture");
+  EXPECT_THAT(error(turn("b", R"(,"image":"bad.png")")), HasSubstr("a.jsonl line 1: ["));
+}
+
+}  // namespace
+}  // namespace tessera::data

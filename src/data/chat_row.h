@@ -1,0 +1,34 @@
+// One line of a conversation file, in any of the three ways people write them. Pure text: nothing is opened.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/message.h"
+
+namespace tessera::data {
+
+/// A picture or clip that a row speaks of, as it is written there.
+struct ChatMedia {
+  std::string path;
+  bool clip = false;
+  bool operator==(const ChatMedia&) const = default;
+};
+
+struct ChatRow {
+  std::vector<text::Message> messages;
+  std::vector<ChatMedia> media;  // in the order of the messages
+};
+
+/// Reads
+///   {"messages": [{"role": "user", "content": "..."}, ...], "images": ["a.png", ...], "videos": [...]}
+///   the same with content as a list of parts, {"type": "text" | "image" | "video", ...}, which may name their file
+///   {"conversations": [{"from": "human" | "gpt" | "system", "value": "<image>\n..."}, ...], "image": "a.png"} (ShareGPT, LLaVA)
+/// Where a row has pictures, "<image>" and "<video>" in a user's words stand for the next one; pictures that no turn names belong to
+/// the first user's turn. A turn's pictures stand before its words. `where` opens errors ("a.jsonl line 3"). Throws UserError: no JSON, a key that is missing or of the
+/// wrong type, an unknown role, no assistant's turn, more or fewer pictures than places for them.
+ChatRow parse_chat_row(std::string_view line, std::string_view where);
+
+}  // namespace tessera::data

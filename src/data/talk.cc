@@ -1,0 +1,77 @@
+// Which questions are asked, and in which order, is a function of (seed, index), like the picture itself.
+#include "data/talk.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "core/fields.h"
+
+namespace tessera::data {
+
+namespace {
+const std::vector<std::string>& question_kinds() {
+  static const std::vector<std::string> kinds{"name", "presence", "count",     "colour", "position",
+                                              "size", "reading",  "direction", "order"};
+  return kinds;
+}
+
+template <class T> void shuffle(std::vector<T>& items, Rng& rng) {
+  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[rng.below(i)]);
+}
+}  // namespace
+
+void check(const TalkOptions& options) {
+  check(options.emoji);
+  if (options.turns < 1) throw UserError("[data] talk.turns is {}, want at least 1", options.turns);
+  if (!(options.listing >= 0 && options.listing <= 1))
+    throw UserError("[data] talk.listing is {}, want a share from 0 to 1", options.listing);
+  for (const std::string& kind : options.kinds) {
+    if (std::ranges::count(question_kinds(), kind) == 0)
+      throw UserError("[data] unknown kind of question '{}'; did you mean '{}'?", kind,
+                      nearest_word(kind, question_kinds()));
+  }
+}
+
+std::vector<Question> questions_of(const Sample& sample) {
+  if (!sample.questions.empty()) return sample.questions;
+  return {{"name", "What is this?", sample.caption}};
+}
+
+Question listing_of(const Sample& sample) {
+  if (!sample.frames.empty()) return {"listing", "What happens?", sample.caption};
+  if (sample.objects.size() < 2) return {"listing", "What is this?", sample.caption};
+  std::vector<const PlacedObject*> across;
+  for (const PlacedObject& object : sample.objects) across.push_back(&object);
+  std::ranges::stable_sort(across, {}, [](const PlacedObject* o) { return 2 * o->x + o->size; });
+  std::string names;
+  for (const PlacedObject* object : across) names += (names.empty() ? "" : ", ") + object->name;
+  return {"listing", "What is there, from left to right?", names};
+}
+
+TalkSource::TalkSource(std::unique_ptr<SampleSource> pictures, TalkOptions options)
+    : pictures_(std::move(pictures)), options_(std::move(options)) {}
+
+Sample TalkSource::at(uint64_t index) const {
+  Rng rng = Rng(static_cast<uint64_t>(options_.emoji.seed), index).split(hash_text("talk"));
+  Sample sample = pictures_->at(index);
+  std::vector<Question> asked = questions_of(sample);
+  if (!options_.kinds.empty())
+    std::erase_if(asked, [&](const Question& q) { return std::ranges::count(options_.kinds, q.kind) == 0; });
+  shuffle(asked, rng);
+  if (rng.chance(options_.listing) || asked.empty()) asked.insert(asked.begin(), listing_of(sample));
+  if (std::ssize(asked) > options_.turns) asked.resize(static_cast<size_t>(options_.turns));
+  for (const Question& question : asked) {
+    sample.messages.push_back({.role = "user", .content = question.text, .media = sample.messages.empty() ? 1 : 0});
+    sample.messages.push_back({.role = "assistant", .content = question.answer});
+  }
+  sample.media.push_back(sample.frames.empty() ? std::vector<Image>{sample.picture} : sample.frames);
+  return sample;
+}
+
+std::string as_text(const std::vector<text::Message>& messages) {
+  std::string lines;
+  for (const text::Message& message : messages) lines += message.content + "\n";
+  return lines;
+}
+
+}  // namespace tessera::data

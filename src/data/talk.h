@@ -1,0 +1,49 @@
+// Conversations about Emoji World: a sample's picture or clip, with some of its questions and their known answers as turns.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/emoji_source.h"
+
+namespace tessera::data {
+
+/// A recipe's `[data.talk]` table.
+struct TalkOptions {
+  EmojiOptions emoji;
+  int64_t turns = 4;               // most questions of a conversation
+  double listing = 0.5;            // share of conversations that begin with naming everything
+  std::vector<std::string> kinds;  // kinds of questions asked; empty: all
+  bool operator==(const TalkOptions&) const = default;
+};
+template <class V> void fields(V& v, TalkOptions& o) {
+  v("emoji", o.emoji, "Emoji World"), v("turns", o.turns, "most questions of a conversation");
+  v("listing", o.listing, "share of conversations that begin with naming everything that is there");
+  v("kinds", o.kinds, "kinds of questions asked, such as count and position; empty: all");
+}
+/// Throws UserError for a value outside its range or an unknown kind.
+void check(const TalkOptions& options);
+
+/// The questions that a sample can be asked: its own, and for a single sprite what it is (kind "name").
+std::vector<Question> questions_of(const Sample& sample);
+/// What is there, in words: a scene's names from left to right, a clip's caption, a sprite's name.
+Question listing_of(const Sample& sample);
+
+class TalkSource final : public SampleSource {
+ public:
+  TalkSource(std::unique_ptr<SampleSource> pictures, TalkOptions options);
+  /// The sample of the source of pictures, with `messages` and `media`.
+  Sample at(uint64_t index) const override;
+  std::string edition() const override { return pictures_->edition(); }
+  std::optional<uint64_t> pass_length() const override { return pictures_->pass_length(); }
+
+ private:
+  std::unique_ptr<SampleSource> pictures_;
+  TalkOptions options_;
+};
+
+/// Every conversation as lines of text, for a tokenizer to learn from.
+std::string as_text(const std::vector<text::Message>& messages);
+
+}  // namespace tessera::data

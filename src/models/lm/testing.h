@@ -1,0 +1,36 @@
+// Small language models for tests.
+#pragma once
+
+#include "models/lm/module.h"
+#include "models/lm/testing_config.h"
+#include "tensor/build.h"
+
+namespace tessera::lm {
+
+/// A model whose every part matters: biases and norms away from where they start, weights large enough to be heard.
+inline DecoderLm tiny_lm(const LmConfig& config, uint64_t seed = 7) {
+  const at::NoGradGuard no_grad;
+  DecoderLm model(config);
+  for_each_tensor(model, [&](const std::string& name, Tensor& t) {
+    const Tensor start = t.dim() < 2 ? t.clone() : Tensor();
+    fill_truncated_normal(t, 0.3, Rng(seed).split(hash_text(name)));
+    if (present(start)) t.add_(start);
+  });
+  return model;
+}
+
+/// Token ids [B, L] that depend on the seed alone.
+inline Tensor tiny_ids(int64_t batch, int64_t length, int64_t vocabulary = 40, uint64_t seed = 3) {
+  Tensor ids = at::empty({batch, length}, at::kLong);
+  Rng rng(seed);
+  for (int64_t i = 0; i < ids.numel(); ++i)
+    ids.mutable_data_ptr<int64_t>()[i] = static_cast<int64_t>(rng.below(static_cast<uint64_t>(vocabulary)));
+  return ids;
+}
+
+/// Logits [B, L, V] of whole sequences.
+inline Tensor full_logits(const DecoderLm& model, const Tensor& ids) {
+  return model.logits(model.forward(model.embed(ids), places_of(model.config, 0, ids.size(1), {}, at::kCPU)));
+}
+
+}  // namespace tessera::lm

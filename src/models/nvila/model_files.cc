@@ -1,0 +1,120 @@
+// Every tensor that is stored is either wanted, known to be of no use, or an error.
+#include "models/nvila/model_files.h"
+
+#include <charconv>
+
+#include "core/error.h"
+#include "models/lm/model_files.h"
+#include "tensor/build.h"
+#include "tensor/mapped_weights.h"
+
+namespace tessera::nvila {
+
+namespace {
+
+/// Takes `prefix` off the beginning of `name`; false, and nothing taken, when it is not there.
+bool take(std::string_view& name, std::string_view prefix) {
+  if (!name.starts_with(prefix)) return false;
+  name.remove_prefix(prefix.size());
+  return true;
+}
+
+/// Parts of a released tower that the feature does not go through.
+bool unused_in_tower(std::string_view name, int64_t blocks) {
+  if (name.starts_with("head.") || name.starts_with("post_layernorm.") || name == "embeddings.position_ids")
+    return true;
+  if (!take(name, "encoder.layers.")) return false;
+  int64_t block = -1;
+  std::from_chars(name.data(), name.data() + name.size(), block);
+  return block >= blocks;
+}
+
+/// The module's name of a stored tensor, "" for one that has no use. `name` is that of the flat layout.
+std::string own_name(std::string_view name, const NvilaConfig& config) {
+  std::string_view rest = name;
+  if (take(rest, "vision_tower.")) {
+    take(rest, "vision_tower."),
+        take(rest, "vision_model.");  // some releases have the first twice, some lack the second
+    if (unused_in_tower(rest, config.vision.used_blocks())) return "";
+    return "vision_tower.vision_model." + std::string(rest);
+  }
+  return std::string(name);
+}
+
+/// The parts of a model directory, and what their names lack of the flat layout's.
+std::vector<std::pair<Path, std::string>> parts_of(const Path& directory) {
+  if (!is_legacy(directory)) return {{directory, ""}};
+  return {{directory / "llm", "llm."},
+          {directory / "vision_tower", "vision_tower."},
+          {directory / "mm_projector", "mm_projector."}};
+}
+
+/// Of the tower and the projector; absent: as stored.
+std::optional<at::ScalarType> format_of(const std::string& dtype, at::Device device, const StoredTensors& stored) {
+  if (dtype == "bf16") return at::kBFloat16;
+  if (dtype != "auto") return at::kFloat;
+  for (const auto& [name, item] : stored.items()) {
+    if (!name.starts_with("llm.") && item.entry->dtype == Dtype::f16 && device.is_cpu()) return at::kFloat;
+  }
+  return std::nullopt;
+}
+
+constexpr const char* tokenizer_files[] = {
+    "tokenizer.json",      "tokenizer_config.json", "tokenizer.model",         "spiece.model",
+    "chat_template.jinja", "chat_template.json",    "special_tokens_map.json", "added_tokens.json"};
+
+}  // namespace
+
+NvilaModel load_weights(const Path& directory, at::Device device, const WeightOptions& options) {
+  NvilaModel model;
+  {
+    const BuildDevice nowhere(at::kMeta);
+    model = NvilaModel(read_config(directory));
+  }
+  const auto parts = parts_of(directory);
+  std::vector<StoredTensors> opened;
+  for (const auto& [path, prefix] : parts) opened.emplace_back(path);
+  const auto stored = std::make_shared<const StoredTensors>(
+      StoredTensors::joined(std::move(opened), [&](size_t part, std::string_view name) {
+        return own_name(parts[part].second + std::string(name), model.config);
+      }));
+  std::vector<TensorSlot> slots = tensor_slots(model.vision_tower, "vision_tower");
+  for (TensorSlot& slot : tensor_slots(model.mm_projector, "mm_projector")) slots.push_back(std::move(slot));
+  map_weights(slots, stored, directory, "nvila",
+              {.device = device,
+               .format = format_of(options.dtype, device, *stored),
+               .writable = options.writable,
+               .passed_over = [](std::string_view name) { return name.starts_with("llm."); }});
+  model.llm = lm::load_lm(text_config_json(directory), stored, directory,
+                          {.device = device, .dtype = options.dtype, .prefix = "llm.", .writable = options.writable});
+  return model;
+}
+
+void save_model(const NvilaModel& model, StoredAs stored, const Path& directory, const Path& tokenizer,
+                FileSystem& files) {
+  files.create_directories(directory);
+  NvilaModel handles = model;
+  save_tensors(directory / "model.safetensors", named_tensors(handles), files,
+               {.stored_as = stored, .metadata = {{"format", "pt"}}});
+  if (!tokenizer.empty()) copy_tokenizer(tokenizer, directory, files);
+  write_file_atomically(directory / "config.json", flat_config_json(model.config).dump(2) + "\n", files);
+}
+
+void copy_tokenizer(const Path& from, const Path& to, FileSystem& files) {
+  std::error_code error;
+  if (std::filesystem::equivalent(from, to, error)) return;
+  for (const char* name : tokenizer_files) {
+    if (std::filesystem::exists(from / name)) write_file_atomically(to / name, read_file(from / name), files);
+  }
+}
+
+void require_same_words(const NvilaConfig& config, const text::Tokenizer& tokenizer, const Path& directory) {
+  for (int64_t id = config.text.vocabulary; id < tokenizer.vocabulary(); ++id) {
+    const std::string token = tokenizer.token_of(static_cast<int32_t>(id));
+    if (token.empty() || std::find(media_tokens.begin(), media_tokens.end(), token) != media_tokens.end()) continue;
+    throw UserError("[nvila] {}: the tokenizer's '{}' is word {}, but the embedding has {} rows", directory.string(),
+                    token, id, config.text.vocabulary);
+  }
+}
+
+}  // namespace tessera::nvila

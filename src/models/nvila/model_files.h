@@ -1,0 +1,35 @@
+// A model directory in either layout: config, weights, tokenizer. Saved in the flat one.
+#pragma once
+
+#include <string>
+
+#include "core/files.h"
+#include "models/nvila/config_files.h"
+#include "models/nvila/module.h"
+#include "tensor/weights.h"
+
+namespace tessera::nvila {
+
+inline constexpr const char* model_type = "nvila";
+
+struct WeightOptions {
+  std::string dtype = "fp32";  // "fp32", "bf16", or "auto": as stored, but fp16 runs as fp32 on the CPU
+  bool writable = true;        // to be trained; otherwise weights may be views of the files
+};
+
+/// Weights and config. Tensors that NVILA has no use for (the tower's pooling head, its last norm and blocks beyond the
+/// feature) are passed over. Throws UserError for missing shards, and for tensors that are missing, unexpected or of another shape.
+NvilaModel load_weights(const Path& directory, at::Device device, const WeightOptions& options = {});
+
+/// config.json and model.safetensors in the flat layout; the tokenizer's files come from `tokenizer`, a directory, unless that is
+/// empty or `directory` itself.
+void save_model(const NvilaModel& model, StoredAs stored, const Path& directory, const Path& tokenizer = {},
+                FileSystem& files = disk());
+
+/// The files that make a tokenizer, copied as they are: tokenizer.json, tokenizer_config.json and their like.
+void copy_tokenizer(const Path& from, const Path& to, FileSystem& files = disk());
+
+/// Throws UserError when the tokenizer has words without a row in the embedding. Media tokens need none.
+void require_same_words(const NvilaConfig& config, const text::Tokenizer& tokenizer, const Path& directory);
+
+}  // namespace tessera::nvila

@@ -1,0 +1,194 @@
+// Only the positions before learnt tokens go through the head: most of a row is picture and question.
+#include "models/nvila/objective.h"
+
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/nonzero.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "models/nvila/model_files.h"
+#include "nn/adapters.h"
+
+namespace tessera::nvila {
+
+namespace {
+
+/// The batch's media, each with the name of its sample in errors.
+std::vector<Media> media_of(const Sample& sample) {
+  std::vector<Media> media;
+  for (const std::vector<Image>& frames : sample.media)
+    media.push_back({.frames = frames, .clip = frames.size() > 1, .source = sample.caption});
+  return media;
+}
+
+void scale_rates(std::vector<train::Parameter>& parameters, double rate) {
+  for (train::Parameter& parameter : parameters) parameter.lr_scale *= rate;
+}
+
+/// Places [n] in labels [B, L] flattened where a learnt token stands that has a position before it.
+Tensor learnt_places(const Tensor& labels) {
+  Tensor learnt = labels != no_label;
+  learnt.select(1, 0).fill_(false);
+  return at::nonzero(learnt.flatten()).squeeze(1);
+}
+
+/// A turn is a run of learnt places without a gap; it is right when every token of it is.
+Answers count_answers(const Tensor& places, const Tensor& right) {
+  const Tensor where = places.cpu(), hit = right.cpu();
+  const int64_t* const at = where.const_data_ptr<int64_t>();
+  const bool* const ok = hit.const_data_ptr<bool>();
+  Answers answers;
+  bool whole = true;
+  for (int64_t i = 0; i < where.numel(); ++i) {
+    whole = whole && ok[i];
+    if (i + 1 < where.numel() && at[i + 1] == at[i] + 1) continue;
+    answers.right += whole, ++answers.all;
+    whole = true;
+  }
+  return answers;
+}
+
+/// Takes over what the model in `from` has under the same name and of the same shape; says how much begins anew.
+void take_weights(NvilaModel& model, const Path& from, at::Device device) {
+  const at::NoGradGuard no_grad;
+  NvilaModel stored = load_weights(from, device);
+  std::map<std::string, Tensor> old;
+  for_each_tensor(stored, [&](const std::string& name, Tensor& t) { old.emplace(name, t); });
+  std::vector<std::string> fresh;
+  for_each_tensor(model, [&](const std::string& name, Tensor& t) {
+    const auto found = old.find(name);
+    if (found != old.end() && found->second.sizes() == t.sizes()) t.copy_(found->second);
+    else fresh.push_back(name);
+  });
+  if (fresh.empty()) return;
+  log_info("{} tensors are not in {} or of another shape there and begin anew: {}{}", fresh.size(), from.string(),
+           fresh.front(), fresh.size() > 1 ? ", ..." : "");
+}
+
+}  // namespace
+
+NvilaObjective::NvilaObjective(NvilaModel model, Path tokenizer_directory, NvilaTraining training, uint64_t seed,
+                               std::vector<Sample> unseen, at::Device device)
+    : model_(std::move(model)), tokenizer_directory_(std::move(tokenizer_directory)),
+      tokenizer_(text::load_tokenizer(tokenizer_directory_)), training_(std::move(training)), seed_(seed),
+      unseen_(std::move(unseen)), device_(device),
+      prompter_(std::make_unique<Prompter>(model_.config, *tokenizer_, tokenizer_directory_)) {}
+
+std::vector<train::Parameter> NvilaObjective::parameters() {
+  std::vector<train::Parameter> all;
+  const auto add = [&](auto& part, const PartTraining& how, const std::string& prefix) {
+    std::vector<train::Parameter> chosen = train::tuned_parameters(part, how.tune, seed_, prefix);
+    scale_rates(chosen, how.rate);
+    all.insert(all.end(), chosen.begin(), chosen.end());
+  };
+  add(model_.vision_tower, training_.tower, "vision_tower");
+  add(model_.mm_projector, training_.projector, "mm_projector");
+  add(model_.llm, training_.llm, "llm");
+  if (all.empty()) throw UserError("[nvila] nothing is trained: tower, projector and llm all tune 'nothing'");
+  return all;
+}
+
+Assembled NvilaObjective::assembled(const std::vector<Sample>& batch) const {
+  std::vector<PromptRow> rows;
+  std::vector<Tensor> pixels;
+  std::vector<MediaPlan> plans;
+  for (const Sample& sample : batch) {
+    if (sample.messages.empty())
+      throw UserError("[nvila] sample '{}' has no conversation; want data of kind talk or chat", sample.caption);
+    const std::vector<Media> media = media_of(sample);
+    const std::vector<MediaPlan> own = plans_of(model_.config, media);
+    rows.push_back(prompter_->row(sample.messages, own, /*open=*/false));
+    if (std::ssize(rows.back().ids) > model_.config.text.context)
+      throw UserError("[nvila] a conversation has {} tokens, the model's context is {}", rows.back().ids.size(),
+                      model_.config.text.context);
+    for (size_t i = 0; i < media.size(); ++i) pixels.push_back(pixels_of(model_.config, media[i], own[i]));
+    plans.insert(plans.end(), own.begin(), own.end());
+  }
+  return assemble(rows, pixels, std::move(plans), device_);
+}
+
+NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batch, bool with_answers) const {
+  const Assembled rows = assembled(batch);
+  lm::Places places = lm::places_of(model_.config.text, 0, rows.ids.size(1), rows.pad, device_);
+  places.recompute = training_.recompute;
+  const Tensor hidden = model_.llm.forward(model_.embed(rows), places);                       // [B, L, C]
+  const Tensor learnt = learnt_places(rows.labels);                                           // [n]
+  const Tensor logits = model_.llm.logits(hidden.flatten(0, 1).index_select(0, learnt - 1));  // [n, V]
+  const Tensor labels = rows.labels.flatten().index_select(0, learnt);
+  Measured measured{.nats = at::cross_entropy_loss(logits.to(at::kFloat), labels, {}, at::Reduction::None)};
+  if (with_answers) measured.answers = count_answers(learnt, logits.argmax(-1) == labels);
+  return measured;
+}
+
+train::Loss NvilaObjective::loss(const std::vector<Sample>& batch, const train::StepContext& /*context*/) {
+  const Measured measured = measure(batch, /*count_answers=*/true);
+  const double all = static_cast<double>(std::max<int64_t>(1, measured.answers.all));
+  train::Loss loss{measured.nats.mean(), {{"answers", static_cast<double>(measured.answers.right) / all}}};
+  loss.weight = static_cast<double>(measured.nats.numel());
+  return loss;
+}
+
+std::map<std::string, double> NvilaObjective::evaluate() {
+  if (unseen_.empty()) return {};
+  const at::NoGradGuard no_grad;
+  constexpr size_t at_once = 16;
+  double nats = 0, tokens = 0;
+  Answers answers;
+  for (size_t begin = 0; begin < unseen_.size(); begin += at_once) {
+    const std::vector<Sample> batch(
+        unseen_.begin() + static_cast<ptrdiff_t>(begin),
+        unseen_.begin() + static_cast<ptrdiff_t>(std::min(begin + at_once, unseen_.size())));
+    const Measured measured = measure(batch, /*count_answers=*/true);
+    nats += measured.nats.sum().item<double>(), tokens += static_cast<double>(measured.nats.numel());
+    answers.right += measured.answers.right, answers.all += measured.answers.all;
+  }
+  return {
+      {"unseen_loss", nats / std::max(1.0, tokens)},
+      {"unseen_answers", static_cast<double>(answers.right) / static_cast<double>(std::max<int64_t>(1, answers.all))}};
+}
+
+void NvilaObjective::save_model(const Path& directory, FileSystem& files) {
+  NvilaModel whole = model_;  // shares tensors; adapters are merged into weights of its own
+  nn::merge_adapters(nn::named_linears(whole));
+  nvila::save_model(whole, training_.half ? StoredAs::f16 : StoredAs::f32, directory, tokenizer_directory_, files);
+}
+
+std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, const SampleSource& source,
+                                                       at::Device device) {
+  const std::string from = recipe.model.value("from", std::string());
+  ModelTable table;
+  if (!from.empty()) {
+    const NvilaConfig stored = read_config(from);
+    table = {.vision = stored.vision,
+             .projector = stored.projector,
+             .tiles = stored.tiles,
+             .video = stored.video,
+             .text = stored.text};
+    table.tokenizer = tokenizer_directory(from).string();
+  }
+  from_json(recipe.model, table, "recipe", "model");
+  NvilaTraining training;
+  from_json(recipe.loss, training, "recipe", "loss");
+  if (table.tokenizer.empty())
+    throw UserError(
+        "[recipe] model.tokenizer is missing; want a tokenizer's directory (tessera data tokenizer makes one)");
+  const bool given = recipe.model.contains("text") && recipe.model["text"].contains("vocabulary");
+  if (from.empty() && !given) table.text.vocabulary = text::load_tokenizer(table.tokenizer)->vocabulary();
+  recipe.model = to_json(table), recipe.loss = to_json(training);
+
+  const BuildDevice on(device);
+  NvilaModel model({.vision = table.vision,
+                    .projector = table.projector,
+                    .tiles = table.tiles,
+                    .video = table.video,
+                    .text = table.text});
+  const auto seed = static_cast<uint64_t>(recipe.train.seed);
+  initialise(model, seed);
+  if (!from.empty()) take_weights(model, from, device);
+  std::vector<Sample> unseen;
+  constexpr uint64_t far = uint64_t{1} << 40;  // no run gets there
+  for (int64_t i = 0; i < training.unseen; ++i) unseen.push_back(source.at(far + static_cast<uint64_t>(i)));
+  return std::make_unique<NvilaObjective>(std::move(model), table.tokenizer, training, seed, std::move(unseen), device);
+}
+
+}  // namespace tessera::nvila

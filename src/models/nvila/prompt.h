@@ -1,0 +1,70 @@
+// From a conversation with pictures and clips to token ids in which blocks of rows are left free for features, and from several
+// of those to a batch.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/nvila/config.h"
+#include "models/nvila/preprocess.h"
+#include "tensor/tensor.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace tessera::nvila {
+
+/// Stands where a row of media features comes in place of a token's embedding.
+inline constexpr int32_t media_row = -1;
+/// Label of a position that is not learnt.
+inline constexpr int64_t no_label = -100;
+
+/// One conversation.
+struct PromptRow {
+  std::vector<int32_t> ids;  // media_row where a feature stands
+  std::vector<bool> learnt;  // the token belongs to an assistant's turn
+  /// Ids without the media rows: what penalties and rules look at.
+  std::vector<int32_t> words() const;
+};
+
+class Prompter {
+ public:
+  /// `directory`: of the tokenizer. Its stored chat template is used; without one, NVILA's own (ChatML with a system line).
+  Prompter(const NvilaConfig& config, const text::Tokenizer& tokenizer, const Path& directory);
+  Prompter(const NvilaConfig& config, const text::Tokenizer& tokenizer, std::optional<text::ChatTemplate> chat);
+
+  /// `plans`: of the conversation's media, in order. Texts are stripped of white space around them and of media tokens, and
+  /// read as plain text. `open`: ends where the assistant begins to speak.
+  /// Throws UserError when messages speak of more or fewer media than there are.
+  PromptRow row(const std::vector<text::Message>& messages, const std::vector<MediaPlan>& plans, bool open) const;
+  const text::ChatTemplate& chat() const { return chat_; }
+
+ private:
+  void add_text(PromptRow& row, const std::string& text, bool control, bool learnt) const;
+  void add_media(PromptRow& row, const MediaPlan& plan, std::string& text) const;
+
+  const NvilaConfig* config_;
+  const text::Tokenizer* tokenizer_;
+  text::ChatTemplate chat_;
+  bool own_template_;
+  std::vector<int32_t> line_break_;
+};
+
+/// The text without media tokens (also those that appear when one is taken out) and without white space around it.
+std::string plain_text(std::string text);
+
+/// A batch, padded on the left, ready for NvilaModel::embed.
+struct Assembled {
+  Tensor ids;     // [B, L] int64; 0 where a feature stands and in the padding
+  Tensor labels;  // [B, L] int64: the token itself where it is learnt, else no_label
+  Tensor pad;     // [B] int64: padding before each row; absent when no row has any
+  Tensor places;  // [R] int64: where the rows of features go, in ids flattened
+  Tensor pixels;  // [N, 3, S, S] fp32: tiles of all media; absent when there are none
+  std::vector<MediaPlan> media;
+};
+
+/// `pixels` and `media`: of all rows, in order.
+Assembled assemble(const std::vector<PromptRow>& rows, const std::vector<Tensor>& pixels, std::vector<MediaPlan> media,
+                   at::Device device);
+
+}  // namespace tessera::nvila

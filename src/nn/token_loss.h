@@ -1,0 +1,20 @@
+// The loss of a language model's head: what its words cost, without ever holding the logits of all positions.
+#pragma once
+
+#include <optional>
+
+#include "tensor/tensor.h"
+
+namespace tessera::nn {
+
+/// Sum over rows of -log softmax(hidden weight^T)[target], fp32 []. hidden [N, C], weight [V, C], targets [N] int64.
+/// `cap`: logits become cap tanh(logit / cap) first. Rows go through in groups of `rows`, and their gradients are made on the way,
+/// so memory is that of rows x V; a second derivative is not to be had. Under autocast the products are in its format, the
+/// softmax in fp32.
+Tensor token_loss(const Tensor& hidden, const Tensor& weight, const Tensor& targets, std::optional<double> cap = {},
+                  int64_t rows = 512);
+/// The same by the plain chain of ATen calls, all logits at once.
+Tensor token_loss_composed(const Tensor& hidden, const Tensor& weight, const Tensor& targets,
+                           std::optional<double> cap = {});
+
+}  // namespace tessera::nn

@@ -1,0 +1,93 @@
+// Views that hold the map alive, copies where a view would not do.
+#include "tensor/mapped_weights.h"
+
+#include <atomic>
+#include <cstring>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include "core/error.h"
+#include "tensor/agreement.h"
+#include "tensor/weights.h"
+
+namespace tessera {
+
+namespace {
+
+/// Counts words whose exponent bits are all ones. The bytes need not be aligned.
+template <class Word> int64_t count_full_exponents(std::string_view bytes, Word exponent) {
+  const auto count = static_cast<int64_t>(bytes.size() / sizeof(Word));
+  std::atomic<int64_t> total = 0;
+  at::parallel_for(0, count, 1 << 18, [&](int64_t begin, int64_t end) {
+    constexpr int64_t block = 512;  // what a narrow counter holds, so that the loop becomes wide integer steps
+    int64_t found = 0;
+    for (int64_t at = begin; at < end; at += block) {
+      Word here = 0;
+      const char* from = bytes.data() + static_cast<size_t>(at) * sizeof(Word);
+      const int64_t stop = std::min(block, end - at);
+      for (int64_t i = 0; i < stop; ++i) {
+        Word word;
+        std::memcpy(&word, from + static_cast<size_t>(i) * sizeof(Word), sizeof(Word));
+        here = static_cast<Word>(here + static_cast<Word>((word & exponent) == exponent));
+      }
+      found += static_cast<int64_t>(here);
+    }
+    if (found > 0) total += found;
+  });
+  return total;
+}
+
+/// What a slot holds: a view of the file where that is enough, else a tensor of its own.
+Tensor taken(const StoredTensors::Item& item, const std::shared_ptr<const StoredTensors>& stored,
+             const MapOptions& options) {
+  const at::ScalarType type = scalar_type(item.entry->dtype);
+  const at::ScalarType format = at::isFloatingType(type) ? options.format.value_or(type) : type;
+  const bool aligned = reinterpret_cast<uintptr_t>(item.bytes.data()) % dtype_size(item.entry->dtype) == 0;
+  Tensor view;
+  if (aligned && !item.bytes.empty()) {
+    view = at::from_blob(
+        const_cast<char*>(item.bytes.data()), item.entry->shape, [stored](void*) {}, at::TensorOptions(type));
+  } else {
+    view = at::empty(item.entry->shape, at::TensorOptions(type));
+    if (!item.bytes.empty()) std::memcpy(view.mutable_data_ptr(), item.bytes.data(), item.bytes.size());
+  }
+  return view.to(options.device, format, /*non_blocking=*/false, /*copy=*/options.writable);
+}
+
+}  // namespace
+
+int64_t count_unsound(const StoredTensors::Item& item) {
+  switch (item.entry->dtype) {
+    case Dtype::f64:
+      return count_full_exponents<uint64_t>(item.bytes, 0x7FF0000000000000u);
+    case Dtype::f32:
+      return count_full_exponents<uint32_t>(item.bytes, 0x7F800000u);
+    case Dtype::f16:
+      return count_full_exponents<uint16_t>(item.bytes, 0x7C00u);
+    case Dtype::bf16:
+      return count_full_exponents<uint16_t>(item.bytes, 0x7F80u);
+    default:
+      return 0;
+  }
+}
+
+void map_weights(const std::vector<TensorSlot>& slots, const std::shared_ptr<const StoredTensors>& stored,
+                 const Path& path, std::string_view what, const MapOptions& options) {
+  std::vector<NamedTensor> wanted;
+  for (const TensorSlot& slot : slots) wanted.push_back({slot.name, *slot.tensor});
+  require_agreement(wanted, *stored, path, what, options.passed_over);
+  if (options.check_numbers) {
+    for (const TensorSlot& slot : slots) {
+      if (const int64_t unsound = count_unsound(*stored->find(slot.name)); unsound > 0) {
+        throw UserError("[{}] {}: {} of the {} numbers of tensor '{}' are NaN or infinite; want finite weights", what,
+                        path.string(), unsound, slot.tensor->numel(), slot.name);
+      }
+    }
+  }
+  const at::NoGradGuard no_grad;
+  for (const TensorSlot& slot : slots) *slot.tensor = taken(*stored->find(slot.name), stored, options);
+}
+
+}  // namespace tessera

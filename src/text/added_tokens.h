@@ -1,0 +1,80 @@
+// Tokens that are found in a text before the model sees it: control tokens and words added to a vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "text/regex.h"
+#include "text/tokenizer.h"
+
+namespace tessera::text {
+
+struct AddedToken {
+  std::string content;
+  int32_t id = 0;
+  bool special = false;      // a control token
+  bool lstrip = false;       // takes the white space before it
+  bool rstrip = false;       // and after it
+  bool single_word = false;  // only where no word goes on beside it
+  bool normalized = true;    // looked for in the normalized text
+  bool operator==(const AddedToken&) const = default;
+};
+
+/// Part of a text: an added token, or what is left for the model.
+struct Section {
+  Range range;
+  std::optional<int32_t> id;
+};
+
+/// Parts made one text of sound UTF-8, and where control tokens may stand in it.
+struct JoinedText {
+  std::string text;
+  std::vector<Range> control;
+};
+JoinedText join(const std::vector<TextPart>& parts);
+/// Whether `range` lies in one of `ranges`.
+bool inside(const Range& range, const std::vector<Range>& ranges);
+
+/// Finds tokens in a text; at each place the longest one.
+class AddedTokenFinder {
+ public:
+  void add(const AddedToken& token, std::string_view content);
+  /// Sections in order. Control tokens are found only inside one of the ranges of `control`; elsewhere they stay text.
+  std::vector<Section> split(std::string_view text, const std::vector<Range>& control) const;
+
+ private:
+  struct Node {
+    int32_t token = -1;  // index into tokens_
+  };
+  struct Match {
+    size_t end = 0;
+    const AddedToken* token = nullptr;
+  };
+  Match longest_at(std::string_view text, size_t at) const;
+
+  std::vector<AddedToken> tokens_;
+  std::vector<Node> nodes_ = {Node{}};
+  std::unordered_map<uint64_t, uint32_t> children_;  // node << 8 | byte
+  bool begins_[256] = {};
+};
+
+/// The added tokens of one tokenizer, by id.
+class AddedTokens {
+ public:
+  /// Empty contents are left out; an id or a content that comes again replaces the earlier one.
+  void add(const AddedToken& token);
+  const AddedToken* find(int32_t id) const;
+  const AddedToken* find(std::string_view content) const;
+  const std::map<int32_t, AddedToken>& by_id() const { return by_id_; }
+
+ private:
+  std::map<int32_t, AddedToken> by_id_;
+  std::unordered_map<std::string, int32_t> ids_;
+};
+
+}  // namespace tessera::text

@@ -1,0 +1,15 @@
+// The alphabet of byte-level BPE: each byte has a printable character, so that any bytes can stand in JSON.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace tessera::text {
+
+/// The character of each byte (GPT-2's table): printable Latin-1 stands for itself, the rest for U+0100 and up.
+std::string to_alphabet(std::string_view bytes);
+/// The bytes again; nothing when a character is not of the alphabet. `token` is sound UTF-8.
+std::optional<std::string> from_alphabet(std::string_view token);
+
+}  // namespace tessera::text

@@ -1,0 +1,115 @@
+// Encoding and decoding; byte_level_bpe_read.cc reads the file.
+#include "text/byte_level_bpe.h"
+
+#include "core/error.h"
+#include "text/byte_alphabet.h"
+#include "text/unicode.h"
+
+namespace tessera::text {
+
+bool WordCache::find(std::string_view word, std::vector<int32_t>& ids) const {
+  if (word.size() > longest) return false;
+  Shard& shard = shards_[Hash()(word) % shards];
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.ids.find(word);
+  if (found == shard.ids.end()) return false;
+  ids.insert(ids.end(), found->second.begin(), found->second.end());
+  return true;
+}
+
+void WordCache::keep(std::string_view word, const int32_t* ids, size_t count) const {
+  if (word.size() > longest) return;
+  Shard& shard = shards_[Hash()(word) % shards];
+  const std::lock_guard lock(shard.mutex);
+  if (shard.ids.size() < words_per_shard) shard.ids.emplace(word, std::vector<int32_t>(ids, ids + count));
+}
+
+void ByteLevelBpe::encode_word(std::string_view word, std::vector<int32_t>& ids) const {
+  if (cache_.find(word, ids)) return;
+  std::vector<int32_t> symbols;
+  if (const auto whole = whole_words_.empty() ? whole_words_.end() : whole_words_.find(std::string(word));
+      whole != whole_words_.end()) {
+    symbols.push_back(whole->second);
+  } else {
+    bool last_unknown = false;
+    for (const char c : word) {
+      const int32_t id = byte_ids_[static_cast<unsigned char>(c)];
+      if (id >= 0) symbols.push_back(id);
+      else if (unknown_ >= 0 && !(last_unknown && fuse_unknown_)) symbols.push_back(unknown_);
+      last_unknown = id < 0;
+    }
+    merges_.apply(symbols);
+  }
+  cache_.keep(word, symbols.data(), symbols.size());
+  ids.insert(ids.end(), symbols.begin(), symbols.end());
+}
+
+void ByteLevelBpe::encode_section(std::string_view text, std::vector<int32_t>& ids) const {
+  Words words;
+  words.views.push_back(text);
+  for (const auto& step : pre_tokenizers_) step->split(words);
+  for (const std::string_view word : words.views) encode_word(word, ids);
+}
+
+std::vector<int32_t> ByteLevelBpe::encode(std::string_view text, const EncodeOptions& options) const {
+  return encode_parts({{std::string(text), options.parse_special}}, options.add_special);
+}
+
+std::vector<int32_t> ByteLevelBpe::encode_parts(const std::vector<TextPart>& parts, bool add_special) const {
+  const JoinedText joined = join(parts);
+  std::vector<int32_t> ids;
+  if (add_special) ids = prefix_;
+  for (const Section& raw : raw_finder_.split(joined.text, joined.control)) {
+    if (raw.id) {
+      ids.push_back(*raw.id);
+      continue;
+    }
+    const auto part = std::string_view(joined.text).substr(raw.range.begin, raw.range.end - raw.range.begin);
+    const std::string normalized = compose_ ? nfc(part) : std::string(part);
+    // offsets are lost here: a control token that is looked for in normalized text needs its whole stretch to be control
+    std::vector<Range> control;
+    if (inside(raw.range, joined.control)) control.push_back({0, normalized.size()});
+    for (const Section& section : normalized_finder_.split(normalized, control)) {
+      if (section.id) ids.push_back(*section.id);
+      else
+        encode_section(
+            std::string_view(normalized).substr(section.range.begin, section.range.end - section.range.begin), ids);
+    }
+  }
+  if (add_special) ids.insert(ids.end(), suffix_.begin(), suffix_.end());
+  return ids;
+}
+
+const std::string& ByteLevelBpe::checked(int32_t id) const {
+  if (id < 0 || static_cast<size_t>(id) >= tokens_.size())
+    throw UserError("[text] token id {} is out of range; the vocabulary has {} tokens", id, tokens_.size());
+  return tokens_[static_cast<size_t>(id)];
+}
+
+std::string ByteLevelBpe::text_of(int32_t id, bool) const {
+  const std::string& token = checked(id);
+  if (added_.find(id) != nullptr) return token;
+  return from_alphabet(token).value_or(token);
+}
+
+std::string ByteLevelBpe::decode(const std::vector<int32_t>& ids, bool skip_special) const {
+  std::string text;
+  for (const int32_t id : ids) {
+    if (!(skip_special && is_special(id))) text += text_of(id, false);
+  }
+  return text;
+}
+
+std::optional<int32_t> ByteLevelBpe::id_of(std::string_view token) const {
+  const auto found = ids_.find(std::string(token));
+  return found == ids_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::string ByteLevelBpe::token_of(int32_t id) const { return checked(id); }
+
+bool ByteLevelBpe::is_special(int32_t id) const {
+  const AddedToken* token = added_.find(id);
+  return token != nullptr && token->special;
+}
+
+}  // namespace tessera::text

@@ -1,0 +1,33 @@
+// Stands in for the tokenizers in builds without TESSERA_TEXT.
+#include "core/error.h"
+#include "text/bpe_trainer.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace tessera::text {
+
+namespace {
+[[noreturn]] void refuse() {
+  throw UserError("[text] this build has no tokenizers; build with -DTESSERA_TEXT=ON (PCRE2, utf8proc, SentencePiece)");
+}
+}  // namespace
+
+std::unique_ptr<Tokenizer> load_tokenizer(const Path&) { refuse(); }
+std::vector<int32_t> Tokenizer::encode_parts(const std::vector<TextPart>&, bool) const { refuse(); }
+std::string Tokenizer::text_of(int32_t, bool) const { refuse(); }
+StreamDecoder::StreamDecoder(const Tokenizer&, bool) { refuse(); }
+std::string StreamDecoder::push(int32_t) { refuse(); }
+std::string StreamDecoder::finish() { refuse(); }
+
+ChatTemplate ChatTemplate::of(const Path&) { refuse(); }
+ChatTemplate ChatTemplate::named(std::string_view) { refuse(); }
+std::vector<ChatPiece> ChatTemplate::pieces(const std::vector<Message>&, bool) const { refuse(); }
+std::string ChatTemplate::render(const std::vector<Message>&, bool) const { refuse(); }
+ChatIds encode_chat(const Tokenizer&, const std::vector<ChatPiece>&) { refuse(); }
+
+BpeTrainer::BpeTrainer(BpeTrainerOptions) { refuse(); }
+void BpeTrainer::add(std::string_view) { refuse(); }
+BpeVocabulary BpeTrainer::train() const { refuse(); }
+void BpeTrainer::save(const BpeVocabulary&, const Path&) const { refuse(); }
+
+}  // namespace tessera::text

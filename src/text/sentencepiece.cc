@@ -1,0 +1,184 @@
+// See sentencepiece.h. The library splits text into pieces; added tokens are found before it sees the text.
+#include "text/sentencepiece.h"
+
+#include <sentencepiece_processor.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/error.h"
+#include "text/unicode.h"
+
+namespace tessera::text {
+
+namespace {
+constexpr std::string_view blank = "\xE2\x96\x81";  // U+2581 stands for a space in pieces
+
+/// The byte that "<0xAB>" names.
+char byte_of(std::string_view piece, const std::string& source) {
+  int value = -1;
+  if (piece.size() == 6 && piece.starts_with("<0x")) std::from_chars(piece.data() + 3, piece.data() + 5, value, 16);
+  if (value < 0) throw UserError("[text] {}: piece {} stands for no byte", source, shown(LooseJson(piece)));
+  return static_cast<char>(value);
+}
+
+bool takes_turns(std::string_view name) { return name == "<start_of_turn>" || name == "<end_of_turn>"; }
+}  // namespace
+
+SentencePiece::SentencePiece(const Path& path) : source_(path.string()) {
+  const std::string bytes = read_file(path);
+  file_ = read_sentencepiece_file(bytes, source_);
+  processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
+  if (const auto status = processor_->LoadFromSerializedProto(bytes);
+      !status.ok() || static_cast<size_t>(processor_->GetPieceSize()) != file_.pieces.size())
+    throw UserError("[text] {} is no sound SentencePiece model: {}", source_, shown(LooseJson(status.ToString())));
+  for (const auto& piece : file_.pieces) {
+    if (piece.kind == PieceKind::byte) byte_of(piece.text, source_);
+    ids_[piece.text] = static_cast<int32_t>(tokens_.size());
+    tokens_.push_back(piece.text);
+  }
+  const TokenizerConfig config = read_tokenizer_config(path.parent_path());
+  read_added(path.parent_path(), config);
+  const auto named = [&](const std::optional<std::string>& name, int otherwise) {
+    if (name) return id_of(*name);
+    return otherwise < 0 ? std::nullopt : std::optional<int32_t>(otherwise);
+  };
+  begin_ = named(config.begin, processor_->bos_id());
+  end_ = named(config.end, processor_->eos_id());
+  pad_ = named(config.pad, processor_->pad_id());
+  const bool t5 =
+      config.tokenizer_class.empty() ? path.filename() == "spiece.model" : config.tokenizer_class.starts_with("T5");
+  if (begin_ && config.add_begin.value_or(!t5)) prefix_ = {*begin_};
+  if (end_ && config.add_end.value_or(t5)) suffix_ = {*end_};
+}
+
+SentencePiece::~SentencePiece() = default;
+
+void SentencePiece::add_token(AddedToken token) {
+  if (token.content.empty()) return;
+  if (const auto known = id_of(token.content)) token.id = *known;
+  const auto index = static_cast<size_t>(token.id);
+  if (index >= tokens_.size()) tokens_.resize(index + 1);
+  if (!tokens_[index].empty() && tokens_[index] != token.content)
+    throw UserError("[text] {}: tokens {} and {} share the id {}", source_, shown(LooseJson(tokens_[index])),
+                    shown(LooseJson(token.content)), token.id);
+  tokens_[index] = token.content;
+  ids_[token.content] = token.id;
+  added_.add(token);
+}
+
+void SentencePiece::read_added(const Path& directory, const TokenizerConfig& config) {
+  const auto special = [](const std::string& name, size_t id) {
+    return AddedToken{.content = name, .id = static_cast<int32_t>(id), .special = true, .normalized = false};
+  };
+  for (size_t id = 0; id < file_.pieces.size(); ++id) {
+    const auto& piece = file_.pieces[id];
+    if (piece.kind == PieceKind::control || piece.kind == PieceKind::unknown || takes_turns(piece.text))
+      add_token(special(piece.text, id));
+  }
+  if (const Path json = directory / "tokenizer.json"; std::filesystem::exists(json)) {
+    const LooseJson tree = read_loose_json(json);
+    for (const LooseJson& token : member(tree, "added_tokens"))
+      add_token(read_added_token(token, token_id(member(token, "id"), json.string()), json.string()));
+  }
+  for (const AddedToken& token : config.added) add_token(token);
+  const bool t5 =
+      config.tokenizer_class.empty() ? source_.ends_with("spiece.model") : config.tokenizer_class.starts_with("T5");
+  if (t5 && !id_of("<extra_id_0>")) {  // T5's sentinels follow the model's pieces, the last one first
+    for (int64_t i = config.extra_ids - 1; i >= 0; --i)
+      add_token(special(fmt::format("<extra_id_{}>", i), tokens_.size()));
+  }
+  for (const auto& [id, token] : added_.by_id()) {
+    finder_.add(token, token.content);
+    const bool in_model = static_cast<size_t>(id) < file_.pieces.size();
+    const auto kind = in_model ? file_.pieces[static_cast<size_t>(id)].kind : PieceKind::control;
+    if (token.special && (kind == PieceKind::normal || kind == PieceKind::user_defined)) {
+      typed_.add({.content = token.content, .id = id}, token.content);
+    }
+  }
+}
+
+std::vector<int32_t> SentencePiece::encode(std::string_view text, const EncodeOptions& options) const {
+  return encode_parts({{std::string(text), options.parse_special}}, options.add_special);
+}
+
+std::vector<int32_t> SentencePiece::encode_parts(const std::vector<TextPart>& parts, bool add_special) const {
+  const JoinedText joined = join(parts);
+  std::vector<int32_t> ids;
+  if (add_special) ids = prefix_;
+  for (const Section& section : finder_.split(joined.text, joined.control)) {
+    if (section.id) ids.push_back(*section.id);
+    else
+      encode_stretch(std::string_view(joined.text).substr(section.range.begin, section.range.end - section.range.begin),
+                     false, ids);
+  }
+  if (add_special) ids.insert(ids.end(), suffix_.begin(), suffix_.end());
+  return ids;
+}
+
+/// Text without tokens that may be found in it. Where the model would take typed words for a control token, they are cut
+/// after their first character.
+void SentencePiece::encode_stretch(std::string_view text, bool goes_on, std::vector<int32_t>& ids) const {
+  for (const Section& section : typed_.split(text, {})) {
+    const auto stretch = text.substr(section.range.begin, section.range.end - section.range.begin);
+    if (section.id) {
+      const size_t first = character_at(stretch, 0).length;
+      if (first == stretch.size()) continue;  // one character that is a control token: nothing is left of it
+      encode_stretch(stretch.substr(0, first), goes_on, ids);
+      encode_stretch(stretch.substr(first), true, ids);
+    } else {
+      std::vector<int> pieces;
+      if (const auto status = processor_->Encode(stretch, &pieces); !status.ok())
+        throw FaultError("[text] {} cannot encode a text: {}", source_, status.ToString());
+      const bool added_blank =
+          goes_on && file_.adds_dummy_prefix && !pieces.empty() && tokens_[static_cast<size_t>(pieces[0])] == blank;
+      ids.insert(ids.end(), pieces.begin() + added_blank, pieces.end());
+    }
+    goes_on = true;
+  }
+}
+
+size_t SentencePiece::checked(int32_t id) const {
+  if (id < 0 || static_cast<size_t>(id) >= tokens_.size())
+    throw UserError("[text] token id {} is out of range; the vocabulary has {} tokens", id, tokens_.size());
+  return static_cast<size_t>(id);
+}
+
+std::string SentencePiece::text_of(int32_t id, bool first) const {
+  const size_t index = checked(id);
+  if (index >= file_.pieces.size()) return tokens_[index];
+  const PieceKind kind = file_.pieces[index].kind;
+  if (kind == PieceKind::control || kind == PieceKind::unknown) return tokens_[index];
+  if (kind == PieceKind::byte) return std::string(1, byte_of(tokens_[index], source_));
+  std::string text = tokens_[index];
+  for (size_t at = text.find(blank); at != std::string::npos; at = text.find(blank, at + 1))
+    text.replace(at, blank.size(), " ");
+  if (first && file_.adds_dummy_prefix && text.starts_with(' ')) text.erase(0, 1);
+  return text;
+}
+
+std::string SentencePiece::decode(const std::vector<int32_t>& ids, bool skip_special) const {
+  std::string text;
+  bool first = true;
+  for (const int32_t id : ids) {
+    checked(id);
+    if (skip_special && is_special(id)) continue;
+    text += text_of(id, first);
+    first = false;
+  }
+  return text;
+}
+
+std::optional<int32_t> SentencePiece::id_of(std::string_view token) const {
+  const auto found = ids_.find(std::string(token));
+  return found == ids_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::string SentencePiece::token_of(int32_t id) const { return tokens_[checked(id)]; }
+
+bool SentencePiece::is_special(int32_t id) const {
+  const AddedToken* token = added_.find(id);
+  return token != nullptr && token->special;
+}
+
+}  // namespace tessera::text

@@ -1,0 +1,138 @@
+// See sentencepiece_file.h. Field numbers are those of sentencepiece_model.proto.
+#include "text/sentencepiece_file.h"
+
+#include <cstring>
+#include <optional>
+#include <unordered_set>
+
+#include "core/error.h"
+#include "text/unicode.h"
+
+namespace tessera::text {
+
+namespace {
+/// One field of a protobuf message: a number or a stretch of bytes.
+struct Field {
+  uint64_t number = 0, value = 0;
+  std::string_view bytes;
+};
+
+/// Walks the fields of one message.
+class Message {
+ public:
+  Message(std::string_view bytes, const std::string& source) : bytes_(bytes), source_(source) {}
+
+  std::optional<Field> next() {
+    if (bytes_.empty()) return std::nullopt;
+    const uint64_t tag = number();
+    Field field{.number = tag >> 3};
+    switch (tag & 7) {
+      case 0:
+        field.value = number();
+        break;
+      case 1:
+        field.bytes = take(8);
+        break;
+      case 2:
+        field.bytes = take(number());
+        break;
+      case 5:
+        field.bytes = take(4);
+        break;
+      default:
+        damaged();
+    }
+    return field;
+  }
+
+ private:
+  [[noreturn]] void damaged() const { throw UserError("[text] {} is no SentencePiece model, or is damaged", source_); }
+
+  uint64_t number() {
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64 && !bytes_.empty(); shift += 7) {
+      const auto byte = static_cast<unsigned char>(bytes_.front());
+      bytes_.remove_prefix(1);
+      value |= static_cast<uint64_t>(byte & 0x7F) << shift;
+      if (byte < 0x80) return value;
+    }
+    damaged();
+  }
+
+  std::string_view take(uint64_t count) {
+    if (count > bytes_.size()) damaged();
+    const std::string_view taken = bytes_.substr(0, count);
+    bytes_.remove_prefix(count);
+    return taken;
+  }
+
+  std::string_view bytes_;
+  const std::string& source_;
+};
+
+SentencePieceFile::Piece read_piece(std::string_view bytes, const std::string& source) {
+  SentencePieceFile::Piece piece;
+  Message fields(bytes, source);
+  while (const auto field = fields.next()) {
+    if (field->number == 1) piece.text = std::string(field->bytes);
+    if (field->number == 3 && (field->value < 1 || field->value > 6))
+      throw UserError("[text] {}: a piece is of kind {}, want 1 to 6", source, field->value);
+    if (field->number == 3) piece.kind = static_cast<PieceKind>(field->value);
+  }
+  return piece;
+}
+
+/// The normalizer's table: the size of a double-array trie, its units, then texts ended by zeros. Follows every way through
+/// the trie and throws where one leaves the units or the texts.
+void check_character_map(std::string_view map, const std::string& source) {
+  if (map.empty()) return;
+  const auto damaged = [&] { throw UserError("[text] {}: the table of its normalizer is damaged", source); };
+  uint32_t size = 0;
+  if (map.size() > sizeof size) std::memcpy(&size, map.data(), sizeof size);
+  if (size < 4 || size % 4 != 0 || size >= map.size() - sizeof size || map.back() != '\0') damaged();
+  const std::string_view texts = map.substr(sizeof size + size);
+  std::vector<uint32_t> units(size / 4);
+  std::memcpy(units.data(), map.data() + sizeof size, size);
+
+  std::vector<uint8_t> seen(units.size());
+  std::vector<uint32_t> open = {0};
+  seen[0] = 1;
+  while (!open.empty()) {
+    const uint32_t at = open.back();
+    open.pop_back();
+    const uint32_t unit = units[at], base = at ^ ((unit >> 10) << ((unit & 0x200) >> 6));
+    if ((base | 0xFF) >= units.size()) damaged();
+    if ((unit >> 8 & 1) != 0 && (units[base] & 0x7FFFFFFF) >= texts.size()) damaged();
+    for (uint32_t label = 0; label < 256; ++label) {
+      const uint32_t child = base ^ label;
+      if ((units[child] & 0x800000FF) != label || seen[child] != 0) continue;
+      seen[child] = 1;
+      open.push_back(child);
+    }
+  }
+}
+}  // namespace
+
+SentencePieceFile read_sentencepiece_file(std::string_view bytes, const std::string& source) {
+  SentencePieceFile file;
+  std::unordered_set<std::string> names;
+  Message model(bytes, source);
+  while (const auto field = model.next()) {
+    if (field->number == 1) {
+      file.pieces.push_back(read_piece(field->bytes, source));
+      const std::string& name = file.pieces.back().text;
+      if (name.empty() || to_utf8(name) != name || !names.insert(name).second)
+        throw UserError("[text] {}: piece {} is empty, no UTF-8 or there twice", source, file.pieces.size() - 1);
+    } else if (field->number == 3) {
+      Message normalizer(field->bytes, source);
+      while (const auto rule = normalizer.next()) {
+        if (rule->number == 2) check_character_map(rule->bytes, source);
+        if (rule->number == 3) file.adds_dummy_prefix = rule->value != 0;
+      }
+    }
+  }
+  if (file.pieces.empty()) throw UserError("[text] {} is no SentencePiece model, or is damaged", source);
+  return file;
+}
+
+}  // namespace tessera::text

@@ -1,0 +1,62 @@
+// Finds the tokenizer of a directory; streaming.
+#include "text/tokenizer.h"
+
+#include "core/error.h"
+#include "text/byte_level_bpe.h"
+#include "text/sentencepiece.h"
+#include "text/unicode.h"
+
+namespace tessera::text {
+
+std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory) {
+  Path model;
+  for (const char* name : {"spiece.model", "tokenizer.model"}) {
+    if (std::filesystem::exists(directory / name)) model = directory / name;
+  }
+  const Path json = directory / "tokenizer.json";
+  if (std::filesystem::exists(json)) {
+    const LooseJson tree = read_loose_json(json);
+    // Unigram and BPE with byte fallback are conversions of the SentencePiece model beside them
+    const LooseJson& kind = member(tree, "model");
+    const bool converted = member(kind, "type") == "Unigram" || member(kind, "byte_fallback") == true;
+    if (!converted || model.empty())
+      return std::make_unique<ByteLevelBpe>(tree, read_tokenizer_config(directory), json.string());
+  }
+  if (!model.empty()) return std::make_unique<SentencePiece>(model);
+  throw UserError("[text] no tokenizer in {}; want tokenizer.json, tokenizer.model or spiece.model",
+                  directory.string());
+}
+
+std::vector<int32_t> Tokenizer::encode_parts(const std::vector<TextPart>& parts, bool add_special) const {
+  std::vector<int32_t> ids;
+  for (const TextPart& part : parts) {
+    const auto more = encode(part.text, {.add_special = add_special && ids.empty(), .parse_special = part.control});
+    ids.insert(ids.end(), more.begin(), more.end());
+  }
+  return ids;
+}
+
+std::string Tokenizer::text_of(int32_t id, bool) const { return decode({id}, false); }
+
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special)
+    : tokenizer_(&tokenizer), skip_special_(skip_special) {}
+
+std::string StreamDecoder::push(int32_t id) {
+  if (skip_special_ && tokenizer_->is_special(id)) return "";
+  const std::string text = tokenizer_->text_of(id, first_);
+  first_ = false;
+  held_ += text;
+  const size_t whole = whole_characters(held_);
+  const std::string shown = to_utf8(std::string_view(held_).substr(0, whole));
+  held_.erase(0, whole);
+  return shown;
+}
+
+std::string StreamDecoder::finish() {
+  const std::string rest = to_utf8(held_);
+  held_.clear();
+  first_ = true;
+  return rest;
+}
+
+}  // namespace tessera::text

@@ -1,0 +1,131 @@
+// See unicode.h; properties and normalization are utf8proc's.
+#include "text/unicode.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include "core/error.h"
+
+namespace tessera::text {
+
+namespace {
+constexpr std::string_view replacement = "\xEF\xBF\xBD";
+
+struct Part {
+  size_t length = 0;
+  bool sound = false;
+  bool cut = false;  // a sound beginning that the end of the text cuts off
+};
+
+/// The character or the maximal broken part at `at` (Unicode 15, table 3-7).
+Part part_at(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(at);
+  if (first < 0x80) return {1, true};
+  if (first < 0xC2 || first > 0xF4) return {1, false};
+  const size_t want = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  unsigned char low = 0x80, high = 0xBF;
+  if (first == 0xE0) low = 0xA0;
+  if (first == 0xED) high = 0x9F;
+  if (first == 0xF0) low = 0x90;
+  if (first == 0xF4) high = 0x8F;
+  for (size_t i = 1; i < want; ++i) {
+    if (at + i == text.size()) return {i, false, true};
+    if (byte(at + i) < low || byte(at + i) > high) return {i, false};
+    low = 0x80, high = 0xBF;
+  }
+  return {want, true};
+}
+}  // namespace
+
+std::string to_utf8(std::string_view bytes) {
+  std::string text;
+  text.reserve(bytes.size());
+  for (size_t at = 0; at < bytes.size();) {
+    const Part part = part_at(bytes, at);
+    text += part.sound ? bytes.substr(at, part.length) : replacement;
+    at += part.length;
+  }
+  return text;
+}
+
+size_t whole_characters(std::string_view bytes) {
+  // at most three bytes of a character can be waiting for its end
+  for (size_t at = bytes.size() - std::min<size_t>(bytes.size(), 3); at < bytes.size(); ++at) {
+    if (static_cast<unsigned char>(bytes[at]) < 0xC2) continue;
+    const Part part = part_at(bytes, at);
+    if (part.cut && at + part.length == bytes.size()) return at;
+  }
+  return bytes.size();
+}
+
+Character character_at(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[at + i])); };
+  const char32_t first = byte(0);
+  if (first < 0x80) return {first, 1};
+  if (first < 0xE0) return {(first & 0x1F) << 6 | (byte(1) & 0x3F), 2};
+  if (first < 0xF0) return {(first & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F), 3};
+  return {(first & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F), 4};
+}
+
+Character character_before(std::string_view text, size_t end) {
+  size_t at = end - 1;
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
+  return character_at(text, at);
+}
+
+void append_character(std::string& text, char32_t code) {
+  utf8proc_uint8_t bytes[4];
+  const auto length = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code), bytes);
+  text.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+}
+
+std::string nfc(std::string_view text) {
+  const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (std::all_of(text.begin(), text.end(), ascii)) return std::string(text);
+  utf8proc_uint8_t* bytes = nullptr;
+  const auto length =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
+                   &bytes, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(bytes, &std::free);
+  if (length < 0) throw FaultError("[text] a text cannot be normalized: {}", utf8proc_errmsg(length));
+  return std::string(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+}
+
+bool is_space(char32_t code) {
+  return (code >= 0x09 && code <= 0x0D) || code == 0x20 || code == 0x85 || code == 0xA0 || code == 0x1680 ||
+         (code >= 0x2000 && code <= 0x200A) || code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F ||
+         code == 0x3000;
+}
+
+bool is_word(char32_t code) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    default:
+      // circled and squared letters are Alphabetic without being letters; the joiners are Join_Control
+      return code == 0x200C || code == 0x200D || (code >= 0x24B6 && code <= 0x24E9) ||
+             (code >= 0x1F130 && code <= 0x1F149) || (code >= 0x1F150 && code <= 0x1F169) ||
+             (code >= 0x1F170 && code <= 0x1F189);
+  }
+}
+
+bool is_numeric(char32_t code) {
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
+  return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_NO;
+}
+
+}  // namespace tessera::text

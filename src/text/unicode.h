@@ -1,0 +1,32 @@
+// UTF-8 and the few properties of characters that tokenizers ask for. Everything past to_utf8() is sound UTF-8.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace tessera::text {
+
+/// `bytes` with U+FFFD for every maximal part that is no UTF-8 (the Unicode standard's recommended practice).
+std::string to_utf8(std::string_view bytes);
+/// Bytes of `bytes` before a character that the end cuts in two; all of them when the end is whole or broken anyway.
+size_t whole_characters(std::string_view bytes);
+
+/// One character of sound UTF-8.
+struct Character {
+  char32_t code = 0;
+  size_t length = 0;  // bytes
+};
+Character character_at(std::string_view text, size_t at);
+/// The character that ends before `end`; end > 0.
+Character character_before(std::string_view text, size_t end);
+void append_character(std::string& text, char32_t code);
+
+/// Normalization form C.
+std::string nfc(std::string_view text);
+
+bool is_space(char32_t code);    // White_Space
+bool is_word(char32_t code);     // letters, marks, decimal digits, connecting punctuation and joiners
+bool is_numeric(char32_t code);  // general category N
+
+}  // namespace tessera::text

@@ -1,0 +1,113 @@
+// Decoder language models against transformers (tools/golden/lm_twin.py): logits, greedy tokens, padded rows, gradients and
+// ten losses, from directories as transformers writes them.
+#include <gtest/gtest.h>
+
+#include "models/lm/model_files.h"
+#include "tests/golden/fixture.h"
+#include "train/optimizer.h"
+
+namespace tessera::lm {
+namespace {
+
+using golden::expect_close;
+using golden::Fixture;
+
+constexpr double tolerance = 1e-4;
+
+struct Twin {
+  std::string family;
+  Fixture fixture{"lm/" + family + "/expected"};
+  DecoderLm model =
+      load_lm(Path(TESSERA_SOURCE_DIR) / "tests/golden/data/lm" / family, {.dtype = "fp32", .writable = true});
+
+  explicit Twin(std::string name) : family(std::move(name)) {}
+  Tensor logits(const Tensor& ids, const Tensor& pad = {}) const {
+    return model.logits(model.forward(model.embed(ids), places_of(model.config, 0, ids.size(1), pad, at::kCPU)));
+  }
+};
+
+class LmGolden : public testing::TestWithParam<const char*> {};
+
+TEST_P(LmGolden, LogitsEqualTheReferences) {
+  const at::NoGradGuard no_grad;
+  const Twin twin(GetParam());
+  expect_close(twin.logits(twin.fixture["ids"]), twin.fixture["logits"], tolerance, "logits");
+}
+
+TEST_P(LmGolden, SixtyFourGreedyTokensEqualTheReferencesThroughTheCache) {
+  const at::NoGradGuard no_grad;
+  const Twin twin(GetParam());
+  const Tensor& ids = twin.fixture["ids"];
+  const int64_t prompt = twin.fixture["prompt"].item<int64_t>();
+  nn::TokenCache cache({.depth = twin.model.config.depth});
+  const auto next = [&](const Tensor& fed) {
+    const Places places = places_of(twin.model.config, cache.length(), fed.size(1), {}, at::kCPU);
+    const Tensor hidden = twin.model.forward(twin.model.embed(fed), places, &cache);
+    return twin.model.logits(hidden.select(1, fed.size(1) - 1)).argmax(-1).item<int64_t>();
+  };
+  Tensor fed = ids.slice(1, 0, prompt);
+  int undecided = 0;  // steps whose two best logits are closer than rounding
+  for (int64_t step = 0; step < 64; ++step) {
+    const int64_t token = next(fed), want = ids[0][prompt + step].item<int64_t>();
+    if (twin.fixture["margins"].flatten()[step].item<double>() < 1e-5) ++undecided;
+    else EXPECT_EQ(token, want) << "step " << step;
+    fed = ids.slice(1, prompt + step, prompt + step + 1);
+  }
+  EXPECT_EQ(undecided, 0) << "the fixtures have none";
+}
+
+TEST_P(LmGolden, RowsPaddedOnTheLeftEqualTheReferences) {
+  const at::NoGradGuard no_grad;
+  const Twin twin(GetParam());
+  const Tensor &ids = twin.fixture["padded.ids"], &pad = twin.fixture["padded.pad"];
+  const Tensor got = twin.logits(ids, pad);
+  for (int64_t row = 0; row < ids.size(0); ++row) {
+    const int64_t begin = pad[row].item<int64_t>();
+    expect_close(got[row].slice(0, begin), twin.fixture["padded.logits"][row].slice(0, begin), tolerance,
+                 "row " + std::to_string(row));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LmGolden, testing::Values("qwen2", "llama", "gemma", "gemma2", "olmo2"),
+                         [](const auto& info) { return std::string(info.param); });
+
+/// The loss that the twin computes on its padded rows, taken as whole ones.
+struct Lesson {
+  Twin twin{"gemma2"};
+  std::vector<train::Parameter> parameters;
+
+  Lesson() {
+    for_each_tensor(twin.model, [&](const std::string& name, Tensor& t) {
+      parameters.push_back({.name = name, .tensor = t.requires_grad_(true), .decay = t.dim() > 1});
+    });
+  }
+  Tensor loss() const {
+    const Tensor& ids = twin.fixture["padded.ids"];
+    const Tensor logits = twin.logits(ids).slice(1, 0, ids.size(1) - 1);
+    return at::cross_entropy_loss(logits.flatten(0, 1), ids.slice(1, 1).flatten());
+  }
+};
+
+TEST(LmGoldenTraining, LossAndGradientsEqualTheReferences) {
+  const Lesson lesson;
+  const Tensor loss = lesson.loss();
+  expect_close(loss, lesson.twin.fixture["loss"], tolerance, "loss");
+  loss.backward();
+  lesson.twin.fixture.expect_gradients(lesson.parameters, tolerance);
+}
+
+TEST(LmGoldenTraining, TenTrainingLossesEqualTheReferences) {
+  const Lesson lesson;
+  train::AdamW optimizer(lesson.parameters, {.beta1 = 0.9, .beta2 = 0.97, .weight_decay = 0.05, .clip = 5});
+  std::vector<float> losses;
+  for (int step = 0; step < 10; ++step) {
+    const Tensor loss = lesson.loss();
+    losses.push_back(loss.item<float>());
+    loss.backward();
+    optimizer.step(1e-3);
+  }
+  expect_close(at::tensor(losses), lesson.twin.fixture["losses"], tolerance, "losses");
+}
+
+}  // namespace
+}  // namespace tessera::lm

@@ -1,0 +1,137 @@
+"""Twins of the decoder language models: the published library itself (transformers), with tiny random weights.
+
+Writes tests/golden/data/lm/FAMILY/, a model directory as releases are laid out (config.json, weights), and in it
+expected.safetensors: ids, logits, greedy tokens with their margins, logits of rows padded on the left; for one family
+also gradients and ten AdamW losses. Everything is computed in fp32 by the eager attention path.
+
+    lm_twin.py --read DIR FILE   loads a directory that the engine wrote and says how far its logits are from FILE's
+"""
+import json
+import os
+import shutil
+import sys
+
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from golden import DATA, gradients, ten_losses, write_fixture
+
+VOCABULARY = 96
+# what each one is here to show stands beside it
+FAMILIES = {
+    # grouped heads, biases, tied; a window in all blocks but the first that is shorter than the sequence; one file, fp32
+    "qwen2": (transformers.Qwen2Config, dict(
+        hidden_size=48, num_attention_heads=6, num_key_value_heads=2, intermediate_size=72, num_hidden_layers=3,
+        tie_word_embeddings=True, use_sliding_window=True, sliding_window=9, max_window_layers=1,
+        rope_parameters=dict(rope_type="default", rope_theta=1e6)), "float32", "5GB"),
+    # heads wider than width / heads, biases everywhere, untied, stretched rotary positions beyond the first context; shards
+    "llama": (transformers.LlamaConfig, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=72,
+        num_hidden_layers=3, attention_bias=True, mlp_bias=True, tie_word_embeddings=False, rms_norm_eps=1e-5,
+        rope_parameters=dict(rope_type="llama3", rope_theta=500.0, factor=4.0, low_freq_factor=1.0,
+                             high_freq_factor=4.0, original_max_position_embeddings=16)), "float32", "120KB"),
+    # one head of keys, norms of 1 + weight, scaled embeddings; stored in bf16
+    "gemma": (transformers.GemmaConfig, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=1, head_dim=16, intermediate_size=80,
+        num_hidden_layers=3, rope_parameters=dict(rope_type="default", rope_theta=1e4)), "bfloat16", "5GB"),
+    # soft caps that bite, windows in every other block, four norms, a scale of its own
+    "gemma2": (transformers.Gemma2Config, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=80,
+        num_hidden_layers=4, query_pre_attn_scalar=24, attn_logit_softcapping=2.0, final_logit_softcapping=3.0,
+        sliding_window=7, rope_parameters=dict(rope_type="default", rope_theta=1e4)), "float32", "5GB"),
+    # norms after alone, norms of q and k, grouped heads, untied; stored in fp16
+    "olmo2": (transformers.Olmo2Config, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, intermediate_size=72, num_hidden_layers=3,
+        tie_word_embeddings=False, rope_parameters=dict(rope_type="default", rope_theta=5e5)), "float16", "5GB"),
+}
+TRAINED = "gemma2"  # gradients through caps, windows, grouped heads and norms of 1 + weight
+
+
+def seed_weights(model, seed):
+    """Nothing at its beginning: norms and biases move, matrices are large enough to be heard."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in sorted(model.named_parameters()):
+            noise = torch.randn(parameter.shape, generator=generator)
+            if parameter.dim() > 1:
+                parameter.copy_(noise * 0.25)
+            else:
+                parameter.add_(noise * 0.2)
+
+
+def load(directory):
+    return transformers.AutoModelForCausalLM.from_pretrained(directory, attn_implementation="eager",
+                                                             dtype=torch.float32).eval()
+
+
+def build(family, seed):
+    kind, sizes, dtype, shard = FAMILIES[family]
+    config = kind(vocab_size=VOCABULARY, max_position_embeddings=128, bos_token_id=1, eos_token_id=2, pad_token_id=0,
+                  **sizes)
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+    seed_weights(model, seed)
+    directory = os.path.join(DATA, "lm", family)
+    shutil.rmtree(directory, ignore_errors=True)
+    model.to(getattr(torch, dtype)).save_pretrained(directory, max_shard_size=shard)
+    return load(directory), directory
+
+
+@torch.no_grad()
+def greedy(model, prompt, count):
+    """The likeliest tokens one after the other, no cache; how far each is ahead of the second; all logits."""
+    ids, margins = prompt, []
+    for _ in range(count):
+        top = model(ids).logits[:, -1].float().topk(2).values[0]
+        margins.append(top[0] - top[1])
+        ids = torch.cat([ids, model(ids).logits[:, -1].argmax(-1, keepdim=True)], 1)
+    return ids, torch.stack(margins)
+
+
+def expected(family, seed):
+    model, directory = build(family, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    prompt = torch.randint(3, VOCABULARY, (1, 12), generator=generator)
+    ids, margins = greedy(model, prompt, 64)
+    rows = torch.randint(3, VOCABULARY, (3, 24), generator=generator)
+    pad = torch.tensor([0, 5, 17])
+    seen = (torch.arange(24)[None] >= pad[:, None]).long()
+    with torch.no_grad():
+        out = {"ids": ids, "prompt": torch.tensor(12), "margins": margins, "logits": model(ids).logits,
+               "padded.ids": rows, "padded.pad": pad,
+               "padded.logits": model(rows, attention_mask=seen,
+                                      position_ids=(seen.cumsum(-1) - 1).clamp(min=0)).logits}
+    print(f"{family}: {sum(p.numel() for p in model.parameters())} parameters, smallest margin {margins.min():.2e}, "
+          f"{(margins < 1e-5).sum()} below 1e-5, {len(ids.unique())} different tokens, files {sorted(os.listdir(directory))}")
+    if family == TRAINED:
+        out |= training(model, rows)
+    write_fixture(f"lm/{family}/expected", out)
+
+
+def training(model, rows):
+    weights = {k: v for k, v in model.named_parameters()}
+
+    def loss(w, _step=0):
+        logits = torch.func.functional_call(model, dict(w), (rows,)).logits[:, :-1]
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
+
+    value = loss(weights)
+    losses = ten_losses(weights, loss, lambda _name, tensor: tensor.dim() > 1)
+    print("losses", losses)
+    return {"loss": value, "losses": losses} | {f"gradients.{k}": g for k, g in gradients(weights, value).items()}
+
+
+def read(directory, file):
+    """Loads what the engine wrote, by transformers; FILE holds ids and the logits that the engine gave."""
+    want = load_file(file)
+    with torch.no_grad():
+        print("largest difference", (load(directory)(want["ids"]).logits - want["logits"]).abs().max().item())
+
+
+if __name__ == "__main__":
+    if "--read" in sys.argv:
+        read(*sys.argv[2:4])
+    elif "--counts" not in sys.argv:
+        for number, name in enumerate(FAMILIES):
+            expected(name, 40 + number)
