@@ -54,7 +54,7 @@ std::vector<int32_t> ends_of_turn(const text::Tokenizer& tokenizer, const text::
 
 LmWriter::LmWriter(WriterParts parts) : parts_(std::move(parts)), end_tokens_(parts_.defaults.end_tokens) {
   const int64_t ids = parts_.tokenizer->vocabulary(), rows = parts_.model.config.vocabulary;
-  if (ids > rows) {
+  if (ids > rows && !parts_.spare_ids) {
     throw UserError("[lm] the tokenizer does not belong to the weights; it has {} ids, the embedding has {} rows", ids,
                     rows);
   }
@@ -64,8 +64,6 @@ LmWriter::LmWriter(WriterParts parts) : parts_(std::move(parts)), end_tokens_(pa
   end_tokens_.insert(end_tokens_.end(), ends.begin(), ends.end());
 }
 
-/// Options with what the model adds to them. A stop text that is a special token is that token: its text is never
-/// shown.
 generate::TextOptions LmWriter::completed(generate::TextOptions options) const {
   generate::check(options);
   options.end_tokens.insert(options.end_tokens.end(), end_tokens_.begin(), end_tokens_.end());
