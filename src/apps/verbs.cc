@@ -9,6 +9,7 @@
 #include "apps/plan_budget.h"
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
+#include "apps/tokenizer.h"
 #include "apps/train.h"
 
 namespace tessera::apps {
@@ -19,6 +20,7 @@ const std::vector<Verb>& verbs() {
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
       heavy<DataEmojiOptions>(),
+      heavy<TokenizerOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
       light<PlanDensityOptions, run_plan_density>(),

@@ -6,6 +6,7 @@
 #include "codec/objective.h"
 #include "core/error.h"
 #include "models/infinity/objective.h"
+#include "models/lm/objective.h"
 
 namespace tessera::models {
 
@@ -16,6 +17,7 @@ const std::map<std::string, Factory>& factories() {
   static const std::map<std::string, Factory> table = {
       {"codec", codec::make_codec_objective},
       {"infinity", infinity::make_infinity_objective},
+      {"lm", lm::make_lm_objective},
   };
   return table;
 }
