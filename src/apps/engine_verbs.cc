@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/data.h"
+#include "apps/data_prune.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
 #include "apps/engine.h"
@@ -35,6 +36,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"draw", parse_and_run<DrawOptions, run_draw>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
       {"data tokenizer", parse_and_run<TokenizerOptions, run_data_tokenizer>},
+      {"data prune", parse_and_run<DataPruneOptions, run_data_prune>},
       {"eval", parse_and_run<EvalOptions, run_eval>},
       {"devices", parse_and_run<DevicesOptions, run_devices>},
       {"train", parse_and_run<TrainOptions, run_train>},

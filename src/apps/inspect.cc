@@ -21,19 +21,48 @@ Json tensor_row(const TensorEntry& entry) {
           {"parameters", scalar_count(entry.shape)}};
 }
 
+/// How many weights a stored tensor stands for: eight to a word of 4-bit ones, none for the scales and zeros beside
+/// packed ones.
+int64_t weights_in(const TensorEntry& entry) {
+  const std::string_view name = entry.name;
+  if (name.ends_with(".qzeros") || name.ends_with(".weight_scale")) return 0;
+  const bool words = name.ends_with(".qweight") && entry.dtype == Dtype::i32;
+  return scalar_count(entry.shape) * (words ? 8 : 1);
+}
+
+/// The layers of each packing and the weights in them, and `scales` of 4-bit layers taken off the parameters.
+void add_packing(Json& report, const std::map<std::string, TensorEntry>& entries) {
+  Json packed = Json::object();
+  for (const auto& [name, entry] : entries) {
+    const auto with = [&](std::string_view suffix, std::string_view other) {
+      return name.ends_with(suffix) &&
+             entries.contains(name.substr(0, name.size() - suffix.size()) + std::string(other));
+    };
+    if (with(".scales", ".qweight"))
+      report["parameters"] = report["parameters"].get<int64_t>() - scalar_count(entry.shape);
+    const char* kind = with(".qweight", ".scales") ? "int4" : with(".weight", ".weight_scale") ? "int8" : nullptr;
+    if (kind == nullptr) continue;
+    Json& row = packed[kind];
+    row["layers"] = row.value("layers", int64_t{0}) + 1;
+    row["parameters"] = row.value("parameters", int64_t{0}) + weights_in(entry);
+  }
+  if (!packed.empty()) report["packed"] = packed;
+}
+
 /// Adds what the headers of `files` say to `report`.
 void add_weights(Json& report, const std::vector<Path>& files, bool list_tensors) {
   int64_t parameters = 0;
   uint64_t bytes = 0;
   std::map<std::string, int64_t> dtypes;
   Json rows = Json::array(), metadata = Json::object();
+  std::map<std::string, TensorEntry> entries;
   for (const Path& path : files) {
     const SafetensorsFile file(path);
     bytes += std::filesystem::file_size(path);
     for (const TensorEntry& entry : file.entries()) {
-      const int64_t count = scalar_count(entry.shape);
-      parameters += count;
-      dtypes[std::string(dtype_name(entry.dtype))] += count;
+      parameters += weights_in(entry);
+      dtypes[std::string(dtype_name(entry.dtype))] += scalar_count(entry.shape);
+      entries[entry.name] = entry;
       rows.push_back(tensor_row(entry));
     }
     for (const auto& [key, value] : file.metadata()) metadata[key] = value;
@@ -45,6 +74,7 @@ void add_weights(Json& report, const std::vector<Path>& files, bool list_tensors
   report["dtypes"] = dtypes;
   report["tensors"] = list_tensors ? rows : Json(rows.size());
   report["metadata"] = metadata;
+  add_packing(report, entries);
 }
 
 Json inspect_model(const Path& directory, bool list_tensors) {

@@ -26,9 +26,10 @@ template <class V> void fields(V& v, InspectOptions& o) {
 }
 
 /// What is at `target`, as a tree: `kind` is "weights", "model" or "run", `path` is where. Weights and models have
-/// `parameters`, `bytes`, `dtypes`, `tensors` (a list when `list_tensors`, else their number) and `metadata`; a model
-/// has `model_type`, `config` and perhaps `codec`; a run has `step`, `metrics`, `checkpoints` and perhaps `model`.
-/// Reads headers only. Throws UserError when the target is none of these or is not sound.
+/// `parameters` (of packed weights: those that they stand for), `bytes`, `dtypes` (as stored), `tensors` (a list when
+/// `list_tensors`, else their number), `metadata` and, where layers are packed, `packed` by kind; a model has
+/// `model_type`, `config` and perhaps `codec`; a run has `step`, `metrics`, `checkpoints` and perhaps `model`. Reads
+/// headers only. Throws UserError when the target is none of these or is not sound.
 Json inspect(const Path& target, bool list_tensors);
 
 /// The report for a person.

@@ -56,6 +56,26 @@ TEST_F(Inspect, AWeightsFileShowsCountsFormatsAndMetadata) {
   EXPECT_EQ(report["metadata"]["recipe"], "small");
 }
 
+TEST_F(Inspect, PackedLayersCountAsTheWeightsThatTheyStandFor) {
+  const std::string bytes(1024, '\0');
+  SafetensorsWriter writer;
+  const auto add = [&](const char* name, Dtype dtype, std::vector<int64_t> shape) {
+    const auto size = static_cast<uint64_t>(scalar_count(shape)) * dtype_size(dtype);
+    writer.add(name, dtype, std::move(shape), std::string_view(bytes).substr(0, size));
+  };
+  add("q.qweight", Dtype::i32, {32, 2}), add("q.qzeros", Dtype::i32, {2, 2}), add("q.scales", Dtype::f16, {2, 16});
+  add("v.weight", Dtype::i8, {8, 4}), add("v.weight_scale", Dtype::f32, {8, 1});
+  add("norm.weight", Dtype::f16, {32}), add("other.scales", Dtype::f16, {5});
+  const auto out = disk().create(home_ / "w.safetensors");
+  writer.write(*out);
+  out->close();
+  const Json report = inspect(home_ / "w.safetensors", false);
+  EXPECT_EQ(report["parameters"], 32 * 16 + 8 * 4 + 32 + 5);
+  EXPECT_EQ(report["packed"],
+            (Json{{"int4", {{"layers", 1}, {"parameters", 512}}}, {"int8", {{"layers", 1}, {"parameters", 32}}}}));
+  EXPECT_THAT(inspect_text(report), HasSubstr("int4: 512 parameters in 1 layers"));
+}
+
 TEST_F(Inspect, ADrawingModelShowsItsConfigAndItsCodec) {
   write_model(home_ / "m", "infinity");
   write_model(home_ / "m/codec", "bsq_codec");

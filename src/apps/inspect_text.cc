@@ -73,6 +73,12 @@ std::string weights_text(const Json& report) {
                                  grouped(report["parameters"].get<int64_t>()), formats.empty() ? "none" : formats,
                                  tensors.is_array() ? tensors.size() : tensors.get<size_t>(),
                                  size_text(report["bytes"].get<uint64_t>()));
+  if (report.contains("packed")) {
+    for (const auto& [kind, row] : report["packed"].items()) {
+      text += fmt::format("{}: {} parameters in {} layers\n", kind, grouped(row["parameters"].get<int64_t>()),
+                          row["layers"].get<int64_t>());
+    }
+  }
   if (report.contains("config")) text += section("config", report["config"]);
   text += section("metadata", report["metadata"]);
   if (tensors.is_array() && !tensors.empty()) text += tensor_table(tensors);

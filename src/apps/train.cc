@@ -1,13 +1,17 @@
 // `tessera train`: recipe -> source and objective -> the training loop.
 #include "apps/train.h"
 
+#include <cstdlib>
+
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
+#include "core/progress.h"
 #include "data/source.h"
 #include "models/objectives.h"
 #include "tensor/device.h"
 #include "train/loop.h"
+#include "train/parallel.h"
 #include "train/recipe.h"
 
 namespace tessera::apps {
@@ -28,20 +32,30 @@ train::Recipe chosen_recipe(const TrainOptions& options) {
   if (recipe.out.empty()) throw UserError("[train] no run directory; give --out DIR or 'out' in the recipe");
   return recipe;
 }
+
+/// Of several processes on one machine each takes a card of its own.
+at::Device device_of(const train::PeerSetup& setup, const std::string& name) {
+  const at::Device device = parse_device(name);
+  if (setup.count == 1 || !device.is_cuda() || device.has_index()) return device;
+  return parse_device(fmt::format("cuda:{}", setup.local_rank));
+}
 }  // namespace
 
 int run_train(const TrainOptions& options) {
   set_threads(options.threads);
-  const at::Device device = parse_device(options.device);
+  const train::PeerSetup setup = train::peer_setup([](const char* name) { return std::getenv(name); });
+  const at::Device device = device_of(setup, options.device);
   train::Recipe recipe = chosen_recipe(options);
+  train::validate(recipe.train);
+  const auto peers = train::join_peers(setup, device, recipe.train.peer_timeout);
+  if (!peers->leads()) set_log_level(LogLevel::warning), set_progress_enabled(false);
   const Path out = recipe.out;
   const bool resuming = !options.resume.empty();
-  if (!resuming && std::filesystem::exists(out / "metrics.jsonl")) {
+  if (peers->leads() && !resuming && std::filesystem::exists(out / "metrics.jsonl")) {
     throw UserError("[train] {} already holds a run; go on with it by --resume {}, or choose another --out",
                     out.string(), out.string());
   }
-  require_writable(out / "recipe.toml", "train");
-  train::validate(recipe.train);
+  if (peers->leads()) require_writable(out / "recipe.toml", "train");
   const auto source = data::make_source(recipe.data);
   if (resuming && !recipe.edition.empty() && recipe.edition != source->edition()) {
     throw UserError(
@@ -51,10 +65,12 @@ int run_train(const TrainOptions& options) {
   }
   recipe.edition = source->edition();
   const auto objective = models::make_objective(recipe, *source, device);
-  write_file_atomically(out / "recipe.toml", train::to_text(recipe));
+  if (peers->leads()) write_file_atomically(out / "recipe.toml", train::to_text(recipe));
 
   const train::TrainResult result =
-      train::train(*objective, *source, recipe.train, {.directory = out, .resume = resuming, .device = device});
+      train::train(*objective, *source, recipe.train,
+                   {.directory = out, .resume = resuming, .device = device, .peers = peers.get()});
+  if (!peers->leads()) return result.interrupted ? interrupted_status : 0;
   if (result.interrupted) {
     log_info("stopped at step {} of {}; go on with: tessera train --resume {}", result.steps, recipe.train.steps,
              out.string());

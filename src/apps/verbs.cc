@@ -2,6 +2,7 @@
 #include "apps/verbs.h"
 
 #include "apps/data.h"
+#include "apps/data_prune.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
 #include "apps/eval.h"
@@ -21,6 +22,7 @@ const std::vector<Verb>& verbs() {
       heavy<EvalOptions>(),
       heavy<DataEmojiOptions>(),
       heavy<TokenizerOptions>(),
+      heavy<DataPruneOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
       light<PlanDensityOptions, run_plan_density>(),

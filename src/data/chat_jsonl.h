@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/fields.h"
@@ -37,6 +38,11 @@ class ChatSource final : public SampleSource {
   std::string edition() const override;
   std::optional<uint64_t> pass_length() const override { return training_; }
   std::vector<Sample> heldout(uint64_t most) const override;
+
+  /// Rows in the file's own order, as samples and as they are written.
+  uint64_t rows() const { return lines_.size(); }
+  Sample row(uint64_t place) const { return read(lines_[place]); }
+  std::string_view line(uint64_t place) const { return words(lines_[place]); }
 
  private:
   struct Line {

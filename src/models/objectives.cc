@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "models/infinity/objective.h"
 #include "models/lm/objective.h"
+#include "models/nvila/objective.h"
 
 namespace tessera::models {
 
@@ -18,6 +19,7 @@ const std::map<std::string, Factory>& factories() {
       {"codec", codec::make_codec_objective},
       {"infinity", infinity::make_infinity_objective},
       {"lm", lm::make_lm_objective},
+      {"nvila", nvila::make_nvila_objective},
   };
   return table;
 }

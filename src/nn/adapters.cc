@@ -125,9 +125,19 @@ void merge_adapters(const std::vector<NamedLinear>& linears) {
     // the sum is rounded once, to the weight's own format
     const Tensor sum =
         linear->weight.to(at::kFloat) + at::matmul(lora.b.to(at::kFloat), lora.a.to(at::kFloat)) * lora.scale;
-    linear->weight.copy_(sum);
+    linear->weight = sum.to(linear->weight.scalar_type());  // the old one may be shared by a copy of the module
     linear->lora.reset();
   }
+}
+
+int64_t use_fp8(const std::vector<NamedLinear>& linears, int64_t smallest_side) {
+  int64_t count = 0;
+  for (const auto& [name, linear] : linears) {
+    const bool plain = !linear->int4 && !linear->int8 && !is_head(name);
+    linear->fp8 = plain && std::min(inputs_of(*linear), outputs_of(*linear)) >= smallest_side;
+    count += linear->fp8 ? 1 : 0;
+  }
+  return count;
 }
 
 }  // namespace tessera::nn

@@ -91,6 +91,10 @@ int64_t pack_weights(const std::vector<NamedLinear>& linears, int64_t group);
 /// weight += scale B A; the adapters are gone afterwards. A packed weight is unpacked for good: it could not hold the sum.
 void merge_adapters(const std::vector<NamedLinear>& linears);
 
+/// From now on the plain weights whose smaller side is at least `smallest_side` multiply in 8-bit floating point (nn/fp8.h), heads
+/// apart; returns how many layers do.
+int64_t use_fp8(const std::vector<NamedLinear>& linears, int64_t smallest_side);
+
 int64_t inputs_of(const Linear& linear);
 int64_t outputs_of(const Linear& linear);
 

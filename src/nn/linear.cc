@@ -1,12 +1,17 @@
-// A linear layer whose weight is packed, or that has an adapter beside it.
+// A linear layer whose weight is packed or multiplies in 8 bits, or that has an adapter beside it.
 #include "nn/linear.h"
 
+#include "nn/fp8.h"
 #include "nn/frozen_linear.h"
 
 namespace tessera::nn {
 
 Tensor Linear::forward_with_parts(const Tensor& x) const {
-  Tensor y = int4 ? frozen_linear(x, *int4) : int8 ? frozen_linear(x, *int8) : at::linear(x, weight);
+  if (observer != nullptr) observer->see(x);
+  Tensor y = int4   ? frozen_linear(x, *int4)
+             : int8 ? frozen_linear(x, *int8)
+             : fp8  ? fp8_linear(x, weight)
+                    : at::linear(x, weight);
   if (bias.defined()) y = y + bias;
   return lora ? y + lora->forward(x) : y;
 }

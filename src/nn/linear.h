@@ -1,4 +1,5 @@
-// The affine map every layer is made of. Weights are [out, in], as in checkpoints; packed weights and adapters are optional parts.
+// The affine map every layer is made of. Weights are [out, in], as in checkpoints; packed weights and adapters are
+// optional parts.
 #pragma once
 
 #include <optional>
@@ -13,12 +14,22 @@
 
 namespace tessera::nn {
 
+/// Sees what goes into a layer, for calibration.
+class InputObserver {
+ public:
+  virtual ~InputObserver() = default;
+  /// x [..., in].
+  virtual void see(const Tensor& x) = 0;
+};
+
 struct Linear {
   Tensor weight;  // [out, in]; absent when the weight is packed
   Tensor bias;    // [out], absent when the layer has none
   std::optional<Int4Weight> int4;
   std::optional<Int8Weight> int8;
   std::optional<Lora> lora;
+  bool fp8 = false;  // the plain weight multiplies in 8-bit floating point; of a run, not of the model
+  InputObserver* observer = nullptr;  // absent but while someone calibrates, who takes it away again
 
   Linear() = default;
   /// The weight is undefined, the bias zero.
@@ -27,7 +38,7 @@ struct Linear {
 
   /// x [..., in] -> [..., out].
   Tensor forward(const Tensor& x) const {
-    if (!int4 && !int8 && !lora) return at::linear(x, weight, bias);
+    if (!int4 && !int8 && !lora && !fp8 && observer == nullptr) return at::linear(x, weight, bias);
     return forward_with_parts(x);
   }
 

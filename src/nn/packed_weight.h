@@ -1,4 +1,5 @@
-// Weights in few bits: how they lie in memory and what multiplying by them means. Finding good scales is quant/'s matter.
+// Weights in few bits: how they lie in memory and what multiplying by them means. Finding good scales is quant/'s
+// matter.
 #pragma once
 
 #include "tensor/module.h"
@@ -27,8 +28,12 @@ template <class V> void tensors(V& v, Int8Weight& m) { v("values", m.values), v(
 Tensor unpacked(const Int4Weight& weight);
 Tensor unpacked(const Int8Weight& weight);
 
-/// x [..., in] -> [..., out].
+/// x [..., in] -> [..., out] in the format of x. On the CPU without gradients: few rows go through the kernel of
+/// nn/int4_kernel.h; many are multiplied in bfloat16 where the processor multiplies matrices of it (the weights are
+/// off by far more than its rounding), otherwise in fp32, a block of unpacked weights at a time.
 Tensor linear(const Tensor& x, const Int4Weight& weight);
+/// x [..., in] -> [..., out] in the format of x. Each row of x is rounded to 8-bit integers, its largest magnitude
+/// being 127; the integer products are exact.
 Tensor linear(const Tensor& x, const Int8Weight& weight);
 
 }  // namespace tessera::nn

@@ -134,8 +134,8 @@ void save_adapters(const std::vector<NamedLinear>& linears, const Path& director
     if (all.empty()) rank = own_rank, alpha = own_alpha;
     if (own_rank != rank) ranks[name] = own_rank;
     if (own_alpha != alpha) alphas[name] = number(own_alpha);
-    const std::string key = std::string(key_prefix) + name;
-    all.push_back({key + std::string(a_suffix), lora.a}), all.push_back({key + std::string(b_suffix), lora.b});
+    all.push_back({fmt::format("{}{}{}", key_prefix, name, a_suffix), lora.a});
+    all.push_back({fmt::format("{}{}{}", key_prefix, name, b_suffix), lora.b});
   }
   if (all.empty()) throw UserError("[peft] the model has no adapters to save");
   const Json config = {{"peft_type", "LORA"},

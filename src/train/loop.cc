@@ -4,9 +4,13 @@
 #include <chrono>
 #include <cmath>
 #include <future>
+#include <numeric>
 #include <sstream>
 
 #include <ATen/autocast_mode.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "core/error.h"
 #include "core/json.h"
@@ -40,10 +44,27 @@ class AutocastGuard {
   bool on_;
 };
 
-std::vector<Sample> fetch(const SampleSource& source, uint64_t begin, int64_t count) {
-  std::vector<Sample> batch;
-  for (int64_t i = 0; i < count; ++i) batch.push_back(source.at(begin + static_cast<uint64_t>(i)));
-  return batch;
+using Batches = std::vector<std::vector<Sample>>;
+
+/// The micro-batches of a step with these numbers, `size` samples each.
+Batches fetch(const SampleSource& source, const std::vector<int64_t>& micros, int64_t size) {
+  Batches batches;
+  for (const int64_t micro : micros) {
+    auto& batch = batches.emplace_back();
+    for (int64_t i = 0; i < size; ++i) batch.push_back(source.at(static_cast<uint64_t>(micro * size + i)));
+  }
+  return batches;
+}
+
+/// One process of many takes every so-manieth micro-batch. A step of too few is cut into more and smaller ones.
+TrainConfig shared_config(TrainConfig c, int64_t processes) {
+  const int64_t parts = processes / std::gcd(c.accumulate, processes);
+  if (c.batch % parts != 0)
+    throw UserError(
+        "[train] {} processes cannot share a step of {} x {} samples; want accumulate x batch to be a multiple",
+        processes, c.accumulate, c.batch);
+  c.batch /= parts, c.accumulate *= parts;
+  return c;
 }
 
 /// metrics.jsonl: appended line by line; on resume, lines of steps that will be run again are cut off.
@@ -73,13 +94,16 @@ class MetricsLog {
 class Run {
  public:
   Run(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& options,
-      FileSystem& files)
-      : objective_(objective), source_(source), config_(config), options_(options), files_(files),
+      Peers& peers, FileSystem& files)
+      : objective_(objective), source_(source), config_(config), options_(options), peers_(peers), files_(files),
         optimizer_(objective.parameters(), config.optimizer),
         checkpoints_(options.directory / "checkpoints", files, static_cast<int>(config.keep_checkpoints)) {
-    files_.create_directories(options_.directory / "samples");
-    if (options_.resume) restore();
-    log_ = std::make_unique<MetricsLog>(options_.directory / "metrics.jsonl", step_, files_);
+    if (peers_.leads()) {
+      files_.create_directories(options_.directory / "samples");
+      if (options_.resume) restore();
+      log_ = std::make_unique<MetricsLog>(options_.directory / "metrics.jsonl", step_, files_);
+    }
+    if (peers_.count() > 1) share_state();
   }
 
   TrainResult go() {
@@ -89,17 +113,23 @@ class Run {
     prefetch();
     bool interrupted = false;
     while (step_ < config_.steps && !interrupted) {
-      const std::map<std::string, double> metrics = one_step();
+      std::map<std::string, double> metrics;
+      try {
+        metrics = one_step();
+      } catch (const LostPeer& lost) {
+        stop_without(lost);
+      }
       ++step_;
-      interrupted = InterruptGuard::raised();
+      interrupted = interrupted_ || (peers_.count() == 1 && InterruptGuard::raised());
       const bool last = step_ == config_.steps;
+      if (!peers_.leads()) continue;
       if (last || step_ % config_.log_every == 0) log(metrics, seconds_since(began));
       progress.update(step_, fmt::format("loss {:.4f}", metrics.at("loss")));
       if (last || due(config_.evaluate_every)) measure();
       if (last || interrupted || due(config_.checkpoint_every)) checkpoint();
     }
     progress.finish();
-    if (step_ == config_.steps) save_model();
+    if (step_ == config_.steps && peers_.leads()) save_model();
     return {.steps = step_,
             .interrupted = interrupted && step_ < config_.steps,
             .seconds = seconds_since(began),
@@ -109,50 +139,105 @@ class Run {
  private:
   bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
 
-  void prefetch() {
-    const auto begin = static_cast<uint64_t>(step_ * config_.accumulate * config_.batch);
-    next_ = std::async(std::launch::async, fetch, std::cref(source_), begin, config_.batch * config_.accumulate);
+  /// Numbers of this process's micro-batches of the step that comes, counted from the run's beginning.
+  std::vector<int64_t> own_micros() const {
+    std::vector<int64_t> own;
+    for (int64_t k = peers_.rank(); k < config_.accumulate; k += peers_.count())
+      own.push_back(step_ * config_.accumulate + k);
+    return own;
   }
 
+  void prefetch() { next_ = std::async(std::launch::async, fetch, std::cref(source_), own_micros(), config_.batch); }
+
+  /// What a step's micro-batches add up to, over all processes once it is shared.
+  struct Sums {
+    double loss = 0, weight = 0, interrupted = 0;
+    double bad = 0;  // a loss that is not finite, and stays so in a sum
+  };
+
   std::map<std::string, double> one_step() {
-    std::vector<Sample> samples = next_.get();
+    const Batches batches = next_.get();
+    const std::vector<int64_t> micros = own_micros();
     if (step_ + 1 < config_.steps) {
       ++step_, prefetch(), --step_;
     }
     std::map<std::string, double> metrics;
-    double total = 0, weights = 0;
-    for (int64_t micro = 0; micro < config_.accumulate; ++micro) {
-      const auto begin = samples.begin() + micro * config_.batch;
-      const std::vector<Sample> batch(std::make_move_iterator(begin), std::make_move_iterator(begin + config_.batch));
-      const auto stream = static_cast<uint64_t>(step_ * config_.accumulate + micro);
-      const StepContext context{
-          .step = step_, .total_steps = config_.steps, .rng = Rng(static_cast<uint64_t>(config_.seed)).split(stream)};
-      Loss loss;
-      {
-        const AutocastGuard autocast(config_.precision, options_.device);
-        loss = objective_.loss(batch, context);
-      }
-      const double value = loss.value.item<double>();
-      if (!std::isfinite(value)) stop_on_bad_numbers("loss", value);
-      (loss.value * loss.weight).backward();
-      total += value * loss.weight, weights += loss.weight;
-      for (const auto& [name, measured] : loss.metrics)
-        metrics[name] += measured / static_cast<double>(config_.accumulate);
-    }
-    if (weights == 0) weights = 1;  // nothing in these samples was to be learned
-    total /= weights, scale_gradients(1 / weights);
+    Sums sums;
+    for (size_t k = 0; k < batches.size() && sums.bad == 0; ++k) add(batches[k], micros[k], sums, metrics);
+    for (auto& [name, value] : metrics) value /= static_cast<double>(batches.size());
+    sums.interrupted = InterruptGuard::raised() ? 1 : 0;
+    share(sums);
+    if (sums.bad != 0) stop_on_bad_numbers("loss", sums.bad);
+    interrupted_ = peers_.count() > 1 && sums.interrupted > 0;
+    if (sums.weight == 0) sums.weight = 1;  // nothing in these samples was to be learned
+    share_gradients(1 / sums.weight);
     const double rate = learning_rate_at(config_.schedule, step_, config_.steps);
     const double norm = optimizer_.step(rate);
     if (!std::isfinite(norm)) stop_on_bad_numbers("gradient norm", norm);
-    metrics["loss"] = total, metrics["gradient_norm"] = norm, metrics["learning_rate"] = rate;
+    metrics["loss"] = sums.loss / sums.weight, metrics["gradient_norm"] = norm, metrics["learning_rate"] = rate;
     return metrics;
   }
 
-  void scale_gradients(double factor) {
-    if (factor == 1) return;
-    for (const Parameter& p : optimizer_.parameters()) {
-      if (Tensor& grad = p.tensor.mutable_grad(); grad.defined()) grad.mul_(factor);
+  /// Loss and gradients of one micro-batch, by its weight.
+  void add(const std::vector<Sample>& batch, int64_t micro, Sums& sums, std::map<std::string, double>& metrics) {
+    const StepContext context{.step = step_,
+                              .total_steps = config_.steps,
+                              .rng = Rng(static_cast<uint64_t>(config_.seed)).split(static_cast<uint64_t>(micro))};
+    Loss loss;
+    {
+      const AutocastGuard autocast(config_.precision, options_.device);
+      loss = objective_.loss(batch, context);
     }
+    const double value = loss.value.item<double>();
+    if (!std::isfinite(value)) {
+      sums.bad = value;
+      return;
+    }
+    (loss.value * loss.weight).backward();
+    sums.loss += value * loss.weight, sums.weight += loss.weight;
+    for (const auto& [name, measured] : loss.metrics) metrics[name] += measured;
+  }
+
+  void share(Sums& sums) {
+    if (peers_.count() == 1) return;
+    const Tensor all = at::tensor({sums.loss, sums.weight, sums.interrupted, sums.bad}, at::kDouble);
+    peers_.sum({all});
+    const double* v = all.const_data_ptr<double>();
+    sums = {v[0], v[1], v[2], v[3]};
+  }
+
+  /// Gradients become their sum over all processes times `factor`.
+  void share_gradients(double factor) {
+    const at::NoGradGuard no_grad;
+    std::vector<Tensor> gradients;
+    for (const Parameter& p : optimizer_.parameters()) {
+      Tensor& gradient = p.tensor.mutable_grad();
+      if (!gradient.defined() && peers_.count() > 1) gradient = at::zeros_like(p.tensor);
+      if (gradient.defined()) gradients.push_back(gradient);
+    }
+    sum_in_buckets(peers_, gradients);
+    if (factor == 1) return;
+    for (Tensor& gradient : gradients) gradient.mul_(factor);
+  }
+
+  /// All processes begin where the first one stands.
+  void share_state() {
+    const at::NoGradGuard no_grad;
+    const Tensor step = at::full({1}, step_, at::kLong);
+    std::vector<Tensor> all = {step};
+    for (const NamedTensor& item : state()) all.push_back(item.tensor);
+    peers_.broadcast(all);
+    step_ = step.item<int64_t>();
+  }
+
+  /// The weights are still those of the last whole step.
+  [[noreturn]] void stop_without(const LostPeer& lost) {
+    std::string kept = "the process that is left of lowest rank writes the checkpoint";
+    if (peers_.leads_after_loss()) {
+      checkpoint();
+      kept = fmt::format("step {} is in {}; go on with --resume", step_, (options_.directory / "checkpoints").string());
+    }
+    throw FaultError("{}; stopped after step {}; {}", lost.what(), step_, kept);
   }
 
   [[noreturn]] void stop_on_bad_numbers(std::string_view what, double value) const {
@@ -222,13 +307,15 @@ class Run {
   const SampleSource& source_;
   const TrainConfig& config_;
   const RunOptions& options_;
+  Peers& peers_;
   FileSystem& files_;
   AdamW optimizer_;
   CheckpointStore checkpoints_;
   std::unique_ptr<MetricsLog> log_;
-  std::future<std::vector<Sample>> next_;
+  std::future<Batches> next_;
   std::map<std::string, double> measured_;
   int64_t step_ = 0;
+  bool interrupted_ = false;  // one of many processes was
 };
 }  // namespace
 
@@ -238,6 +325,7 @@ void validate(const TrainConfig& c) {
                     c.accumulate);
   if (c.precision != "fp32" && c.precision != "bf16")
     throw UserError("[train] precision is '{}', want fp32 or bf16", c.precision);
+  if (!(c.peer_timeout > 0)) throw UserError("[train] peer_timeout is {}, want seconds above 0", c.peer_timeout);
   if (c.log_every < 1 || c.checkpoint_every < 1 || c.keep_checkpoints < 1 || c.evaluate_every < 0) {
     throw UserError(
         "[train] log_every, checkpoint_every and keep_checkpoints want at least 1, evaluate_every at least 0");
@@ -249,7 +337,10 @@ void validate(const TrainConfig& c) {
 TrainResult train(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& run,
                   FileSystem& files) {
   validate(config);
-  return Run(objective, source, config, run, files).go();
+  Peers alone;
+  Peers& peers = run.peers != nullptr ? *run.peers : alone;
+  const TrainConfig shared = shared_config(config, peers.count());
+  return Run(objective, source, shared, run, peers, files).go();
 }
 
 }  // namespace tessera::train

@@ -13,6 +13,7 @@
 #include "data/sample.h"
 #include "train/objective.h"
 #include "train/optimizer.h"
+#include "train/parallel.h"
 #include "train/schedule.h"
 
 namespace tessera::train {
@@ -27,6 +28,7 @@ struct TrainConfig {
   int64_t evaluate_every = 500;    // steps between measurements and sample pictures; 0: only at the end
   int64_t checkpoint_every = 500;
   int64_t keep_checkpoints = 2;
+  double peer_timeout = 1800;  // of several processes: seconds without word from another
   ScheduleConfig schedule;
   OptimizerConfig optimizer;
 
@@ -41,6 +43,8 @@ template <class V> void fields(V& v, TrainConfig& c) {
   v("evaluate_every", c.evaluate_every, "steps between measurements and sample pictures (0: only at the end)");
   v("checkpoint_every", c.checkpoint_every, "steps between checkpoints"),
       v("keep_checkpoints", c.keep_checkpoints, "newest checkpoints kept");
+  v("peer_timeout", c.peer_timeout,
+    "of several processes: seconds without word from another before the run ends; longer than a measurement takes");
   v("schedule", c.schedule, "learning rate"), v("optimizer", c.optimizer, "AdamW");
 }
 void validate(const TrainConfig& config);
@@ -58,10 +62,14 @@ struct RunOptions {
   Path directory;
   bool resume = false;
   at::Device device = at::kCPU;
+  Peers* peers = nullptr;  // the other processes of the run, if there are any
 };
 
 /// Trains. An InterruptGuard flag is looked at once per step. Throws FaultError when the loss or the gradients stop being finite
 /// (the last good checkpoint stays) or the disk fails; UserError when resuming from a run of another shape.
+/// With peers: each process computes its share of every step's micro-batches, the first one (rank 0) logs, measures and writes. Losses are those
+/// of one process but for rounding; other metrics are of rank 0's share. When a process is lost, the others end with a
+/// FaultError after one of them has written a checkpoint.
 TrainResult train(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& run,
                   FileSystem& files = disk());
 

@@ -23,6 +23,7 @@ void validate(const TuneConfig& c) {
                     nearest_word(c.what, kinds));
   if (c.rank < 1 || !(c.alpha > 0))
     throw UserError("[tune] rank, alpha are {}, {}; want at least 1 and above 0", c.rank, c.alpha);
+  if (c.fp8 < 0) throw UserError("[tune] fp8 is {}, want the smallest side of a layer, or 0", c.fp8);
   if (c.last_layers < 0) throw UserError("[tune] last_layers is {}, want at least 0", c.last_layers);
   if (c.group < 2 || c.group % 2 != 0)
     throw UserError("[tune] group is {}, want an even number such as 64 or 128", c.group);
@@ -30,9 +31,8 @@ void validate(const TuneConfig& c) {
     throw UserError("[tune] targets is empty; want names of layers, or [\"all\"]");
 }
 
-void prepare_layers(const std::vector<nn::NamedLinear>& linears, const TuneConfig& config, uint64_t seed) {
-  validate(config);
-  if (!has_adapters(config)) return;
+namespace {
+void prepare_adapters(const std::vector<nn::NamedLinear>& linears, const TuneConfig& config, uint64_t seed) {
   const std::vector<nn::NamedLinear> chosen = nn::chosen_linears(linears, config.targets, config.last_layers);
   std::vector<nn::NamedLinear> bare;
   for (const nn::NamedLinear& l : chosen) {
@@ -49,6 +49,14 @@ void prepare_layers(const std::vector<nn::NamedLinear>& linears, const TuneConfi
   if (const int64_t kept = nn::pack_weights(base, config.group); kept > 0)
     log_warning("[tune] {} of {} layers keep their full weight: their inputs are no multiple of {}", kept, base.size(),
                 config.group);
+}
+}  // namespace
+
+void prepare_layers(const std::vector<nn::NamedLinear>& linears, const TuneConfig& config, uint64_t seed) {
+  validate(config);
+  if (has_adapters(config)) prepare_adapters(linears, config, seed);
+  if (config.fp8 > 0 && nn::use_fp8(linears, config.fp8) == 0)
+    log_warning("[tune] no linear layer's smaller side is {} or more: none multiplies in 8 bits", config.fp8);
 }
 
 std::vector<Parameter> chosen_parameters(const std::vector<NamedTensor>& tensors, const std::vector<std::string>& norms,

@@ -21,6 +21,7 @@ struct TuneConfig {
   std::string start = "kaiming";
   int64_t group = 64;
   std::vector<std::string> also;
+  int64_t fp8 = 0;
 
   bool operator==(const TuneConfig&) const = default;
 };
@@ -32,6 +33,8 @@ template <class V> void fields(V& v, TuneConfig& c) {
       v("start", c.start, "how A starts: kaiming or normal");
   v("group", c.group, "qlora: inputs that share a scale"),
       v("also", c.also, "parts of names whose tensors are trained in full beside the rest");
+  v("fp8", c.fp8,
+    "linear layers whose smaller side is at least this multiply in 8-bit floating point (0: none; NVILA: 3584)");
 }
 /// Throws UserError for an unknown kind or numbers out of range.
 void validate(const TuneConfig& config);

@@ -5,7 +5,9 @@
 #include <ATen/ops/nonzero.h>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "models/nvila/model_files.h"
+#include "nn/adapters.h"
 
 namespace tessera::nvila {
 
@@ -44,6 +46,23 @@ Answers count_answers(const Tensor& places, const Tensor& right) {
     whole = true;
   }
   return answers;
+}
+
+/// Takes over what the model in `from` has under the same name and of the same shape; says how much begins anew.
+void take_weights(NvilaModel& model, const Path& from, at::Device device) {
+  const at::NoGradGuard no_grad;
+  NvilaModel stored = load_weights(from, device);
+  std::map<std::string, Tensor> old;
+  for_each_tensor(stored, [&](const std::string& name, Tensor& t) { old.emplace(name, t); });
+  std::vector<std::string> fresh;
+  for_each_tensor(model, [&](const std::string& name, Tensor& t) {
+    const auto found = old.find(name);
+    if (found != old.end() && found->second.sizes() == t.sizes()) t.copy_(found->second);
+    else fresh.push_back(name);
+  });
+  if (fresh.empty()) return;
+  log_info("{} tensors are not in {} or of another shape there and begin anew: {}{}", fresh.size(), from.string(),
+           fresh.front(), fresh.size() > 1 ? ", ..." : "");
 }
 
 }  // namespace
@@ -129,7 +148,9 @@ std::map<std::string, double> NvilaObjective::evaluate() {
 }
 
 void NvilaObjective::save_model(const Path& directory, FileSystem& files) {
-  save_nvila(model_, tokenizer_directory_, training_.half ? StoredAs::f16 : StoredAs::f32, directory, files);
+  NvilaModel whole = model_;  // shares tensors; adapters are merged into weights of its own
+  nn::merge_adapters(nn::named_linears(whole));
+  nvila::save_model(whole, training_.half ? StoredAs::f16 : StoredAs::f32, directory, tokenizer_directory_, files);
 }
 
 std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, const SampleSource& source,
@@ -163,7 +184,7 @@ std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, co
                     .text = table.text});
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   initialise(model, seed);
-  if (!from.empty()) load_matching(model, from);
+  if (!from.empty()) take_weights(model, from, device);
   std::vector<Sample> unseen;
   constexpr uint64_t far = uint64_t{1} << 40;  // no run gets there
   for (int64_t i = 0; i < training.unseen; ++i) unseen.push_back(source.at(far + static_cast<uint64_t>(i)));

@@ -1,0 +1,112 @@
+// The objective learns the assistant's words and nothing else, moves only the parts it is told to, and saves what it trained.
+#include "models/nvila/objective.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
+
+#include "core/error.h"
+#include "data/testing_tokenizer.h"
+#include "models/nvila/model_files.h"
+#include "models/nvila/testing.h"
+#include "train/loop.h"
+
+namespace tessera::nvila {
+namespace {
+
+/// Grey pictures whose answer is their shade in words.
+class Shades final : public SampleSource {
+ public:
+  Sample at(uint64_t index) const override {
+    const bool light = index % 2 == 0;
+    Sample sample;
+    sample.picture = Image(24, 24, 3, light ? 230 : 20);
+    sample.messages = {{"user", "which?", 1}, {"assistant", light ? "light" : "dark"}};
+    sample.media = {{sample.picture}};
+    return sample;
+  }
+};
+
+class NvilaObjectiveTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    directory_ = Path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directories(directory_ / "tokenizer");
+    data::testing::write_byte_tokenizer(directory_ / "tokenizer");
+  }
+
+  std::unique_ptr<NvilaObjective> objective(NvilaTraining training = {}) const {
+    training.unseen = 0;
+    return std::make_unique<NvilaObjective>(tiny_nvila(), directory_ / "tokenizer", training, 1,
+                                            std::vector<Sample>{Shades().at(0), Shades().at(1)}, at::kCPU);
+  }
+  train::TrainConfig config(int64_t steps) const {
+    train::TrainConfig config{.steps = steps, .batch = 2, .log_every = 1, .evaluate_every = 0};
+    config.schedule.learning_rate = 5e-3, config.schedule.warmup_steps = 1;
+    return config;
+  }
+
+  Path directory_;
+};
+
+std::vector<Sample> both() { return {Shades().at(0), Shades().at(1)}; }
+
+TEST_F(NvilaObjectiveTest, OnlyTheAssistantsTokensCount) {
+  const auto made = objective();
+  const train::Loss loss = made->loss(both(), {});
+  const int64_t ends = 2;  // each turn is closed by a token that is learnt too
+  EXPECT_GE(loss.weight, std::string("light").size() + std::string("dark").size() + ends);
+  EXPECT_LE(loss.weight, std::string("light").size() + std::string("dark").size() + 2 * ends);
+}
+
+TEST_F(NvilaObjectiveTest, AFewStepsTellLightFromDark) {
+  const auto made = objective();
+  const train::TrainResult result = train::train(*made, Shades(), config(60), {.directory = directory_ / "run"});
+  EXPECT_EQ(result.metrics.at("unseen_answers"), 1);
+  EXPECT_LT(result.metrics.at("unseen_loss"), 0.1);
+}
+
+TEST_F(NvilaObjectiveTest, PartsThatTuneNothingStayAsTheyAre) {
+  NvilaTraining training;
+  training.tower.tune.what = "nothing", training.llm.tune.what = "nothing";
+  const auto made = objective(training);
+  NvilaModel before = tiny_nvila(), after = made->model();
+  train::train(*made, Shades(), config(2), {.directory = directory_ / "run"});
+  std::map<std::string, Tensor> old;
+  for_each_tensor(before, [&](const std::string& name, Tensor& t) { old.emplace(name, t); });
+  for_each_tensor(after, [&](const std::string& name, Tensor& t) {
+    if (!name.starts_with("mm_projector")) EXPECT_TRUE(at::equal(t, old.at(name))) << name;
+    else if (name.ends_with("weight") && t.dim() == 2) EXPECT_FALSE(at::equal(t, old.at(name))) << name;
+  });
+}
+
+TEST_F(NvilaObjectiveTest, AdaptersAreMergedIntoTheSavedModelAndNotIntoTheTrainedOne) {
+  NvilaTraining training;
+  training.half = false;
+  training.tower.tune.what = "norms", training.llm.tune.what = "lora";
+  const auto made = objective(training);
+  train::train(*made, Shades(), config(3), {.directory = directory_ / "run"});
+  const double trained = made->loss(both(), {}).value.item<double>();
+  made->save_model(directory_ / "again", disk());
+  EXPECT_EQ(made->loss(both(), {}).value.item<double>(), trained);
+  NvilaObjective loaded(load_weights(directory_ / "run" / "model", at::kCPU), directory_ / "run" / "model", {}, 1, {},
+                        at::kCPU);
+  EXPECT_NEAR(loaded.loss(both(), {}).value.item<double>(), trained, 1e-5);
+}
+
+TEST_F(NvilaObjectiveTest, ASampleWithoutAConversationIsRefused) {
+  Sample sample = Shades().at(0);
+  sample.messages.clear(), sample.caption = "grey";
+  try {
+    objective()->loss({sample}, {});
+    FAIL() << "accepted";
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("sample 'grey' has no conversation"));
+  }
+}
+
+}  // namespace
+}  // namespace tessera::nvila

@@ -1,0 +1,12 @@
+// Where there are no x86 instructions the portable path is the only one.
+#include "nn/int4_paths.h"
+
+namespace tessera::nn::int4 {
+
+bool processor_has(Path path) { return path == Path::portable; }
+bool multiplies_bfloat16() { return false; }
+void multiply_avx512(const Weights&, const Activations&, int64_t, int64_t, int64_t, int64_t, float*) {}
+void multiply_avx2(const Weights&, const Activations&, int64_t, int64_t, int64_t, int64_t, float*) {}
+void look_up_avx512(const uint8_t*, const uint16_t*, uint16_t*) {}
+
+}  // namespace tessera::nn::int4

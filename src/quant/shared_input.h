@@ -1,0 +1,75 @@
+// What calibration works on: linear layers that read one input, and what gives that input. A model lists these once;
+// nothing here knows the model.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nn/linear.h"
+
+namespace tessera::quant {
+
+/// Layers whose input is the same tensor. Where something before them can take it, channel i of the input may be
+/// divided by s[i] and column i of the readers multiplied by it: the model's function stays as it is, its rounding
+/// does not.
+struct SharedInput {
+  struct Reader {
+    nn::Linear* layer = nullptr;  // weight [out, in]
+    bool clip = true;             // its ranges may be narrowed; not those of queries and keys, whose products matter
+  };
+  /// The norm whose output is the input.
+  struct Norm {
+    Tensor weight, bias;  // [in]; bias may be absent
+    double offset = 0;    // the norm multiplies by offset + weight
+  };
+  std::string name;  // of the first reader, for reports
+  std::vector<Reader> readers;
+  std::optional<Norm> norm;
+  nn::Linear* giver = nullptr;  // or the layer whose outputs the input's channels are proportional to
+  Tensor channels;              // [in] int64: which output of `giver` channel i comes from; absent: the i-th
+
+  bool scalable() const { return norm.has_value() || giver != nullptr; }
+  int64_t width() const { return readers.front().layer->weight.size(1); }
+};
+
+/// Divides the input's channels by scale [in] and multiplies the readers' columns. With `giver` and channels that
+/// share an output, their scales must be equal.
+void fold(const SharedInput& input, const Tensor& scale);
+
+/// What went into a layer during calibration: magnitudes of each channel over all rows, and an even sample of the rows.
+class InputStatistics : public nn::InputObserver {
+ public:
+  explicit InputStatistics(int64_t most_rows = 512) : most_rows_(most_rows) {}
+  /// x [..., in].
+  void see(const Tensor& x) override;
+
+  int64_t rows() const { return rows_; }
+  Tensor mean_magnitude() const { return sum_ / static_cast<double>(std::max<int64_t>(1, rows_)); }  // [in]
+  const Tensor& largest_magnitude() const { return largest_; }                                       // [in]
+  Tensor sample() const;  // [n, in] fp32, n between most_rows / 2 and most_rows once there were so many
+
+ private:
+  int64_t most_rows_, rows_ = 0, stride_ = 1, kept_ = 0;
+  Tensor sum_, largest_;
+  std::vector<Tensor> pieces_;
+};
+
+/// Watches one reader of each input while it lives.
+class Calibration {
+ public:
+  explicit Calibration(const std::vector<SharedInput>& inputs, int64_t most_rows = 512);
+  ~Calibration();
+  Calibration(const Calibration&) = delete;
+  Calibration& operator=(const Calibration&) = delete;
+
+  /// In the order of the inputs.
+  const std::vector<InputStatistics>& statistics() const { return statistics_; }
+
+ private:
+  std::vector<nn::Linear*> watched_;
+  std::vector<InputStatistics> statistics_;
+};
+
+}  // namespace tessera::quant
