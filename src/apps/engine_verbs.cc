@@ -13,6 +13,7 @@
 #include "apps/eval.h"
 #include "apps/options.h"
 #include "apps/quantize.h"
+#include "apps/tokenizer.h"
 #include "apps/train.h"
 #include "apps/write.h"
 #include "core/error.h"
@@ -39,6 +40,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"write", parse_and_run<WriteOptions, run_write>},
       {"chat", parse_and_run<ChatOptions, run_chat>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
+      {"data tokenizer", parse_and_run<TokenizerOptions, run_data_tokenizer>},
       {"data prune", parse_and_run<DataPruneOptions, run_data_prune>},
       {"eval", parse_and_run<EvalOptions, run_eval>},
       {"devices", parse_and_run<DevicesOptions, run_devices>},

@@ -12,6 +12,7 @@
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
 #include "apps/quantize.h"
+#include "apps/tokenizer.h"
 #include "apps/train.h"
 #include "apps/write.h"
 
@@ -26,6 +27,7 @@ const std::vector<Verb>& verbs() {
       heavy<EvalOptions>(),
       heavy<QuantizeOptions>(),
       heavy<DataEmojiOptions>(),
+      heavy<TokenizerOptions>(),
       heavy<DataPruneOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
