@@ -6,6 +6,7 @@
 #include <ATen/ops/conv2d.h>
 
 #include "nn/attention.h"
+#include "nn/recompute.h"
 #include "tensor/build.h"
 
 namespace tessera::nvila {
@@ -43,7 +44,10 @@ VisionTower::VisionTower(const VisionConfig& config)
 Tensor VisionTower::forward(const Tensor& pixels) const {
   const Tensor patches = at::conv2d(pixels.to(patch_weight.scalar_type()), patch_weight, patch_bias, config.patch);
   Tensor x = patches.flatten(2).transpose(1, 2) + positions;  // [N, P, width]
-  for (const VisionBlock& block : layers) x = block.forward(x);
+  for (const VisionBlock& block : layers) {
+    const auto whole = [&block](const Tensor& in) { return block.forward(in); };
+    x = recompute ? nn::recomputed(whole, x, nn::trained_tensors(block)) : block.forward(x);
+  }
   return x;
 }
 

@@ -43,12 +43,13 @@ struct VisionTower {
   Tensor patch_weight, patch_bias;  // [width, 3, patch, patch], [width]
   Tensor positions;                 // [grid * grid, width]
   std::vector<VisionBlock> layers;
+  bool recompute =
+      false;  // blocks are computed again in the backward pass (gradient checkpointing); of a run, not of the model
 
   VisionTower() = default;
   explicit VisionTower(const VisionConfig& config);
 
   /// pixels [N, 3, S, S], normalised -> features [N, grid * grid, width], row-major, without a last norm.
-  /// `recompute`: blocks are computed again in the backward pass instead of kept (gradient checkpointing).
   Tensor forward(const Tensor& pixels) const;
 };
 template <class V> void tensors(V& v, VisionTower& m) {
