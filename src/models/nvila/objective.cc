@@ -72,7 +72,9 @@ NvilaObjective::NvilaObjective(NvilaModel model, Path tokenizer_directory, Nvila
     : model_(std::move(model)), tokenizer_directory_(std::move(tokenizer_directory)),
       tokenizer_(text::load_tokenizer(tokenizer_directory_)), training_(std::move(training)), seed_(seed),
       unseen_(std::move(unseen)), device_(device),
-      prompter_(std::make_unique<Prompter>(model_.config, *tokenizer_, tokenizer_directory_)) {}
+      prompter_(std::make_unique<Prompter>(model_.config, *tokenizer_, tokenizer_directory_)) {
+  model_.vision_tower.recompute = training_.recompute;
+}
 
 std::vector<train::Parameter> NvilaObjective::parameters() {
   std::vector<train::Parameter> all;
