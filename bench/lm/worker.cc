@@ -1,8 +1,8 @@
 // The engine's side of bench/lm/run: reads one JSON request per line, answers with one JSON object per line.
 //   tessera_lm_bench make PRESET DIR             a model of that shape with random weights, bf16
+//   tessera_lm_bench pack DIR OUT                the same with 4-bit weights, rounded to nearest
 //   tessera_lm_bench probe THREADS               {"read_bandwidth", "multiply_add_peak"} of this machine
-// tessera_lm_bench serve DIR DTYPE THREADS     {"do": "about" | "logits" | "prefill" | "decode", ...} -> {"seconds",
-// ...}
+//   tessera_lm_bench serve DIR DTYPE THREADS     {"do": "about" | "logits" | "prefill" | "decode", ...}
 #include <chrono>
 #include <iostream>
 
@@ -14,6 +14,8 @@
 #include "models/lm/decode.h"
 #include "models/lm/model_files.h"
 #include "models/lm/presets.h"
+#include "models/lm/quantize.h"
+#include "quant/awq.h"
 #include "tensor/build.h"
 
 namespace tessera::bench {
@@ -26,6 +28,14 @@ void make(const std::string& name, const std::string& directory) {
   lm::DecoderLm model(lm::preset(name));
   lm::initialise(model, 1);
   lm::save_lm(directory, model);
+}
+
+void pack(const Path& directory, const Path& out) {
+  const at::NoGradGuard no_grad;
+  const auto model = lm::load_quantizable(directory, at::kCPU);
+  const auto inputs = model->language_inputs();
+  quant::awq(inputs, std::vector<quant::InputStatistics>(inputs.size()), {.scale = false, .clip = false});
+  model->save(out, {.group = 128});
 }
 
 /// Token ids [1, n] that both sides make alike.
@@ -46,7 +56,8 @@ class Work {
     int64_t bytes = 0, block_weights = 0;
     for_each_tensor(model_, [&](const std::string& name, Tensor& t) {
       bytes += static_cast<int64_t>(t.nbytes());
-      if (name.find("layers") != std::string::npos && t.dim() == 2) block_weights += t.numel();
+      if (name.find("layers") == std::string::npos || name.ends_with(".scales") || name.ends_with(".zeros")) return;
+      if (t.dim() == 2) block_weights += t.numel() * (name.ends_with(".packed") ? 2 : 1);  // two to a byte
     });
     const lm::LmConfig& c = model_.config;
     return {{"weight_bytes", bytes},
@@ -97,6 +108,7 @@ Json answer(Work& work, const Json& request) {
 
 int run(const std::vector<std::string>& words) {
   if (words.size() == 3 && words[0] == "make") return make(words[1], words[2]), 0;
+  if (words.size() == 3 && words[0] == "pack") return pack(words[1], words[2]), 0;
   if (words.size() == 2 && words[0] == "probe") {
     const int threads = std::stoi(words[1]);
     std::cout
@@ -105,7 +117,7 @@ int run(const std::vector<std::string>& words) {
     return 0;
   }
   if (words.size() != 4 || words[0] != "serve")
-    throw UserError("[bench] want make PRESET DIR, probe THREADS or serve DIR DTYPE THREADS");
+    throw UserError("[bench] want make PRESET DIR, pack DIR OUT, probe THREADS or serve DIR DTYPE THREADS");
   at::set_num_threads(std::stoi(words[3]));
   Work work(words[1], words[2]);
   for (std::string line; std::getline(std::cin, line);)
