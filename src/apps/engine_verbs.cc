@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/data.h"
+#include "apps/data_tokenizer.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
 #include "apps/engine.h"
@@ -33,6 +34,7 @@ const std::map<std::string, Run>& engine_verbs() {
   static const std::map<std::string, Run> table = {
       {"draw", parse_and_run<DrawOptions, run_draw>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
+      {"data tokenizer", parse_and_run<DataTokenizerOptions, run_data_tokenizer>},
       {"eval", parse_and_run<EvalOptions, run_eval>},
       {"devices", parse_and_run<DevicesOptions, run_devices>},
       {"train", parse_and_run<TrainOptions, run_train>},

@@ -2,6 +2,7 @@
 #include "apps/verbs.h"
 
 #include "apps/data.h"
+#include "apps/data_tokenizer.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
 #include "apps/eval.h"
@@ -19,6 +20,7 @@ const std::vector<Verb>& verbs() {
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
       heavy<DataEmojiOptions>(),
+      heavy<DataTokenizerOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
       light<PlanDensityOptions, run_plan_density>(),
