@@ -7,6 +7,7 @@
 #include "apps/chat.h"
 #include "apps/data.h"
 #include "apps/data_prune.h"
+#include "apps/data_tokenizer.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
 #include "apps/engine.h"
@@ -42,6 +43,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
       {"data tokenizer", parse_and_run<TokenizerOptions, run_data_tokenizer>},
       {"data prune", parse_and_run<DataPruneOptions, run_data_prune>},
+      {"data tokenizer", parse_and_run<DataTokenizerOptions, run_data_tokenizer>},
       {"eval", parse_and_run<EvalOptions, run_eval>},
       {"devices", parse_and_run<DevicesOptions, run_devices>},
       {"quantize", parse_and_run<QuantizeOptions, run_quantize>},

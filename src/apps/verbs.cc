@@ -4,6 +4,7 @@
 #include "apps/chat.h"
 #include "apps/data.h"
 #include "apps/data_prune.h"
+#include "apps/data_tokenizer.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
 #include "apps/eval.h"
@@ -29,6 +30,7 @@ const std::vector<Verb>& verbs() {
       heavy<DataEmojiOptions>(),
       heavy<TokenizerOptions>(),
       heavy<DataPruneOptions>(),
+      heavy<DataTokenizerOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
       light<PlanDensityOptions, run_plan_density>(),
