@@ -14,7 +14,6 @@
 #include "apps/eval.h"
 #include "apps/options.h"
 #include "apps/quantize.h"
-#include "apps/tokenizer.h"
 #include "apps/train.h"
 #include "apps/write.h"
 #include "core/error.h"
@@ -41,7 +40,6 @@ const std::map<std::string, Run>& engine_verbs() {
       {"write", parse_and_run<WriteOptions, run_write>},
       {"chat", parse_and_run<ChatOptions, run_chat>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
-      {"data tokenizer", parse_and_run<TokenizerOptions, run_data_tokenizer>},
       {"data prune", parse_and_run<DataPruneOptions, run_data_prune>},
       {"data tokenizer", parse_and_run<DataTokenizerOptions, run_data_tokenizer>},
       {"eval", parse_and_run<EvalOptions, run_eval>},

@@ -13,7 +13,6 @@
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
 #include "apps/quantize.h"
-#include "apps/tokenizer.h"
 #include "apps/train.h"
 #include "apps/write.h"
 
@@ -28,7 +27,6 @@ const std::vector<Verb>& verbs() {
       heavy<EvalOptions>(),
       heavy<QuantizeOptions>(),
       heavy<DataEmojiOptions>(),
-      heavy<TokenizerOptions>(),
       heavy<DataPruneOptions>(),
       heavy<DataTokenizerOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
