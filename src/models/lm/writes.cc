@@ -113,7 +113,8 @@ std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_
     nn::TokenCache cache(cache_options(parts_.model, parts_.decode));
     if (memory) cache = memory->recall(rows.front(), cache_options(parts_.model, parts_.decode));
     const int64_t remembered = cache.length();
-    const auto unread = remembered > 0 ? std::vector{std::vector(rows[0].begin() + remembered, rows[0].end())} : rows;
+    std::vector<std::vector<int32_t>> unread = rows;
+    if (remembered > 0) unread.front().erase(unread.front().begin(), unread.front().begin() + remembered);
     DecodeSteps steps(parts_.model, padded(unread, parts_.model.embed_tokens.device()), parts_.decode,
                       std::move(cache));
     std::vector<generate::Continuation> said = generate::run(steps, rows, *parts_.tokenizer, full);
