@@ -1,6 +1,7 @@
 // The loops against the same thing in ATen calls: values and gradients, both formats, strides and sizes that fill no vector.
 #include "nn/token_ops.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
