@@ -146,13 +146,13 @@ int run_quantize(const QuantizeOptions& options) {
   const int64_t group = group_for(language, options.group);
   require_eights(language);
   if (options.group == 0 && group != 128) log_info("widths are no multiples of 128: groups of {}", group);
-  if (options.calibration.empty() && options.method != "nearest")
-    throw UserError("[quantize] no --calibration; give texts like those that the model is for, or --method nearest");
+  if (options.calibration.empty() && options.method == "awq")
+    log_info("no --calibration: on texts that the model draws itself; give such as it is for");
 
   std::vector<quant::InputStatistics> seen_language, seen_tower;
   int64_t positions = 0;
   seen_language.resize(language.size()), seen_tower.resize(tower.size());
-  if (!options.calibration.empty()) {
+  if (!options.calibration.empty() || options.method == "awq") {
     std::optional<Progress> progress;
     data.on_progress = [&](int64_t done, int64_t total) {
       if (!progress) progress.emplace("calibrate", total, "rows");

@@ -33,7 +33,8 @@ template <class V> void fields(V& v, QuantizeOptions& o) {
   v("group", o.group, "weights that share a scale; 0: 128, or 64 or 32 where widths ask for it");
   v("tower", o.tower, "of the vision tower's layers: int8, none or auto (int8 where there is one)");
   v("method", o.method, "awq (scales and ranges from what activations are) or nearest (weights alone)");
-  v("calibration", o.calibration, "text files, pictures or folders of them");
+  v("calibration", o.calibration,
+    "text files, pictures or folders of them; default: texts that the model draws itself");
   v("tokens", o.tokens, "of text to calibrate on, at most");
   v("output", o.output, "Output"), v("compute", o.compute, "Compute");
 }

@@ -69,14 +69,19 @@ TEST_F(QuantizeVerb, WritesADirectoryThatLoadsAndIsSmallerAndSaysSo) {
   }
 }
 
+TEST_F(QuantizeVerb, WithoutTextsTheModelDrawsItsOwn) {
+  options.calibration = {}, options.tokens = 60;
+  EXPECT_EQ(run_quantize(options), 0);
+  EXPECT_TRUE(lm::load_lm(options.out).layers[0].mlp.up_proj.int4.has_value());
+}
+
 TEST_F(QuantizeVerb, MistakesAreSaidBeforeAnythingIsWritten) {
   options.bits = 3, expect_refused("--bits is 3, want 4 or 0"), options.bits = 4;
   options.method = "gptq", expect_refused("want awq or nearest"), options.method = "awq";
   options.tower = "int8", expect_refused("has no vision tower"), options.tower = "auto";
   options.group = 64, expect_refused("reads 96 channels, want a multiple of the group 64"), options.group = 0;
   options.group = 12, expect_refused("--group is 12"), options.group = 0;
-  options.calibration = {}, expect_refused("no --calibration"), options.calibration = {"nowhere"};
-  expect_refused("nowhere does not exist");
+  options.calibration = {"nowhere"}, expect_refused("nowhere does not exist");
   options.calibration = {(scratch / "text.txt").string()}, options.bits = 0, expect_refused("nothing to pack");
   options.bits = 4, config.hidden = 100, save(), expect_refused("want a multiple of the group 32");
   config.hidden = 96, save();

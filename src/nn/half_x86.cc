@@ -75,6 +75,7 @@ template <Kind kind, int rows> TESSERA_AVX2 void columns_avx2(const Job& job) {
     float rest[rows] = {};
     for (auto& s : sum) s = _mm256_setzero_ps();
     for (int64_t i = 0; i < whole; i += 8) {
+      _mm_prefetch(reinterpret_cast<const char*>(w + i + 1024), _MM_HINT_T0);
       const __m256 a = widened_avx2<kind>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w + i)));
       for (int r = 0; r < rows; ++r) sum[r] = _mm256_fmadd_ps(a, _mm256_loadu_ps(job.x + r * job.in + i), sum[r]);
     }

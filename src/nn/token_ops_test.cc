@@ -2,6 +2,7 @@
 // vector.
 #include "nn/token_ops.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 

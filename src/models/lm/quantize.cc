@@ -8,6 +8,8 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "core/error.h"
+#include "core/rng.h"
+#include "models/lm/decode.h"
 #include "models/lm/model_files.h"
 #include "quant/packed_dir.h"
 #include "tensor/model_dir.h"
@@ -47,17 +49,45 @@ std::vector<std::vector<int32_t>> rows_of(const std::vector<std::string>& texts,
   return rows;
 }
 
+/// Rows that the model draws itself, from its begin token, or from any token where it has none.
+std::vector<std::vector<int32_t>> drawn_rows(const DecoderLm& model, const text::Tokenizer& tokenizer,
+                                             const CalibrationData& data) {
+  const int64_t length = std::min({data.length, model.config.context - 1, int64_t{256}});
+  const auto count = static_cast<size_t>(std::max<int64_t>(1, data.tokens / length));
+  std::vector<std::vector<int32_t>> rows;
+  Rng rng(data.seed);
+  const auto any = static_cast<uint64_t>(std::min(tokenizer.vocabulary(), model.config.vocabulary));
+  for (size_t i = 0; i < count; ++i) {
+    rows.push_back({tokenizer.begin_token().value_or(static_cast<int32_t>(rng.below(any)))});
+  }
+  generate::TextOptions options{.max_new_tokens = length - 1};
+  options.sampling.temperature = 1, options.sampling.seed = data.seed;
+  for (size_t first = 0; first < count; first += 16) {
+    const std::vector<std::vector<int32_t>> batch(
+        rows.begin() + static_cast<std::ptrdiff_t>(first),
+        rows.begin() + static_cast<std::ptrdiff_t>(std::min(count, first + 16)));
+    options.rows.clear();
+    for (size_t i = 0; i < batch.size(); ++i) options.rows.push_back(first + i);
+    DecodeSteps steps(model, padded(batch, model.embed_tokens.device()));
+    const auto written = generate::run(steps, batch, tokenizer, options);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      auto& row = rows[first + i];
+      row.insert(row.end(), written[i].tokens.begin(), written[i].tokens.end());
+    }
+  }
+  return rows;
+}
+
 class QuantizableLm : public Quantizable {
  public:
-  QuantizableLm(Path directory, Json config, DecoderLm model, std::unique_ptr<text::Tokenizer> tokenizer)
-      : directory_(std::move(directory)), config_(std::move(config)), model_(std::move(model)),
-        tokenizer_(std::move(tokenizer)) {}
+  QuantizableLm(Path directory, Json config, DecoderLm model)
+      : directory_(std::move(directory)), config_(std::move(config)), model_(std::move(model)) {}
 
   std::vector<SharedInput> language_inputs() override { return shared_inputs(model_); }
 
   int64_t calibrate(const CalibrationData& data) const override {
     if (!data.pictures.empty()) throw UserError("[quant] {} reads no pictures; give texts", directory_.string());
-    return lm::calibrate(model_, *tokenizer_, data);
+    return lm::calibrate(model_, *text::load_tokenizer(directory_), data);
   }
 
   void save(const Path& out, const quant::Int4Format& format) override {
@@ -71,7 +101,6 @@ class QuantizableLm : public Quantizable {
   Path directory_;
   Json config_;
   DecoderLm model_;
-  std::unique_ptr<text::Tokenizer> tokenizer_;
 };
 
 }  // namespace
@@ -103,7 +132,8 @@ std::vector<SharedInput> shared_inputs(DecoderLm& model, const std::string& pref
 
 int64_t calibrate(const DecoderLm& model, const text::Tokenizer& tokenizer, const CalibrationData& data) {
   const at::NoGradGuard no_grad;
-  const auto rows = rows_of(data.texts, tokenizer, data, model.config.context);
+  const auto rows = data.texts.empty() ? drawn_rows(model, tokenizer, data)
+                                       : rows_of(data.texts, tokenizer, data, model.config.context);
   int64_t seen = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i].empty()) continue;
@@ -121,7 +151,7 @@ std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device 
   if (found.config.contains("quantization_config") && !found.config["quantization_config"].is_null())
     throw UserError("[quant] {} is packed already; give the model that it was made from", directory.string());
   DecoderLm model = load_lm(directory, {.device = device, .dtype = "fp32", .writable = true});
-  return std::make_unique<QuantizableLm>(directory, found.config, std::move(model), text::load_tokenizer(directory));
+  return std::make_unique<QuantizableLm>(directory, found.config, std::move(model));
 }
 
 }  // namespace tessera::lm
