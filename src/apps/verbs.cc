@@ -11,6 +11,7 @@
 #include "apps/plan_budget.h"
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
+#include "apps/see.h"
 #include "apps/train.h"
 #include "apps/write.h"
 
@@ -19,6 +20,7 @@ namespace tessera::apps {
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
       heavy<DrawOptions>(),
+      heavy<SeeOptions>(),
       heavy<WriteOptions>(),
       heavy<ChatOptions>(),
       heavy<TrainOptions>(),

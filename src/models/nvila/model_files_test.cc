@@ -23,8 +23,8 @@ const Path golden = Path(TESSERA_SOURCE_DIR) / "tests/golden/data";
 class NvilaFiles : public ::testing::Test {
  protected:
   NvilaFiles()
-      : directory(Path(testing::TempDir()) /
-                  ("nvila-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()))) {
+      : directory(Path(::testing::TempDir()) /
+                  ("nvila-" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()))) {
     std::filesystem::remove_all(directory);
   }
   /// A copy of a golden model directory that may be spoiled.
