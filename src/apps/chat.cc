@@ -80,6 +80,7 @@ class Conversation {
                   {"reason", generate::name_of(said.reason)},
                   {"tokens", said.tokens.size()},
                   {"prompt_tokens", written.prompt_tokens},
+                  {"remembered_tokens", written.remembered_tokens},
                   {"first_token_seconds", written.first_token_seconds},
                   {"tokens_per_second", tokens_per_second({written})}});
       return;

@@ -75,9 +75,10 @@ int run_write(const WriteOptions& options) {
 
   const bool streams = options.stream && prompts.size() == 1 && !options.output.json;
   const train::InterruptGuard guard;
-  Progress progress("write", std::ssize(prompts) * options.sampling.max_new_tokens, "tokens");
+  std::optional<Progress> progress;  // a text that streams is its own progress
+  if (!streams) progress.emplace("write", std::ssize(prompts) * options.sampling.max_new_tokens, "tokens");
   request.on_step = [&](int64_t tokens) {
-    if (!streams) progress.update(tokens);
+    if (progress) progress->update(tokens);
     return !train::InterruptGuard::raised();
   };
   bool begun = false;
@@ -90,6 +91,7 @@ int run_write(const WriteOptions& options) {
     };
   }
   const std::vector<Written> written = writes.write(prompts, request);
+  if (progress) progress->finish();
   if (streams && begun) show("\n");
   else if (!options.output.json) print_texts(prompts, written, options.echo);
   log_info("{}", summary_of(written));

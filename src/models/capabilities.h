@@ -50,6 +50,7 @@ class Draws {
 struct Written {
   generate::Continuation continuation;
   int64_t prompt_tokens = 0;
+  int64_t remembered_tokens = 0;   // of the prompt, whose keys and values were there from the turn before
   double first_token_seconds = 0;  // from the request to the first token
   double seconds = 0;              // all of it
 };

@@ -29,9 +29,15 @@ Prefill padded(const std::vector<std::vector<int32_t>>& rows, at::Device device)
   return {.ids = ids.to(device), .pad = equal ? Tensor() : pad.to(device)};
 }
 
+nn::TokenCacheOptions cache_options(const DecoderLm& model, const DecodeOptions& options) {
+  return {.depth = model.config.depth, .block = options.cache_block, .int8 = options.cache_int8};
+}
+
 DecodeSteps::DecodeSteps(const DecoderLm& model, Prefill prefill, const DecodeOptions& options)
-    : model_(&model), prefill_(std::move(prefill)), options_(options),
-      cache_({.depth = model.config.depth, .block = options.cache_block, .int8 = options.cache_int8}) {}
+    : DecodeSteps(model, std::move(prefill), options, nn::TokenCache(cache_options(model, options))) {}
+
+DecodeSteps::DecodeSteps(const DecoderLm& model, Prefill prefill, const DecodeOptions& options, nn::TokenCache cache)
+    : model_(&model), prefill_(std::move(prefill)), options_(options), cache_(std::move(cache)) {}
 
 /// embeddings [B, n, C] of the positions after those in the cache -> hidden states [B, n, C].
 Tensor DecodeSteps::pass(const Tensor& embeddings) {

@@ -14,6 +14,9 @@ struct DecodeOptions {
   int64_t cache_block = 256;  // positions that the cache grows by at least
 };
 
+/// The cache that a model of this depth begins with.
+nn::TokenCacheOptions cache_options(const DecoderLm& model, const DecodeOptions& options);
+
 /// What the model is asked to go on from. Rows of different lengths are padded on the left.
 struct Prefill {
   Tensor ids;         // [B, L] int64 (any id at padding), or absent:
@@ -28,11 +31,14 @@ Prefill padded(const std::vector<std::vector<int32_t>>& rows, at::Device device)
 class DecodeSteps : public generate::TokenSteps {
  public:
   DecodeSteps(const DecoderLm& model, Prefill prefill, const DecodeOptions& options = {});
+  /// Goes on after the positions of a cache (of no padding, and of the same rows); the prefill is what follows them.
+  DecodeSteps(const DecoderLm& model, Prefill prefill, const DecodeOptions& options, nn::TokenCache cache);
 
   Tensor start() override;
   Tensor next(const Tensor& ids) override;
   void keep(const Tensor& rows) override;
   const nn::TokenCache& cache() const { return cache_; }
+  nn::TokenCache take_cache() && { return std::move(cache_); }
 
  private:
   Tensor pass(const Tensor& embeddings);

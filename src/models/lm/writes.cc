@@ -77,6 +77,12 @@ generate::TextOptions LmWriter::completed(generate::TextOptions options) const {
 
 std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_t>>& prompts,
                                             const generate::TextOptions& options) const {
+  return continue_ids(prompts, options, nullptr);
+}
+
+/// With a memory (of a single prompt) only what it does not hold goes through the model.
+std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_t>>& prompts,
+                                            const generate::TextOptions& options, ConversationMemory* memory) const {
   const auto began = Clock::now();
   generate::TextOptions full = completed(options);
   std::vector<size_t> lengths;
@@ -104,11 +110,23 @@ std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_
       go_on = go_on && (!options.on_step || options.on_step(before + tokens));
       return go_on;
     };
-    DecodeSteps steps(parts_.model, padded(rows, parts_.model.embed_tokens.device()), parts_.decode);
+    nn::TokenCache cache(cache_options(parts_.model, parts_.decode));
+    if (memory) cache = memory->recall(rows.front(), cache_options(parts_.model, parts_.decode));
+    const int64_t remembered = cache.length();
+    std::vector<std::vector<int32_t>> unread = rows;
+    if (remembered > 0) unread.front().erase(unread.front().begin(), unread.front().begin() + remembered);
+    DecodeSteps steps(parts_.model, padded(unread, parts_.model.embed_tokens.device()), parts_.decode,
+                      std::move(cache));
     std::vector<generate::Continuation> said = generate::run(steps, rows, *parts_.tokenizer, full);
+    if (memory) {
+      std::vector<int32_t> all = rows.front();
+      all.insert(all.end(), said.front().tokens.begin(), said.front().tokens.end());
+      memory->remember(std::move(all), std::move(steps).take_cache());
+    }
     for (size_t r = 0; r < group.size(); ++r) {
       written[group[r]] = {.continuation = std::move(said[r]),
                            .prompt_tokens = std::ssize(rows[r]),
+                           .remembered_tokens = remembered,
                            .first_token_seconds = first,
                            .seconds = since(began)};
     }
@@ -136,7 +154,8 @@ std::vector<int32_t> LmWriter::chat_prompt(const std::vector<text::Message>& mes
 Written LmWriter::chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const {
   const std::vector<int32_t> prompt = chat_prompt(messages);
   require_room(prompt.size(), context(), "the conversation");
-  return std::move(continue_ids({prompt}, options).front());
+  const std::unique_lock<std::mutex> alone(chatting_, std::try_to_lock);
+  return std::move(continue_ids({prompt}, options, alone ? &memory_ : nullptr).front());
 }
 
 }  // namespace tessera::lm

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "models/capabilities.h"
+#include "models/lm/conversation_memory.h"
 #include "models/lm/decode.h"
 #include "models/lm/generation_defaults.h"
 #include "models/registry.h"
@@ -52,8 +54,12 @@ class LmWriter : public Writes {
   generate::TextOptions completed(generate::TextOptions options) const;
 
  private:
+  std::vector<Written> continue_ids(const std::vector<std::vector<int32_t>>& prompts,
+                                    const generate::TextOptions& options, ConversationMemory* memory) const;
   WriterParts parts_;
   std::vector<int32_t> end_tokens_;
+  mutable std::mutex chatting_;  // held by the chat() that uses the memory; others go without
+  mutable ConversationMemory memory_;
 };
 
 /// The loader of the registry: config, weights, tokenizer, chat template, generation defaults.

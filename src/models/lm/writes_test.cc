@@ -215,6 +215,35 @@ TEST(LmWriter, NaNWeightsAreAFaultNotAnEndlessText) {
   EXPECT_THAT([&] { lm.write({"a"}, {}); }, ThrowsMessage<FaultError>(HasSubstr("the largest logit is nan")));
 }
 
+/// A writer that can chat: the plain template over letters.
+LmWriter chatter(const LmConfig& config) {
+  return LmWriter({.model = tiny_lm(config),
+                   .tokenizer = std::make_unique<LetterTokenizer>(),
+                   .chat = text::ChatTemplate::named("plain")});
+}
+
+TEST(LmWriter, AConversationGoesOnFromItsRememberedTurnsAsIfItWereReadAnew) {
+  LmConfig config = tiny_config();
+  config.context = 512;
+  const LmWriter going_on = chatter(config);
+  const TextOptions options{.max_new_tokens = 9};
+  std::vector<text::Message> messages = {{.role = "user", .content = "hello"}};
+  for (const char* turn : {"and then?", "why", "so"}) {
+    const Written remembered = going_on.chat(messages, options), anew = chatter(config).chat(messages, options);
+    EXPECT_EQ(remembered.continuation.tokens, anew.continuation.tokens);
+    EXPECT_EQ(anew.remembered_tokens, 0);
+    if (messages.size() > 1) {
+      EXPECT_GT(remembered.remembered_tokens, anew.prompt_tokens / 2);
+    }
+    messages.push_back({.role = "assistant", .content = remembered.continuation.text});
+    messages.push_back({.role = "user", .content = turn});
+  }
+  messages = {{.role = "user", .content = "hello"}};  // shorter than what is remembered, and the same
+  EXPECT_EQ(going_on.chat(messages, options).continuation.tokens,
+            chatter(config).chat(messages, options).continuation.tokens);
+  EXPECT_EQ(going_on.chat(messages, options).remembered_tokens, std::ssize(going_on.chat_prompt(messages)) - 1);
+}
+
 TEST(LmWriter, StoppingLeavesTheTextsThatWereNotBegunEmpty) {
   const LmWriter lm(
       {.model = tiny_lm(tiny_config()), .tokenizer = std::make_unique<LetterTokenizer>(), .batch_rows = 1});
