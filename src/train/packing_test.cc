@@ -26,7 +26,7 @@ TEST(Packing, EverySequenceStandsInOneRowThatHasRoomForIt) {
       int64_t sum = 0;
       for (const size_t i : row) {
         sum += lengths[i];
-        EXPECT_TRUE(seen.insert(i).second) << "in two rows";
+        EXPECT_TRUE(seen.insert(i).second);
       }
       EXPECT_LE(sum, 64);
       total += sum;
