@@ -1,5 +1,5 @@
-// How vocabularies write bytes: the alphabet of byte-level BPE (each byte has a printable character, so that any bytes can
-// stand in JSON), and the names that SentencePiece gives them.
+// How vocabularies write bytes: the alphabet of byte-level BPE (each byte has a printable character, so that any bytes
+// can stand in JSON), and the names that SentencePiece gives them.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
-// A BPE tokenizer from tokenizer.json: byte-level (GPT-2, Qwen2, Llama 3, OLMo 2), or over characters with a fallback to
-// bytes (Gemma). Ids equal the reference's.
+// A BPE tokenizer from tokenizer.json: byte-level (GPT-2, Qwen2, Llama 3, OLMo 2), or over characters with a fallback
+// to bytes (Gemma). Ids equal the reference's.
 #pragma once
 
 #include <memory>

@@ -24,8 +24,8 @@ class PreTokenizer {
   virtual void split(Words& words) const = 0;
 };
 
-/// The steps of a tokenizer.json, in order: Split, Digits, ByteLevel (last), alone or in a Sequence. Throws UserError for any
-/// other, and where ByteLevel is missing from what works on bytes or there in what does not; `source` names the file.
+/// The steps of a tokenizer.json, in order: Split, Digits, ByteLevel (last), alone or in a Sequence. Throws UserError for
+/// any other, and where ByteLevel is missing from what works on bytes or there in what does not; `source` names the file.
 std::vector<std::unique_ptr<PreTokenizer>> read_pre_tokenizer(const nlohmann::json& tree, bool on_bytes,
                                                               const std::string& source);
 
