@@ -224,6 +224,8 @@ void apply(const OutputOptions& output) {
   set_progress_enabled(false);
 }
 
-void print_json(const Json& result) { detail::print(result.dump() + "\n"); }
+void print_json(const Json& result) {
+  detail::print(result.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+}
 
 }  // namespace tessera::apps

@@ -1,8 +1,10 @@
 // One line per verb. A heavy one has a second line in engine_verbs.cc.
 #include "apps/verbs.h"
 
+#include "apps/chat.h"
 #include "apps/data.h"
 #include "apps/data_prune.h"
+#include "apps/data_tokenizer.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
 #include "apps/eval.h"
@@ -10,17 +12,23 @@
 #include "apps/plan_budget.h"
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
+#include "apps/quantize.h"
 #include "apps/train.h"
+#include "apps/write.h"
 
 namespace tessera::apps {
 
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
       heavy<DrawOptions>(),
+      heavy<WriteOptions>(),
+      heavy<ChatOptions>(),
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
+      heavy<QuantizeOptions>(),
       heavy<DataEmojiOptions>(),
       heavy<DataPruneOptions>(),
+      heavy<DataTokenizerOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
       light<PlanDensityOptions, run_plan_density>(),

@@ -27,10 +27,14 @@ double sum(const std::vector<Ranked>& tokens) {
   return std::accumulate(tokens.begin(), tokens.end(), 0.0, [](double s, const Ranked& t) { return s + t.weight; });
 }
 
-/// All tokens that are not banned (-inf).
+/// exp((logits - largest) / temperature) [V]: probabilities, not normalised.
+Tensor weights_of(const Tensor& logits, double temperature) {
+  return logits.sub(logits.max()).div_(std::max(temperature, 1e-30)).exp_();
+}
+
+/// All tokens that are not banned (-inf), by rising id.
 std::vector<Ranked> ranked(const Tensor& logits, double temperature) {
-  const Tensor contiguous = logits.contiguous();
-  const Tensor weights = contiguous.sub(contiguous.max()).div_(std::max(temperature, 1e-30)).exp_();
+  const Tensor contiguous = logits.contiguous(), weights = weights_of(contiguous, temperature);
   const float *logit = contiguous.const_data_ptr<float>(), *weight = weights.const_data_ptr<float>();
   std::vector<Ranked> tokens;
   tokens.reserve(static_cast<size_t>(weights.numel()));
@@ -38,6 +42,21 @@ std::vector<Ranked> ranked(const Tensor& logits, double temperature) {
     if (logit[id] > -std::numeric_limits<float>::infinity()) tokens.push_back({id, logit[id], weight[id]});
   }
   return tokens;
+}
+
+/// The token at which the running sum of all weights, by rising id, passes `share` of their total.
+int32_t token_at(const Tensor& weights, double share) {
+  const float* weight = weights.const_data_ptr<float>();
+  double total = 0;
+  for (int64_t id = 0; id < weights.numel(); ++id) total += weight[id];
+  double rest = share * total;
+  int32_t last = 0;
+  for (int32_t id = 0; id < weights.numel(); ++id) {
+    if (weight[id] > 0) last = id;
+    rest -= weight[id];
+    if (rest < 0) return id;
+  }
+  return last;  // the sum fell short by rounding
 }
 
 void keep_top_k(std::vector<Ranked>& tokens, int64_t k) {
@@ -108,7 +127,8 @@ std::vector<Candidate> candidates(const Tensor& logits, const TokenSampling& sam
   if (sampling.top_p < 1) keep_top_p(tokens, sampling.top_p);
   if (sampling.min_p > 0) keep_min_p(tokens, sampling.min_p);
   const double total = sum(tokens);
-  std::sort(tokens.begin(), tokens.end(), [](const Ranked& a, const Ranked& b) { return a.id < b.id; });
+  if (sampling.top_k > 0 || sampling.top_p < 1)  // they leave another order
+    std::sort(tokens.begin(), tokens.end(), [](const Ranked& a, const Ranked& b) { return a.id < b.id; });
   std::vector<Candidate> left;
   left.reserve(tokens.size());
   for (const Ranked& token : tokens) left.push_back({token.id, token.weight / total});
@@ -117,8 +137,12 @@ std::vector<Candidate> candidates(const Tensor& logits, const TokenSampling& sam
 
 int32_t sample_token(const Tensor& logits, const TokenSampling& sampling, uint64_t row, uint64_t token) {
   if (sampling.temperature == 0) return likeliest(logits);
-  const std::vector<Candidate> left = candidates(logits, sampling);
   double rest = Rng(sampling.seed).split(row).split(token).uniform();
+  if (sampling.top_k == 0 && sampling.top_p == 1 && sampling.min_p == 0) {
+    likeliest(logits);  // refuses NaN
+    return token_at(weights_of(logits, sampling.temperature), rest);
+  }
+  const std::vector<Candidate> left = candidates(logits, sampling);
   for (const Candidate& candidate : left) {
     rest -= candidate.probability;
     if (rest < 0) return candidate.id;

@@ -73,6 +73,13 @@ TEST(TokenSampling, DrawsEachTokenAsOftenAsItIsLikely) {
   }
 }
 
+TEST(TokenSampling, WithoutFiltersTheDrawIsThatOfFiltersThatKeepAll) {
+  const Tensor logits = logits_of({0.1, 0.4, 0, 0.05, 0.3, 0.15});
+  for (uint64_t t = 0; t < 500; ++t)
+    EXPECT_EQ(sample_token(logits, {.temperature = 0.8, .seed = 2}, 1, t),
+              sample_token(logits, {.temperature = 0.8, .top_k = 6, .seed = 2}, 1, t));
+}
+
 TEST(TokenSampling, ADrawIsAFunctionOfSeedRowAndToken) {
   const Tensor logits = at::zeros({100000});
   const auto draw = [&](uint64_t seed, uint64_t row, uint64_t token) {

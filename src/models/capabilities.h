@@ -50,6 +50,7 @@ class Draws {
 struct Written {
   generate::Continuation continuation;
   int64_t prompt_tokens = 0;
+  int64_t remembered_tokens = 0;   // of the prompt, whose keys and values were there from the turn before
   double first_token_seconds = 0;  // from the request to the first token
   double seconds = 0;              // all of it
 };
@@ -68,12 +69,18 @@ class Writes {
   virtual const text::Tokenizer& tokenizer() const = 0;
   /// Longest sequence, prompt and continuation together.
   virtual int64_t context() const = 0;
-  /// Continues each prompt. Throws UserError for an empty prompt or one over the context length (says by how much).
+  /// How its publisher draws tokens; greedy where nothing is said. For callers who ask for the model's own way.
+  virtual generate::TokenSampling sampling() const { return {}; }
+  /// Continues each prompt. The model adds its own end tokens to the options'. Throws UserError for a prompt of no
+  /// tokens or one over the context length (says by how much).
   virtual std::vector<Written> write(const std::vector<std::string>& prompts,
                                      const generate::TextOptions& options) const = 0;
   /// Answers in a conversation that ends with a user's turn. Throws UserError when the model has no chat template.
   virtual Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const = 0;
-  /// The tokens of each `continuation` given its `prompt`, in the order given; prompts may be empty where the tokenizer has a begin token.
+  /// The token ids that chat() goes on from.
+  virtual std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages) const = 0;
+  /// The tokens of each `continuation` given its `prompt`, in the order given; prompts may be empty where the
+  /// tokenizer has a begin token.
   struct ScoreRequest {
     std::vector<int32_t> prompt, continuation;
   };

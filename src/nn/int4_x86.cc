@@ -84,6 +84,7 @@ TESSERA_AVX2 void columns_avx2(const Weights& w, const Activations& x, int64_t f
       __m256i high[rows], low[rows];  // 16-bit sums
       for (int r = 0; r < rows; ++r) high[r] = low[r] = _mm256_setzero_si256();
       for (int64_t c = 0; c < chunks; ++c, packed += 32) {
+        _mm_prefetch(reinterpret_cast<const char*>(packed + 2048), _MM_HINT_T0);
         const __m256i q = load(packed);
         const __m256i even = _mm256_and_si256(q, low_half);
         const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(q, 4), low_half);

@@ -6,6 +6,7 @@
 #include <map>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
 
 #include "core/error.h"
 #include "tensor/weights.h"
@@ -114,7 +115,11 @@ PackedLinears::PackedLinears(const NamedLinears& layers, const std::optional<Int
 
 void PackedLinears::load(at::Device device) const {
   for (const auto& [name, layer] : packed_) {
-    if (stored_->find(name + ".qweight") != nullptr) {
+    const bool int4 = stored_->find(name + ".qweight") != nullptr;
+    const std::string scales = name + (int4 ? ".scales" : ".weight_scale");
+    if (!at::isfinite(copied(*stored_, scales)).all().item<bool>())
+      throw UserError("[quant] {} holds NaN or infinite numbers", scales);
+    if (int4) {
       const nn::Int4Weight weight = from_awq({.qweight = copied(*stored_, name + ".qweight"),
                                               .qzeros = copied(*stored_, name + ".qzeros"),
                                               .scales = copied(*stored_, name + ".scales")},

@@ -61,7 +61,7 @@ class PackedLinears {
   /// Whether load() reads this stored tensor.
   bool takes(std::string_view name) const { return taken_.contains(name); }
   bool empty() const { return packed_.empty(); }
-  /// Gives each packed layer its weight, on `device`.
+  /// Gives each packed layer its weight, on `device`. Throws UserError for scales that are no finite numbers.
   void load(at::Device device = at::kCPU) const;
 
  private:

@@ -96,6 +96,13 @@ TEST(StoredForm, PartsThatAreMissingOrOfAnotherShapeAreRefusedByName) {
   }
 }
 
+TEST(StoredForm, ScalesThatAreNoNumbersAreRefused) {
+  Pair pair = packed_pair();
+  pair.first.int4->scales[3][1] = std::nan("");
+  EXPECT_THAT([&] { load_pair(saving_form(pair), Int4Format{32}); },
+              ThrowsMessage<UserError>(HasSubstr("first.scales holds NaN")));
+}
+
 TEST(StoredForm, LayersThatAreNotStoredPackedStayAsTheyAre) {
   const testing::ScratchFolder scratch;
   Pair pair, other = packed_pair();

@@ -1,5 +1,5 @@
-// Counting words and merging pairs; bpe_trainer_save.cc writes the files. Pair counts are kept up to date word by word, so a
-// merge costs what it changes.
+// Counting words and merging pairs; bpe_trainer_save.cc writes the files. Pair counts are kept up to date word by
+// word, so a merge costs what it changes.
 #include "text/bpe_trainer.h"
 
 #include <algorithm>

@@ -66,7 +66,8 @@ std::vector<int32_t> ByteLevelBpe::encode_parts(const std::vector<TextPart>& par
     }
     const auto part = std::string_view(joined.text).substr(raw.range.begin, raw.range.end - raw.range.begin);
     const std::string normalized = compose_ ? nfc(part) : std::string(part);
-    // offsets are lost here: a control token that is looked for in normalized text needs its whole stretch to be control
+    // offsets are lost here: a control token that is looked for in normalized text needs its whole stretch to be
+    // control
     std::vector<Range> control;
     if (inside(raw.range, joined.control)) control.push_back({0, normalized.size()});
     for (const Section& section : normalized_finder_.split(normalized, control)) {

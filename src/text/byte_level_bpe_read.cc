@@ -1,4 +1,5 @@
-// Reads a tokenizer.json into a ByteLevelBpe: every part is either understood as the reference understands it or refused.
+// Reads a tokenizer.json into a ByteLevelBpe: every part is either understood as the reference understands it or
+// refused.
 #include <algorithm>
 
 #include "core/error.h"

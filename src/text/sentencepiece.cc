@@ -116,8 +116,8 @@ std::vector<int32_t> SentencePiece::encode_parts(const std::vector<TextPart>& pa
   return ids;
 }
 
-/// Text without tokens that may be found in it. Where the model would take typed words for a control token, they are cut
-/// after their first character.
+/// Text without tokens that may be found in it. Where the model would take typed words for a control token, they are
+/// cut after their first character.
 void SentencePiece::encode_stretch(std::string_view text, bool goes_on, std::vector<int32_t>& ids) const {
   for (const Section& section : typed_.split(text, {})) {
     const auto stretch = text.substr(section.range.begin, section.range.end - section.range.begin);

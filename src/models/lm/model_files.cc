@@ -1,8 +1,12 @@
-// A model is built on the meta device, where nothing is allocated, and its placeholders are exchanged for mapped tensors.
+// A model is built on the meta device, where nothing is allocated, and its placeholders are exchanged for mapped
+// tensors.
 #include "models/lm/model_files.h"
+
+#include <algorithm>
 
 #include "core/error.h"
 #include "models/lm/config_json.h"
+#include "quant/stored_form.h"
 #include "tensor/build.h"
 #include "tensor/model_dir.h"
 
@@ -29,13 +33,29 @@ std::optional<at::ScalarType> format_of(const LoadLmOptions& options, const Stor
   return type == at::kBFloat16 || (type == at::kHalf && !options.device.is_cpu()) ? type : at::kFloat;
 }
 
-void refuse_quantised(const Json& config, const Path& directory) {
-  const auto found = config.find("quantization_config");
-  if (found == config.end() || found->is_null()) return;
-  const auto method = found->is_object() ? found->find("quant_method") : found->end();
-  throw UserError("[lm] {}: quantised weights{} are not supported, want weights in fp32, fp16 or bf16",
-                  directory.string(),
-                  found->is_object() && method != found->end() ? fmt::format(" ({})", method->dump()) : "");
+/// Embedding and head, which packing leaves alone.
+bool is_words(std::string_view name) {
+  return name.ends_with("model.embed_tokens.weight") || name.ends_with("lm_head.weight");
+}
+
+/// Fills the slots. With packed layers on the CPU, words stay in the 16 bits that they are stored in and all else is
+/// fp32: what passes between layers is fp32 either way, and reading the words is much of a decoding step's work.
+void map_slots(const std::vector<TensorSlot>& slots, const std::shared_ptr<const StoredTensors>& stored,
+               const Path& directory, bool packed, const MapOptions& map) {
+  if (!packed || !map.device.is_cpu() || map.writable || map.format == at::kBFloat16) {
+    map_weights(slots, stored, directory, "lm", map);
+    return;
+  }
+  for (const bool words : {true, false}) {
+    std::vector<TensorSlot> part;
+    for (const TensorSlot& slot : slots) {
+      if (is_words(slot.name) == words) part.push_back(slot);
+    }
+    MapOptions of_part = map;
+    of_part.format = words ? std::nullopt : std::optional(at::kFloat);
+    of_part.passed_over = [&](std::string_view name) { return is_words(name) != words || map.passed_over(name); };
+    map_weights(part, stored, directory, "lm", of_part);
+  }
 }
 
 const char* torch_dtype(StoredAs stored) {
@@ -58,19 +78,23 @@ DecoderLm load_lm(const Json& config, const std::shared_ptr<const StoredTensors>
     const BuildDevice nowhere(at::kMeta);
     return DecoderLm(config_from_json(config, (directory / "config.json").string()));
   }();
-  refuse_quantised(config, directory);
+  const std::string place = options.prefix.substr(0, std::max<size_t>(options.prefix.size(), 1) - 1);
+  const quant::PackedLinears packed(quant::named_linears(model, place),
+                                    quant::read_int4_format(config, (directory / "config.json").string()), stored,
+                                    directory);
   const auto passed_over = [&](std::string_view name) {
-    if (!name.starts_with(options.prefix)) return true;
+    if (!name.starts_with(options.prefix) || packed.takes(name)) return true;
     return computed(name) || (model.config.tied && name == options.prefix + "lm_head.weight");
   };
-  const auto slots =
-      tensor_slots(model, options.prefix.empty() ? "" : options.prefix.substr(0, options.prefix.size() - 1));
-  map_weights(slots, stored, directory, "lm",
-              {.device = options.device,
-               .format = format_of(options, *stored),
-               .writable = options.writable,
-               .check_numbers = options.check_numbers,
-               .passed_over = passed_over});
+  std::optional<at::ScalarType> format = format_of(options, *stored);
+  if (!packed.empty() && options.dtype == "auto" && options.device.is_cpu()) format = at::kFloat;
+  map_slots(tensor_slots(model, place), stored, directory, !packed.empty() && options.dtype == "auto",
+            {.device = options.device,
+             .format = format,
+             .writable = options.writable,
+             .check_numbers = options.check_numbers,
+             .passed_over = passed_over});
+  packed.load(options.device);
   return model;
 }
 

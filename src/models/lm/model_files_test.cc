@@ -131,7 +131,7 @@ TEST_F(LmFiles, WhatCannotBeRunIsRefused) {
   Json config = config_json(model.config);
   config["quantization_config"] = {{"quant_method", "bitsandbytes"}, {"load_in_4bit", true}};
   write_file_atomically(directory / "config.json", config.dump());
-  EXPECT_THAT(refusal(), ::testing::HasSubstr("quantised weights (\"bitsandbytes\") are not supported"));
+  EXPECT_THAT(refusal(), ::testing::HasSubstr("weights are packed as bitsandbytes"));
   EXPECT_THAT([&] { require_rows_for(model.config, 41, directory); },
               ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("41 ids, the embedding only 40 rows")));
   EXPECT_NO_THROW(require_rows_for(model.config, 40, directory));

@@ -5,11 +5,11 @@
 
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/silu.h>
 
 #include "nn/grouped_attention.h"
+#include "nn/half_linear.h"
 #include "nn/recompute.h"
-#include "nn/rope1d.h"
+#include "nn/token_ops.h"
 #include "tensor/build.h"
 
 namespace tessera::lm {
@@ -45,8 +45,8 @@ GatedFeedForward::GatedFeedForward(const LmConfig& c)
       down_proj(c.hidden, c.width, c.mlp_bias) {}
 
 Tensor GatedFeedForward::forward(const LmConfig& c, const Tensor& x) const {
-  const Tensor gate = gate_proj.forward(x);  // [..., hidden]
-  return down_proj.forward((c.gelu ? at::gelu(gate, "tanh") : at::silu(gate)) * up_proj.forward(x));
+  const Tensor gate = gate_proj.forward(x), up = up_proj.forward(x);  // [..., hidden]
+  return down_proj.forward(c.gelu ? at::gelu(gate, "tanh") * up : nn::gated_silu(gate, up));
 }
 
 Block::Block(const LmConfig& c) : self_attn(c), mlp(c) {
@@ -74,7 +74,7 @@ DecoderLm::DecoderLm(const LmConfig& c) : config(c) {
 }
 
 Tensor DecoderLm::embed(const Tensor& ids) const {
-  const Tensor rows = at::embedding(embed_tokens, ids);
+  const Tensor rows = at::embedding(embed_tokens, ids).to(norm.weight.scalar_type());  // packed models keep it narrower
   if (!config.scaled_embedding) return rows;
   const at::Scalar scale = std::sqrt(static_cast<double>(config.width));
   return rows *
@@ -97,7 +97,11 @@ Tensor DecoderLm::forward(const Tensor& embeddings, const Places& places, nn::To
 }
 
 Tensor DecoderLm::logits(const Tensor& hidden) const {
-  const Tensor scores = config.tied ? at::linear(hidden, embed_tokens) : lm_head.forward(hidden);
+  const Tensor& head = config.tied ? embed_tokens : lm_head.weight;
+  const bool narrow = present(head) && hidden.scalar_type() == at::kFloat && head.element_size() == 2;
+  const Tensor scores = narrow        ? nn::half_linear(hidden, head)
+                        : config.tied ? at::linear(hidden, embed_tokens)
+                                      : lm_head.forward(hidden);
   const Tensor logits = scores.to(at::kFloat);
   return config.logit_cap ? (logits / *config.logit_cap).tanh() * *config.logit_cap : logits;
 }

@@ -1,0 +1,110 @@
+"""The PyTorch side of bench/lm/run: a Qwen2-shaped decoder in eager PyTorch, reading one request per line, answering with one JSON object.
+
+usage: peer.py MODEL_DIR DTYPE THREADS. Fused projections' calls, scaled_dot_product_attention with grouped heads, a cache allocated once."""
+import json
+import mmap
+import os
+import struct
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+
+def read_weights(path, dtype):
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(size))
+        data = torch.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), dtype=torch.uint8)
+    header.pop("__metadata__", None)
+    weights = {}
+    for name, entry in header.items():
+        begin, end = (8 + size + offset for offset in entry["data_offsets"])
+        weights[name] = data[begin:end].view(DTYPES[entry["dtype"]]).view(entry["shape"]).to(dtype, copy=True)
+    return weights
+
+
+class Decoder:
+    def __init__(self, directory, dtype):
+        with open(os.path.join(directory, "config.json")) as file:
+            c = json.load(file)
+        self.w = read_weights(os.path.join(directory, "model.safetensors"), dtype)
+        self.dtype, self.depth, self.width, self.eps = dtype, c["num_hidden_layers"], c["hidden_size"], c["rms_norm_eps"]
+        self.heads, self.groups, self.vocabulary = c["num_attention_heads"], c["num_key_value_heads"], c["vocab_size"]
+        self.head_dim = c.get("head_dim") or self.width // self.heads
+        theta = c.get("rope_theta") or c["rope_parameters"]["rope_theta"]
+        self.frequencies = 1.0 / theta ** (torch.arange(0, self.head_dim, 2).float() / self.head_dim)
+        self.blocks = [{name[len(f"model.layers.{i}."):]: t for name, t in self.w.items() if name.startswith(f"model.layers.{i}.")}
+                       for i in range(self.depth)]
+
+    def cache(self, length):
+        shape = (1, self.groups, length, self.head_dim)
+        return [(torch.empty(shape, dtype=self.dtype), torch.empty(shape, dtype=self.dtype)) for _ in range(self.depth)]
+
+    def turn(self, x, cos, sin):
+        low, high = x.chunk(2, -1)
+        return torch.cat((low * cos - high * sin, high * cos + low * sin), -1).to(self.dtype)
+
+    def attention(self, b, x, cos, sin, kept, begin):
+        length = x.shape[1]
+        q, k, v = (F.linear(x, b[f"self_attn.{n}_proj.weight"], b.get(f"self_attn.{n}_proj.bias")).view(1, length, -1, self.head_dim).transpose(1, 2)
+                   for n in "qkv")
+        q, k = self.turn(q, cos, sin), self.turn(k, cos, sin)
+        keys, values = kept
+        keys[:, :, begin:begin + length], values[:, :, begin:begin + length] = k, v
+        end = begin + length
+        y = F.scaled_dot_product_attention(q, keys[:, :, :end], values[:, :, :end], is_causal=length > 1, enable_gqa=True)
+        return F.linear(y.transpose(1, 2).flatten(2), b["self_attn.o_proj.weight"])
+
+    def norm(self, x, weight):
+        return F.rms_norm(x, (self.width,), weight, self.eps)
+
+    def forward(self, ids, cache, begin):
+        """Logits of the last position. A prompt comes whole, at position 0."""
+        x = F.embedding(ids, self.w["model.embed_tokens.weight"])
+        angles = torch.arange(begin, begin + ids.shape[1]).float()[:, None] * self.frequencies
+        cos, sin = angles.cos(), angles.sin()
+        for b, kept in zip(self.blocks, cache):
+            x = x + self.attention(b, self.norm(x, b["input_layernorm.weight"]), cos, sin, kept, begin)
+            y = self.norm(x, b["post_attention_layernorm.weight"])
+            y = F.silu(F.linear(y, b["mlp.gate_proj.weight"])) * F.linear(y, b["mlp.up_proj.weight"])
+            x = x + F.linear(y, b["mlp.down_proj.weight"])
+        x = self.norm(x[:, -1], self.w["model.norm.weight"])
+        return F.linear(x, self.w.get("lm_head.weight", self.w["model.embed_tokens.weight"])).float()
+
+    def ids(self, count):
+        return ((torch.arange(count) * 7919 + 13) % self.vocabulary)[None]
+
+    def logits(self, tokens):
+        logits = self.forward(self.ids(tokens), self.cache(tokens), 0)
+        return {"magnitude": logits.abs().sum().item(), "largest": logits.argmax().item()}
+
+    def prefill(self, tokens):
+        ids, begin = self.ids(tokens), time.perf_counter()
+        self.forward(ids, self.cache(tokens), 0)
+        return {"seconds": time.perf_counter() - begin}
+
+    def decode(self, prompt, tokens):
+        cache = self.cache(prompt + tokens)
+        next_id = self.forward(self.ids(prompt), cache, 0).argmax(-1)
+        begin = time.perf_counter()
+        for i in range(tokens):
+            next_id = self.forward(next_id[None], cache, prompt + i).argmax(-1)
+        return {"seconds": time.perf_counter() - begin}
+
+
+def main():
+    directory, dtype, threads = sys.argv[1], {"fp32": torch.float32, "bf16": torch.bfloat16}[sys.argv[2]], int(sys.argv[3])
+    torch.set_num_threads(threads)
+    with torch.inference_mode():
+        decoder = Decoder(directory, dtype)
+        for line in sys.stdin:
+            request = json.loads(line)
+            print(json.dumps(getattr(decoder, request.pop("do"))(**request)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+// The engine's side of bench/lm/run: reads one JSON request per line, answers with one JSON object per line.
+//   tessera_lm_bench make PRESET DIR             a model of that shape with random weights, bf16
+//   tessera_lm_bench pack DIR OUT                the same with 4-bit weights, rounded to nearest
+//   tessera_lm_bench probe THREADS               {"read_bandwidth", "multiply_add_peak"} of this machine
+//   tessera_lm_bench serve DIR DTYPE THREADS     {"do": "about" | "logits" | "prefill" | "decode", ...}
+#include <chrono>
+#include <iostream>
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+
+#include "bench/probe.h"
+#include "core/json.h"
+#include "models/lm/decode.h"
+#include "models/lm/model_files.h"
+#include "models/lm/presets.h"
+#include "models/lm/quantize.h"
+#include "quant/awq.h"
+#include "tensor/build.h"
+
+namespace tessera::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
+
+void make(const std::string& name, const std::string& directory) {
+  lm::DecoderLm model(lm::preset(name));
+  lm::initialise(model, 1);
+  lm::save_lm(directory, model);
+}
+
+void pack(const Path& directory, const Path& out) {
+  const at::NoGradGuard no_grad;
+  const auto model = lm::load_quantizable(directory, at::kCPU);
+  const auto inputs = model->language_inputs();
+  quant::awq(inputs, std::vector<quant::InputStatistics>(inputs.size()), {.scale = false, .clip = false});
+  model->save(out, {.group = 128});
+}
+
+/// Token ids [1, n] that both sides make alike.
+Tensor ids(int64_t count, int64_t vocabulary) {
+  Tensor ids = at::empty({1, count}, at::kLong);
+  for (int64_t i = 0; i < count; ++i) ids.mutable_data_ptr<int64_t>()[i] = (i * 7919 + 13) % vocabulary;
+  return ids;
+}
+
+class Work {
+ public:
+  Work(const std::string& directory, const std::string& dtype)
+      : model_(lm::load_lm(directory, {.dtype = dtype, .check_numbers = false})) {}
+
+  /// Sizes that shares of the machine are computed from: bytes that a token reads, and weights that every position
+  /// goes through.
+  Json about() {
+    int64_t bytes = 0, block_weights = 0;
+    for_each_tensor(model_, [&](const std::string& name, Tensor& t) {
+      bytes += static_cast<int64_t>(t.nbytes());
+      if (name.find("layers") == std::string::npos || name.ends_with(".scales") || name.ends_with(".zeros")) return;
+      if (t.dim() == 2) block_weights += t.numel() * (name.ends_with(".packed") ? 2 : 1);  // two to a byte
+    });
+    const lm::LmConfig& c = model_.config;
+    return {{"weight_bytes", bytes},
+            {"block_weights", block_weights},
+            {"head_weights", c.vocabulary * c.width},
+            {"attention_width", c.heads * c.head_dim},
+            {"depth", c.depth}};
+  }
+
+  /// Sum of magnitudes and place of the largest of the logits after `tokens`.
+  Json logits(int64_t tokens) {
+    const c10::InferenceMode inference;
+    lm::DecodeSteps steps(model_, {.ids = ids(tokens, model_.config.vocabulary)});
+    const Tensor logits = steps.start();
+    return {{"magnitude", logits.abs().sum().item<double>()}, {"largest", logits.argmax().item<int64_t>()}};
+  }
+
+  Json prefill(int64_t tokens) {
+    const Tensor prompt = ids(tokens, model_.config.vocabulary);
+    const auto began = Clock::now();
+    lm::DecodeSteps steps(model_, {.ids = prompt});
+    steps.start();
+    return {{"seconds", since(began)}};
+  }
+
+  /// Greedy, after a prompt that is not timed.
+  Json decode(int64_t prompt, int64_t tokens) {
+    lm::DecodeSteps steps(model_, {.ids = ids(prompt, model_.config.vocabulary)});
+    Tensor next = steps.start().argmax(-1);
+    const auto began = Clock::now();
+    for (int64_t i = 0; i < tokens; ++i) next = steps.next(next).argmax(-1);
+    return {{"seconds", since(began)}};
+  }
+
+ private:
+  lm::DecoderLm model_;
+};
+
+Json answer(Work& work, const Json& request) {
+  const std::string action = request.at("do");
+  const int64_t tokens = request.value("tokens", int64_t{64}), prompt = request.value("prompt", int64_t{64});
+  if (action == "about") return work.about();
+  if (action == "logits") return work.logits(tokens);
+  if (action == "prefill") return work.prefill(tokens);
+  if (action == "decode") return work.decode(prompt, tokens);
+  throw UserError("[bench] unknown request '{}', want about, logits, prefill or decode", action);
+}
+
+int run(const std::vector<std::string>& words) {
+  if (words.size() == 3 && words[0] == "make") return make(words[1], words[2]), 0;
+  if (words.size() == 3 && words[0] == "pack") return pack(words[1], words[2]), 0;
+  if (words.size() == 2 && words[0] == "probe") {
+    const int threads = std::stoi(words[1]);
+    std::cout
+        << Json{{"read_bandwidth", read_bandwidth(threads)}, {"multiply_add_peak", multiply_add_peak(threads)}}.dump()
+        << std::endl;
+    return 0;
+  }
+  if (words.size() != 4 || words[0] != "serve")
+    throw UserError("[bench] want make PRESET DIR, pack DIR OUT, probe THREADS or serve DIR DTYPE THREADS");
+  at::set_num_threads(std::stoi(words[3]));
+  Work work(words[1], words[2]);
+  for (std::string line; std::getline(std::cin, line);)
+    std::cout << answer(work, parse_json(line, "request")).dump() << std::endl;
+  return 0;
+}
+
+}  // namespace
+}  // namespace tessera::bench
+
+int main(int count, char** words) {
+  try {
+    return tessera::bench::run({words + 1, words + count});
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 2;
+  }
+}

@@ -1,0 +1,148 @@
+// `tessera chat`: lines of standard input -> the model's Writes::chat -> standard output.
+#include "apps/chat.h"
+
+#include <iostream>
+
+#include "apps/text_request.h"
+#include "core/error.h"
+#include "core/log.h"
+#include "tensor/device.h"
+#include "train/loop.h"
+
+namespace tessera::apps {
+
+namespace {
+
+class Conversation {
+ public:
+  Conversation(const ChatOptions& options, const Writes& writes)
+      : options_(options), writes_(writes),
+        request_(text_options(options.sampling, writes.sampling(), options.compute.seed)) {
+    reset();
+    messages_.push_back({.role = "user", .content = "x"});
+    writes_.chat_prompt(messages_);  // refuses a model without a template, and a system turn that the template has not
+    messages_.pop_back();
+  }
+
+  void reset() {
+    messages_.clear();
+    if (!options_.system.empty()) messages_.push_back({.role = "system", .content = options_.system});
+  }
+
+  /// One turn and its answer. Throws UserError when the turn alone is over the context; the conversation is then as
+  /// it was.
+  void answer(const std::string& line) {
+    messages_.push_back({.role = "user", .content = line});
+    try {
+      make_room();
+      say();
+    } catch (const UserError&) {
+      messages_.pop_back();
+      throw;
+    }
+  }
+
+ private:
+  /// Drops the oldest pairs of turns until the answer has room for a quarter of the context, or as much as it may be
+  /// long.
+  void make_room() {
+    const int64_t wanted = std::min(options_.sampling.max_new_tokens, std::max<int64_t>(writes_.context() / 4, 1));
+    const size_t first = options_.system.empty() ? 0 : 1;
+    size_t dropped = 0;
+    while (messages_.size() > first + 2 && std::ssize(writes_.chat_prompt(messages_)) + wanted > writes_.context()) {
+      messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(first),
+                      messages_.begin() + static_cast<std::ptrdiff_t>(first) + 2);
+      ++dropped;
+    }
+    if (dropped > 0) {
+      log_info("the conversation outgrew the context of {} tokens; the oldest {} forgotten", writes_.context(),
+               dropped == 1 ? "question and its answer are" : fmt::format("{} questions and answers are", dropped));
+    }
+  }
+
+  void say() {
+    const train::InterruptGuard guard;
+    generate::TextOptions request = request_;
+    request.sampling.seed = request_.sampling.seed + turn_;  // the same question twice is drawn twice
+    request.on_step = [](int64_t) { return !train::InterruptGuard::raised(); };
+    if (!options_.output.json) {
+      request.on_text = [](size_t, std::string_view text) {
+        show(text);
+        return true;
+      };
+    }
+    const Written written = writes_.chat(messages_, request);
+    const generate::Continuation& said = written.continuation;
+    messages_.push_back({.role = "assistant", .content = said.text});
+    ++turn_;
+    if (options_.output.json) {
+      print_json({{"text", said.text},
+                  {"reason", generate::name_of(said.reason)},
+                  {"tokens", said.tokens.size()},
+                  {"prompt_tokens", written.prompt_tokens},
+                  {"remembered_tokens", written.remembered_tokens},
+                  {"first_token_seconds", written.first_token_seconds},
+                  {"tokens_per_second", tokens_per_second({written})}});
+      return;
+    }
+    show("\n");
+    note(summary_of({written}));
+  }
+
+  /// Beside the conversation, in grey where people look.
+  void note(const std::string& text) const {
+    if (output_is_terminal()) log_info("\033[2m{}\033[0m\n", text);
+    else log_info("{}", text);
+  }
+
+  const ChatOptions& options_;
+  const Writes& writes_;
+  generate::TextOptions request_;
+  std::vector<text::Message> messages_;
+  uint64_t turn_ = 0;
+};
+
+/// Asks for the next line; false at the end of the input.
+bool next_line(std::string& line, bool asks) {
+  if (asks) show("\033[1;36m> \033[0m");
+  if (!std::getline(std::cin, line)) {
+    if (asks) show("\n");
+    return false;
+  }
+  if (line.ends_with('\r')) line.pop_back();
+  return true;
+}
+
+}  // namespace
+
+int run_chat(const ChatOptions& options) {
+  text_options(options.sampling, {}, 0);  // refuses bad numbers before anything is loaded
+  const auto model = load_model(options.model, parse_device(options.compute.device), load_options(options.memory));
+  Conversation conversation(options, require_writes(*model, options.model, "chat"));
+  const bool asks = input_is_terminal() && output_is_terminal() && !options.output.json;
+  if (asks) log_info("One turn on each line. /reset begins anew, /exit ends, Ctrl-C ends an answer.");
+  bool refused = false;
+  for (std::string line; next_line(line, asks);) {
+    if (line == "/exit" || line == "/quit") break;
+    if (line.find_first_not_of(" \t") == std::string::npos) continue;
+    if (line == "/reset") {
+      conversation.reset();
+      log_info("A new conversation.");
+      continue;
+    }
+    if (asks && line.starts_with('/') && line.find(' ') == std::string::npos) {
+      log_info("There is no {}; want /reset or /exit.", line);
+      continue;
+    }
+    try {
+      conversation.answer(line);
+    } catch (const UserError& error) {
+      refused = true;
+      if (options.output.json) print_json({{"error", error.what()}});
+      else log_warning("{}", error.what());
+    }
+  }
+  return refused && !asks ? 2 : 0;
+}
+
+}  // namespace tessera::apps

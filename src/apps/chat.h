@@ -1,0 +1,40 @@
+// Options of `tessera chat`.
+#pragma once
+
+#include "apps/text_options.h"
+
+namespace tessera::apps {
+
+struct ChatOptions {
+  std::filesystem::path model;
+  std::string system;
+  SamplingOptions sampling;
+  MemoryOptions memory;
+  OutputOptions output;
+  ComputeOptions compute;
+
+  ChatOptions() { sampling.max_new_tokens = 1024; }
+  static CommandLine command_line() {
+    return {.verb = "chat",
+            .summary = "a conversation, one turn on each line",
+            .required = {"model"},
+            .short_names = {{"model", 'm'}},
+            .examples = {"tessera chat -m DIR",
+                         "tessera chat -m DIR --system \"Answer in one sentence.\" --temperature 0.7",
+                         "printf 'Name a fruit.\\nAnother one.\\n' | tessera chat -m DIR --json"}};
+  }
+};
+template <class V> void fields(V& v, ChatOptions& o) {
+  v("model", o.model, "model directory; its tokenizer must have a chat template");
+  v("system", o.system, "what the model is told before the conversation");
+  v("sampling", o.sampling, "Sampling"), v("memory", o.memory, "Memory");
+  v("output", o.output, "Output"), v("compute", o.compute, "Compute");
+}
+
+/// Reads turns from standard input: a line is a turn, /reset begins anew, /exit or the end of the input ends. Ctrl-C
+/// ends an answer, a second one the program. When the conversation outgrows the context its oldest turns are dropped,
+/// with a note. With --json each answer is an object on a line of its own. Status 2 when a turn of piped input was
+/// refused.
+int run_chat(const ChatOptions& options);
+
+}  // namespace tessera::apps

@@ -1,0 +1,191 @@
+// `tessera quantize`: calibrate, search, pack, write.
+#include "apps/quantize.h"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "media/read_image.h"
+#include "models/quantizable.h"
+#include "quant/awq.h"
+#include "quant/smooth_quant.h"
+#include "tensor/device.h"
+#include "tensor/stored_tensors.h"
+
+namespace tessera::apps {
+
+namespace {
+
+namespace fs = std::filesystem;
+using quant::SharedInput;
+
+bool is_picture(const Path& path) {
+  std::string end = path.extension().string();
+  std::transform(end.begin(), end.end(), end.begin(), [](unsigned char c) { return std::tolower(c); });
+  return std::set<std::string>{".png", ".jpg", ".jpeg", ".webp", ".gif"}.contains(end);
+}
+
+/// Every file of the paths, folders opened, in order of names.
+std::vector<Path> files_of(const std::vector<std::string>& paths) {
+  std::vector<Path> files;
+  for (const Path path : paths) {
+    if (!fs::exists(path)) throw UserError("[quantize] {} does not exist, want texts or pictures", path.string());
+    if (!fs::is_directory(path)) {
+      files.push_back(path);
+      continue;
+    }
+    const size_t before = files.size();
+    for (const auto& entry : fs::recursive_directory_iterator(path)) {
+      const std::string end = entry.path().extension().string();
+      if (entry.is_regular_file() && (is_picture(entry.path()) || end == ".txt" || end == ".md"))
+        files.push_back(entry);
+    }
+    if (files.size() == before)
+      throw UserError("[quantize] {} holds no .txt, .md or picture to calibrate on", path.string());
+    std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
+  }
+  return files;
+}
+
+CalibrationData calibration_of(const QuantizeOptions& options) {
+  CalibrationData data{.tokens = options.tokens, .seed = options.compute.seed};
+  for (const Path& file : files_of(options.calibration)) {
+    if (is_picture(file)) data.pictures.push_back(media::read_image(file));
+    else data.texts.push_back(read_file(file));
+  }
+  // A part of each text: the first of them alone may hold more than is asked for.
+  if (data.texts.size() > 1) {
+    const auto most = static_cast<size_t>(std::max<int64_t>(4096, 8 * options.tokens / std::ssize(data.texts)));
+    for (std::string& text : data.texts) text.resize(std::min(text.size(), most));
+  }
+  return data;
+}
+
+/// The group to pack with: what was asked for, or the largest that divides every layer's inputs.
+int64_t group_for(const std::vector<SharedInput>& inputs, int64_t asked) {
+  if (asked != 0 && (asked < 8 || asked % 8 != 0))
+    throw UserError("[quantize] --group is {}, want a multiple of 8, or 0", asked);
+  for (const int64_t group : asked != 0 ? std::vector<int64_t>{asked} : std::vector<int64_t>{128, 64, 32}) {
+    const auto misfit =
+        std::find_if(inputs.begin(), inputs.end(), [&](const SharedInput& i) { return i.width() % group != 0; });
+    if (misfit == inputs.end()) return group;
+    if (group == asked || group == 32)
+      throw UserError("[quantize] layer {} reads {} channels, want a multiple of the group {}", misfit->name,
+                      misfit->width(), group);
+  }
+  return asked;
+}
+
+void require_eights(const std::vector<SharedInput>& inputs) {
+  for (const SharedInput& input : inputs) {
+    for (const auto& reader : input.readers) {
+      if (reader.layer->weight.size(0) % 8 != 0)
+        throw UserError("[quantize] layer {} or a neighbour has {} outputs, want a multiple of 8", input.name,
+                        reader.layer->weight.size(0));
+    }
+  }
+}
+
+uint64_t bytes_of(const Path& directory) {
+  uint64_t bytes = 0;
+  for (const Path& file : weight_files(directory)) bytes += fs::file_size(file);
+  return bytes;
+}
+
+size_t layers_of(const std::vector<SharedInput>& inputs) {
+  size_t layers = 0;
+  for (const SharedInput& input : inputs) layers += input.readers.size();
+  return layers;
+}
+
+void require_sound(const QuantizeOptions& options) {
+  if (options.bits != 4 && options.bits != 0) throw UserError("[quantize] --bits is {}, want 4 or 0", options.bits);
+  if (options.method != "awq" && options.method != "nearest")
+    throw UserError("[quantize] --method is '{}', want awq or nearest", options.method);
+  if (options.tower != "auto" && options.tower != "int8" && options.tower != "none")
+    throw UserError("[quantize] --tower is '{}', want int8, none or auto", options.tower);
+  if (options.tokens < 1) throw UserError("[quantize] --tokens is {}, want at least 1", options.tokens);
+  if (fs::exists(options.out) && !(fs::is_directory(options.out) && fs::is_empty(options.out)))
+    throw UserError("[quantize] {} exists; give a new directory", options.out.string());
+  require_writable(options.out / "config.json", "quantize");
+}
+
+struct Errors {
+  double nearest = 0, found = 0;  // means over inputs
+};
+
+Errors pack_language(const std::vector<SharedInput>& inputs, const std::vector<quant::InputStatistics>& statistics,
+                     int64_t group, bool search) {
+  Progress progress("search", std::ssize(inputs), "inputs");
+  const auto results = quant::awq(
+      inputs, statistics,
+      {.group = group, .scale = search, .clip = search, .on_input = [&](int64_t done) { progress.update(done); }});
+  Errors errors;
+  for (const auto& r : results) errors.nearest += r.nearest_error, errors.found += r.error;
+  const auto count = static_cast<double>(std::max<size_t>(1, results.size()));
+  return {errors.nearest / count, errors.found / count};
+}
+
+}  // namespace
+
+int run_quantize(const QuantizeOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
+  require_sound(options);
+  CalibrationData data = calibration_of(options);
+  const auto model = load_quantizable(options.model, parse_device(options.compute.device));
+  std::vector<SharedInput> language = model->language_inputs(), tower = model->tower_inputs();
+  if (options.bits == 0) language.clear();
+  if (options.tower == "none") tower.clear();
+  if (options.tower == "int8" && tower.empty())
+    throw UserError("[quantize] {} has no vision tower to pack in 8 bits", options.model.string());
+  if (language.empty() && tower.empty()) throw UserError("[quantize] nothing to pack; give --bits 4 or --tower int8");
+  const int64_t group = group_for(language, options.group);
+  require_eights(language);
+  if (options.group == 0 && group != 128) log_info("widths are no multiples of 128: groups of {}", group);
+  if (options.calibration.empty() && options.method == "awq")
+    log_info("no --calibration: on texts that the model draws itself; give such as it is for");
+
+  std::vector<quant::InputStatistics> seen_language, seen_tower;
+  int64_t positions = 0;
+  seen_language.resize(language.size()), seen_tower.resize(tower.size());
+  if (!options.calibration.empty() || options.method == "awq") {
+    std::optional<Progress> progress;
+    data.on_progress = [&](int64_t done, int64_t total) {
+      if (!progress) progress.emplace("calibrate", total, "rows");
+      progress->update(done);
+    };
+    const quant::Calibration on_language(language), on_tower(tower);
+    positions = model->calibrate(data);
+    seen_language = on_language.statistics(), seen_tower = on_tower.statistics();
+  }
+  const Errors errors = pack_language(language, seen_language, group, options.method == "awq");
+  quant::smooth_quant(tower, seen_tower);
+  model->save(options.out, {.group = group});
+
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  const Json result = {{"model", options.model.string()},
+                       {"out", options.out.string()},
+                       {"group", group},
+                       {"layers", layers_of(language)},
+                       {"tower_layers", layers_of(tower)},
+                       {"calibration_positions", positions},
+                       {"bytes_before", bytes_of(options.model)},
+                       {"bytes", bytes_of(options.out)},
+                       {"error_nearest", errors.nearest},
+                       {"error", errors.found},
+                       {"seconds", seconds}};
+  if (options.output.json) print_json(result);
+  else
+    fmt::print(
+        "{}: {} layers in 4 bits, {} in 8; {:.1f} MB, were {:.1f} MB\n"
+        "output error of a layer {:.4f} (rounding to nearest {:.4f}), {} positions, {:.0f} s\n",
+        options.out.string(), layers_of(language), layers_of(tower), static_cast<double>(bytes_of(options.out)) / 1e6,
+        static_cast<double>(bytes_of(options.model)) / 1e6, errors.found, errors.nearest, positions, seconds);
+  return 0;
+}
+
+}  // namespace tessera::apps

@@ -1,0 +1,40 @@
+// Options that the verbs which write text share. Free of LibTorch.
+#pragma once
+
+#include "apps/options.h"
+
+namespace tessera::apps {
+
+/// How tokens are drawn: `v("sampling", o.sampling, "Sampling")`. An empty field is the model's own
+/// (generation_config.json) where that says that it samples, and greedy else.
+struct SamplingOptions {
+  int64_t max_new_tokens = 256;
+  std::optional<double> temperature;
+  std::optional<int64_t> top_k;
+  std::optional<double> top_p, min_p, repetition_penalty;
+  std::vector<std::string> stop;
+};
+template <class V> void fields(V& v, SamplingOptions& o) {
+  v("max_new_tokens", o.max_new_tokens, "tokens to write at most");
+  v("temperature", o.temperature,
+    "0 takes the likeliest token, 1 draws as the model says, more is wilder (default: the model's own where its "
+    "generation_config.json samples; 1 where another filter below is given; else 0)");
+  v("top_k", o.top_k, "draw from the K likeliest tokens; 0: from all");
+  v("top_p", o.top_p, "draw from the likeliest tokens that make up this share");
+  v("min_p", o.min_p, "draw from tokens at least this times as likely as the likeliest");
+  v("repetition_penalty", o.repetition_penalty, "above 1 makes tokens that were there already less likely");
+  v("stop", o.stop, "end before this text; may be given several times; \\n is a line break, \\t a tab");
+}
+
+/// How a text model is held in memory: `v("memory", o.memory, "Memory")`.
+struct MemoryOptions {
+  std::string dtype = "auto";
+  bool cache_int8 = false;
+};
+template <class V> void fields(V& v, MemoryOptions& o) {
+  v("dtype", o.dtype, "format of the weights: auto (as stored), fp32 or bf16");
+  v("cache_int8", o.cache_int8,
+    "keys and values in 8 bits: a quarter of the memory of long texts, a little less exact");
+}
+
+}  // namespace tessera::apps

@@ -1,0 +1,115 @@
+// A filter that is given makes the verb sample, unless the temperature is given too.
+#include "apps/text_request.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <set>
+
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include "core/error.h"
+
+namespace tessera::apps {
+
+std::string unescaped(std::string_view text) {
+  std::string result;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 1 == text.size()) {
+      result += text[i];
+      continue;
+    }
+    switch (text[i + 1]) {
+      case 'n':
+        result += '\n';
+        break;
+      case 't':
+        result += '\t';
+        break;
+      case 'r':
+        result += '\r';
+        break;
+      case '\\':
+        result += '\\';
+        break;
+      default:
+        result += text[i], result += text[i + 1];
+    }
+    ++i;
+  }
+  return result;
+}
+
+generate::TextOptions text_options(const SamplingOptions& flags, const generate::TokenSampling& model_own,
+                                   uint64_t seed) {
+  generate::TextOptions options{.max_new_tokens = flags.max_new_tokens, .sampling = model_own};
+  generate::TokenSampling& sampling = options.sampling;
+  sampling.seed = seed;
+  if (sampling.temperature == 0 && (flags.top_k || flags.top_p || flags.min_p)) sampling.temperature = 1;
+  sampling.temperature = flags.temperature.value_or(sampling.temperature);
+  sampling.top_k = flags.top_k.value_or(sampling.top_k);
+  sampling.top_p = flags.top_p.value_or(sampling.top_p);
+  sampling.min_p = flags.min_p.value_or(sampling.min_p);
+  sampling.repetition_penalty = flags.repetition_penalty.value_or(sampling.repetition_penalty);
+  for (const std::string& stop : flags.stop) options.stop.push_back(unescaped(stop));
+  generate::check(options);
+  return options;
+}
+
+LoadOptions load_options(const MemoryOptions& flags) {
+  const std::vector<std::string> known = {"auto", "fp32", "bf16"};
+  if (std::find(known.begin(), known.end(), flags.dtype) == known.end())
+    throw UserError("[command line] --dtype is '{}', want one of: {}", flags.dtype, fmt::join(known, ", "));
+  return {.dtype = flags.dtype, .cache_int8 = flags.cache_int8};
+}
+
+namespace {
+size_t tokens_of(const std::vector<Written>& written) {
+  size_t tokens = 0;
+  for (const Written& w : written) tokens += w.continuation.tokens.size();
+  return tokens;
+}
+/// Of all: until the first token came, and until the last one did.
+std::pair<double, double> times_of(const std::vector<Written>& written) {
+  double first = 0, all = 0;
+  for (const Written& w : written) {
+    if (w.seconds == 0) continue;
+    first = first == 0 ? w.first_token_seconds : std::min(first, w.first_token_seconds);
+    all = std::max(all, w.seconds);
+  }
+  return {first, all};
+}
+}  // namespace
+
+double tokens_per_second(const std::vector<Written>& written) {
+  const auto [first, all] = times_of(written);
+  const auto later = static_cast<double>(tokens_of(written)) - static_cast<double>(written.size());
+  return later > 0 && all > first ? later / (all - first) : 0;
+}
+
+std::string summary_of(const std::vector<Written>& written) {
+  const size_t tokens = tokens_of(written);
+  const auto [first, all] = times_of(written);
+  std::string text =
+      fmt::format("{} token{} in {:.2f} s: the first after {:.2f} s", tokens, tokens == 1 ? "" : "s", all, first);
+  if (const double rate = tokens_per_second(written); rate > 0) text += fmt::format(", then {:.1f} tokens/s", rate);
+  std::set<std::string_view> reasons;
+  for (const Written& w : written) reasons.insert(generate::name_of(w.continuation.reason));
+  return text + fmt::format("; ended by {}", fmt::join(reasons, ", "));
+}
+
+const Writes& require_writes(const LoadedModel& model, const std::filesystem::path& directory, std::string_view verb) {
+  if (const Writes* writes = model.writes()) return *writes;
+  throw UserError("[{}] {} holds a model of type '{}', which cannot write", verb, directory.string(),
+                  model.model_type());
+}
+
+void show(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+bool output_is_terminal() { return ::isatty(STDOUT_FILENO) != 0; }
+bool input_is_terminal() { return ::isatty(STDIN_FILENO) != 0; }
+
+}  // namespace tessera::apps

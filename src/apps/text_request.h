@@ -1,0 +1,36 @@
+// From the flags of the text verbs to what generation takes, and what is said of a finished text.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/text_options.h"
+#include "models/capabilities.h"
+#include "models/registry.h"
+
+namespace tessera::apps {
+
+/// `model_own`: the sampling that the flags change. Throws UserError for numbers out of range.
+generate::TextOptions text_options(const SamplingOptions& flags, const generate::TokenSampling& model_own,
+                                   uint64_t seed);
+/// Throws UserError for an unknown dtype.
+LoadOptions load_options(const MemoryOptions& flags);
+
+/// Backslash escapes \n, \t, \r and \\ become what they stand for; others stay.
+std::string unescaped(std::string_view text);
+
+/// Tokens per second after the first; 0 where there was only one.
+double tokens_per_second(const std::vector<Written>& written);
+/// "64 tokens in 1.9 s: the first after 0.31 s, then 40.1 tokens/s; stopped by length".
+std::string summary_of(const std::vector<Written>& written);
+
+/// The model's Writes. Throws UserError, in the name of `verb`, when it has none.
+const Writes& require_writes(const LoadedModel& model, const std::filesystem::path& directory, std::string_view verb);
+
+/// Text to standard output at once.
+void show(std::string_view text);
+/// Whether people are looking.
+bool output_is_terminal();
+bool input_is_terminal();
+
+}  // namespace tessera::apps

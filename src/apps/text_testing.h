@@ -1,0 +1,32 @@
+// A tiny language model's directory for tests of the verbs that write.
+#pragma once
+
+#include "core/log.h"
+#include "core/progress.h"
+#include "models/lm/model_files.h"
+#include "models/lm/testing.h"
+#include "tests/support/scratch.h"
+#include "text/bpe_trainer.h"
+
+namespace tessera::apps {
+
+/// Random weights, a context of 64, a tokenizer of bytes and a few words with the "plain" chat template.
+class TinyTextModel {
+ public:
+  explicit TinyTextModel(const Json& generation = Json::object()) {
+    set_log_level(LogLevel::quiet), set_progress_enabled(false);
+    text::BpeTrainer trainer({.vocabulary = 280});
+    trainer.add("once upon a time there was a cat, and the cat sat on the mat, and once there was a hat");
+    trainer.save(trainer.train(), directory());
+    lm::LmConfig config = lm::tiny_config();
+    config.vocabulary = 300;
+    lm::save_lm(directory(), lm::tiny_lm(config), {.stored_as = StoredAs::f32, .generation = generation});
+  }
+  Path directory() const { return scratch_ / "model"; }
+  Path operator/(const std::string& name) const { return scratch_ / name; }
+
+ private:
+  testing::ScratchFolder scratch_;
+};
+
+}  // namespace tessera::apps

@@ -1,0 +1,136 @@
+// The verb `write`: what it prints, that a seed repeats it, and that mistakes are said before anything is loaded.
+#include "apps/write.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "apps/text_request.h"
+#include "apps/text_testing.h"
+#include "core/error.h"
+
+namespace tessera::apps {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using ::testing::ThrowsMessage;
+
+class WriteVerb : public ::testing::Test {
+ protected:
+  WriteVerb() {
+    options.model = model.directory(), options.prompt = {"once upon"};
+    options.sampling.max_new_tokens = 8, options.compute.device = "cpu";
+  }
+  std::string printed() const {
+    ::testing::internal::CaptureStdout();
+    const int status = run_write(options);
+    const std::string out = ::testing::internal::GetCapturedStdout();
+    EXPECT_EQ(status, 0);
+    return out;
+  }
+  Json json() {
+    options.output.json = true;
+    return parse_json(printed(), "output");
+  }
+  void expect_refused(const std::string& because) const {
+    EXPECT_THAT([&] { run_write(options); }, ThrowsMessage<UserError>(HasSubstr(because)));
+  }
+
+  TinyTextModel model;
+  WriteOptions options;
+};
+
+TEST_F(WriteVerb, StreamsThePromptAndWhatFollowsAsItPrintsItWhole) {
+  const std::string streamed = printed();
+  EXPECT_THAT(streamed, StartsWith("once upon"));
+  options.stream = false;
+  EXPECT_EQ(printed(), streamed);
+  options.echo = false;
+  EXPECT_EQ("once upon" + printed(), streamed);
+  EXPECT_EQ("once upon" + json()["texts"][0].get<std::string>() + "\n", streamed);
+}
+
+TEST_F(WriteVerb, OneObjectSaysEverything) {
+  options.prompt = {"once", "the cat"}, options.count = 2, options.sampling.temperature = 1;
+  const Json said = json();
+  EXPECT_EQ(said["texts"].size(), 4u);
+  EXPECT_EQ(said["prompts"][3], "the cat");
+  EXPECT_EQ(said["tokens"][0].size(), 8u);
+  EXPECT_EQ(said["reasons"][0], "length");
+  EXPECT_GT(said["first_token_seconds"].get<double>(), 0);
+  EXPECT_GT(said["tokens_per_second"].get<double>(), 0);
+  EXPECT_NE(said["tokens"][0], said["tokens"][1]);
+  EXPECT_EQ(json()["tokens"], said["tokens"]);
+  options.compute.seed = 1;
+  EXPECT_NE(json()["tokens"], said["tokens"]);
+}
+
+TEST_F(WriteVerb, APromptOfAFileIsWrittenAsOneOfTheCommandLine) {
+  std::ofstream(model / "prompts.txt") << "once upon\r\n\n  \nthe\\ncat\n";
+  const Json alone = json();
+  options.prompt = {}, options.prompts = model / "prompts.txt", options.escapes = true;
+  const Json both = json();
+  EXPECT_EQ(both["prompts"], (Json{"once upon", "the\ncat"}));
+  EXPECT_EQ(both["tokens"][0], alone["tokens"][0]);
+}
+
+TEST_F(WriteVerb, AStopTextEndsTheText) {
+  options.sampling.max_new_tokens = 20;
+  const std::string free = json()["texts"][0];
+  const std::string stop = free.substr(free.size() / 2, 1);
+  if (static_cast<unsigned char>(stop[0]) >= 0x80 || stop[0] == '\\') GTEST_SKIP() << "no plain character there";
+  options.sampling.stop = {stop};
+  const Json stopped = json();
+  EXPECT_EQ(stopped["texts"][0], free.substr(0, free.find(stop)));
+  EXPECT_EQ(stopped["reasons"][0], "stop");
+}
+
+TEST_F(WriteVerb, AnEightBitCacheAndBrainFloatsWriteToo) {
+  options.memory.cache_int8 = true, options.memory.dtype = "bf16";
+  EXPECT_EQ(json()["tokens"][0].size(), 8u);
+}
+
+TEST_F(WriteVerb, NumbersOutOfRangeAreRefusedBeforeTheModelIsLookedFor) {
+  options.model = "no such directory";
+  options.sampling.top_p = 2;
+  expect_refused("top-p is 2, want a number above 0, at most 1");
+  options.sampling.top_p.reset(), options.sampling.max_new_tokens = 0;
+  expect_refused("max-new-tokens is 0");
+  options.sampling.max_new_tokens = 1, options.sampling.stop = {""};
+  expect_refused("a stop text is empty");
+  options.sampling.stop = {}, options.memory.dtype = "int3";
+  expect_refused("--dtype is 'int3', want one of: auto, fp32, bf16");
+  options.count = 0;
+  expect_refused("--count is 0");
+  options.prompt = {};
+  expect_refused("no prompt");
+}
+
+TEST_F(WriteVerb, APromptOverTheContextSaysByHowMuch) {
+  options.prompt = {std::string(100, 'z')};
+  expect_refused("the context is 64: ");
+}
+
+TEST_F(WriteVerb, ADamagedDirectoryIsNamed) {
+  std::filesystem::remove(model.directory() / "tokenizer.json");
+  expect_refused("no tokenizer");
+}
+
+TEST(TextRequest, FlagsChangeTheModelsOwnSampling) {
+  const generate::TokenSampling own{.temperature = 0.7, .top_k = 20, .top_p = 0.8};
+  EXPECT_EQ(text_options({}, own, 0).sampling, own);
+  EXPECT_EQ(text_options({}, {}, 0).sampling.temperature, 0);
+  SamplingOptions flags;
+  flags.top_p = 0.5;
+  EXPECT_EQ(text_options(flags, own, 0).sampling,
+            (generate::TokenSampling{.temperature = 0.7, .top_k = 20, .top_p = 0.5}));
+  EXPECT_EQ(text_options(flags, {}, 0).sampling.temperature, 1);
+  flags.temperature = 0;
+  EXPECT_EQ(text_options(flags, own, 0).sampling.temperature, 0);
+}
+
+TEST(TextRequest, EscapesBecomeWhatTheyStandFor) { EXPECT_EQ(unescaped("a\\nb\\tc\\\\n\\x\\"), "a\nb\tc\\n\\x\\"); }
+
+}  // namespace
+}  // namespace tessera::apps

@@ -1,0 +1,24 @@
+// The models that can be packed, by the model_type of their directories.
+#include "models/quantizable.h"
+
+#include <algorithm>
+
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+#include "models/lm/config_json.h"
+#include "models/lm/quantize.h"
+#include "tensor/model_dir.h"
+
+namespace tessera {
+
+std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device) {
+  const ModelDirectory found = read_model_directory(directory);
+  const std::vector<std::string> families = lm::supported_families();
+  if (std::find(families.begin(), families.end(), found.model_type) != families.end())
+    return lm::load_quantizable(directory, device);
+  throw UserError("[model] {} has model_type '{}', want one that can be packed: {}", directory.string(),
+                  found.model_type, fmt::join(families, ", "));
+}
+
+}  // namespace tessera

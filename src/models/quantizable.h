@@ -1,0 +1,48 @@
+// What packing asks of a model. Beside the capabilities, which are those of a model that is used as it is.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <c10/core/Device.h>
+
+#include "core/files.h"
+#include "media/image.h"
+#include "quant/shared_input.h"
+#include "quant/stored_form.h"
+
+namespace tessera {
+
+/// What a model is run on while its activations are watched.
+struct CalibrationData {
+  std::vector<std::string> texts;  // empty: texts that the model draws itself
+  std::vector<Image> pictures;     // for models that see
+  int64_t tokens = 16384;          // of text, at most
+  int64_t length = 512;            // of a row
+  uint64_t seed = 0;
+  std::function<void(int64_t done, int64_t total)> on_progress;
+};
+
+/// A model in memory whose weights are fp32 and may be written into.
+class Quantizable {
+ public:
+  virtual ~Quantizable() = default;
+  /// Layers of the language model, block by block, givers before those that read them.
+  virtual std::vector<quant::SharedInput> language_inputs() = 0;
+  /// Layers of the vision tower that take 8 bits; empty where there is none.
+  virtual std::vector<quant::SharedInput> tower_inputs() { return {}; }
+  /// Runs the model over the data; returns the positions seen. Throws UserError where it has no use for what is given.
+  virtual int64_t calibrate(const CalibrationData& data) const = 0;
+  /// Writes the directory; layers that were packed are written so.
+  virtual void save(const Path& out, const quant::Int4Format& format) = 0;
+};
+
+/// Throws UserError for a directory that is no model, one of a type that cannot be packed (naming those that can),
+/// and one that is packed already.
+std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device);
+
+}  // namespace tessera
