@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "core/rng.h"
 #include "data/chat_jsonl.h"
+#include "data/source.h"
 #include "eval/delta_loss.h"
 #include "models/objectives.h"
 #include "tensor/device.h"
@@ -48,6 +49,49 @@ void print_sources(const std::map<std::string, eval::PrunedSource>& sources) {
                source.mean_delta_kept);
   }
 }
+
+void report(const DataPruneOptions& options, const std::vector<eval::DeltaScore>& scores,
+            const std::vector<size_t>& kept) {
+  const auto sources = eval::pruned_sources(scores, kept, options.per_token);
+  print_sources(sources);
+  fmt::print("{} of {} rows in {}\n", kept.size(), scores.size(), options.out.string());
+  if (!options.output.json) return;
+  Json by_source = Json::object();
+  for (const auto& [name, one] : sources)
+    by_source[name] = {{"rows", one.rows}, {"kept", one.kept}, {"mean_delta", one.mean_delta}};
+  print_json({{"rows", scores.size()}, {"kept", kept.size()}, {"out", options.out.string()}, {"sources", by_source}});
+}
+
+/// What is pruned: rows of a file, or samples of a recipe's data.
+struct Material {
+  std::shared_ptr<const SampleSource> source;
+  size_t count = 0;
+  std::function<std::pair<Sample, std::string>(size_t)> sample;  // with the name of its sub-dataset
+  std::function<std::string(size_t)> line;                       // as it is written when it is kept
+};
+
+Material material_of(const DataPruneOptions& options) {
+  if (options.data.empty() == options.recipe.empty())
+    throw UserError("[prune] want --data FILE or --recipe FILE (and not both)");
+  if (options.samples < 0) throw UserError("[prune] samples is {}, want 0 or more", options.samples);
+  if (!options.data.empty()) {
+    const auto rows = std::make_shared<const data::ChatSource>(data::ChatOptions{.path = options.data.string()});
+    return {rows, static_cast<size_t>(rows->rows()),
+            [rows](size_t i) { return std::pair(rows->row(i), source_of(rows->line(i))); },
+            [rows](size_t i) { return std::string(rows->line(i)); }};
+  }
+  const std::shared_ptr<const SampleSource> source = data::make_source(train::read_recipe(options.recipe).data);
+  const auto count = options.samples > 0 ? static_cast<size_t>(options.samples)
+                                         : static_cast<size_t>(source->pass_length().value_or(0));
+  if (count == 0) throw UserError("[prune] {}'s data have no end; want --samples N", options.recipe.string());
+  return {source, count,
+          [source](size_t i) {
+            Sample sample = source->at(i);
+            std::string part = sample.part;
+            return std::pair(std::move(sample), std::move(part));
+          },
+          [](size_t i) { return std::to_string(i); }};
+}
 }  // namespace
 
 int run_data_prune(const DataPruneOptions& options) {
@@ -58,34 +102,27 @@ int run_data_prune(const DataPruneOptions& options) {
   require_writable(options.out, "prune");
   const Path scores_path = options.scores.empty() ? Path(options.out.string() + ".scores") : options.scores;
   require_writable(scores_path, "prune");
-  const data::ChatSource source({.path = options.data.string()});
-  const auto large = scorer_model(options.large, source, device), small = scorer_model(options.small, source, device);
+  const Material material = material_of(options);
+  const auto large = scorer_model(options.large, *material.source, device),
+             small = scorer_model(options.small, *material.source, device);
   eval::ScoreFile scores(
       scores_path,
-      {{"data", source.edition()}, {"large", identity(options.large)}, {"small", identity(options.small)}});
-
-  const auto rows = static_cast<size_t>(source.rows());
-  if (!scores.scores().empty()) log_info("{} of {} rows are scored already", scores.scores().size(), rows);
-  Progress progress("prune", static_cast<int64_t>(rows), "rows", static_cast<int64_t>(scores.scores().size()));
-  eval::score_rows(
-      scores, rows, [&](size_t i) { return std::pair(source.row(i), source_of(source.line(i))); },
-      eval::scorer_of(*large), eval::scorer_of(*small),
-      [&](size_t done) { progress.update(static_cast<int64_t>(done)); });
+      {{"data", material.source->edition()},
+       {"recipe", options.recipe.empty() ? "" : fmt::format("{:016x}", hash_text(read_file(options.recipe)))},
+       {"large", identity(options.large)},
+       {"small", identity(options.small)}});
+  const auto scored = static_cast<int64_t>(scores.scores().size());
+  if (scored > 0) log_info("{} of {} rows are scored already", scored, material.count);
+  Progress progress("prune", static_cast<int64_t>(material.count), "rows", scored);
+  eval::score_rows(scores, material.count, material.sample, eval::scorer_of(*large), eval::scorer_of(*small),
+                   [&](size_t done) { progress.update(static_cast<int64_t>(done)); });
   progress.finish();
 
   const std::vector<size_t> kept = eval::kept_rows(scores.scores(), options.keep, options.per_token);
   std::string text;
-  for (const size_t i : kept) text += std::string(source.line(i)) + "\n";
+  for (const size_t i : kept) text += material.line(i) + "\n";
   write_file_atomically(options.out, text);
-  const auto sources = eval::pruned_sources(scores.scores(), kept, options.per_token);
-  print_sources(sources);
-  fmt::print("{} of {} rows in {}\n", kept.size(), rows, options.out.string());
-  if (options.output.json) {
-    Json by_source = Json::object();
-    for (const auto& [name, one] : sources)
-      by_source[name] = {{"rows", one.rows}, {"kept", one.kept}, {"mean_delta", one.mean_delta}};
-    print_json({{"rows", rows}, {"kept", kept.size()}, {"out", options.out.string()}, {"sources", by_source}});
-  }
+  report(options, scores.scores(), kept);
   return 0;
 }
 

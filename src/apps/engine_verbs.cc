@@ -7,12 +7,14 @@
 #include "apps/chat.h"
 #include "apps/data.h"
 #include "apps/data_prune.h"
+#include "apps/data_tokenizer.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
 #include "apps/engine.h"
 #include "apps/eval.h"
 #include "apps/options.h"
 #include "apps/quantize.h"
+#include "apps/see.h"
 #include "apps/train.h"
 #include "apps/write.h"
 #include "core/error.h"
@@ -36,10 +38,12 @@ using Run = int (*)(const Arguments&);
 const std::map<std::string, Run>& engine_verbs() {
   static const std::map<std::string, Run> table = {
       {"draw", parse_and_run<DrawOptions, run_draw>},
+      {"see", parse_and_run<SeeOptions, run_see>},
       {"write", parse_and_run<WriteOptions, run_write>},
       {"chat", parse_and_run<ChatOptions, run_chat>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
       {"data prune", parse_and_run<DataPruneOptions, run_data_prune>},
+      {"data tokenizer", parse_and_run<DataTokenizerOptions, run_data_tokenizer>},
       {"eval", parse_and_run<EvalOptions, run_eval>},
       {"devices", parse_and_run<DevicesOptions, run_devices>},
       {"quantize", parse_and_run<QuantizeOptions, run_quantize>},

@@ -4,6 +4,7 @@
 #include "apps/chat.h"
 #include "apps/data.h"
 #include "apps/data_prune.h"
+#include "apps/data_tokenizer.h"
 #include "apps/devices.h"
 #include "apps/draw.h"
 #include "apps/eval.h"
@@ -12,6 +13,7 @@
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
 #include "apps/quantize.h"
+#include "apps/see.h"
 #include "apps/train.h"
 #include "apps/write.h"
 
@@ -20,6 +22,7 @@ namespace tessera::apps {
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
       heavy<DrawOptions>(),
+      heavy<SeeOptions>(),
       heavy<WriteOptions>(),
       heavy<ChatOptions>(),
       heavy<TrainOptions>(),
@@ -27,6 +30,7 @@ const std::vector<Verb>& verbs() {
       heavy<QuantizeOptions>(),
       heavy<DataEmojiOptions>(),
       heavy<DataPruneOptions>(),
+      heavy<DataTokenizerOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
       light<PlanDensityOptions, run_plan_density>(),

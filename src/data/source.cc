@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "data/selected.h"
 
 namespace tessera::data {
 
@@ -62,6 +63,11 @@ class Mixture final : public SampleSource {
 }  // namespace
 
 std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
+  if (!config.only.empty()) {
+    DataConfig all = config;
+    all.only.clear();
+    return std::make_unique<Selected>(make_source(all), config.only);
+  }
   if (config.kind == "emoji") return make_emoji_source(config.emoji);
   if (config.kind == "folder") return std::make_unique<FolderSource>(config.folder);
   if (config.kind == "talk") {

@@ -42,6 +42,7 @@ struct DataConfig {
   TextFolderOptions text;
   ChatOptions chat;
   std::vector<MixturePart> mixture;
+  std::string only;
   bool operator==(const DataConfig&) const = default;
 };
 template <class V> void fields(V& v, DataConfig& c) {
@@ -50,6 +51,7 @@ template <class V> void fields(V& v, DataConfig& c) {
   v("folder", c.folder, "people's own pictures"), v("text", c.text, "people's own words"),
       v("chat", c.chat, "conversations");
   v("mixture", c.mixture, "parts of a mixture, each with a weight");
+  v("only", c.only, "file of sample numbers, as `tessera data prune` writes it: a pass goes through these alone");
 }
 
 /// The source a recipe asks for. Throws UserError.

@@ -10,6 +10,7 @@
 #include "core/progress.h"
 #include "core/rng.h"
 #include "data/permutation.h"
+#include "data/text_files.h"
 #include "text/tokenizer.h"
 
 namespace tessera::data {
@@ -34,36 +35,11 @@ uint64_t tokenizer_digest(const Path& directory) {
   return digest;
 }
 
-/// The words of a file as they are tokenised: without a byte-order mark, lines ended by "\n" alone.
-std::string words_of(const Path& file) {
-  std::string text = read_file(file);
-  if (const size_t zero = text.find('\0'); zero != std::string::npos) {
-    throw UserError("[text] {} is not UTF-8 text: byte {} is zero", file.string(), zero + 1);
-  }
-  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-  if (text.find('\r') != std::string::npos) {
-    std::string lines;
-    for (size_t i = 0; i < text.size(); ++i) {
-      if (text[i] != '\r') lines += text[i];
-      else if (i + 1 == text.size() || text[i + 1] != '\n') lines += '\n';
-    }
-    text = std::move(lines);
-  }
-  return text;
-}
-
-bool is_text_file(const Path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".txt" && std::filesystem::is_regular_file(path);
-}
-
 void check(const TextFolderOptions& o) {
   if (o.path.empty()) throw UserError("[text] data.text.path is missing; give the folder of your .txt files");
   if (o.tokenizer.empty())
-    throw UserError("[text] data.text.tokenizer is missing; give a tokenizer directory (tessera tokenizer trains one)");
-  if (!std::filesystem::is_directory(o.path)) throw UserError("[text] {} is no folder", o.path);
+    throw UserError(
+        "[text] data.text.tokenizer is missing; give a tokenizer directory (tessera data tokenizer makes one)");
   if (o.length < 1 || o.length > 1'000'000) throw UserError("[text] length is {}, want 1 to 1000000", o.length);
   if (!(o.heldout_share >= 0 && o.heldout_share < 1))
     throw UserError("[text] heldout_share is {}, want a number from 0 to below 1", o.heldout_share);
@@ -71,61 +47,15 @@ void check(const TextFolderOptions& o) {
 }
 }  // namespace
 
-bool matches(std::string_view name, std::string_view pattern) {
-  size_t n = 0, p = 0, star = std::string_view::npos, resume = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && (pattern[p] == '?' || (pattern[p] == name[n] && pattern[p] != '*'))) ++n, ++p;
-    else if (p < pattern.size() && pattern[p] == '*') star = p++, resume = n;
-    else if (star != std::string_view::npos) p = star + 1, n = ++resume;  // the last star takes one letter more
-    else return false;
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
-}
-
-int64_t broken_bytes(std::string_view text) {
-  int64_t broken = 0;
-  for (size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80                   ? 1
-                          : lead >= 0xC2 && lead < 0xE0 ? 2
-                          : lead >= 0xE0 && lead < 0xF0 ? 3
-                          : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                        : 0;
-    bool good = length != 0 && i + length <= text.size();
-    for (size_t k = 1; good && k < length; ++k) good = (static_cast<unsigned char>(text[i + k]) & 0xC0) == 0x80;
-    if (good && length > 2) {  // overlong forms, surrogates, beyond U+10FFFF
-      const auto second = static_cast<unsigned char>(text[i + 1]);
-      good = !(lead == 0xE0 && second < 0xA0) && !(lead == 0xED && second > 0x9F) && !(lead == 0xF0 && second < 0x90) &&
-             !(lead == 0xF4 && second > 0x8F);
-    }
-    broken += !good;
-    i += good ? length : 1;
-  }
-  return broken;
-}
-
 TextFolder::TextFolder(TextFolderOptions options) : options_(std::move(options)), tokens_({}, {}) {
   check(options_);
-  const std::vector<File> files = find_files();
+  const std::vector<TextFile> files = find_text_files(options_.path);
   tokens_ = tokenised(files);
   divide(files);
   log_info("[text] {} files, {} tokens train and {} are held out", files.size(), training_tokens(), heldout_tokens());
 }
 
-std::vector<TextFolder::File> TextFolder::find_files() const {
-  std::vector<File> files;
-  const Path root = options_.path;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(
-           root, std::filesystem::directory_options::skip_permission_denied)) {
-    if (is_text_file(entry.path()))
-      files.push_back({entry.path(), entry.path().lexically_relative(root).generic_string()});
-  }
-  if (files.empty()) throw UserError("[text] {} holds no .txt file", options_.path);
-  std::ranges::sort(files, {}, &File::name);  // directory order differs between machines
-  return files;
-}
-
-TokenArray TextFolder::tokenised(const std::vector<File>& files) {
+TokenArray TextFolder::tokenised(const std::vector<TextFile>& files) {
   const auto tokenizer = text::load_tokenizer(options_.tokenizer);
   const auto end = tokenizer->end_token();
   if (!end) {
@@ -137,7 +67,8 @@ TokenArray TextFolder::tokenised(const std::vector<File>& files) {
   if (const std::vector<int32_t> nothing = tokenizer->encode(""); !nothing.empty() && nothing.front() != *end)
     begin_ = nothing.front();
   uint64_t digest = mix64(hash_text(edition_of_format) ^ tokenizer_digest(options_.tokenizer));
-  for (const File& file : files) digest = mix64(mix64(digest ^ hash_text(file.name)) ^ hash_text(words_of(file.path)));
+  for (const TextFile& file : files)
+    digest = mix64(mix64(digest ^ hash_text(file.name)) ^ hash_text(read_file(file.path)));
   key_ = fmt::format("{:016x}", digest);
 
   const Path kept = cache_folder(options_.cache) / ("tokens-" + key_ + ".safetensors");
@@ -148,10 +79,8 @@ TokenArray TextFolder::tokenised(const std::vector<File>& files) {
   std::vector<int32_t> tokens;
   std::vector<int64_t> ends;
   Progress progress("tokenise", std::ssize(files), "files");
-  for (const File& file : files) {
-    const std::string words = words_of(file.path);
-    if (const int64_t broken = broken_bytes(words); broken > 0)
-      log_warning("[text] {}: {} bytes are no UTF-8 and became U+FFFD", file.path.string(), broken);
+  for (const TextFile& file : files) {
+    const std::string words = read_words(file.path);
     const std::vector<int32_t> ids = tokenizer->encode(words, {.add_special = false, .parse_special = false});
     tokens.insert(tokens.end(), ids.begin(), ids.end());
     tokens.push_back(*end);
@@ -170,10 +99,10 @@ TokenArray TextFolder::tokenised(const std::vector<File>& files) {
   return array;
 }
 
-std::vector<bool> TextFolder::chosen_files(const std::vector<File>& files) const {
+std::vector<bool> TextFolder::chosen_files(const std::vector<TextFile>& files) const {
   std::vector<bool> chosen(files.size());
   std::vector<std::string> names;
-  for (const File& file : files) names.push_back(file.name);
+  for (const TextFile& file : files) names.push_back(file.name);
   for (const std::string& pattern : options_.heldout) {
     bool found = false;
     for (size_t i = 0; i < files.size(); ++i) {
@@ -189,7 +118,7 @@ std::vector<bool> TextFolder::chosen_files(const std::vector<File>& files) const
   return chosen;
 }
 
-void TextFolder::divide(const std::vector<File>& files) {
+void TextFolder::divide(const std::vector<TextFile>& files) {
   const std::vector<bool> whole = chosen_files(files);
   int64_t begin = 0;
   for (size_t i = 0; i < files.size(); ++i) {

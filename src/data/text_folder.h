@@ -7,6 +7,7 @@
 
 #include "core/fields.h"
 #include "data/sample.h"
+#include "data/text_files.h"
 #include "data/token_array.h"
 
 namespace tessera::data {
@@ -56,19 +57,14 @@ class TextFolder final : public SampleSource {
   int64_t heldout_tokens() const;
 
  private:
-  struct File {
-    Path path;
-    std::string name;  // within the folder, with '/'
-  };
   struct Span {
     int64_t begin, end;     // in the token array
     int64_t first = 0;      // training: place in the stream of all training spans
     std::string part = "";  // held out: "texts" or "ends"
   };
-  std::vector<File> find_files() const;
-  TokenArray tokenised(const std::vector<File>& files);
-  void divide(const std::vector<File>& files);
-  std::vector<bool> chosen_files(const std::vector<File>& files) const;
+  TokenArray tokenised(const std::vector<TextFile>& files);
+  void divide(const std::vector<TextFile>& files);
+  std::vector<bool> chosen_files(const std::vector<TextFile>& files) const;
   std::vector<int32_t> window(uint64_t begin) const;
   std::vector<int32_t> begun(std::span<const int32_t> tokens) const;
 
@@ -81,10 +77,5 @@ class TextFolder final : public SampleSource {
   uint64_t windows_ = 0;  // of a pass
   uint64_t all_ = 0;      // windows of a pass when none are left out
 };
-
-/// Whether `name` matches `pattern`, in which * stands for any letters and ? for any one.
-bool matches(std::string_view name, std::string_view pattern);
-/// How many bytes of `text` are part of no UTF-8 character.
-int64_t broken_bytes(std::string_view text);
 
 }  // namespace tessera::data

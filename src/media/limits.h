@@ -11,8 +11,8 @@ inline constexpr int64_t max_pixels = int64_t{1} << 26;
 /// Frames that one reading of a clip may keep, and their bytes together.
 inline constexpr int64_t max_frames = 4096;
 inline constexpr int64_t max_clip_bytes = int64_t{4} << 30;
-/// Frames that a clip's file may hold: 38 hours at 120 frames per second.
-inline constexpr int64_t max_stored_frames = int64_t{1} << 24;
+/// Frames that a clip's file may hold: 19 hours at 60 frames per second.
+inline constexpr int64_t max_stored_frames = int64_t{1} << 22;
 
 /// Throws UserError unless 0 < width * height <= max_pixels; `source` names the file.
 void check_picture_size(int64_t width, int64_t height, std::string_view source);

@@ -13,9 +13,12 @@
 #include "media/compose.h"
 #include "media/png.h"
 #include "media/read_image.h"
+#include "media/read_media.h"
 
 namespace tessera::media {
 namespace {
+
+using ::testing::ElementsAre;
 
 Image noise(int64_t width, int64_t height, int64_t channels, uint64_t seed) {
   Image picture(width, height, channels);
@@ -83,6 +86,69 @@ TEST(Media, EveryTruncationIsAnErrorNeverAHalfPicture) {
           << size << " of " << whole.size();
     }
   }
+}
+
+std::string refusal(std::string_view bytes) {
+  try {
+    decode_media(bytes, "cat.png", 4);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST(Media, AFileOfAnotherKindSaysWhatItLooksLike) {
+  const std::string start = "[media] cat.png is no picture that Tessera reads; it is ";
+  const std::string end = ", want a PNG, JPEG, WebP or GIF";
+  EXPECT_EQ(refusal(""), start + "empty" + end);
+  EXPECT_EQ(refusal("a cat, sitting\n"), start + "text" + end);
+  EXPECT_EQ(refusal("<!DOCTYPE html><title>404</title>"), start + "an HTML page" + end);
+  EXPECT_EQ(refusal("version https://git-lfs.github.com/spec/v1\n"),
+            start + "a Git LFS pointer (fetch the file itself)" + end);
+  EXPECT_EQ(refusal("%PDF-1.7"), start + "a PDF" + end);
+  EXPECT_EQ(refusal(std::string("BM\0\0", 4)), start + "a BMP picture" + end);
+  EXPECT_EQ(refusal(std::string("\0\0\0\x1C"
+                                "ftypavif",
+                                12)),
+            start + "an AVIF picture" + end);
+  EXPECT_EQ(refusal(std::string(64, '\x01')), start + "of an unknown kind" + end);
+}
+
+TEST(Media, ASizeThatWouldFillTheMemoryIsRefusedFromTheHeader) {
+  std::string png = encode_png(Image(1, 1, 3));
+  png.replace(16, 8, std::string("\0\0\xFF\xFF\0\0\xFF\xFF", 8));
+  // the checksum of the header: CRC-32 of its type and data
+  uint32_t crc = ~0u;
+  for (size_t i = 12; i < 29; ++i) {
+    crc ^= static_cast<unsigned char>(png[i]);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
+  }
+  for (size_t i = 0; i < 4; ++i) png[29 + i] = static_cast<char>(~crc >> (24 - 8 * i));
+  EXPECT_EQ(refusal(png), "[media] cat.png has an impossible size; got 65535x65535, want at most 67108864 pixels");
+  std::string jpeg = jpeg_of(Image(8, 8, 3));
+  const size_t frame = jpeg.find(std::string("\xFF\xC0", 2));
+  jpeg.replace(frame + 5, 4, "\xFF\xDC\xFF\xDC");
+  EXPECT_EQ(refusal(jpeg), "[media] cat.png has an impossible size; got 65500x65500, want at most 67108864 pixels");
+  const std::string gif("GIF89a\xFF\xFF\xFF\xFF\x80\0\0\0\0\0\xFF\xFF\xFF;", 20);
+  EXPECT_EQ(refusal(gif), "[media] cat.png has an impossible size; got 65535x65535, want at most 67108864 pixels");
+}
+
+TEST(Media, StrayBytesBeforeTheEndOfAJpegLoseNothing) {
+  const Image picture = noise(16, 16, 3, 9);
+  std::string jpeg = jpeg_of(picture);
+  const Image clean = decode_image(jpeg, "clean");
+  jpeg.insert(jpeg.size() - 2, std::string(5, '\0'));
+  EXPECT_EQ(decode_image(jpeg, "stray"), clean);
+}
+
+TEST(SampledIndexes, AreSpreadFromTheFirstToTheLastWithHalvesToEven) {
+  EXPECT_THAT(sampled_indexes(8, 8), ElementsAre(0, 1, 2, 3, 4, 5, 6, 7));
+  EXPECT_THAT(sampled_indexes(10, 4), ElementsAre(0, 3, 6, 9));
+  EXPECT_THAT(sampled_indexes(4, 3), ElementsAre(0, 2, 3));        // 1.5 goes to 2
+  EXPECT_THAT(sampled_indexes(6, 3), ElementsAre(0, 2, 5));        // 2.5 goes to 2
+  EXPECT_THAT(sampled_indexes(2, 5), ElementsAre(0, 0, 0, 1, 1));  // .25, .5, .75
+  EXPECT_THAT(sampled_indexes(100, 1), ElementsAre(0));
+  EXPECT_THAT(sampled_indexes(1, 3), ElementsAre(0, 0, 0));
 }
 
 TEST(Media, MutatedFilesNeverCrash) {

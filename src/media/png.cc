@@ -1,20 +1,97 @@
-// libpng's simplified interface: it reports failures by return value, so no long jumps cross our frames.
+// PNG by libpng. Reading uses its long-jumping interface, because the simplified one changes samples by gamma; nothing
+// with a destructor lives between setjmp and its calls.
 #include "media/png.h"
 
 #include <png.h>
 
+#include <csetjmp>
+#include <cstdio>
+#include <cstring>
+
 #include "core/error.h"
+#include "media/orientation.h"
 
 namespace tessera::media {
 
 namespace {
-/// Frees what libpng holds, also when decoding throws.
-struct PngHandle {
+struct PngReading {
+  std::string_view rest;
+  std::jmp_buf jump;
+  char message[256];
+};
+
+[[noreturn]] void stop(png_structp png, png_const_charp message) {
+  auto* reading = static_cast<PngReading*>(png_get_error_ptr(png));
+  std::snprintf(reading->message, sizeof reading->message, "%s", message);
+  std::longjmp(reading->jump, 1);
+}
+
+void ignore(png_structp, png_const_charp) {}
+
+void read_bytes(png_structp png, png_bytep to, size_t size) {
+  auto* reading = static_cast<PngReading*>(png_get_io_ptr(png));
+  if (reading->rest.size() < size) stop(png, "the file ends too soon");
+  std::memcpy(to, reading->rest.data(), size);
+  reading->rest.remove_prefix(size);
+}
+
+struct PngReader {
+  PngReading reading{};
+  png_structp png = nullptr;
+  png_infop info = nullptr;
+
+  explicit PngReader(std::string_view bytes) {
+    reading.rest = bytes;
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reading, stop, ignore);
+    info = png == nullptr ? nullptr : png_create_info_struct(png);
+    if (info == nullptr) throw FaultError("[media] libpng does not start");
+  }
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
+};
+
+/// Everything becomes 8-bit RGB or RGBA; 16-bit samples lose their low byte, as in Pillow.
+bool read_header(PngReader& reader) {
+  if (setjmp(reader.reading.jump) != 0) return false;
+  png_set_read_fn(reader.png, &reader.reading, read_bytes);
+  png_set_user_limits(reader.png, max_pixels, max_pixels);
+  png_set_chunk_cache_max(reader.png, 128);
+  png_read_info(reader.png, reader.info);
+  png_set_expand(reader.png);
+  png_set_strip_16(reader.png);
+  png_set_gray_to_rgb(reader.png);
+  return true;
+}
+
+bool read_rows(PngReader& reader, Image& picture) {
+  if (setjmp(reader.reading.jump) != 0) return false;
+  const int passes = png_set_interlace_handling(reader.png);
+  png_read_update_info(reader.png, reader.info);
+  if (png_get_rowbytes(reader.png, reader.info) != static_cast<size_t>(picture.width * picture.channels)) {
+    stop(reader.png, "rows of an unexpected length");
+  }
+  for (int pass = 0; pass < passes; ++pass) {
+    for (int64_t y = 0; y < picture.height; ++y) png_read_row(reader.png, picture.at(0, y), nullptr);
+  }
+  png_read_end(reader.png, reader.info);
+  return true;
+}
+
+int orientation_of(const PngReader& reader) {
+  png_uint_32 size = 0;
+  png_bytep exif = nullptr;
+  if (png_get_eXIf_1(reader.png, reader.info, &size, &exif) == 0) return 1;
+  return exif_orientation({reinterpret_cast<const char*>(exif), size});
+}
+
+/// Frees what libpng holds, also when encoding throws.
+struct PngWriter {
   png_image image{};
-  PngHandle() { image.version = PNG_IMAGE_VERSION; }
-  ~PngHandle() { png_image_free(&image); }
-  PngHandle(const PngHandle&) = delete;
-  PngHandle& operator=(const PngHandle&) = delete;
+  PngWriter() { image.version = PNG_IMAGE_VERSION; }
+  ~PngWriter() { png_image_free(&image); }
+  PngWriter(const PngWriter&) = delete;
+  PngWriter& operator=(const PngWriter&) = delete;
 };
 }  // namespace
 
@@ -28,22 +105,23 @@ void check_picture_size(int64_t width, int64_t height, std::string_view source) 
 }
 
 Image decode_png(std::string_view bytes, std::string_view source) {
-  PngHandle png;
-  if (!png_image_begin_read_from_memory(&png.image, bytes.data(), bytes.size())) {
-    throw UserError("[media] cannot read {} as PNG: {}", source, png.image.message);
-  }
-  check_picture_size(png.image.width, png.image.height, source);
-  const bool alpha = (png.image.format & PNG_FORMAT_FLAG_ALPHA) != 0;
-  png.image.format = alpha ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB;
-  Image picture(png.image.width, png.image.height, alpha ? 4 : 3);
-  if (!png_image_finish_read(&png.image, nullptr, picture.pixels.data(), 0, nullptr)) {
-    throw UserError("[media] {} is a damaged PNG: {}", source, png.image.message);
-  }
-  return picture;
+  PngReader reader(bytes);
+  const auto damaged = [&] {
+    return UserError("[media] {} is a damaged PNG: {}", source, std::string(reader.reading.message));
+  };
+  if (!read_header(reader)) throw damaged();
+  const int64_t width = png_get_image_width(reader.png, reader.info);
+  const int64_t height = png_get_image_height(reader.png, reader.info);
+  check_picture_size(width, height, source);
+  const bool alpha = (png_get_color_type(reader.png, reader.info) & PNG_COLOR_MASK_ALPHA) != 0 ||
+                     png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0;
+  Image picture(width, height, alpha ? 4 : 3);
+  if (!read_rows(reader, picture)) throw damaged();
+  return oriented(std::move(picture), orientation_of(reader));
 }
 
 std::string encode_png(const Image& picture) {
-  PngHandle png;
+  PngWriter png;
   png.image.width = static_cast<png_uint_32>(picture.width);
   png.image.height = static_cast<png_uint_32>(picture.height);
   png.image.format = picture.channels == 4 ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB;

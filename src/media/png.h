@@ -12,7 +12,7 @@ namespace tessera::media {
 
 /// True when `bytes` open with PNG's signature.
 bool is_png(std::string_view bytes);
-/// RGBA when the file has transparency, else RGB; 16-bit samples are brought to 8. `source` names the bytes in errors.
+/// RGBA when the file has transparency, else RGB, upright; of 16-bit samples the high byte. `source` names the bytes in errors.
 /// Throws UserError when they are no PNG, are damaged or hold more than `max_pixels`.
 Image decode_png(std::string_view bytes, std::string_view source);
 /// The same picture gives the same bytes (for one version of zlib).

@@ -2,16 +2,27 @@
 #include "media/read_image.h"
 
 #include "core/error.h"
+#include "media/content.h"
+#include "media/decoders.h"
 #include "media/png.h"
 
 namespace tessera::media {
 
 Image decode_image(std::string_view bytes, std::string_view source) {
-  if (is_png(bytes)) return decode_png(bytes, source);
-  if (bytes.starts_with("\xFF\xD8\xFF")) return decode_jpeg(bytes, source);
-  if (bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP")
-    return decode_webp(bytes, source);
-  throw UserError("[media] {} is no picture that Tessera reads; want PNG, JPEG or WebP", source);
+  switch (content_of(bytes)) {
+    case Content::png:
+      return decode_png(bytes, source);
+    case Content::jpeg:
+      return decode_jpeg(bytes, source);
+    case Content::webp:
+      return decode_webp(bytes, source);
+    case Content::gif:
+      return decode_gif(bytes, source);
+    default:
+      break;
+  }
+  throw UserError("[media] {} is no picture that Tessera reads; it is {}, want a PNG, JPEG, WebP or GIF", source,
+                  content_words(bytes));
 }
 
 Image read_image(const Path& path) {

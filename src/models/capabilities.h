@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "generate/text_loop.h"
-#include "media/image.h"
+#include "media/media.h"
 #include "text/message.h"
 
 namespace tessera {
@@ -85,13 +85,6 @@ class Writes {
     std::vector<int32_t> prompt, continuation;
   };
   virtual std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests) const = 0;
-};
-
-/// A picture, or the frames of a clip in order.
-struct Media {
-  std::vector<Image> frames;
-  bool clip = false;
-  std::string source;  // names it in errors
 };
 
 struct SeeRequest {

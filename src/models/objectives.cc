@@ -6,6 +6,7 @@
 #include "codec/objective.h"
 #include "core/error.h"
 #include "models/infinity/objective.h"
+#include "models/lm/objective.h"
 #include "models/nvila/objective.h"
 
 namespace tessera::models {
@@ -17,6 +18,7 @@ const std::map<std::string, Factory>& factories() {
   static const std::map<std::string, Factory> table = {
       {"codec", codec::make_codec_objective},
       {"infinity", infinity::make_infinity_objective},
+      {"lm", lm::make_lm_objective},
       {"nvila", nvila::make_nvila_objective},
   };
   return table;

@@ -9,6 +9,7 @@
 #include "models/infinity/draw.h"
 #include "models/lm/config_json.h"
 #include "models/lm/writes.h"
+#include "models/nvila/sees.h"
 #include "tensor/model_dir.h"
 
 namespace tessera {
@@ -24,6 +25,7 @@ const std::map<std::string, Loader>& loaders() {
   static const std::map<std::string, Loader> table = [] {
     std::map<std::string, Loader> all = {{infinity::model_type, load_infinity}};
     for (const std::string& family : lm::supported_families()) all[family] = lm::load_lm_model;
+    for (const char* type : nvila::model_types) all[type] = nvila::load_seeing_model;
     return all;
   }();
   return table;

@@ -2,8 +2,8 @@
 #include "nn/norm.h"
 
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/rms_norm.h>
 
+#include "nn/token_ops.h"
 #include "tensor/build.h"
 
 namespace tessera::nn {
@@ -17,10 +17,6 @@ Tensor LayerNorm::forward(const Tensor& x) const { return at::layer_norm(x, {x.s
 RmsNorm::RmsNorm(int64_t width, double eps, bool plus_one)
     : weight(constant_weight({width}, plus_one ? 0 : 1)), eps(eps), plus_one(plus_one) {}
 
-Tensor RmsNorm::forward(const Tensor& x) const {
-  const Tensor by = plus_one ? weight.to(at::kFloat) + 1 : weight;
-  if (by.scalar_type() == x.scalar_type()) return at::rms_norm(x, {x.size(-1)}, by, eps);
-  return at::rms_norm(x.to(at::kFloat), {x.size(-1)}, by.to(at::kFloat), eps).to(x.scalar_type());
-}
+Tensor RmsNorm::forward(const Tensor& x) const { return rms_norm(x, weight, eps, plus_one ? 1 : 0); }
 
 }  // namespace tessera::nn

@@ -1,4 +1,5 @@
-// Rotary positions along a line (arXiv 2104.09864) in the half-split layout: number j of a head turns with number j + head_dim / 2.
+// Rotary positions along a line (arXiv 2104.09864) in the half-split layout: number j of a head turns with number j +
+// head_dim / 2. The turn itself: nn/token_ops.h.
 #pragma once
 
 #include "tensor/tensor.h"
@@ -15,8 +16,5 @@ struct Rope1d {
 };
 /// positions [B or 1, L] int64.
 Rope1d rope_1d(const Tensor& positions, const Tensor& frequencies);
-
-/// Turns x [B, L, H, head_dim] by cos and sin [B or 1, L, head_dim / 2]; the result is [B, H, L, head_dim], in x's format.
-Tensor turn_halves(const Tensor& x, const Tensor& cos, const Tensor& sin);
 
 }  // namespace tessera::nn

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "nn/token_ops.h"
+
 namespace tessera::nn {
 namespace {
 

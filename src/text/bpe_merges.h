@@ -1,4 +1,5 @@
-// The merges of a BPE model and what they make of a word. The lowest rank goes first, the leftmost of equals before the rest.
+// The merges of a BPE model and what they make of a word. The lowest rank goes first, the leftmost of equals before
+// the rest.
 #pragma once
 
 #include <cstddef>

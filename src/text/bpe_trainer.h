@@ -1,5 +1,5 @@
-// Learns a small byte-level BPE vocabulary from texts. The result depends on the words and their counts alone, not on their
-// order; tokenizer.json says the same to Tessera and to the `tokenizers` library.
+// Learns a small byte-level BPE vocabulary from texts. The result depends on the words and their counts alone, not on
+// their order; tokenizer.json says the same to Tessera and to the `tokenizers` library.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,8 @@ struct BpeVocabulary {
 
 class BpeTrainer {
  public:
-  /// Throws UserError when the vocabulary has no room for the special tokens and 256 bytes, or a name is not among them.
+  /// Throws UserError when the vocabulary has no room for the special tokens and 256 bytes, or a name is not among
+  /// them.
   explicit BpeTrainer(BpeTrainerOptions options = {});
 
   /// Counts the words of one more text. Control tokens written in it are words like any other.
@@ -45,7 +46,8 @@ class BpeTrainer {
 
   /// May hold fewer tokens than asked for where the texts have no more pairs.
   BpeVocabulary train() const;
-  /// Writes DIRECTORY/tokenizer.json and tokenizer_config.json (with the "plain" chat template where its tokens are there).
+  /// Writes DIRECTORY/tokenizer.json and tokenizer_config.json (with the "plain" chat template where its tokens are
+  /// there).
   void save(const BpeVocabulary& vocabulary, const Path& directory) const;
 
  private:

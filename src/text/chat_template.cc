@@ -1,5 +1,5 @@
-// See chat_template.h. Jinja is not interpreted: a stored template is recognised by marks that tell the families apart, and
-// the family's conversation is written here.
+// See chat_template.h. Jinja is not interpreted: a stored template is recognised by marks that tell the families
+// apart, and the family's conversation is written here.
 #include "text/chat_template.h"
 
 #include <algorithm>
@@ -88,30 +88,29 @@ const Style& style_of(std::string_view name) {
 }
 
 /// The family of a stored template, by what it writes; nothing when it is another.
-std::optional<std::string_view> recognised(std::string_view jinja) {
-  const auto has = [&](std::string_view mark) { return jinja.find(mark) != std::string_view::npos; };
-  const auto system_says = [&](std::string_view words) {
-    return has("system\\n" + std::string(words) + "<|im_end|>") || has("'" + std::string(words) + "'") ||
-           has("\"" + std::string(words) + "\"") || has("\\n\\n" + std::string(words));
-  };
-  if (jinja == plain_jinja) return "plain";
+std::optional<std::string_view> recognised(std::string_view stored) {
+  // a line break stands in a Jinja string as itself or as \n
+  std::string jinja(stored);
+  for (size_t at = jinja.find("\\n"); at != std::string::npos; at = jinja.find("\\n", at)) jinja.replace(at, 2, "\n");
+  const auto has = [&](std::string_view mark) { return jinja.find(mark) != std::string::npos; };
+  const auto system_says = [&](const std::string& words) { return has("<|im_start|>system\n" + words + "<|im_end|>"); };
+  if (stored == plain_jinja) return "plain";
   if (has("<|im_start|>") && has("<|im_end|>")) {
-    if (has("<think>") || has("<|im_sep|>") || has("<|vision_start|>")) return std::nullopt;
-    if (has("You are Qwen, created by Alibaba Cloud. You are a helpful assistant.")) return "qwen2.5";
-    if (system_says("You are a helpful assistant.")) return "qwen2";
-    if (system_says("You are a helpful assistant")) return "nvila";
-    if (!has("You are") && !has("tools") && has("message['role'] + '\\n' + message['content'] + '<|im_end|>'"))
-      return "chatml";
-    return std::nullopt;
+    for (const char* other : {"<think>", "<|im_sep|>", "<|vision_start|>", "not loop.last"}) {
+      if (has(other)) return std::nullopt;
+    }
+    for (const Style& style : styles) {
+      if (!style.system_first.empty() && system_says(std::string(style.system_first))) return style.name;
+    }
+    const bool bare = !has("system") && has("message['role'] + '\n' + message['content'] + '<|im_end|>'");
+    return bare ? std::optional<std::string_view>("chatml") : std::nullopt;
   }
   if (has("<|start_header_id|>") && has("<|end_header_id|>") && has("<|eot_id|>")) {
     if (has("Cutting Knowledge Date: December 2023") && has("26 Jul 2024")) return "llama3.1";
-    return has("Cutting Knowledge Date") || has("tools") ? std::nullopt : std::optional<std::string_view>("llama3");
+    return has("Knowledge") || has("tools") ? std::nullopt : std::optional<std::string_view>("llama3");
   }
-  if (has("<start_of_turn>") && has("<end_of_turn>") && has("raise_exception('System role not supported')"))
-    return "gemma";
-  if (has("'<|user|>\\n' + message['content'] + '\\n'") && has("eos_token + '\\n'") && has("bos_token") &&
-      !has("<think>"))
+  if (has("<start_of_turn>") && has("<end_of_turn>") && has("System role not supported")) return "gemma";
+  if (has("'<|user|>\n' + message['content'] + '\n'") && has("eos_token + '\n'") && has("bos_token") && !has("<think>"))
     return "olmo2";
   return std::nullopt;
 }

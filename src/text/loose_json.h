@@ -1,5 +1,5 @@
-// JSON of other people's files: what is asked for must have the right type, the rest is left alone. Objects are looked up
-// in logarithmic time (a vocabulary is one object of hundreds of thousands of keys).
+// JSON of other people's files: what is asked for must have the right type, the rest is left alone. Objects are looked
+// up in logarithmic time (a vocabulary is one object of hundreds of thousands of keys).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// A SentencePiece tokenizer (Gemma's BPE with byte fallback, T5's unigram, Llama's), with the added tokens and begin and end
-// tokens of the directory's other files.
+// A SentencePiece tokenizer (Gemma's BPE with byte fallback, T5's unigram, Llama's), with the added tokens and begin
+// and end tokens of the directory's other files.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,8 @@ namespace tessera::text {
 
 class SentencePiece final : public Tokenizer {
  public:
-  /// `path`: tokenizer.model or spiece.model, with tokenizer_config.json beside it. Throws UserError where it is damaged.
+  /// `path`: tokenizer.model or spiece.model, with tokenizer_config.json beside it. Throws UserError where it is
+  /// damaged.
   explicit SentencePiece(const Path& path);
   ~SentencePiece() override;
 

@@ -82,8 +82,8 @@ SentencePieceFile::Piece read_piece(std::string_view bytes, const std::string& s
   return piece;
 }
 
-/// The normalizer's table: the size of a double-array trie, its units, then texts ended by zeros. Follows every way through
-/// the trie and throws where one leaves the units or the texts.
+/// The normalizer's table: the size of a double-array trie, its units, then texts ended by zeros. Follows every way
+/// through the trie and throws where one leaves the units or the texts.
 void check_character_map(std::string_view map, const std::string& source) {
   if (map.empty()) return;
   const auto damaged = [&] { throw UserError("[text] {}: the table of its normalizer is damaged", source); };

@@ -1,4 +1,5 @@
-// What a SentencePiece model file says of its pieces: the few fields of its protobuf that the library does not hand out.
+// What a SentencePiece model file says of its pieces: the few fields of its protobuf that the library does not hand
+// out.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ struct SentencePieceFile {
   bool adds_dummy_prefix = true;  // a blank before every text
 };
 
-/// Reads the fields and checks what the library takes for granted: sound lengths, pieces at all, no piece twice, a normalizer
-/// whose tables stay inside themselves. Throws UserError; `source` names the file.
+/// Reads the fields and checks what the library takes for granted: sound lengths, pieces at all, no piece twice, a
+/// normalizer whose tables stay inside themselves. Throws UserError; `source` names the file.
 SentencePieceFile read_sentencepiece_file(std::string_view bytes, const std::string& source);
 
 }  // namespace tessera::text

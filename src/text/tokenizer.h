@@ -30,14 +30,14 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
   /// Bytes that are no UTF-8 become U+FFFD first.
   virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
-  /// The parts as one text: words may go on from part to part, control tokens may not. What a tokenizer puts around a text
-  /// is added only with `add_special`.
+  /// The parts as one text: words may go on from part to part, control tokens may not. What a tokenizer puts around a
+  /// text is added only with `add_special`.
   virtual std::vector<int32_t> encode_parts(const std::vector<TextPart>& parts, bool add_special = false) const;
-  /// Ids out of range are an error (UserError). May hold incomplete UTF-8 where the ids end inside a character: StreamDecoder
-  /// is for showing.
+  /// Ids out of range are an error (UserError). May hold incomplete UTF-8 where the ids end inside a character:
+  /// StreamDecoder is for showing.
   virtual std::string decode(const std::vector<int32_t>& ids, bool skip_special = true) const = 0;
-  /// What `id` adds to a decoded text, control tokens spelled out; `first`: nothing stands before it. Joined over ids, and
-  /// with control tokens left out, these are decode().
+  /// What `id` adds to a decoded text, control tokens spelled out; `first`: nothing stands before it. Joined over ids,
+  /// and with control tokens left out, these are decode().
   virtual std::string text_of(int32_t id, bool first) const;
   /// Highest id + 1, added tokens with it. A model's embedding has at least so many rows.
   virtual int64_t vocabulary() const = 0;
@@ -50,12 +50,13 @@ class Tokenizer {
   virtual std::optional<int32_t> pad_token() const = 0;
 };
 
-/// By what the directory holds: tokenizer.json (byte-level BPE), else a SentencePiece model (tokenizer.model, spiece.model).
-/// Throws UserError when there is none, when it is damaged, or when it is of a kind that is not supported (says which are).
+/// By what the directory holds: tokenizer.json (byte-level BPE, or BPE with byte fallback), or a SentencePiece model
+/// (spiece.model, tokenizer.model), which goes before a tokenizer.json that was converted from it. Throws UserError when
+/// there is none, when it is damaged, or when it is of a kind that is not supported (says which are).
 std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory);
 
-/// Ids in, whole characters out: holds back the bytes of a character until it is complete. All that comes out, joined, is
-/// decode() of the ids with U+FFFD for broken bytes.
+/// Ids in, whole characters out: holds back the bytes of a character until it is complete. All that comes out, joined,
+/// is decode() of the ids with U+FFFD for broken bytes.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true);

@@ -24,7 +24,10 @@ TEST(Packing, EverySequenceStandsInOneRowThatHasRoomForIt) {
     const auto rows = pack(lengths, 64);
     for (const auto& row : rows) {
       int64_t sum = 0;
-      for (const size_t i : row) sum += lengths[i], EXPECT_TRUE(seen.insert(i).second);
+      for (const size_t i : row) {
+        sum += lengths[i];
+        EXPECT_TRUE(seen.insert(i).second);
+      }
       EXPECT_LE(sum, 64);
       total += sum;
       EXPECT_GT(before + sum, 64) << "two rows that fit into one";

@@ -1,16 +1,16 @@
-// The forward pass. Formats: what a weight's format is, its product has; norms, softmax and logits come out of fp32 sums.
+// The forward pass. Formats: what a weight's format is, its product has; norms, softmax and logits come out of fp32
+// sums.
 #include "models/lm/module.h"
 
 #include <cmath>
 
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
-#include <ATen/ops/silu.h>
 
 #include "nn/grouped_attention.h"
 #include "nn/half_linear.h"
 #include "nn/recompute.h"
-#include "nn/rope1d.h"
+#include "nn/token_ops.h"
 #include "tensor/build.h"
 
 namespace tessera::lm {
@@ -46,8 +46,8 @@ GatedFeedForward::GatedFeedForward(const LmConfig& c)
       down_proj(c.hidden, c.width, c.mlp_bias) {}
 
 Tensor GatedFeedForward::forward(const LmConfig& c, const Tensor& x) const {
-  const Tensor gate = gate_proj.forward(x);  // [..., hidden]
-  return down_proj.forward((c.gelu ? at::gelu(gate, "tanh") : at::silu(gate)) * up_proj.forward(x));
+  const Tensor gate = gate_proj.forward(x), up = up_proj.forward(x);  // [..., hidden]
+  return down_proj.forward(c.gelu ? at::gelu(gate, "tanh") * up : nn::gated_silu(gate, up));
 }
 
 Block::Block(const LmConfig& c) : self_attn(c), mlp(c) {

@@ -54,7 +54,7 @@ std::vector<int32_t> ends_of_turn(const text::Tokenizer& tokenizer, const text::
 
 LmWriter::LmWriter(WriterParts parts) : parts_(std::move(parts)), end_tokens_(parts_.defaults.end_tokens) {
   const int64_t ids = parts_.tokenizer->vocabulary(), rows = parts_.model.config.vocabulary;
-  if (ids > rows) {
+  if (ids > rows && !parts_.spare_ids) {
     throw UserError("[lm] the tokenizer does not belong to the weights; it has {} ids, the embedding has {} rows", ids,
                     rows);
   }
@@ -64,8 +64,6 @@ LmWriter::LmWriter(WriterParts parts) : parts_(std::move(parts)), end_tokens_(pa
   end_tokens_.insert(end_tokens_.end(), ends.begin(), ends.end());
 }
 
-/// Options with what the model adds to them. A stop text that is a special token is that token: its text is never
-/// shown.
 generate::TextOptions LmWriter::completed(generate::TextOptions options) const {
   generate::check(options);
   options.end_tokens.insert(options.end_tokens.end(), end_tokens_.begin(), end_tokens_.end());
@@ -115,7 +113,8 @@ std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_
     nn::TokenCache cache(cache_options(parts_.model, parts_.decode));
     if (memory) cache = memory->recall(rows.front(), cache_options(parts_.model, parts_.decode));
     const int64_t remembered = cache.length();
-    const auto unread = remembered > 0 ? std::vector{std::vector(rows[0].begin() + remembered, rows[0].end())} : rows;
+    std::vector<std::vector<int32_t>> unread = rows;
+    if (remembered > 0) unread.front().erase(unread.front().begin(), unread.front().begin() + remembered);
     DecodeSteps steps(parts_.model, padded(unread, parts_.model.embed_tokens.device()), parts_.decode,
                       std::move(cache));
     std::vector<generate::Continuation> said = generate::run(steps, rows, *parts_.tokenizer, full);

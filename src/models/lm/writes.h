@@ -27,6 +27,7 @@ struct WriterParts {
   DecodeOptions decode;
   int64_t batch_tokens = 16384;  // prompt positions, padding too, that are written at once at most
   int64_t batch_rows = 32;
+  bool spare_ids = false;  // the tokenizer may have ids without a row in the embedding: media tokens, never looked up
   int64_t score_tokens = 2048;  // positions that are scored at once
 };
 
@@ -48,9 +49,11 @@ class LmWriter : public Writes {
   std::vector<Written> continue_ids(const std::vector<std::vector<int32_t>>& prompts,
                                     const generate::TextOptions& options) const;
   const DecoderLm& model() const { return parts_.model; }
+  /// Options with what the model adds to them. A stop text that is a special token is that token: its text is never
+  /// shown.
+  generate::TextOptions completed(generate::TextOptions options) const;
 
  private:
-  generate::TextOptions completed(generate::TextOptions options) const;
   std::vector<Written> continue_ids(const std::vector<std::vector<int32_t>>& prompts,
                                     const generate::TextOptions& options, ConversationMemory* memory) const;
   WriterParts parts_;

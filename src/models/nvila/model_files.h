@@ -11,6 +11,8 @@
 namespace tessera::nvila {
 
 inline constexpr const char* model_type = "nvila";
+/// As the releases call themselves: the flat layout's two, and the legacy one's.
+inline constexpr const char* model_types[] = {model_type, "nvila_lite", "llava_llama", "llava_qwen2", "vila"};
 
 struct WeightOptions {
   std::string dtype = "fp32";  // "fp32", "bf16", or "auto": as stored, but fp16 runs as fp32 on the CPU

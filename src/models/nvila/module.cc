@@ -67,26 +67,26 @@ NvilaModel::NvilaModel(const NvilaConfig& config)
     : config((validate(config), config)), llm(config.text), vision_tower(config.vision),
       mm_projector(config.projector, config.feature_width(), config.text.width) {}
 
-Tensor NvilaModel::features(const Tensor& pixels) const {
+Tensor NvilaModel::features(const Tensor& pixels, bool recompute) const {
   return in_parts(pixels, [&](const Tensor& part) {
-    const Tensor seen = vision_tower.forward(part);
+    const Tensor seen = vision_tower.forward(part, recompute);
     return project(mm_projector, seen.repeat({1, 1, config.feature_width() / config.vision.width}));
   });
 }
 
-Tensor NvilaModel::media_rows(const Tensor& pixels, const std::vector<MediaPlan>& plans) const {
+Tensor NvilaModel::media_rows(const Tensor& pixels, const std::vector<MediaPlan>& plans, bool recompute) const {
   const bool plain = std::none_of(plans.begin(), plans.end(), [](const MediaPlan& plan) { return plan.stitched; });
-  const Tensor together = plain ? features(pixels) : Tensor();
+  const Tensor together = plain ? features(pixels, recompute) : Tensor();
   std::vector<Tensor> rows;
   int64_t first = 0;
   for (const MediaPlan& plan : plans) {
     const int64_t last = first + plan.tiles;
     if (plan.stitched) {
-      const Tensor seen =
-          in_parts(pixels.slice(0, first, last), [&](const Tensor& part) { return vision_tower.forward(part); });
+      const Tensor seen = in_parts(pixels.slice(0, first, last),
+                                   [&](const Tensor& part) { return vision_tower.forward(part, recompute); });
       rows.push_back(reading_order(project(mm_projector, joined_scales(seen, config.tiles, plan.grid)), plan.grid));
     } else {
-      const Tensor own = plain ? together.slice(0, first, last) : features(pixels.slice(0, first, last));
+      const Tensor own = plain ? together.slice(0, first, last) : features(pixels.slice(0, first, last), recompute);
       rows.push_back(plan.clip ? pooled(own, config.video.pool) : own.reshape({-1, own.size(2)}));
     }
     first = last;
@@ -94,10 +94,10 @@ Tensor NvilaModel::media_rows(const Tensor& pixels, const std::vector<MediaPlan>
   return at::cat(rows);
 }
 
-Tensor NvilaModel::embed(const Assembled& batch) const {
+Tensor NvilaModel::embed(const Assembled& batch, bool recompute) const {
   const Tensor words = llm.embed(batch.ids);
   if (batch.media.empty()) return words;
-  const Tensor rows = media_rows(batch.pixels, batch.media).to(words.scalar_type());
+  const Tensor rows = media_rows(batch.pixels, batch.media, recompute).to(words.scalar_type());
   return words.flatten(0, 1).index_copy(0, batch.places, rows).reshape(words.sizes());
 }
 

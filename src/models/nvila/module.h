@@ -24,12 +24,12 @@ struct NvilaModel {
   explicit NvilaModel(const NvilaConfig& config);
 
   /// Pictures each seen alone and whole: pixels [N, 3, S, S] -> [N, T, C], T rows of embeddings. Under Dynamic-S2 the one
-  /// scale stands for all.
-  Tensor features(const Tensor& pixels) const;
+  /// scale stands for all. `recompute`: the tower's blocks are computed again in the backward pass instead of kept.
+  Tensor features(const Tensor& pixels, bool recompute = false) const;
   /// Rows of embeddings of all media, in order: tiles [N, 3, S, S] -> [R, C], R the sum of block_rows() of the plans.
-  Tensor media_rows(const Tensor& pixels, const std::vector<MediaPlan>& plans) const;
+  Tensor media_rows(const Tensor& pixels, const std::vector<MediaPlan>& plans, bool recompute = false) const;
   /// [B, L, C]: the words' embeddings, and the media's rows in their places.
-  Tensor embed(const Assembled& batch) const;
+  Tensor embed(const Assembled& batch, bool recompute = false) const;
   /// Logits [B, L, V] (fp32) of a whole batch, without a cache.
   Tensor logits(const Assembled& batch) const;
 };

@@ -99,6 +99,19 @@ TEST(NvilaModel, GradientsReachEveryTensor) {
   });
 }
 
+TEST(NvilaModel, RecomputedBlocksGiveTheSameValuesAndGradients) {
+  NvilaModel model = tiny_nvila(tiny_config("dynamic_s2"));
+  for_each_tensor(model, [](const std::string&, Tensor& t) { t.requires_grad_(true); });
+  const Assembled batch = batch_of(model.config, {{picture_of(1, 50, 24)}, {clip_of(2, 4)}});
+  std::vector<Tensor> gradients;
+  for (const bool recompute : {false, true}) {
+    model.embed(batch, recompute).square().sum().backward();
+    gradients.push_back(model.vision_tower.patch_weight.grad().clone());
+    model.vision_tower.patch_weight.mutable_grad().reset();
+  }
+  expect_close(gradients[0], gradients[1], 1e-6);
+}
+
 TEST(NvilaModel, ConfigsThatMakeNoModelAreRefused) {
   const auto refused = [](auto change, const char* words) {
     NvilaConfig config = tiny_config("dynamic_s2");

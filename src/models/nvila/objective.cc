@@ -111,7 +111,7 @@ NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batc
   const Assembled rows = assembled(batch);
   lm::Places places = lm::places_of(model_.config.text, 0, rows.ids.size(1), rows.pad, device_);
   places.recompute = training_.recompute;
-  const Tensor hidden = model_.llm.forward(model_.embed(rows), places);                       // [B, L, C]
+  const Tensor hidden = model_.llm.forward(model_.embed(rows, training_.recompute), places);  // [B, L, C]
   const Tensor learnt = learnt_places(rows.labels);                                           // [n]
   const Tensor logits = model_.llm.logits(hidden.flatten(0, 1).index_select(0, learnt - 1));  // [n, V]
   const Tensor labels = rows.labels.flatten().index_select(0, learnt);

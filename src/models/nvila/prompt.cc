@@ -14,17 +14,26 @@ namespace tessera::nvila {
 
 namespace {
 
-constexpr const char* system_line = "You are a helpful assistant";  // of NVILA's releases, which have no full stop here
-
-std::optional<text::ChatTemplate> stored_template(const Path& directory) {
+text::ChatTemplate template_of(const Path& directory) {
   for (const char* name : {"chat_template.jinja", "chat_template.json"}) {
     if (std::filesystem::exists(directory / name)) return text::ChatTemplate::of(directory);
   }
   const Path config = directory / "tokenizer_config.json";
-  if (!std::filesystem::exists(config)) return std::nullopt;
-  const Json tree = read_json_file(config);
-  if (!tree.is_object() || !tree.contains("chat_template") || tree["chat_template"].is_null()) return std::nullopt;
-  return text::ChatTemplate::of(directory);
+  const Json tree = std::filesystem::exists(config) ? read_json_file(config) : Json();
+  const bool stored = tree.is_object() && tree.contains("chat_template") && !tree["chat_template"].is_null();
+  return stored ? text::ChatTemplate::of(directory) : text::ChatTemplate::named("nvila");
+}
+
+/// How many media each message has, checked against how many there are.
+void require_media(const std::vector<text::Message>& messages, size_t given) {
+  int64_t spoken = 0;
+  for (const text::Message& message : messages) {
+    if (message.media < 0 || message.media > 1 << 20)
+      throw UserError("[nvila] a message speaks of {} pictures and clips", message.media);
+    spoken += message.media;
+  }
+  if (spoken != static_cast<int64_t>(given))
+    throw UserError("[nvila] {} pictures and clips were given, but the conversation speaks of {}", given, spoken);
 }
 
 }  // namespace
@@ -52,49 +61,52 @@ std::string plain_text(std::string text) {
 }
 
 Prompter::Prompter(const NvilaConfig& config, const text::Tokenizer& tokenizer, const Path& directory)
-    : Prompter(config, tokenizer, stored_template(directory)) {}
+    : Prompter(config, tokenizer, template_of(directory)) {}
 
-Prompter::Prompter(const NvilaConfig& config, const text::Tokenizer& tokenizer, std::optional<text::ChatTemplate> chat)
-    : config_(&config), tokenizer_(&tokenizer), chat_(chat ? *chat : text::ChatTemplate::named("chatml")),
-      own_template_(!chat), line_break_(tokenizer.encode("\n", {.add_special = false})) {}
+Prompter::Prompter(const NvilaConfig& config, const text::Tokenizer& tokenizer, text::ChatTemplate chat)
+    : config_(&config), tokenizer_(&tokenizer), chat_(std::move(chat)),
+      line_break_(tokenizer.encode("\n", {.add_special = false})) {}
 
-void Prompter::add_text(PromptRow& row, const std::string& text, bool control, bool learnt) const {
-  const std::vector<int32_t> ids = tokenizer_->encode(text, {.add_special = false, .parse_special = control});
+void Prompter::add(PromptRow& row, const std::vector<int32_t>& ids) const {
   row.ids.insert(row.ids.end(), ids.begin(), ids.end());
-  row.learnt.resize(row.ids.size(), learnt);
+  row.learnt.resize(row.ids.size(), false);
 }
 
-/// Leaves in `text` what must be read together with what follows.
-void Prompter::add_media(PromptRow& row, const MediaPlan& plan, std::string& text) const {
-  for (const int64_t rows : block_rows(*config_, plan)) {
-    if (!text.empty()) add_text(row, text, false, false), text.clear();
-    row.ids.insert(row.ids.end(), static_cast<size_t>(rows), media_row);
-    row.ids.insert(row.ids.end(), line_break_.begin(), line_break_.end());
-    row.learnt.resize(row.ids.size(), false);
-    if (plan.listed) text = "\n";
+/// `last`: a text follows, which brings along what stands between them.
+void Prompter::add_media(PromptRow& row, const MediaPlan& plan, bool last) const {
+  const std::vector<int64_t> blocks = block_rows(*config_, plan);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    add(row, std::vector<int32_t>(static_cast<size_t>(blocks[i]), media_row));
+    add(row, line_break_);
+    if (plan.listed && !(last && i + 1 == blocks.size())) add(row, line_break_);
   }
 }
 
 PromptRow Prompter::row(const std::vector<text::Message>& messages, const std::vector<MediaPlan>& plans,
                         bool open) const {
+  require_media(messages, plans.size());
   std::vector<text::Message> turns;
-  if (own_template_ && (messages.empty() || messages.front().role != "system"))
-    turns.push_back({"system", system_line});
-  for (const text::Message& message : messages)
-    turns.push_back({message.role, plain_text(message.content), message.media});
+  size_t next = 0;
+  for (const text::Message& message : messages) {
+    next += static_cast<size_t>(message.media);
+    const bool own_line = message.media > 0 && plans[next - 1].listed;  // read as one text with the question
+    turns.push_back({message.role, (own_line ? "\n" : "") + plain_text(message.content), message.media});
+  }
+  const text::ChatIds words = text::encode_chat(*tokenizer_, chat_.pieces(turns, open));
 
   PromptRow row;
-  size_t next = 0;
-  for (const text::ChatPiece& piece : chat_.pieces(turns, open)) {
-    if (piece.media < 0 || next + static_cast<size_t>(piece.media) > plans.size())
-      throw UserError("[nvila] the conversation speaks of more pictures and clips than the {} that were given",
-                      plans.size());
-    std::string before;
-    for (int64_t i = 0; i < piece.media; ++i) add_media(row, plans[next++], before);
-    add_text(row, before + piece.text, piece.control, piece.answer);
+  next = 0;
+  size_t done = 0;
+  const auto add_words = [&](size_t end) {
+    row.ids.insert(row.ids.end(), words.ids.begin() + static_cast<int64_t>(done),
+                   words.ids.begin() + static_cast<int64_t>(end));
+    for (; done < end; ++done) row.learnt.push_back(words.answer[done] != 0);
+  };
+  for (const text::ChatIds::Media& media : words.media) {
+    add_words(media.at);
+    for (int64_t i = 0; i < media.count; ++i) add_media(row, plans.at(next++), i + 1 == media.count);
   }
-  if (next != plans.size())
-    throw UserError("[nvila] {} pictures and clips were given, but the conversation speaks of {}", plans.size(), next);
+  add_words(words.ids.size());
   return row;
 }
 

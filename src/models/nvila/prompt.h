@@ -29,9 +29,9 @@ struct PromptRow {
 
 class Prompter {
  public:
-  /// `directory`: of the tokenizer. Its stored chat template is used; without one, NVILA's own (ChatML with a system line).
+  /// `directory`: of the tokenizer. Its stored chat template is used; without one, that of NVILA's releases.
   Prompter(const NvilaConfig& config, const text::Tokenizer& tokenizer, const Path& directory);
-  Prompter(const NvilaConfig& config, const text::Tokenizer& tokenizer, std::optional<text::ChatTemplate> chat);
+  Prompter(const NvilaConfig& config, const text::Tokenizer& tokenizer, text::ChatTemplate chat);
 
   /// `plans`: of the conversation's media, in order. Texts are stripped of white space around them and of media tokens, and
   /// read as plain text. `open`: ends where the assistant begins to speak.
@@ -40,13 +40,12 @@ class Prompter {
   const text::ChatTemplate& chat() const { return chat_; }
 
  private:
-  void add_text(PromptRow& row, const std::string& text, bool control, bool learnt) const;
-  void add_media(PromptRow& row, const MediaPlan& plan, std::string& text) const;
+  void add(PromptRow& row, const std::vector<int32_t>& ids) const;
+  void add_media(PromptRow& row, const MediaPlan& plan, bool last) const;
 
   const NvilaConfig* config_;
   const text::Tokenizer* tokenizer_;
   text::ChatTemplate chat_;
-  bool own_template_;
   std::vector<int32_t> line_break_;
 };
 

@@ -101,7 +101,7 @@ TEST_F(NvilaPrompt, MoreOrFewerMediaThanTheConversationSpeaksOfAreRefused) {
       [&] {
         prompter.row({{"user", "a", 2}}, {MediaPlan{}}, true);
       },
-      ThrowsMessage<UserError>(HasSubstr("more pictures and clips than the 1")));
+      ThrowsMessage<UserError>(HasSubstr("1 pictures and clips were given, but the conversation speaks of 2")));
   EXPECT_THAT(
       [&] {
         prompter.row({{"user", "a"}}, {MediaPlan{}}, true);

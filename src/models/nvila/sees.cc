@@ -7,7 +7,6 @@
 #include <c10/core/InferenceMode.h>
 
 #include "core/error.h"
-#include "models/lm/chat_ids.h"
 
 namespace tessera::nvila {
 

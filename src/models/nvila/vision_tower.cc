@@ -6,6 +6,7 @@
 #include <ATen/ops/conv2d.h>
 
 #include "nn/attention.h"
+#include "nn/recompute.h"
 #include "tensor/build.h"
 
 namespace tessera::nvila {
@@ -40,10 +41,14 @@ VisionTower::VisionTower(const VisionConfig& config)
   for (int64_t i = 0; i < config.used_blocks(); ++i) layers.emplace_back(config);
 }
 
-Tensor VisionTower::forward(const Tensor& pixels) const {
+Tensor VisionTower::forward(const Tensor& pixels, bool recompute) const {
   const Tensor patches = at::conv2d(pixels.to(patch_weight.scalar_type()), patch_weight, patch_bias, config.patch);
   Tensor x = patches.flatten(2).transpose(1, 2) + positions;  // [N, P, width]
-  for (const VisionBlock& block : layers) x = block.forward(x);
+  for (const VisionBlock& block : layers) {
+    x = recompute
+            ? nn::recomputed([&block](const Tensor& t) { return block.forward(t); }, x, nn::trained_tensors(block))
+            : block.forward(x);
+  }
   return x;
 }
 

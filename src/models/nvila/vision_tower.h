@@ -49,7 +49,7 @@ struct VisionTower {
 
   /// pixels [N, 3, S, S], normalised -> features [N, grid * grid, width], row-major, without a last norm.
   /// `recompute`: blocks are computed again in the backward pass instead of kept (gradient checkpointing).
-  Tensor forward(const Tensor& pixels) const;
+  Tensor forward(const Tensor& pixels, bool recompute = false) const;
 };
 template <class V> void tensors(V& v, VisionTower& m) {
   v("vision_model.embeddings.patch_embedding.weight", m.patch_weight);

@@ -1,0 +1,40 @@
+// Options of `tessera see`.
+#pragma once
+
+#include "apps/text_options.h"
+
+namespace tessera::apps {
+
+struct SeeOptions {
+  std::filesystem::path model;
+  std::vector<std::string> words;
+  int64_t frames = 0;
+  SamplingOptions sampling{.max_new_tokens = 512};
+  MemoryOptions memory;
+  OutputOptions output;
+  ComputeOptions compute;
+
+  static CommandLine command_line() {
+    return {.verb = "see",
+            .summary = "answers about pictures and clips",
+            .positionals = {"words"},
+            .required = {"model"},
+            .short_names = {{"model", 'm'}},
+            .examples = {"tessera see -m models/emoji-nvila picture.png \"how many cats?\"",
+                         "tessera see -m DIR before.jpg after.jpg \"What has changed?\" --json",
+                         "tessera see -m DIR clip.mp4 \"Which way does it go?\" --frames 16"}};
+  }
+};
+template <class V> void fields(V& v, SeeOptions& o) {
+  v("model", o.model, "model directory");
+  v("words", o.words, "pictures and clips, in order, and last the question");
+  v("frames", o.frames, "frames of each clip, spread evenly; 0: as many as the model was made for");
+  v("sampling", o.sampling, "Sampling"), v("memory", o.memory, "Memory");
+  v("output", o.output, "Output"), v("compute", o.compute, "Compute");
+}
+
+/// Answers on standard output; what it took goes to standard error. Ctrl-C ends the answer, not what is said so far.
+/// Throws UserError before the model is loaded for files that do not exist and a question that is missing.
+int run_see(const SeeOptions& options);
+
+}  // namespace tessera::apps

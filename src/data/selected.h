@@ -1,0 +1,31 @@
+// Some samples of a source: those whose numbers a file lists, as `tessera data prune` writes it.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/files.h"
+#include "data/sample.h"
+
+namespace tessera::data {
+
+/// Whole numbers, one a line; empty lines count for nothing. `source` names the text in errors. Throws UserError for a line that is
+/// no number, and for a text without any.
+std::vector<uint64_t> parse_sample_numbers(std::string_view text, std::string_view source);
+
+/// Every pass visits each listed sample once, in an order of its own.
+class Selected final : public SampleSource {
+ public:
+  Selected(std::unique_ptr<SampleSource> all, const Path& file);
+  Sample at(uint64_t index) const override;
+  std::string edition() const override;
+  std::optional<uint64_t> pass_length() const override { return numbers_.size(); }
+  std::vector<Sample> heldout(uint64_t most) const override { return all_->heldout(most); }
+
+ private:
+  std::unique_ptr<SampleSource> all_;
+  std::vector<uint64_t> numbers_;
+};
+
+}  // namespace tessera::data
