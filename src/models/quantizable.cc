@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "models/lm/config_json.h"
 #include "models/lm/quantize.h"
+#include "models/nvila/quantize.h"
 #include "tensor/model_dir.h"
 
 namespace tessera {
@@ -17,7 +18,10 @@ std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device 
   const std::vector<std::string> families = lm::supported_families();
   if (std::find(families.begin(), families.end(), found.model_type) != families.end())
     return lm::load_quantizable(directory, device);
-  throw UserError("[model] {} has model_type '{}', want one that can be packed: {}", directory.string(),
+  for (const char* type : nvila::model_types) {
+    if (found.model_type == type) return nvila::load_quantizable(directory, device);
+  }
+  throw UserError("[model] {} has model_type '{}', want one that can be packed: nvila, {}", directory.string(),
                   found.model_type, fmt::join(families, ", "));
 }
 

@@ -127,7 +127,11 @@ Json text_config_json(const Path& directory) {
   if (is_legacy(directory)) return read_json_file(directory / "llm" / "config.json");
   const Path file = directory / "config.json";
   const Json tree = read_json_file(file);
-  return Keys(tree, file.string()).object("text_config");
+  Json text = Keys(tree, file.string()).object("text_config");
+  // other programs say at the top how the language model is packed
+  if (tree.contains("quantization_config") && !text.contains("quantization_config"))
+    text["quantization_config"] = tree["quantization_config"];
+  return text;
 }
 
 NvilaConfig flat_config(const Json& tree, const std::string& source) {

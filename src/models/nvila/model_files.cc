@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "models/lm/model_files.h"
+#include "quant/stored_form.h"
 #include "tensor/build.h"
 #include "tensor/mapped_weights.h"
 
@@ -78,13 +79,16 @@ NvilaModel load_weights(const Path& directory, at::Device device, const WeightOp
       StoredTensors::joined(std::move(opened), [&](size_t part, std::string_view name) {
         return own_name(parts[part].second + std::string(name), model.config);
       }));
+  const quant::PackedLinears packed(quant::named_linears(model.vision_tower, "vision_tower"), std::nullopt, stored,
+                                    directory);
   std::vector<TensorSlot> slots = tensor_slots(model.vision_tower, "vision_tower");
   for (TensorSlot& slot : tensor_slots(model.mm_projector, "mm_projector")) slots.push_back(std::move(slot));
   map_weights(slots, stored, directory, "nvila",
               {.device = device,
                .format = format_of(options.dtype, device, *stored),
                .writable = options.writable,
-               .passed_over = [](std::string_view name) { return name.starts_with("llm."); }});
+               .passed_over = [&](std::string_view name) { return name.starts_with("llm.") || packed.takes(name); }});
+  packed.load(device);
   model.llm = lm::load_lm(text_config_json(directory), stored, directory,
                           {.device = device, .dtype = options.dtype, .prefix = "llm.", .writable = options.writable});
   return model;
