@@ -21,9 +21,12 @@ namespace {
 std::unique_ptr<train::Objective> scorer_model(const Path& directory, const SampleSource& source, at::Device device) {
   read_model_directory(directory);  // says what is missing
   train::Recipe recipe;
-  const Path own = directory / "recipe.toml";
-  recipe.objective = std::filesystem::exists(own) ? train::read_recipe(own).objective : "lm";
-  recipe.model = {{"from", directory.string()}};
+  recipe.objective = "lm", recipe.model = {{"from", directory.string()}};
+  if (const Path own = directory / "recipe.toml"; std::filesystem::exists(own)) {
+    const train::Recipe made_by = train::read_recipe(own);
+    recipe.objective = made_by.objective;
+    if (made_by.model.contains("chat_template")) recipe.model["chat_template"] = made_by.model["chat_template"];
+  }
   return models::make_objective(recipe, source, device);
 }
 
