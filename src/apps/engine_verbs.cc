@@ -14,6 +14,7 @@
 #include "apps/eval.h"
 #include "apps/options.h"
 #include "apps/quantize.h"
+#include "apps/see.h"
 #include "apps/train.h"
 #include "apps/write.h"
 #include "core/error.h"
@@ -37,6 +38,7 @@ using Run = int (*)(const Arguments&);
 const std::map<std::string, Run>& engine_verbs() {
   static const std::map<std::string, Run> table = {
       {"draw", parse_and_run<DrawOptions, run_draw>},
+      {"see", parse_and_run<SeeOptions, run_see>},
       {"write", parse_and_run<WriteOptions, run_write>},
       {"chat", parse_and_run<ChatOptions, run_chat>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},

@@ -13,6 +13,7 @@
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
 #include "apps/quantize.h"
+#include "apps/see.h"
 #include "apps/train.h"
 #include "apps/write.h"
 
@@ -21,6 +22,7 @@ namespace tessera::apps {
 const std::vector<Verb>& verbs() {
   static const std::vector<Verb> table = {
       heavy<DrawOptions>(),
+      heavy<SeeOptions>(),
       heavy<WriteOptions>(),
       heavy<ChatOptions>(),
       heavy<TrainOptions>(),

@@ -1,6 +1,7 @@
 // NVILA against its twin (tools/golden/nvila_twin.py): both checkpoint layouts from disk, tiles, features, prompts, logits.
 #include <gtest/gtest.h>
 
+#include "media/read_media.h"
 #include "models/nvila/model_files.h"
 #include "tests/golden/fixture.h"
 
@@ -147,7 +148,7 @@ TEST(NvilaGolden, FramesAreThoseThatTheTwinChooses) {
   ASSERT_EQ(static_cast<int64_t>(wanted.size()), pairs.size(0));
   for (size_t i = 0; i < wanted.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
-    const auto places = frame_places(pairs[row][0].item<int64_t>(), pairs[row][1].item<int64_t>());
+    const auto places = media::sampled_indexes(pairs[row][0].item<int64_t>(), pairs[row][1].item<int64_t>());
     const int64_t* want = wanted[i].const_data_ptr<int64_t>();
     EXPECT_EQ(places, std::vector<int64_t>(want, want + wanted[i].numel())) << pairs[row];
   }

@@ -140,12 +140,4 @@ Tensor normalised(const std::vector<Image>& pictures) {
   return bytes.permute({0, 3, 1, 2}).to(at::kFloat).mul_(1.0 / 255).sub_(0.5).div_(0.5).contiguous();
 }
 
-std::vector<int64_t> frame_places(int64_t count, int64_t wanted) {
-  std::vector<int64_t> places(static_cast<size_t>(wanted));
-  const double step = wanted > 1 ? static_cast<double>(count - 1) / static_cast<double>(wanted - 1) : 0;
-  for (int64_t i = 0; i < wanted; ++i) places[i] = static_cast<int64_t>(std::nearbyint(static_cast<double>(i) * step));
-  if (wanted > 1) places.back() = count - 1;
-  return places;
-}
-
 }  // namespace tessera::nvila

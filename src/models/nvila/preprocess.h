@@ -46,7 +46,4 @@ Tensor pixels_of(const NvilaConfig& config, const Media& media, const MediaPlan&
 /// Pictures of the same size as they are, [N, 3, H, W] fp32 in [-1, 1].
 Tensor normalised(const std::vector<Image>& pictures);
 
-/// Which of `count` frames stand for the clip: `wanted` of them, evenly spread from first to last, rounded half to even.
-std::vector<int64_t> frame_places(int64_t count, int64_t wanted);
-
 }  // namespace tessera::nvila
