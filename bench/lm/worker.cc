@@ -1,5 +1,5 @@
 // The engine's side of bench/lm/run: reads one JSON request per line, answers with one JSON object per line.
-//   tessera_lm_bench make PRESET DIR             a model of that shape with random weights, bf16
+//   tessera_lm_bench make PRESET DIR [DEPTH]     a model of that shape with random weights, bf16; of DEPTH blocks
 //   tessera_lm_bench pack DIR OUT                the same with 4-bit weights, rounded to nearest
 //   tessera_lm_bench probe THREADS               {"read_bandwidth", "multiply_add_peak"} of this machine
 //   tessera_lm_bench serve DIR DTYPE THREADS     {"do": "about" | "logits" | "prefill" | "decode", ...}
@@ -25,10 +25,12 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
 
-void make(const std::string& name, const std::string& directory) {
-  lm::DecoderLm model(lm::preset(name));
+void make(const std::vector<std::string>& words) {
+  lm::LmConfig config = lm::preset(words[1]);
+  if (words.size() > 3) config.depth = std::stoll(words[3]);
+  lm::DecoderLm model(config);
   lm::initialise(model, 1);
-  lm::save_lm(directory, model);
+  lm::save_lm(words[2], model);
 }
 
 void pack(const Path& directory, const Path& out) {
@@ -108,7 +110,7 @@ Json answer(Work& work, const Json& request) {
 }
 
 int run(const std::vector<std::string>& words) {
-  if (words.size() == 3 && words[0] == "make") return make(words[1], words[2]), 0;
+  if ((words.size() == 3 || words.size() == 4) && words[0] == "make") return make(words), 0;
   if (words.size() == 3 && words[0] == "pack") return pack(words[1], words[2]), 0;
   if (words.size() == 2 && words[0] == "probe") {
     const int threads = std::stoi(words[1]);
@@ -118,7 +120,7 @@ int run(const std::vector<std::string>& words) {
     return 0;
   }
   if (words.size() != 4 || words[0] != "serve")
-    throw UserError("[bench] want make PRESET DIR, pack DIR OUT, probe THREADS or serve DIR DTYPE THREADS");
+    throw UserError("[bench] want make PRESET DIR [DEPTH], pack DIR OUT, probe THREADS or serve DIR DTYPE THREADS");
   at::set_num_threads(std::stoi(words[3]));
   Work work(words[1], words[2]);
   for (std::string line; std::getline(std::cin, line);)
