@@ -5,28 +5,34 @@
 
 #include <fmt/ranges.h>
 
+#include "apps/eval_tasks.h"
 #include "codec/objective.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
 #include "data/source.h"
 #include "eval/drawing.h"
-#include "models/registry.h"
 #include "tensor/device.h"
 #include "train/recipe.h"
 
 namespace tessera::apps {
 
-namespace {
 /// The names that the model was trained on, from the recipe in its directory; without one, all of Emoji World.
 data::EmojiOptions emoji_of(const EvalOptions& options) {
   data::EmojiOptions emoji;
   const Path recipe = options.model / "recipe.toml";
   if (std::filesystem::exists(recipe)) emoji = train::read_recipe(recipe).data.emoji;
-  emoji.kind = "sprite", emoji.split = options.split;
+  emoji.kind = "sprite", emoji.split = options.split.empty() ? "train" : options.split;
   if (!options.atlas.empty()) emoji.atlas = options.atlas;
   return emoji;
 }
+
+int64_t count_or(const EvalOptions& options, int64_t otherwise) {
+  return options.count < 0 ? otherwise : options.count;
+}
+
+namespace {
+constexpr int64_t kPictures = 200;
 
 Json measure_codec(const EvalOptions& options) {
   const Path inside = options.model / "codec";
@@ -34,12 +40,12 @@ Json measure_codec(const EvalOptions& options) {
   const codec::Codec model = codec::load_codec(std::filesystem::is_directory(inside) ? inside : options.model, device);
   data::EmojiOptions emoji = emoji_of(options);
   emoji.size = model.config.picture_size;
-  if (options.split == "train") emoji.names = 0;  // the codec was trained on every sprite
+  if (emoji.split == "train") emoji.names = 0;  // the codec was trained on every sprite
   const auto world = data::open_world(emoji);
   std::vector<size_t> ids = data::chosen_ids(*world, emoji);
   std::vector<Image> pictures;
-  for (size_t i = 0; i < ids.size() && (options.count == 0 || pictures.size() < static_cast<size_t>(options.count));
-       ++i) {
+  const auto count = static_cast<size_t>(count_or(options, kPictures));
+  for (size_t i = 0; i < ids.size() && (count == 0 || pictures.size() < count); ++i) {
     pictures.push_back(data::sprite_on_white(*world, ids[i], emoji.size));
   }
   const std::vector<double> per_scale = codec::psnr_per_scale(model, pictures, device);
@@ -55,11 +61,13 @@ Json measure_codec(const EvalOptions& options) {
 /// A task with the model's drawing; `progress` outlives the task.
 eval::DrawingTask drawing_task(const EvalOptions& options, Progress& progress) {
   return {.emoji = emoji_of(options),
-          .count = options.count,
+          .count = count_or(options, kPictures),
           .seed = options.compute.seed,
           .request = {.cfg = options.cfg, .tau = options.tau, .top_p = options.top_p, .batch = options.batch},
           .on_progress = [&progress](int64_t done, int64_t) { progress.update(done); }};
 }
+
+}  // namespace
 
 const Draws& drawing_model(const LoadedModel& model, const EvalOptions& options) {
   if (model.draws() == nullptr)
@@ -68,10 +76,11 @@ const Draws& drawing_model(const LoadedModel& model, const EvalOptions& options)
   return *model.draws();
 }
 
+namespace {
 Json measure_retrieval(const EvalOptions& options) {
   const auto model = load_model(options.model, parse_device(options.compute.device));
   if (!options.missed.empty()) require_writable(options.missed, "eval");
-  Progress progress("draw", options.count, "pictures");
+  Progress progress("draw", count_or(options, kPictures), "pictures");
   const eval::RetrievalResult result =
       eval::measure_retrieval(drawing_model(*model, options), drawing_task(options, progress));
   progress.finish();
@@ -87,7 +96,7 @@ Json measure_retrieval(const EvalOptions& options) {
 
 Json measure_scenes(const EvalOptions& options) {
   const auto model = load_model(options.model, parse_device(options.compute.device));
-  Progress progress("draw", options.count, "pictures");
+  Progress progress("draw", count_or(options, kPictures), "pictures");
   const eval::SceneResult result =
       eval::measure_scenes(drawing_model(*model, options), drawing_task(options, progress));
   progress.finish();
@@ -102,14 +111,23 @@ Json measure_scenes(const EvalOptions& options) {
 }  // namespace
 
 int run_eval(const EvalOptions& options) {
-  static const std::map<std::string, Json (*)(const EvalOptions&)> tasks{
-      {"codec", measure_codec}, {"scenes", measure_scenes}, {"sprite-retrieval", measure_retrieval}};
+  static const std::map<std::string, Json (*)(const EvalOptions&)> tasks{{"choice", measure_choice},
+                                                                         {"codec", measure_codec},
+                                                                         {"emoji-qa", measure_emoji_qa},
+                                                                         {"fid", measure_fid},
+                                                                         {"perplexity", measure_perplexity},
+                                                                         {"scenes", measure_scenes},
+                                                                         {"sprite-retrieval", measure_retrieval}};
   const auto task = tasks.find(options.task);
   if (task == tasks.end()) {
-    throw UserError("[eval] unknown task '{}'; did you mean '{}'?", options.task,
-                    nearest_word(options.task, {"codec", "scenes", "sprite-retrieval"}));
+    std::vector<std::string> names;
+    for (const auto& [name, measure] : tasks) names.push_back(name);
+    throw UserError("[eval] unknown task '{}'; did you mean '{}'?", options.task, nearest_word(options.task, names));
   }
-  if (options.count < 0) throw UserError("[eval] count is {}, want 0 (every name) or more", options.count);
+  if (options.model.empty() && options.task != "fid")
+    throw UserError("[eval] task {} wants a model; give -m DIR", options.task);
+  if (options.count < -1) throw UserError("[eval] count is {}, want 0 (all there are) or more", options.count);
+  if (options.batch < 1) throw UserError("[eval] batch is {}, want 1 or more", options.batch);
   if (options.task == "scenes" && options.count == 0) throw UserError("[eval] scenes are endless; give --count N");
   Json line = {{"task", options.task}, {"model", options.model.string()}, {"seed", options.compute.seed}};
   line.update(task->second(options));

@@ -5,37 +5,104 @@
 
 namespace tessera::apps {
 
+/// Of tasks on pictures of Emoji World.
+struct EvalWorldOptions {
+  int64_t size = 0;
+  std::vector<std::string> worlds = {"sprite", "scene", "clip"};
+  std::vector<std::string> kinds;
+  int64_t frames = 0;
+  std::filesystem::path answers;
+};
+template <class V> void fields(V& v, EvalWorldOptions& o) {
+  v("size", o.size, "emoji-qa: edge of the pictures; 0: the model's recipe's"),
+      v("worlds", o.worlds, "emoji-qa: what to show: sprite, scene, clip");
+  v("kinds", o.kinds, "emoji-qa: kinds of questions, such as count and position (default: all)");
+  v("frames", o.frames, "emoji-qa: frames of a clip; 0: as many as the model was made for");
+  v("answers", o.answers, "emoji-qa, choice: write each question with its answer to this JSONL file");
+}
+
+/// Of tasks on words.
+struct EvalTextOptions {
+  std::filesystem::path data;
+  std::filesystem::path examples;
+  int64_t shots = 0;
+  int64_t window = 0, stride = 0;
+};
+template <class V> void fields(V& v, EvalTextOptions& o) {
+  v("data", o.data,
+    "choice: JSONL of questions; perplexity: a text file or a folder of them; fid: a folder of pictures");
+  v("examples", o.examples, "choice: JSONL of solved examples"),
+      v("shots", o.shots, "choice: examples before each question");
+  v("window", o.window, "perplexity: tokens seen at once; 0: the model's context"),
+      v("stride", o.stride, "perplexity: tokens that a window adds; 0: half of it");
+}
+
+/// A row for `tessera plan`.
+struct EvalRowOptions {
+  std::filesystem::path append;
+  std::string name;
+  std::string run;
+  std::string role = "train";
+  double params = 0;
+  double tokens = 0;
+};
+template <class V> void fields(V& v, EvalRowOptions& o) {
+  v("append", o.append, "choice, perplexity: put the result into this table for 'tessera plan ladder'");
+  v("name", o.name, "what the table calls the task (default: the data file's name)"),
+      v("run", o.run, "what the table calls the run (default: the model directory's name)");
+  v("role", o.role, "train (a rung) or target"),
+      v("params", o.params, "non-embedding parameters; 0: counted in the weights' headers");
+  v("tokens", o.tokens, "tokens that the model was trained on");
+}
+
 struct EvalOptions {
   std::filesystem::path model;
   std::string task;
-  int64_t count = 200;
+  int64_t count = -1;
   std::vector<double> cfg, tau;
   std::optional<double> top_p;
   int64_t batch = 16;
-  std::string split = "train";
+  std::string split;
   std::string atlas;
   std::filesystem::path missed;
+  std::filesystem::path reference;
+  std::filesystem::path tower = "models/emoji-nvila";
+  EvalTextOptions text;
+  EvalWorldOptions world;
+  EvalRowOptions row;
   OutputOptions output;
   ComputeOptions compute;
 
   static CommandLine command_line() {
     return {.verb = "eval",
-            .summary = "measure a model: sprite-retrieval, scenes or codec",
-            .required = {"model", "task"},
+            .summary = "measure a model: choice, perplexity, emoji-qa, fid, sprite-retrieval, scenes or codec",
+            .required = {"task"},
             .short_names = {{"model", 'm'}, {"count", 'n'}},
             .examples = {"tessera eval -m models/emoji-infinity --task sprite-retrieval --count 200 --seed 1 --json",
-                         "tessera eval -m models/emoji-infinity --task codec --count 0"}};
+                         "tessera eval -m models/emoji-infinity --task codec --count 0",
+                         "tessera eval -m models/books-lm --task perplexity --data book.txt",
+                         "tessera eval -m DIR --task choice --data arc.jsonl --append runs.csv --tokens 2e9",
+                         "tessera eval -m models/emoji-nvila --task emoji-qa --count 400 --answers said.jsonl",
+                         "tessera eval --task fid --data drawn/ --reference real/"}};
   }
 };
 template <class V> void fields(V& v, EvalOptions& o) {
-  v("model", o.model, "model directory"), v("task", o.task, "sprite-retrieval, scenes or codec");
-  v("count", o.count, "pictures to measure on; 0 takes every name"), v("batch", o.batch, "pictures drawn at once");
+  v("model", o.model, "model directory");
+  v("task", o.task, "choice, perplexity, emoji-qa, fid, sprite-retrieval, scenes or codec");
+  v("count", o.count,
+    "pictures or questions to measure on (default: 200, emoji-qa 4000, choice all); 0 takes all there are"),
+      v("batch", o.batch, "how many at once");
   v("cfg", o.cfg, "guidance, one number or one per scale (default: the model's)");
   v("tau", o.tau, "temperature, one number or one per scale (default: the model's)");
   v("top_p", o.top_p, "drop bit values less likely than 1 - top-p (default: the model's)");
-  v("split", o.split, "train: names the model was trained on; heldout: the others");
+  v("split", o.split,
+    "train: names and pairings the model was trained on; heldout: the others (default: train; emoji-qa: heldout "
+    "pairings)");
   v("atlas", o.atlas, "take sprites from this atlas instead of the system's font");
   v("missed", o.missed, "write the names that were not retrieved to this file");
+  v("reference", o.reference, "fid: folder of pictures to compare with (default: the sprites that are drawn)"),
+      v("tower", o.tower, "fid: model directory whose vision tower gives the features");
+  v("text", o.text, "Text tasks"), v("world", o.world, "Emoji World"), v("row", o.row, "Row of a ladder");
   v("output", o.output, "Output"), v("compute", o.compute, "Compute");
 }
 

@@ -43,8 +43,9 @@ void add_packing(Json& report, const std::map<std::string, TensorEntry>& entries
     const char* kind = with(".qweight", ".scales") ? "int4" : with(".weight", ".weight_scale") ? "int8" : nullptr;
     if (kind == nullptr) continue;
     Json& row = packed[kind];
-    row["layers"] = row.value("layers", int64_t{0}) + 1;
-    row["parameters"] = row.value("parameters", int64_t{0}) + weights_in(entry);
+    if (row.is_null()) row = {{"layers", int64_t{0}}, {"parameters", int64_t{0}}};
+    row["layers"] = row["layers"].get<int64_t>() + 1;
+    row["parameters"] = row["parameters"].get<int64_t>() + weights_in(entry);
   }
   if (!packed.empty()) report["packed"] = packed;
 }

@@ -79,6 +79,10 @@ std::pair<double, double> times_of(const std::vector<Written>& written) {
   }
   return {first, all};
 }
+/// "31 ms", "2.40 s".
+std::string short_time(double seconds) {
+  return seconds < 1 ? fmt::format("{:.0f} ms", seconds * 1000) : fmt::format("{:.2f} s", seconds);
+}
 }  // namespace
 
 double tokens_per_second(const std::vector<Written>& written) {
@@ -90,8 +94,8 @@ double tokens_per_second(const std::vector<Written>& written) {
 std::string summary_of(const std::vector<Written>& written) {
   const size_t tokens = tokens_of(written);
   const auto [first, all] = times_of(written);
-  std::string text =
-      fmt::format("{} token{} in {:.2f} s: the first after {:.2f} s", tokens, tokens == 1 ? "" : "s", all, first);
+  std::string text = fmt::format("{} token{} in {}: the first after {}", tokens, tokens == 1 ? "" : "s",
+                                 short_time(all), short_time(first));
   if (const double rate = tokens_per_second(written); rate > 0) text += fmt::format(", then {:.1f} tokens/s", rate);
   std::set<std::string_view> reasons;
   for (const Written& w : written) reasons.insert(generate::name_of(w.continuation.reason));

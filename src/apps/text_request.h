@@ -21,7 +21,7 @@ std::string unescaped(std::string_view text);
 
 /// Tokens per second after the first; 0 where there was only one.
 double tokens_per_second(const std::vector<Written>& written);
-/// "64 tokens in 1.9 s: the first after 0.31 s, then 40.1 tokens/s; stopped by length".
+/// "64 tokens in 1.90 s: the first after 310 ms, then 40.1 tokens/s; ended by length".
 std::string summary_of(const std::vector<Written>& written);
 
 /// The model's Writes. Throws UserError, in the name of `verb`, when it has none.

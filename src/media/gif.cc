@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -21,11 +22,11 @@ class GifReader {
  public:
   GifReader(std::string_view bytes, std::string_view source) : rest_(bytes), source_(source) {
     int error = 0;
-    file_ = DGifOpen(this, read, &error);
-    if (file_ == nullptr) fail(error);
+    opened_.reset(DGifOpen(this, read, &error));
+    if (!opened_) fail(error);
+    file_ = opened_.get();
     check_picture_size(file_->SWidth, file_->SHeight, source);
   }
-  ~GifReader() { DGifCloseFile(file_, nullptr); }
   GifReader(const GifReader&) = delete;
   GifReader& operator=(const GifReader&) = delete;
 
@@ -100,6 +101,10 @@ class GifReader {
 
   std::string_view rest_;
   std::string_view source_;
+  struct Close {
+    void operator()(GifFileType* file) const { DGifCloseFile(file, nullptr); }
+  };
+  std::unique_ptr<GifFileType, Close> opened_;
   GifFileType* file_ = nullptr;
   GraphicsControlBlock control_{};
   int64_t frames_ = 0;

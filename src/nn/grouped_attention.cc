@@ -1,5 +1,5 @@
-// Query heads are folded into the dimensions that ATen's kernels broadcast or batch over; what is folded where depends on
-// the mask, because a mask must follow the fold.
+// Query heads are folded into the dimensions that ATen's kernels broadcast or batch over; what is folded where depends
+// on the mask, because a mask must follow the fold.
 #include "nn/grouped_attention.h"
 
 #include <ATen/ops/full.h>

@@ -1,5 +1,5 @@
-// Causal attention where several query heads share one head of keys and values (GQA, arXiv 2305.13245). Shared heads are
-// not repeated in memory where the kernels allow it.
+// Causal attention where several query heads share one head of keys and values (GQA, arXiv 2305.13245). Shared heads
+// are not repeated in memory where the kernels allow it.
 #pragma once
 
 #include <optional>

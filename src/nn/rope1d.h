@@ -1,5 +1,5 @@
-// Rotary positions along a line (arXiv 2104.09864) in the half-split layout: number j of a head turns with number j + head_dim / 2.
-// The turn itself: nn/token_ops.h.
+// Rotary positions along a line (arXiv 2104.09864) in the half-split layout: number j of a head turns with number j +
+// head_dim / 2. The turn itself: nn/token_ops.h.
 #pragma once
 
 #include "tensor/tensor.h"

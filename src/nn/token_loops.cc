@@ -1,5 +1,5 @@
-// One body per loop, for both formats. Sums run in fp32 in an order that the compiler may choose per instruction set, never per
-// thread count. Compiled with -O3 -ffast-math (CMakeLists.txt), so that they become wide steps.
+// One body per loop, for both formats. Sums run in fp32 in an order that the compiler may choose per instruction set,
+// never per thread count. Compiled with -O3 -ffast-math (CMakeLists.txt), so that they become wide steps.
 #include "nn/token_loops.h"
 
 #include <bit>

@@ -1,5 +1,5 @@
-// The inner loops of nn/token_ops.cc on plain arrays of fp32 or bfloat16: no LibTorch, so that the compiler may make one version
-// per instruction set. Numbers are read into fp32, and rounded when they are written.
+// The inner loops of nn/token_ops.cc on plain arrays of fp32 or bfloat16: no LibTorch, so that the compiler may make
+// one version per instruction set. Numbers are read into fp32, and rounded when they are written.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ void rms_row_backward(const Half* grad, const float* x, float inverse, const flo
 void rms_row_backward(const Half* grad, const Half* x, float inverse, const float* weight, float offset, int64_t width,
                       Half* x_grad, float* weight_grad);
 
-/// Turns number j of one head with number j + half by the angle whose cosine and sine are given; `direction` -1 turns back.
+/// Turns number j of one head with number j + half by the angle whose cosine and sine are given; `direction` -1 turns
+/// back.
 void turn_head(const float* x, const float* cos, const float* sin, float direction, int64_t half, float* out);
 void turn_head(const Half* x, const float* cos, const float* sin, float direction, int64_t half, Half* out);
 

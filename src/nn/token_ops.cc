@@ -1,5 +1,5 @@
-// Autograd around the loops. The gradient of a norm's weight is summed over fixed pieces of rows, so that a step gives the same bytes
-// whatever the number of threads.
+// Autograd around the loops. The gradient of a norm's weight is summed over fixed pieces of rows, so that a step gives
+// the same bytes whatever the number of threads.
 #include "nn/token_ops.h"
 
 #include <ATen/Parallel.h>

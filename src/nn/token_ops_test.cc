@@ -1,4 +1,5 @@
-// The loops against the same thing in ATen calls: values and gradients, both formats, strides and sizes that fill no vector.
+// The loops against the same thing in ATen calls: values and gradients, both formats, strides and sizes that fill no
+// vector.
 #include "nn/token_ops.h"
 
 #include <ATen/Parallel.h>

@@ -1,4 +1,5 @@
-// Whether stored tensors are a module's: the same names, shapes and kinds of numbers. Checked before anything is filled.
+// Whether stored tensors are a module's: the same names, shapes and kinds of numbers. Checked before anything is
+// filled.
 #pragma once
 
 #include <functional>
@@ -11,9 +12,9 @@
 
 namespace tessera {
 
-/// Throws UserError that names the first few missing, unexpected, wrong-shaped and wrong-typed tensors and counts them all.
-/// `what` opens the message ("codec"), `path` is in it. Stored tensors for which `passed_over` is true are not unexpected.
-/// Floating-point formats agree with each other; others only with themselves.
+/// Throws UserError that names the first few missing, unexpected, wrong-shaped and wrong-typed tensors and counts them
+/// all. `what` opens the message ("codec"), `path` is in it. Stored tensors for which `passed_over` is true are not
+/// unexpected. Floating-point formats agree with each other; others only with themselves.
 void require_agreement(const std::vector<NamedTensor>& module, const StoredTensors& stored, const Path& path,
                        std::string_view what, const std::function<bool(std::string_view)>& passed_over = {});
 

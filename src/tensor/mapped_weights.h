@@ -16,7 +16,8 @@
 
 namespace tessera {
 
-/// A place for a tensor: in files it has this name and the placeholder's shape; a module built on the meta device is full of them.
+/// A place for a tensor: in files it has this name and the placeholder's shape; a module built on the meta device is
+/// full of them.
 struct TensorSlot {
   std::string name;
   Tensor* tensor;
@@ -37,8 +38,8 @@ struct MapOptions {
   at::Device device = at::kCPU;
   /// Of floating-point tensors; absent: as stored.
   std::optional<at::ScalarType> format = {};
-  /// The tensors are to be written into: copies in memory of their own. Otherwise they may be read-only views of the file,
-  /// and writing into one ends the process.
+  /// The tensors are to be written into: copies in memory of their own. Otherwise they may be read-only views of the
+  /// file, and writing into one ends the process.
   bool writable = false;
   /// Refuse NaN and infinity. Reads every page of the files once.
   bool check_numbers = true;

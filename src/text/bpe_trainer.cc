@@ -142,7 +142,7 @@ BpeTrainer::BpeTrainer(BpeTrainerOptions options) : options_(std::move(options))
     if (!name.empty() && std::find(special.begin(), special.end(), name) == special.end())
       throw UserError("[text] begin, end or pad token {} is not among the special tokens", shown(LooseJson(name)));
   }
-  pre_tokenizers_ = read_pre_tokenizer(pipeline(), "the trainer's own pipeline");
+  pre_tokenizers_ = read_pre_tokenizer(pipeline(), true, "the trainer's own pipeline");
 }
 
 LooseJson BpeTrainer::pipeline() const {

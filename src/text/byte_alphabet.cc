@@ -2,7 +2,10 @@
 #include "text/byte_alphabet.h"
 
 #include <array>
+#include <charconv>
 #include <cstdint>
+
+#include <fmt/format.h>
 
 #include "text/unicode.h"
 
@@ -49,5 +52,15 @@ std::optional<std::string> from_alphabet(std::string_view token) {
   }
   return bytes;
 }
+
+std::optional<char> byte_named(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return std::nullopt;
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(token.data() + 3, token.data() + 5, value, 16);
+  if (error != std::errc() || end != token.data() + 5) return std::nullopt;
+  return static_cast<char>(value);
+}
+
+std::string name_of_byte(char byte) { return fmt::format("<0x{:02X}>", static_cast<unsigned char>(byte)); }
 
 }  // namespace tessera::text

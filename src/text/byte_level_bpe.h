@@ -1,4 +1,5 @@
-// A byte-level BPE tokenizer from tokenizer.json (GPT-2, Qwen2, Llama 3, OLMo 2). Ids equal the reference's.
+// A BPE tokenizer from tokenizer.json: byte-level (GPT-2, Qwen2, Llama 3, OLMo 2), or over characters with a fallback
+// to bytes (Gemma). Ids equal the reference's.
 #pragma once
 
 #include <memory>
@@ -62,10 +63,13 @@ class ByteLevelBpe final : public Tokenizer {
   void read_template(const LooseJson& tree, const std::string& source);
   void set_token(int32_t id, const std::string& token, const std::string& source);
   void encode_section(std::string_view text, std::vector<int32_t>& ids) const;
+  std::string normalized(std::string_view text) const;
+  std::vector<int32_t> symbols_of(std::string_view word) const;
   void encode_word(std::string_view word, std::vector<int32_t>& ids) const;
   const std::string& checked(int32_t id) const;
 
-  bool compose_ = false;  // NFC
+  bool compose_ = false;     // NFC
+  bool characters_ = false;  // over characters, where U+2581 stands for a space; else over bytes
   std::vector<std::unique_ptr<PreTokenizer>> pre_tokenizers_;
   std::vector<std::string> tokens_;  // by id; "" where an id has no token
   std::unordered_map<std::string, int32_t> ids_;

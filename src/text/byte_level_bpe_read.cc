@@ -16,14 +16,10 @@ void require_bpe(const LooseJson& model, const std::string& source) {
   const std::string type = words(model, "type", "BPE", source);  // files of the first releases do not say
   if (type != "BPE")
     throw UserError(
-        "[text] {}: model {} is not supported; supported: byte-level BPE, and SentencePiece models "
+        "[text] {}: model {} is not supported; supported: BPE over bytes, BPE with byte_fallback, and SentencePiece "
+        "models "
         "(tokenizer.model, spiece.model)",
         source, shown(type));
-  if (flag(model, "byte_fallback", false, source))
-    throw UserError(
-        "[text] {}: BPE with byte_fallback is not supported here; supported: byte-level BPE, and SentencePiece "
-        "models (tokenizer.model, spiece.model)",
-        source);
   const LooseJson& dropout = member(model, "dropout");
   if (!dropout.is_null() && dropout != 0)
     throw UserError("[text] {}: dropout of merges is not supported; set it to null", source);
@@ -32,6 +28,23 @@ void require_bpe(const LooseJson& model, const std::string& source) {
       throw UserError("[text] {}: {} is {}, which byte-level BPE does not have", source, key,
                       shown(member(model, key)));
   }
+}
+
+/// ByteLevel; for characters a Sequence of Replace (U+2581 by a space), ByteFallback and Fuse.
+void check_decoder(const LooseJson& decoder, bool characters, const std::string& source) {
+  if (decoder.is_null()) return;
+  const std::string type = words(decoder, "type", "", source);
+  bool known = !characters && type == "ByteLevel";
+  if (characters && type == "Sequence") {
+    std::vector<std::string> steps;
+    for (const LooseJson& step : member(decoder, "decoders")) steps.push_back(words(step, "type", "", source));
+    known = steps == std::vector<std::string>{"Replace", "ByteFallback", "Fuse"};
+  }
+  if (!known)
+    throw UserError(
+        "[text] {}: decoder {} is not supported; supported: ByteLevel, and for BPE with byte_fallback a Sequence of "
+        "Replace, ByteFallback and Fuse",
+        source, shown(member(decoder, "type")));
 }
 
 /// The two halves of a merge, written "a b" or ["a", "b"].
@@ -52,12 +65,10 @@ ByteLevelBpe::ByteLevelBpe(const LooseJson& tree, const TokenizerConfig& config,
   const LooseJson& model = member(tree, "model");
   if (!model.is_object()) throw UserError("[text] {}: holds no model", source);
   require_bpe(model, source);
+  characters_ = flag(model, "byte_fallback", false, source);
   read_normalizer(member(tree, "normalizer"), source);
-  pre_tokenizers_ = read_pre_tokenizer(member(tree, "pre_tokenizer"), source);
-  if (const LooseJson& decoder = member(tree, "decoder");
-      !decoder.is_null() && words(decoder, "type", "", source) != "ByteLevel")
-    throw UserError("[text] {}: decoder {} is not supported; supported: ByteLevel", source,
-                    shown(member(decoder, "type")));
+  pre_tokenizers_ = read_pre_tokenizer(member(tree, "pre_tokenizer"), !characters_, source);
+  check_decoder(member(tree, "decoder"), characters_, source);
   read_vocabulary(member(model, "vocab"), source);
   read_added(member(tree, "added_tokens"), config, source);
   read_merges(member(model, "merges"), source);
@@ -77,11 +88,16 @@ void ByteLevelBpe::read_normalizer(const LooseJson& tree, const std::string& sou
   const std::string type = words(tree, "type", "", source);
   if (type == "NFC") {
     compose_ = true;
+  } else if (type == "Replace" && characters_ && member(member(tree, "pattern"), "String") == " " &&
+             member(tree, "content") == blank) {
+    return;  // normalized() does so wherever the model is over characters
   } else if (type == "Sequence" && depth < deepest_sequence) {
     for (const LooseJson& step : member(tree, "normalizers")) read_normalizer(step, source, depth + 1);
   } else {
-    throw UserError("[text] {}: normalizer {} is not supported; supported: none, NFC and Sequence", source,
-                    shown(type));
+    throw UserError(
+        "[text] {}: normalizer {} is not supported; supported: none, NFC, Sequence, and for BPE with byte_fallback the "
+        "Replace of spaces by U+2581",
+        source, shown(type));
   }
 }
 
@@ -115,7 +131,7 @@ void ByteLevelBpe::read_added(const LooseJson& list, const TokenizerConfig& conf
     added_.add(token);
   }
   for (const auto& [id, token] : added_.by_id()) {
-    if (token.normalized) normalized_finder_.add(token, compose_ ? nfc(token.content) : token.content);
+    if (token.normalized) normalized_finder_.add(token, normalized(token.content));
     else raw_finder_.add(token, token.content);
   }
 }
@@ -138,7 +154,7 @@ void ByteLevelBpe::read_merges(const LooseJson& list, const std::string& source)
 void ByteLevelBpe::read_bytes(const LooseJson& model, const std::string& source) {
   for (int b = 0; b < 256; ++b) {
     const char byte = static_cast<char>(b);
-    byte_ids_[b] = id_of(to_alphabet({&byte, 1})).value_or(-1);
+    byte_ids_[b] = id_of(characters_ ? name_of_byte(byte) : to_alphabet({&byte, 1})).value_or(-1);
   }
   if (const std::string unknown = words(model, "unk_token", "", source); !unknown.empty()) {
     const auto id = id_of(unknown);
@@ -150,7 +166,8 @@ void ByteLevelBpe::read_bytes(const LooseJson& model, const std::string& source)
   for (size_t id = 0; id < tokens_.size(); ++id) {
     if (tokens_[id].empty() || is_special(static_cast<int32_t>(id))) continue;
     if (!member(model, "vocab").contains(tokens_[id])) continue;  // an added token is no word
-    if (const auto bytes = from_alphabet(tokens_[id])) whole_words_[*bytes] = static_cast<int32_t>(id);
+    const auto bytes = characters_ ? std::optional(tokens_[id]) : from_alphabet(tokens_[id]);
+    if (bytes) whole_words_[*bytes] = static_cast<int32_t>(id);
   }
 }
 

@@ -181,13 +181,16 @@ void read_step(const LooseJson& tree, const std::string& source, std::vector<std
 }
 }  // namespace
 
-std::vector<std::unique_ptr<PreTokenizer>> read_pre_tokenizer(const LooseJson& tree, const std::string& source) {
+std::vector<std::unique_ptr<PreTokenizer>> read_pre_tokenizer(const LooseJson& tree, bool on_bytes,
+                                                              const std::string& source) {
   std::vector<std::unique_ptr<PreTokenizer>> steps;
   bool byte_level = false;
   if (!tree.is_null()) read_step(tree, source, steps, byte_level, 0);
-  if (!byte_level)
+  if (on_bytes && !byte_level)
     throw UserError("[text] {}: no ByteLevel among the pre_tokenizers, so this is no byte-level BPE; supported: {}",
                     source, supported);
+  if (!on_bytes && byte_level)
+    throw UserError("[text] {}: pre_tokenizer ByteLevel and a model with byte_fallback do not go together", source);
   return steps;
 }
 

@@ -24,8 +24,9 @@ class PreTokenizer {
   virtual void split(Words& words) const = 0;
 };
 
-/// The steps of a byte-level tokenizer.json, in order: Split, Digits, ByteLevel (last), alone or in a Sequence. Throws
-/// UserError for any other, and where there is no ByteLevel; `source` names the file.
-std::vector<std::unique_ptr<PreTokenizer>> read_pre_tokenizer(const nlohmann::json& tree, const std::string& source);
+/// The steps of a tokenizer.json, in order: Split, Digits, ByteLevel (last), alone or in a Sequence. Throws UserError for
+/// any other, and where ByteLevel is missing from what works on bytes or there in what does not; `source` names the file.
+std::vector<std::unique_ptr<PreTokenizer>> read_pre_tokenizer(const nlohmann::json& tree, bool on_bytes,
+                                                              const std::string& source);
 
 }  // namespace tessera::text

@@ -4,24 +4,14 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "core/error.h"
+#include "text/byte_alphabet.h"
 #include "text/unicode.h"
 
 namespace tessera::text {
 
 namespace {
-constexpr std::string_view blank = "\xE2\x96\x81";  // U+2581 stands for a space in pieces
-
-/// The byte that "<0xAB>" names.
-char byte_of(std::string_view piece, const std::string& source) {
-  int value = -1;
-  if (piece.size() == 6 && piece.starts_with("<0x")) std::from_chars(piece.data() + 3, piece.data() + 5, value, 16);
-  if (value < 0) throw UserError("[text] {}: piece {} stands for no byte", source, shown(LooseJson(piece)));
-  return static_cast<char>(value);
-}
-
 bool takes_turns(std::string_view name) { return name == "<start_of_turn>" || name == "<end_of_turn>"; }
 }  // namespace
 
@@ -33,7 +23,8 @@ SentencePiece::SentencePiece(const Path& path) : source_(path.string()) {
       !status.ok() || static_cast<size_t>(processor_->GetPieceSize()) != file_.pieces.size())
     throw UserError("[text] {} is no sound SentencePiece model: {}", source_, shown(LooseJson(status.ToString())));
   for (const auto& piece : file_.pieces) {
-    if (piece.kind == PieceKind::byte) byte_of(piece.text, source_);
+    if (piece.kind == PieceKind::byte && !byte_named(piece.text))
+      throw UserError("[text] {}: piece {} stands for no byte", source_, shown(LooseJson(piece.text)));
     ids_[piece.text] = static_cast<int32_t>(tokens_.size());
     tokens_.push_back(piece.text);
   }
@@ -149,7 +140,7 @@ std::string SentencePiece::text_of(int32_t id, bool first) const {
   if (index >= file_.pieces.size()) return tokens_[index];
   const PieceKind kind = file_.pieces[index].kind;
   if (kind == PieceKind::control || kind == PieceKind::unknown) return tokens_[index];
-  if (kind == PieceKind::byte) return std::string(1, byte_of(tokens_[index], source_));
+  if (kind == PieceKind::byte) return std::string(1, *byte_named(tokens_[index]));
   std::string text = tokens_[index];
   for (size_t at = text.find(blank); at != std::string::npos; at = text.find(blank, at + 1))
     text.replace(at, blank.size(), " ");

@@ -50,10 +50,9 @@ class Tokenizer {
   virtual std::optional<int32_t> pad_token() const = 0;
 };
 
-/// By what the directory holds: tokenizer.json (byte-level BPE), else a SentencePiece model (tokenizer.model,
-/// spiece.model).
-/// Throws UserError when there is none, when it is damaged, or when it is of a kind that is not supported (says which
-/// are).
+/// By what the directory holds: tokenizer.json (byte-level BPE, or BPE with byte fallback), or a SentencePiece model
+/// (spiece.model, tokenizer.model), which goes before a tokenizer.json that was converted from it. Throws UserError when
+/// there is none, when it is damaged, or when it is of a kind that is not supported (says which are).
 std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory);
 
 /// Ids in, whole characters out: holds back the bytes of a character until it is complete. All that comes out, joined,

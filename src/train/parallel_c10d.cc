@@ -1,7 +1,11 @@
 // Peers on LibTorch's own c10d: a TCP store to meet at, Gloo for tensors on the CPU, NCCL for tensors on cards where it is built in.
 #include <chrono>
+#include <cstdlib>
+
+#include <ATen/ops/zeros.h>
 
 #include <c10/util/Exception.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -17,11 +21,19 @@ namespace tessera::train {
 namespace {
 using std::chrono::milliseconds;
 
-/// The first line of what c10d says, without its stack.
+/// What c10d says, without its stack, its source file and its advice: "[pair.cc:537] Read error: reset by peer. This is typically ..."
 std::string reason(const std::exception& error) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  const std::string text = torch_error ? torch_error->what_without_backtrace() : error.what();
-  return text.substr(0, text.find('\n'));
+  std::string text = torch_error ? torch_error->what_without_backtrace() : error.what();
+  text = text.substr(0, text.find('\n'));
+  if (const size_t place = text.find("] "); text.starts_with('[') && place != std::string::npos)
+    text.erase(0, place + 2);
+  return text.substr(0, text.find(". "));
+}
+
+/// c10d logs each failed call with its stack; here the one line of the error says it.
+void quieten_c10d() {
+  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = 2;  // errors only
 }
 
 bool is_here(const std::string& address) {
@@ -105,6 +117,7 @@ class C10dPeers final : public Peers {
 
 std::unique_ptr<Peers> join_peers(const PeerSetup& setup, at::Device device, double timeout) {
   if (setup.count == 1) return std::make_unique<Peers>();
+  quieten_c10d();
   const at::NoGradGuard no_grad;
   const auto limit = milliseconds(static_cast<int64_t>(timeout * 1000));
   try {

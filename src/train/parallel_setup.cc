@@ -119,7 +119,7 @@ void sum_in_buckets(Peers& peers, const std::vector<Tensor>& tensors) {
                            (flat.empty() || size + tensors[end].numel() <= bucket_size);
          ++end) {
       size += tensors[end].numel();
-      flat.push_back(tensors[end].reshape(-1));
+      flat.push_back(tensors[end].reshape({-1}));
     }
     const Tensor together = at::cat(flat);
     peers.sum({together});

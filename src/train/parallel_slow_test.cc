@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <future>
+#include <sstream>
 
 #include "core/json.h"
 #include "core/rng.h"

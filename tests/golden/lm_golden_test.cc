@@ -1,5 +1,5 @@
-// Decoder language models against transformers (tools/golden/lm_twin.py): logits, greedy tokens, padded rows, gradients and
-// ten losses, from directories as transformers writes them.
+// Decoder language models against transformers (tools/golden/lm_twin.py): logits, greedy tokens, padded rows,
+// gradients and ten losses, from directories as transformers writes them.
 #include <gtest/gtest.h>
 
 #include "models/lm/model_files.h"

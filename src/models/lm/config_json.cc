@@ -1,5 +1,5 @@
-// Reading is by key, not strict: released files carry keys that say nothing about the model. What would change the numbers
-// and is not supported is refused.
+// Reading is by key, not strict: released files carry keys that say nothing about the model. What would change the
+// numbers and is not supported is refused.
 #include "models/lm/config_json.h"
 
 #include <array>
@@ -113,7 +113,7 @@ void read_layer_types(const Keys& keys, LmConfig& c) {
   if (sliding.empty()) return c.window.reset();
   c.window = keys.need<int64_t>("sliding_window");
   c.window_first = sliding[0];
-  c.window_every = sliding.size() > 1 ? sliding[1] - sliding[0] : std::max<int64_t>(1, c.depth - sliding[0]);
+  c.window_every = sliding.size() > 1 ? sliding[1] - sliding[0] : std::max(c.window_every, c.depth - sliding[0]);
   for (int64_t i = 0; i < c.depth; ++i) {
     if (c.windowed(static_cast<size_t>(i)) != ((*types)[static_cast<size_t>(i)] == "sliding_attention"))
       throw UserError("[lm] {}: layer_types slides at no even spacing, which is not supported", keys.source());

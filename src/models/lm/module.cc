@@ -1,4 +1,5 @@
-// The forward pass. Formats: what a weight's format is, its product has; norms, softmax and logits come out of fp32 sums.
+// The forward pass. Formats: what a weight's format is, its product has; norms, softmax and logits come out of fp32
+// sums.
 #include "models/lm/module.h"
 
 #include <cmath>

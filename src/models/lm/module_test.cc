@@ -92,7 +92,8 @@ TEST_P(LmFamily, EveryParameterGetsAGradientAlsoUnderBrainFloatAutocast) {
     for_each_tensor(trained, [](const std::string& name, Tensor& t) {
       ASSERT_TRUE(t.grad().defined()) << name;
       EXPECT_TRUE(at::isfinite(t.grad()).all().item<bool>()) << name;
-      // keys' biases shift all scores of a query alike where no positions turn them apart; theirs may be small, not absent
+      // keys' biases shift all scores of a query alike where no positions turn them apart; theirs may be small, not
+      // absent
       EXPECT_GT(t.grad().abs().max().item<double>(), 0) << name;
       t.mutable_grad().reset();
     });

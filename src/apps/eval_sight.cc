@@ -1,0 +1,173 @@
+// `tessera eval` on pictures: questions about Emoji World, and the Fréchet distance.
+#include "apps/eval_tasks.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "data/source.h"
+#include "eval/emoji_qa.h"
+#include "eval/frechet.h"
+#include "media/read_image.h"
+#include "tensor/device.h"
+#include "train/recipe.h"
+
+namespace tessera::apps {
+
+namespace {
+/// Every table of Emoji World that a recipe's data is made of.
+std::vector<data::EmojiOptions> worlds_of(const data::DataConfig& config) {
+  std::vector<data::EmojiOptions> worlds;
+  const auto add = [&](const std::string& kind, const data::EmojiOptions& emoji, const data::TalkOptions& talk) {
+    if (kind == "emoji") worlds.push_back(emoji);
+    if (kind == "talk") worlds.push_back(talk.emoji);
+  };
+  add(config.kind, config.emoji, config.talk);
+  for (const data::MixturePart& part : config.mixture) add(part.kind, part.emoji, part.talk);
+  return worlds;
+}
+
+/// One world as the model knows it from its recipe, asked by another seed and, for scenes and clips, on held-out pairings.
+data::EmojiOptions asked_world(const EvalOptions& options, const std::string& kind,
+                               const std::vector<data::EmojiOptions>& known) {
+  data::EmojiOptions world;
+  world.kind = kind, world.size = kind == "scene" ? 128 : 64;
+  for (auto each = known.rbegin(); each != known.rend(); ++each) {
+    if (each->kind == kind) world = *each;
+  }
+  constexpr int64_t beyond_recipes = 1'000'000;
+  world.seed = beyond_recipes + static_cast<int64_t>(options.compute.seed);
+  world.split = !options.split.empty() ? options.split : kind == "sprite" ? "train" : "heldout";
+  if (options.world.size > 0) world.size = options.world.size;
+  if (!options.atlas.empty()) world.atlas = options.atlas;
+  check(world);
+  return world;
+}
+
+eval::QaTask qa_task(const EvalOptions& options) {
+  std::vector<data::EmojiOptions> known;
+  const Path recipe = options.model / "recipe.toml";
+  if (std::filesystem::exists(recipe)) known = worlds_of(train::read_recipe(recipe).data);
+  eval::QaTask task{.sources = {},
+                    .count = count_or(options, 4000),
+                    .seed = options.compute.seed,
+                    .kinds = options.world.kinds,
+                    .frames = options.world.frames,
+                    .batch = options.batch};
+  if (task.count == 0) throw UserError("[eval] questions about Emoji World are endless; give --count N");
+  for (const std::string& kind : options.world.worlds) task.sources.push_back(asked_world(options, kind, known));
+  return task;
+}
+
+std::string answers_text(const eval::QaResult& result) {
+  std::string text;
+  for (const eval::QaOutcome& each : result.outcomes) {
+    const Json line = {{"source", each.source},     {"index", each.index},   {"kind", each.kind},
+                       {"question", each.question}, {"answer", each.answer}, {"said", each.said},
+                       {"right", each.right}};
+    text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  return text;
+}
+
+Json print_share(const std::string& name, const eval::QaShare& share) {
+  const eval::Interval interval = share.interval();
+  fmt::print("{:18} {:6} questions  {:.4f}  [{:.4f}, {:.4f}]\n", name, share.count, share.accuracy(), interval.low,
+             interval.high);
+  return {{"count", share.count}, {"accuracy", share.accuracy()}, {"interval", {interval.low, interval.high}}};
+}
+
+/// Drawn names and their own sprites, both as pictures.
+struct DrawnAndReal {
+  std::vector<Image> drawn, real;
+};
+
+DrawnAndReal draw_names(const EvalOptions& options) {
+  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const data::EmojiOptions emoji = emoji_of(options);
+  const auto world = data::open_world(emoji);
+  const std::vector<size_t> ids = data::chosen_ids(*world, emoji);
+  const int64_t count = count_or(options, 200) == 0 ? std::ssize(ids) : count_or(options, 200);
+  DrawRequest request{.seed = options.compute.seed,
+                      .cfg = options.cfg,
+                      .tau = options.tau,
+                      .top_p = options.top_p,
+                      .batch = options.batch};
+  for (int64_t i = 0; i < count; ++i)
+    request.prompts.push_back(world->emoji()[ids[static_cast<size_t>(i) % ids.size()]].name);
+  Progress progress("draw", count, "pictures");
+  request.on_batch = [&](size_t done) { progress.update(static_cast<int64_t>(done)); };
+  DrawnAndReal pictures{.drawn = drawing_model(*model, options).draw(request)};
+  progress.finish();
+  for (int64_t i = 0; i < std::min(count, std::ssize(ids)); ++i)
+    pictures.real.push_back(data::sprite_on_white(*world, ids[static_cast<size_t>(i)], pictures.drawn.front().width));
+  return pictures;
+}
+
+eval::Gaussian gaussian_of_pictures(const char* label, int64_t count, const std::function<Image(int64_t)>& picture,
+                                    const eval::Features& features, int64_t batch) {
+  Progress progress(label, count, "pictures");
+  return eval::gaussian_of(
+      eval::features_of(count, picture, features, batch, [&](int64_t done) { progress.update(done); }));
+}
+
+eval::Gaussian gaussian_of_folder(const char* label, const Path& folder, const eval::Features& features,
+                                  int64_t batch) {
+  const std::vector<Path> files = eval::pictures_in(folder);
+  return gaussian_of_pictures(
+      label, std::ssize(files), [&](int64_t i) { return media::read_image(files[static_cast<size_t>(i)]); }, features,
+      batch);
+}
+
+eval::Gaussian gaussian_of_images(const char* label, const std::vector<Image>& images, const eval::Features& features,
+                                  int64_t batch) {
+  return gaussian_of_pictures(
+      label, std::ssize(images), [&](int64_t i) { return images[static_cast<size_t>(i)]; }, features, batch);
+}
+}  // namespace
+
+Json measure_emoji_qa(const EvalOptions& options) {
+  eval::QaTask task = qa_task(options);
+  if (!options.world.answers.empty()) require_writable(options.world.answers, "eval");
+  const auto model = load_model(options.model, parse_device(options.compute.device));
+  if (model->sees() == nullptr)
+    throw UserError("[eval] {} ({}) does not see; task emoji-qa wants a model that does", options.model.string(),
+                    model->model_type());
+  Progress progress("ask", task.count, "questions");
+  task.on_progress = [&](int64_t done) { progress.update(done); };
+  const eval::QaResult result = eval::measure_emoji_qa(*model->sees(), task);
+  progress.finish();
+  if (!options.world.answers.empty()) write_file_atomically(options.world.answers, answers_text(result));
+  Json kinds = Json::object();
+  for (const auto& [name, share] : result.kinds) kinds[name] = print_share(name, share);
+  Json line = print_share("all", result.all);
+  line["kinds"] = kinds;
+  return line;
+}
+
+Json measure_fid(const EvalOptions& options) {
+  if (options.model.empty() == options.text.data.empty())
+    throw UserError("[eval] fid wants either --data, a folder of pictures, or -m, a model that draws them");
+  if (options.model.empty() && options.reference.empty())
+    throw UserError("[eval] fid of a folder wants --reference, another one");
+  const eval::Features features = eval::tower_features(options.tower, parse_device(options.compute.device));
+  const DrawnAndReal pictures = options.model.empty() ? DrawnAndReal{} : draw_names(options);
+  const eval::Gaussian ours = options.model.empty()
+                                  ? gaussian_of_folder("look", options.text.data, features, options.batch)
+                                  : gaussian_of_images("look", pictures.drawn, features, options.batch);
+  const eval::Gaussian theirs = options.reference.empty()
+                                    ? gaussian_of_images("compare", pictures.real, features, options.batch)
+                                    : gaussian_of_folder("compare", options.reference, features, options.batch);
+  const double distance = eval::frechet_distance(ours, theirs);
+  const int64_t width = ours.mean.numel();
+  fmt::print("{} pictures against {}: Fréchet distance {:.4f} on the {} features of {}'s tower, not Inception's\n",
+             ours.count, theirs.count, distance, width, options.tower.string());
+  if (std::min(ours.count, theirs.count) <= width)
+    fmt::print(
+        "fewer pictures than features: the distance is too large by chance; compare runs of the same counts only\n");
+  return {{"count", ours.count},
+          {"reference_count", theirs.count},
+          {"fid", distance},
+          {"features", width},
+          {"tower", options.tower.string()}};
+}
+
+}  // namespace tessera::apps

@@ -1,0 +1,126 @@
+// `tessera eval` on words: choice and perplexity, and their rows for `tessera plan`.
+#include "apps/eval_tasks.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/log.h"
+#include "core/progress.h"
+#include "eval/choice.h"
+#include "eval/ladder_row.h"
+#include "eval/perplexity.h"
+#include "tensor/device.h"
+
+namespace tessera::apps {
+
+namespace {
+Json both(const eval::Interval& interval) { return {interval.low, interval.high}; }
+
+const Writes& writing_model(const LoadedModel& model, const EvalOptions& options) {
+  if (model.writes() == nullptr)
+    throw UserError("[eval] {} ({}) does not write; task {} wants a model that does", options.model.string(),
+                    model.model_type(), options.task);
+  return *model.writes();
+}
+
+void require_data(const EvalOptions& options, const char* what) {
+  if (options.text.data.empty()) throw UserError("[eval] task {} wants --data, {}", options.task, what);
+}
+
+/// Refuses before the model runs what would be refused after it.
+void check_row(const EvalOptions& options) {
+  const EvalRowOptions& row = options.row;
+  if (row.append.empty()) return;
+  if (!(row.tokens > 0))
+    throw UserError("[eval] --append wants --tokens, how many the model was trained on; got {}", row.tokens);
+  if (row.role != "train" && row.role != "target")
+    throw UserError("[eval] role is '{}', want train or target", row.role);
+  require_writable(row.append, "eval");
+}
+
+void append_row(const EvalOptions& options, const std::map<std::string, double>& cells) {
+  const EvalRowOptions& row = options.row;
+  if (row.append.empty()) return;
+  const Path directory = std::filesystem::weakly_canonical(options.model);
+  const double params =
+      row.params > 0 ? row.params : static_cast<double>(eval::non_embedding_parameters(options.model));
+  eval::append_ladder_row(row.append, {.run = row.run.empty() ? directory.filename().string() : row.run,
+                                       .role = row.role,
+                                       .params = params,
+                                       .tokens = row.tokens,
+                                       .cells = cells});
+  log_info("row of {} tokens in {}", row.tokens, row.append.string());
+}
+
+std::string answers_text(const std::vector<eval::ChoiceRow>& rows, const eval::ChoiceResult& result) {
+  std::string text;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const eval::ChoiceOutcome& outcome = result.outcomes[i];
+    const Json line = {{"place", rows[i].place}, {"answer", rows[i].answer},         {"nats", outcome.nats},
+                       {"right", outcome.right}, {"right_norm", outcome.right_norm}, {"bpb", outcome.bpb}};
+    text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  return text;
+}
+}  // namespace
+
+Json measure_choice(const EvalOptions& options) {
+  require_data(options, "a JSONL file of questions");
+  check_row(options);
+  if (!options.world.answers.empty()) require_writable(options.world.answers, "eval");
+  eval::ChoiceTask task{.rows = eval::read_choice_rows(options.text.data), .shots = options.text.shots};
+  if (const int64_t count = count_or(options, 0); count > 0 && count < std::ssize(task.rows))
+    task.rows.resize(static_cast<size_t>(count));
+  if (!options.text.examples.empty()) task.examples = eval::read_choice_rows(options.text.examples);
+  const auto model = load_model(options.model, parse_device(options.compute.device));
+  Progress progress("score", std::ssize(task.rows), "questions");
+  task.on_progress = [&](int64_t done) { progress.update(done); };
+  const eval::ChoiceResult result = eval::measure_choice(writing_model(*model, options), task);
+  progress.finish();
+  if (!options.world.answers.empty()) write_file_atomically(options.world.answers, answers_text(task.rows, result));
+  fmt::print("{} questions\naccuracy                      {:.4f}  [{:.4f}, {:.4f}]\n", result.count, result.acc,
+             result.acc_interval.low, result.acc_interval.high);
+  fmt::print("accuracy, length-normalised   {:.4f}  [{:.4f}, {:.4f}]\n", result.acc_norm, result.acc_norm_interval.low,
+             result.acc_norm_interval.high);
+  fmt::print("bits per byte of the answer   {:.4f}  [{:.4f}, {:.4f}]\n", result.bpb.mean, result.bpb.interval.low,
+             result.bpb.interval.high);
+  const std::string name = options.row.name.empty() ? options.text.data.stem().string() : options.row.name;
+  append_row(options,
+             {{name + "_bpb", result.bpb.mean}, {name + "_acc", result.acc_norm}, {name + "_ce", result.ce.mean}});
+  return {{"data", options.text.data.string()},
+          {"count", result.count},
+          {"shots", task.shots},
+          {"acc", result.acc},
+          {"acc_interval", both(result.acc_interval)},
+          {"acc_norm", result.acc_norm},
+          {"acc_norm_interval", both(result.acc_norm_interval)},
+          {"bpb", result.bpb.mean},
+          {"bpb_interval", both(result.bpb.interval)},
+          {"ce", result.ce.mean}};
+}
+
+Json measure_perplexity(const EvalOptions& options) {
+  require_data(options, "a text file or a folder of them");
+  check_row(options);
+  eval::PerplexityTask task{.documents = eval::read_documents(options.text.data),
+                            .window = options.text.window,
+                            .stride = options.text.stride};
+  const auto model = load_model(options.model, parse_device(options.compute.device));
+  Progress progress("score", std::ssize(task.documents), "documents");
+  task.on_progress = [&](int64_t done) { progress.update(done); };
+  const eval::PerplexityResult result = eval::measure_perplexity(writing_model(*model, options), task);
+  progress.finish();
+  fmt::print("{} tokens, {} bytes in {} documents\n", result.tokens, result.bytes, result.documents);
+  fmt::print("nats per token  {:.4f}  [{:.4f}, {:.4f}]\nperplexity      {:.4f}\nbits per byte   {:.4f}\n",
+             result.nats_per_token, result.nats_interval.low, result.nats_interval.high, result.perplexity,
+             result.bits_per_byte);
+  append_row(options, {{"c4_loss", result.nats_per_token}});
+  return {{"data", options.text.data.string()},
+          {"documents", result.documents},
+          {"tokens", result.tokens},
+          {"bytes", result.bytes},
+          {"nats_per_token", result.nats_per_token},
+          {"nats_interval", both(result.nats_interval)},
+          {"perplexity", result.perplexity},
+          {"bits_per_byte", result.bits_per_byte}};
+}
+
+}  // namespace tessera::apps

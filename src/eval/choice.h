@@ -1,0 +1,45 @@
+// Ranked classification: the model does not write, each choice is scored as the continuation of its prompt (arXiv 2412.04403).
+#pragma once
+
+#include <functional>
+
+#include "eval/choice_rows.h"
+#include "eval/intervals.h"
+#include "models/capabilities.h"
+
+namespace tessera::eval {
+
+struct ChoiceTask {
+  std::vector<ChoiceRow> rows;
+  std::vector<ChoiceRow> examples;  // solved ones before each question
+  int64_t shots = 0;                // how many of them
+  std::function<void(int64_t done)> on_progress;
+};
+
+/// What one question came to.
+struct ChoiceOutcome {
+  std::vector<double> nats;  // -log p of each choice given the prompt
+  bool right = false;        // the likeliest choice is the answer
+  bool right_norm = false;   // the same after dividing by the choice's bytes
+  double bpb = 0;            // bits per byte of the answer
+  double ce = 0;             // nats of the answer among the choices, p(choice) made to sum to 1
+};
+
+struct ChoiceResult {
+  std::vector<ChoiceOutcome> outcomes;  // a row each
+  int64_t count = 0;
+  double acc = 0, acc_norm = 0;
+  Interval acc_interval, acc_norm_interval;
+  Mean bpb, ce;
+};
+
+/// Bytes are those of the choice in UTF-8, the blank before it not counted. Equal choices: the earlier wins. Throws UserError for
+/// fewer examples than shots, and for a question that is longer than the model's context (names it, says by how much).
+ChoiceResult measure_choice(const Writes& model, const ChoiceTask& task);
+
+/// Tokens of prompt and continuation as one text, parted where the prompt's own tokens end: where a token reaches over the seam, it
+/// belongs to the continuation. A begin token stands first when the tokenizer sets one.
+Writes::ScoreRequest score_request(const text::Tokenizer& tokenizer, const std::string& prompt,
+                                   const std::string& continuation);
+
+}  // namespace tessera::eval

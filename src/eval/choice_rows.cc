@@ -1,0 +1,162 @@
+// Keys are looked for in a fixed order; whatever a row lacks is named with its file and line.
+#include "eval/choice_rows.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "core/error.h"
+#include "core/json.h"
+
+namespace tessera::eval {
+
+namespace {
+/// A row being read; `fail` names it.
+struct Row {
+  const Json& json;
+  std::string_view place;
+
+  [[noreturn]] void fail(const std::string& what) const { throw UserError("[eval] {}: {}", place, what); }
+  const Json* find(const char* key) const {
+    const auto found = json.find(key);
+    return found == json.end() || found->is_null() ? nullptr : &*found;
+  }
+  std::string text(const Json& value, const char* key) const {
+    if (!value.is_string()) fail(fmt::format("'{}' is {}, want a text", key, value.type_name()));
+    return value.get<std::string>();
+  }
+};
+
+std::string asked(const std::string& question) { return "Question: " + question + "\nAnswer:"; }
+
+std::string prompt_of(const Row& row) {
+  const Json* question = row.find("question");
+  if (const Json* prompt = row.find("prompt")) return row.text(*prompt, "prompt");
+  if (const Json* context = row.find("context"); context != nullptr && question != nullptr) {
+    return asked(row.text(*context, "context") + " " + row.text(*question, "question"));
+  }
+  for (const char* key : {"ctx", "goal"}) {
+    if (const Json* found = row.find(key)) return key[0] == 'c' ? row.text(*found, key) : asked(row.text(*found, key));
+  }
+  if (question != nullptr && question->is_object()) {
+    const auto stem = question->find("stem");
+    if (stem == question->end()) row.fail("'question' has no 'stem'");
+    return asked(row.text(*stem, "question.stem"));
+  }
+  for (const char* key : {"query", "question", "question_stem"}) {
+    if (const Json* found = row.find(key)) return asked(row.text(*found, key));
+  }
+  row.fail("has no prompt; want 'prompt', 'question', 'ctx', 'goal' or 'query'");
+}
+
+struct Choices {
+  std::vector<std::string> texts, labels;
+};
+
+void add_choice(const Row& row, const Json& choice, Choices& to) {
+  if (choice.is_object()) {
+    const auto text = choice.find("text"), label = choice.find("label");
+    if (text == choice.end()) row.fail("a choice has no 'text'");
+    to.texts.push_back(row.text(*text, "choice.text"));
+    if (label != choice.end()) to.labels.push_back(row.text(*label, "choice.label"));
+  } else {
+    to.texts.push_back(row.text(choice, "choice"));
+  }
+}
+
+Choices choices_of(const Row& row) {
+  Choices found;
+  const Json* list = nullptr;
+  for (const char* key : {"choices", "options", "endings"}) {
+    if (list == nullptr) list = row.find(key);
+  }
+  if (const Json* question = row.find("question"); list == nullptr && question != nullptr && question->is_object()) {
+    const auto inner = question->find("choices");
+    if (inner != question->end()) list = &*inner;
+  }
+  if (list != nullptr && list->is_object()) {
+    const auto texts = list->find("text"), labels = list->find("label");
+    if (texts == list->end() || !texts->is_array()) row.fail("'choices' has no list 'text'");
+    for (const Json& text : *texts) found.texts.push_back(row.text(text, "choices.text"));
+    if (labels != list->end() && labels->is_array()) {
+      for (const Json& label : *labels) found.labels.push_back(row.text(label, "choices.label"));
+    }
+  } else if (list != nullptr && list->is_array()) {
+    for (const Json& choice : *list) add_choice(row, choice, found);
+  } else if (list != nullptr) {
+    row.fail(fmt::format("choices are {}, want a list", list->type_name()));
+  } else {
+    for (const char* key : {"sol1", "sol2", "answerA", "answerB", "answerC", "answerD", "answerE"}) {
+      if (const Json* choice = row.find(key)) found.texts.push_back(row.text(*choice, key));
+    }
+    const bool numbered = row.find("answerA") != nullptr;  // SIQA counts its answers from 1
+    for (size_t i = 0; numbered && i < found.texts.size(); ++i) found.labels.push_back(std::to_string(i + 1));
+  }
+  if (found.texts.size() < 2) row.fail(fmt::format("has {} choices, want at least 2", found.texts.size()));
+  if (!found.labels.empty() && found.labels.size() != found.texts.size()) row.fail("has choices without labels");
+  if (std::ranges::count(found.texts, "") > 0) row.fail("has an empty choice");
+  return found;
+}
+
+std::optional<size_t> place_of(const std::vector<std::string>& list, const std::string& what) {
+  const auto found = std::find(list.begin(), list.end(), what);
+  return found == list.end() ? std::nullopt : std::optional(static_cast<size_t>(found - list.begin()));
+}
+
+size_t answer_of(const Row& row, const Choices& choices) {
+  const Json* answer = nullptr;
+  for (const char* key : {"answerKey", "answer", "label", "gold", "target"}) {
+    if (answer == nullptr) answer = row.find(key);
+  }
+  if (answer == nullptr) row.fail("has no answer; want 'answer', 'answerKey' or 'label'");
+  if (!answer->is_string() && !answer->is_number_integer()) {
+    row.fail(fmt::format("the answer is {}, want a number, a label or a choice", answer->type_name()));
+  }
+  const std::string said = answer->is_string() ? answer->get<std::string>() : answer->dump();
+  const size_t count = choices.texts.size();
+  std::optional<size_t> place = place_of(choices.labels, said);
+  if (!place && answer->is_string()) place = place_of(choices.texts, said);
+  if (!place && said.size() == 1 && said[0] >= 'A' && said[0] <= 'Z') place = static_cast<size_t>(said[0] - 'A');
+  if (!place && !said.empty() && said.size() < 4 &&
+      std::ranges::all_of(said, [](char c) { return c >= '0' && c <= '9'; })) {
+    place = std::stoul(said);
+  }
+  if (!place || *place >= count)
+    row.fail(fmt::format("the answer '{}' is none of the {} choices", said.substr(0, 60), count));
+  return *place;
+}
+}  // namespace
+
+ChoiceRow parse_choice_row(std::string_view line, std::string_view place) {
+  const Json json = parse_json(line, place);
+  const Row row{json, place};
+  if (!json.is_object()) row.fail(fmt::format("is {}, want an object", json.type_name()));
+  const Choices choices = choices_of(row);
+  return {prompt_of(row), choices.texts, answer_of(row, choices), std::string(place)};
+}
+
+std::vector<ChoiceRow> read_choice_rows(const Path& file) {
+  const std::string text = read_file(file);
+  std::vector<ChoiceRow> rows;
+  int64_t number = 0;
+  for (std::string_view rest = text; !rest.empty();) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    rows.push_back(parse_choice_row(line, fmt::format("{} line {}", file.string(), number)));
+  }
+  if (rows.empty()) throw UserError("[eval] {} has no questions", file.string());
+  return rows;
+}
+
+std::string with_examples(const ChoiceRow& row, const std::vector<ChoiceRow>& examples, int64_t shots) {
+  std::string text;
+  for (int64_t i = 0; i < shots && i < std::ssize(examples); ++i) {
+    const ChoiceRow& example = examples[static_cast<size_t>(i)];
+    text += example.prompt + " " + example.choices[example.answer] + "\n\n";
+  }
+  return text + row.prompt;
+}
+
+}  // namespace tessera::eval

@@ -1,0 +1,80 @@
+// Symmetric matrices only: both roots are taken of positive semidefinite ones, whose eigenvalues below 0 are rounding.
+#include "eval/frechet.h"
+
+#include <algorithm>
+#include <memory>
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/linalg_eigh.h>
+#include <ATen/ops/linalg_eigvalsh.h>
+#include <c10/core/InferenceMode.h>
+
+#include "core/error.h"
+#include "media/compose.h"
+#include "media/resize.h"
+#include "models/nvila/model_files.h"
+
+namespace tessera::eval {
+
+Gaussian gaussian_of(const Tensor& features) {
+  const int64_t count = features.size(0);
+  if (count < 2) throw UserError("[eval] a distribution of {} pictures; want at least 2", count);
+  if (!at::isfinite(features).all().item<bool>())
+    throw UserError("[eval] the features hold numbers that are not finite");
+  const Tensor rows = features.to(at::kCPU, at::kDouble);
+  const Tensor mean = rows.mean(0);
+  const Tensor centred = rows - mean;
+  return {mean, centred.t().matmul(centred) / static_cast<double>(count - 1), count};
+}
+
+double frechet_distance(const Gaussian& a, const Gaussian& b) {
+  const auto [values, vectors] = at::linalg_eigh(a.covariance);
+  const Tensor root = (vectors * values.clamp_min(0).sqrt()).matmul(vectors.t());  // C1^1/2
+  const Tensor middle = root.matmul(b.covariance).matmul(root);
+  const Tensor shared = at::linalg_eigvalsh((middle + middle.t()) / 2).clamp_min(0).sqrt().sum();
+  const Tensor distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace() - 2 * shared;
+  return std::max(0.0, distance.item<double>());
+}
+
+Features tower_features(const Path& directory, at::Device device) {
+  const auto model =
+      std::make_shared<nvila::NvilaModel>(nvila::load_weights(directory, device, {.dtype = "fp32", .writable = false}));
+  return [model, device](const std::vector<Image>& pictures) {
+    const c10::InferenceMode inference;
+    const int64_t edge = model->config.vision.image_size;
+    std::vector<Image> sized;
+    for (const Image& picture : pictures)
+      sized.push_back(media::resize_bicubic(media::over(picture, media::white), edge, edge));
+    return model->vision_tower.forward(nvila::normalised(sized).to(device)).mean(1).to(at::kCPU, at::kFloat);
+  };
+}
+
+Tensor features_of(int64_t count, const std::function<Image(int64_t)>& picture, const Features& features, int64_t batch,
+                   const std::function<void(int64_t done)>& on_progress) {
+  std::vector<Tensor> rows;
+  for (int64_t first = 0; first < count; first += batch) {
+    std::vector<Image> pictures;
+    for (int64_t i = first; i < std::min(count, first + batch); ++i) pictures.push_back(picture(i));
+    rows.push_back(features(pictures));
+    if (on_progress) on_progress(std::min(count, first + batch));
+  }
+  if (rows.empty()) throw UserError("[eval] there are no pictures");
+  return at::cat(rows);
+}
+
+std::vector<Path> pictures_in(const Path& folder) {
+  if (!std::filesystem::is_directory(folder)) throw UserError("[eval] {} is no folder of pictures", folder.string());
+  std::vector<Path> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    std::string kind = entry.path().extension().string();
+    std::ranges::transform(kind, kind.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const bool picture = kind == ".png" || kind == ".jpg" || kind == ".jpeg" || kind == ".webp" || kind == ".gif";
+    if (entry.is_regular_file() && picture) files.push_back(entry.path());
+  }
+  if (files.size() < 2) throw UserError("[eval] {} holds {} pictures, want at least 2", folder.string(), files.size());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace tessera::eval
