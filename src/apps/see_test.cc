@@ -86,7 +86,7 @@ TEST_F(SeeVerb, RefusesWhatItCannotAnswerInOneLineAndLeavesNoPictureOut) {
   options.frames = -1;
   refused({file("a.png"), "what?"}, "--frames is -1");
   options.frames = 0, options.sampling.max_new_tokens = 0;
-  refused({file("a.png"), "what?"}, "max_new_tokens");
+  refused({file("a.png"), "what?"}, "max-new-tokens");
   options.sampling.max_new_tokens = 4, options.model = "/nowhere";
   refused({file("a.png"), "what?"}, "/nowhere");
 }

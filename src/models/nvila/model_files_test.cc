@@ -95,8 +95,8 @@ TEST_F(NvilaFiles, MissingShardsPartsAndTensorsAreNamed) {
   refused("vision_tower/config.json");
   std::filesystem::remove_all(directory);
   copy("nvila-legacy");
-  change_config("vision_tower/config.json", "num_hidden_layers", 4);
-  refused("vision_tower.vision_model.encoder.layers.2");
+  change_config("vision_tower/config.json", "num_hidden_layers", 5);
+  refused("vision_tower.vision_model.encoder.layers.3");
   change_config("vision_tower/config.json", "num_hidden_layers", 3);
   change_config("vision_tower/config.json", "intermediate_size", 41);
   refused("mlp.fc1.weight: got [40, 32], want [41, 32]");

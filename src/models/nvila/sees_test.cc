@@ -61,6 +61,8 @@ TEST_F(NvilaSees, ABatchOfUnlikeRequestsAnswersEachAsAlone) {
     EXPECT_EQ(together[i].continuation.tokens, alone.continuation.tokens) << i;
     EXPECT_EQ(together[i].prompt_tokens, alone.prompt_tokens) << i;
   }
+  EXPECT_NE(together[0].continuation.tokens, together[1].continuation.tokens);  // or the test could not fail
+  EXPECT_NE(together[2].continuation.tokens, together[3].continuation.tokens);
 }
 
 TEST_F(NvilaSees, TheModelWritesAndChatsToo) {
