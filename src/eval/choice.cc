@@ -52,7 +52,7 @@ Writes::ScoreRequest score_request(const text::Tokenizer& tokenizer, const std::
   const std::vector<int32_t> before = tokenizer.encode(prompt, plain),
                              whole = tokenizer.encode(prompt + continuation, plain);
   const auto [seam, unused] = std::mismatch(before.begin(), before.end(), whole.begin(), whole.end());
-  const auto shared = std::min(seam - before.begin(), std::ssize(whole) - 1);
+  const auto shared = std::max<std::ptrdiff_t>(0, std::min(seam - before.begin(), std::ssize(whole) - 1));
   Writes::ScoreRequest request;
   const std::vector<int32_t> opened = tokenizer.encode(prompt, {.add_special = true, .parse_special = false});
   const auto begin = tokenizer.begin_token();

@@ -86,7 +86,7 @@ TEST(ClipsGolden, AnHourIsNotDecodedWhole) {
   EXPECT_EQ(numbers_in(video.read(wanted)), wanted);
   EXPECT_LE(video.decoded(), 8 * 60);  // a key frame every 60 frames
   const int64_t before = video.decoded();
-  video.read({1740});
+  video.read({0});
   EXPECT_EQ(video.decoded() - before, 1) << "a key frame stands alone";
 }
 
