@@ -45,7 +45,7 @@ class NvilaObjectiveTest : public ::testing::Test {
   }
   train::TrainConfig config(int64_t steps) const {
     train::TrainConfig config{.steps = steps, .batch = 2, .log_every = 1, .evaluate_every = 0};
-    config.schedule.learning_rate = 5e-3, config.schedule.warmup_steps = 1;
+    config.schedule.learning_rate = 1e-2, config.schedule.warmup_steps = 10;
     return config;
   }
 
@@ -64,7 +64,7 @@ TEST_F(NvilaObjectiveTest, OnlyTheAssistantsTokensCount) {
 
 TEST_F(NvilaObjectiveTest, AFewStepsTellLightFromDark) {
   const auto made = objective();
-  const train::TrainResult result = train::train(*made, Shades(), config(60), {.directory = directory_ / "run"});
+  const train::TrainResult result = train::train(*made, Shades(), config(200), {.directory = directory_ / "run"});
   EXPECT_EQ(result.metrics.at("unseen_answers"), 1);
   EXPECT_LT(result.metrics.at("unseen_loss"), 0.1);
 }
