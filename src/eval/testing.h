@@ -19,7 +19,6 @@ class ToyWriter final : public Writes {
   std::vector<Written> write(const std::vector<std::string>&, const generate::TextOptions&) const override {
     return {};
   }
-  std::vector<int32_t> chat_prompt(const std::vector<text::Message>&) const override { return {}; }
   Written chat(const std::vector<text::Message>&, const generate::TextOptions&) const override { return {}; }
   std::vector<int32_t> chat_prompt(const std::vector<text::Message>&) const override { return {}; }
   std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests) const override {

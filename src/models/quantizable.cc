@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "models/lm/config_json.h"
 #include "models/lm/quantize.h"
+#include "models/nvila/model_files.h"
 #include "models/nvila/quantize.h"
 #include "tensor/model_dir.h"
 
