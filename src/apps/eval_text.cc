@@ -1,4 +1,6 @@
 // `tessera eval` on words: choice and perplexity, and their rows for `tessera plan`.
+#include <optional>
+
 #include "apps/eval_tasks.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -12,6 +14,15 @@
 namespace tessera::apps {
 
 namespace {
+/// What `tessera plan density` asks of a model, as far as it is known.
+Json model_facts(const EvalOptions& options) {
+  Json facts = Json::object();
+  if (options.row.params > 0) facts["n_params"] = options.row.params;
+  else if (const auto counted = eval::non_embedding_parameters(options.model)) facts["n_params"] = *counted;
+  if (options.row.tokens > 0) facts["tokens"] = options.row.tokens;
+  return facts;
+}
+
 Json both(const eval::Interval& interval) { return {interval.low, interval.high}; }
 
 const Writes& writing_model(const LoadedModel& model, const EvalOptions& options) {
@@ -40,8 +51,14 @@ void append_row(const EvalOptions& options, const std::map<std::string, double>&
   const EvalRowOptions& row = options.row;
   if (row.append.empty()) return;
   const Path directory = std::filesystem::weakly_canonical(options.model);
-  const double params =
-      row.params > 0 ? row.params : static_cast<double>(eval::non_embedding_parameters(options.model));
+  double params = row.params;
+  if (params == 0) {
+    const auto counted = eval::non_embedding_parameters(options.model);
+    if (!counted)
+      throw UserError("[eval] {} holds packed weights, whose number does not show; give --params",
+                      options.model.string());
+    params = static_cast<double>(*counted);
+  }
   eval::append_ladder_row(row.append, {.run = row.run.empty() ? directory.filename().string() : row.run,
                                        .role = row.role,
                                        .params = params,
@@ -85,16 +102,22 @@ Json measure_choice(const EvalOptions& options) {
   const std::string name = options.row.name.empty() ? options.text.data.stem().string() : options.row.name;
   append_row(options,
              {{name + "_bpb", result.bpb.mean}, {name + "_acc", result.acc_norm}, {name + "_ce", result.ce.mean}});
-  return {{"data", options.text.data.string()},
-          {"count", result.count},
-          {"shots", task.shots},
-          {"acc", result.acc},
-          {"acc_interval", both(result.acc_interval)},
-          {"acc_norm", result.acc_norm},
-          {"acc_norm_interval", both(result.acc_norm_interval)},
-          {"bpb", result.bpb.mean},
-          {"bpb_interval", both(result.bpb.interval)},
-          {"ce", result.ce.mean}};
+  Json line = model_facts(options);
+  line.update({{"task", name},  // of the table, so that the line is a result for `tessera plan density`
+               {"measure", "choice"},
+               {"accuracy", result.acc_norm},
+               {"bits_per_byte", result.bpb.mean},
+               {"data", options.text.data.string()},
+               {"count", result.count},
+               {"shots", task.shots},
+               {"acc", result.acc},
+               {"acc_interval", both(result.acc_interval)},
+               {"acc_norm", result.acc_norm},
+               {"acc_norm_interval", both(result.acc_norm_interval)},
+               {"bpb", result.bpb.mean},
+               {"bpb_interval", both(result.bpb.interval)},
+               {"ce", result.ce.mean}});
+  return line;
 }
 
 Json measure_perplexity(const EvalOptions& options) {
@@ -104,23 +127,28 @@ Json measure_perplexity(const EvalOptions& options) {
                             .window = options.text.window,
                             .stride = options.text.stride};
   const auto model = load_model(options.model, parse_device(options.compute.device));
-  Progress progress("score", std::ssize(task.documents), "documents");
-  task.on_progress = [&](int64_t done) { progress.update(done); };
+  std::optional<Progress> progress;
+  task.on_progress = [&](int64_t done, int64_t total) {
+    if (!progress) progress.emplace("score", total, "windows");
+    progress->update(done);
+  };
   const eval::PerplexityResult result = eval::measure_perplexity(writing_model(*model, options), task);
-  progress.finish();
+  progress.reset();
   fmt::print("{} tokens, {} bytes in {} documents\n", result.tokens, result.bytes, result.documents);
   fmt::print("nats per token  {:.4f}  [{:.4f}, {:.4f}]\nperplexity      {:.4f}\nbits per byte   {:.4f}\n",
              result.nats_per_token, result.nats_interval.low, result.nats_interval.high, result.perplexity,
              result.bits_per_byte);
   append_row(options, {{"c4_loss", result.nats_per_token}});
-  return {{"data", options.text.data.string()},
-          {"documents", result.documents},
-          {"tokens", result.tokens},
-          {"bytes", result.bytes},
-          {"nats_per_token", result.nats_per_token},
-          {"nats_interval", both(result.nats_interval)},
-          {"perplexity", result.perplexity},
-          {"bits_per_byte", result.bits_per_byte}};
+  Json line = model_facts(options);
+  line.update({{"data", options.text.data.string()},
+               {"documents", result.documents},
+               {"scored_tokens", result.tokens},
+               {"scored_bytes", result.bytes},
+               {"nats_per_token", result.nats_per_token},
+               {"nats_interval", both(result.nats_interval)},
+               {"perplexity", result.perplexity},
+               {"bits_per_byte", result.bits_per_byte}});
+  return line;
 }
 
 }  // namespace tessera::apps

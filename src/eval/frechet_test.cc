@@ -12,6 +12,11 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "media/compose.h"
+#include "media/resize.h"
+#include "models/nvila/model_files.h"
+#include "models/nvila/testing.h"
+#include "tests/support/scratch.h"
 
 namespace tessera::eval {
 namespace {
@@ -68,6 +73,19 @@ TEST(Frechet, FeaturesComeInBatchesAndInOrder) {
       5, [](int64_t i) { return Image(i + 1, 1, 3); }, widths, 2);
   EXPECT_EQ(sizes, (std::vector<int64_t>{2, 2, 1}));
   EXPECT_TRUE(all.squeeze(1).to(at::kLong).equal(at::tensor({1, 2, 3, 4, 5}, at::kLong)));
+}
+
+TEST(Frechet, ATowersFeaturesAreMeansOverPlacesOfPicturesOnWhite) {
+  const tessera::testing::ScratchFolder folder;
+  const nvila::NvilaModel model = nvila::tiny_nvila();
+  nvila::save_model(model, StoredAs::f32, folder / "tower");
+  const Features features = tower_features(folder / "tower", at::kCPU);
+  const Image picture = nvila::noise_picture(1), wide = nvila::noise_picture(2, 50, 20, 4);
+  const Tensor got = features({picture, wide});
+  const Image sized = media::resize_bicubic(media::over(wide, media::white), 24, 24);
+  const Tensor want = model.vision_tower.forward(nvila::normalised({picture, sized})).mean(1);
+  ASSERT_EQ(got.sizes(), want.sizes());
+  EXPECT_LT((got - want).abs().max().item<double>(), 1e-5);
 }
 
 }  // namespace

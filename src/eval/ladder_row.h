@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,8 +25,8 @@ std::string with_ladder_row(std::string_view csv, const std::string& source, con
 /// The same for a file, which need not be there yet; written whole or not at all.
 void append_ladder_row(const Path& file, const LadderRow& row, FileSystem& files = disk());
 
-/// Scalars of a model directory but for embeddings and the head, from the files' headers. Throws UserError for quantised weights, whose
-/// headers do not tell.
-int64_t non_embedding_parameters(const Path& directory);
+/// Scalars of a model directory but for embeddings and the head, from the files' headers; nothing for packed weights, whose headers do
+/// not tell.
+std::optional<int64_t> non_embedding_parameters(const Path& directory);
 
 }  // namespace tessera::eval

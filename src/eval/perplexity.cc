@@ -30,48 +30,62 @@ Document tokens_of(const text::Tokenizer& tokenizer, const std::string& text) {
   return document;
 }
 
+/// Tokens [scored, end) of a document, after those from `begin` on.
+struct Window {
+  size_t document = 0;
+  int64_t begin = 0, scored = 0, end = 0;
+};
+
 /// The windows of a document: each new token is scored once, after as many tokens as the window holds.
-void add_windows(const Document& document, int64_t window, int64_t stride, std::vector<Writes::ScoreRequest>& to) {
-  const auto length = std::ssize(document.tokens);
-  const auto from = document.tokens.begin();
-  for (int64_t scored = static_cast<int64_t>(document.unscored); scored < length;) {
-    const bool first = scored == static_cast<int64_t>(document.unscored);
-    const int64_t end = std::min(length, first ? window + 1 : scored + stride);
-    const int64_t begin = std::max<int64_t>(0, end - window - 1);  // the last token is only predicted
-    to.push_back({.prompt = {from + begin, from + scored}, .continuation = {from + scored, from + end}});
+void add_windows(const Document& document, size_t place, int64_t window, int64_t stride, std::vector<Window>& to) {
+  const auto length = std::ssize(document.tokens), first = static_cast<int64_t>(document.unscored);
+  for (int64_t scored = first; scored < length;) {
+    const int64_t end = std::min(length, scored == first ? window + 1 : scored + stride);
+    to.push_back({place, std::max<int64_t>(0, end - window - 1), scored, end});  // the last token is only predicted
     scored = end;
   }
+}
+
+Writes::ScoreRequest request_of(const Document& document, const Window& window) {
+  const auto from = document.tokens.begin();
+  return {.prompt = {from + window.begin, from + window.scored},
+          .continuation = {from + window.scored, from + window.end}};
+}
+
+void check(int64_t window, int64_t stride, int64_t context) {
+  if (window < 1 || window > context)
+    throw UserError("[eval] window is {}, want 1 to {}, the model's context", window, context);
+  if (stride < 1 || stride > window) throw UserError("[eval] stride is {}, want 1 to {}, the window", stride, window);
 }
 }  // namespace
 
 PerplexityResult measure_perplexity(const Writes& model, const PerplexityTask& task) {
   const int64_t window = task.window == 0 ? model.context() : task.window;
   const int64_t stride = task.stride == 0 ? std::max<int64_t>(1, window / 2) : task.stride;
-  if (window < 1 || window > model.context())
-    throw UserError("[eval] window is {}, want 1 to {}, the model's context", window, model.context());
-  if (stride < 1 || stride > window) throw UserError("[eval] stride is {}, want 1 to {}, the window", stride, window);
+  check(window, stride, model.context());
   PerplexityResult result{.documents = std::ssize(task.documents)};
+  std::vector<Document> documents;
+  std::vector<Window> windows;
+  for (const std::string& text : task.documents) {
+    const Document& document = documents.emplace_back(tokens_of(model.tokenizer(), text));
+    const int64_t scored = std::ssize(document.tokens) - static_cast<int64_t>(document.unscored);
+    if (scored <= 0) continue;
+    result.tokens += scored, result.bytes += document.bytes;
+    add_windows(document, documents.size() - 1, window, stride, windows);
+  }
+  if (windows.empty()) throw UserError("[eval] there is no token to score in {} documents", result.documents);
   std::vector<double> nats, tokens;  // of each window
-  std::vector<Writes::ScoreRequest> waiting;
-  const auto score = [&] {
-    for (const auto& scored : model.score(waiting)) {
+  for (size_t first = 0; first < windows.size(); first += kWindowsAtOnce) {
+    const size_t end = std::min(first + kWindowsAtOnce, windows.size());
+    std::vector<Writes::ScoreRequest> requests;
+    for (size_t i = first; i < end; ++i) requests.push_back(request_of(documents[windows[i].document], windows[i]));
+    for (const auto& scored : model.score(requests)) {
       double sum = 0;
       for (const ScoredToken& token : scored) sum -= token.log_probability;
       nats.push_back(sum), tokens.push_back(static_cast<double>(scored.size()));
     }
-    waiting.clear();
-  };
-  for (size_t d = 0; d < task.documents.size(); ++d) {
-    const Document document = tokens_of(model.tokenizer(), task.documents[d]);
-    const int64_t scored = std::ssize(document.tokens) - static_cast<int64_t>(document.unscored);
-    if (scored > 0) {
-      result.tokens += scored, result.bytes += document.bytes;
-      add_windows(document, window, stride, waiting);
-    }
-    if (waiting.size() >= kWindowsAtOnce || (d + 1 == task.documents.size() && !waiting.empty())) score();
-    if (task.on_progress) task.on_progress(static_cast<int64_t>(d + 1));
+    if (task.on_progress) task.on_progress(static_cast<int64_t>(end), std::ssize(windows));
   }
-  if (result.tokens == 0) throw UserError("[eval] there is no token to score in {} documents", result.documents);
   const Mean mean = ratio_of(nats, tokens);
   result.nats_per_token = mean.mean, result.nats_interval = mean.interval;
   result.perplexity = std::exp(mean.mean);

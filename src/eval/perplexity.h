@@ -13,9 +13,9 @@ namespace tessera::eval {
 
 struct PerplexityTask {
   std::vector<std::string> documents;
-  int64_t window = 0;                             // tokens that are seen at once; 0: the model's context
-  int64_t stride = 0;                             // tokens that are scored of a window after the first; 0: half of it
-  std::function<void(int64_t done)> on_progress;  // documents
+  int64_t window = 0;  // tokens that are seen at once; 0: the model's context
+  int64_t stride = 0;  // tokens that are scored of a window after the first; 0: half of it
+  std::function<void(int64_t done, int64_t total)> on_progress;  // windows
 };
 
 struct PerplexityResult {
