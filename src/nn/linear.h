@@ -28,7 +28,7 @@ struct Linear {
   std::optional<Int4Weight> int4;
   std::optional<Int8Weight> int8;
   std::optional<Lora> lora;
-  bool fp8 = false;  // the plain weight multiplies in 8-bit floating point; of a run, not of the model
+  bool fp8 = false;                   // the plain weight multiplies in 8-bit floating point; of a run, not of the model
   InputObserver* observer = nullptr;  // absent but while someone calibrates, who takes it away again
 
   Linear() = default;

@@ -12,9 +12,10 @@ namespace tessera {
 
 struct ModelDirectory {
   Path path;
-  std::string model_type;          // of config.json
-  Json config;                     // the whole of config.json
-  std::vector<Path> weight_files;  // model.safetensors or its shards; those of its parts where a model is stored in several
+  std::string model_type;  // of config.json
+  Json config;             // the whole of config.json
+  std::vector<Path>
+      weight_files;  // model.safetensors or its shards; those of its parts where a model is stored in several
 
   Path config_path() const { return path / "config.json"; }
 };

@@ -121,7 +121,7 @@ TEST(LmConfigJson, AShapeThatAFamilyCannotExpressIsRefused) {
 TEST(LmConfigJson, WhatIsNotSupportedIsNamedWithWhatIs) {
   EXPECT_THAT(refusal(llama_with("model_type", "mixtral")),
               ::testing::AllOf(::testing::HasSubstr("'model_type' is \"mixtral\", want one of: gemma (Gemma)"),
-                             ::testing::HasSubstr("qwen2 (Qwen2, Qwen2.5)")));
+                               ::testing::HasSubstr("qwen2 (Qwen2, Qwen2.5)")));
   EXPECT_THAT(refusal(llama_with("rope_scaling", {{"type", "yarn"}, {"factor", 4}})),
               ::testing::HasSubstr("'rope_type' is \"yarn\", want one of: default, llama3"));
   EXPECT_THAT(refusal(llama_with("rope_scaling", {{"rope_type", "llama3"}, {"factor", 4}})),

@@ -114,8 +114,8 @@ TEST_F(LmFiles, MissingMisshapenAndStrangeTensorsAreNamed) {
     tensors["model.layers.0.adapter"] = at::ones({1});
   });
   EXPECT_THAT(refusal(), ::testing::AllOf(::testing::HasSubstr("1 missing (model.layers.1.mlp.up_proj.weight)"),
-                                        ::testing::HasSubstr("model.norm.weight: got [25], want [24]"),
-                                        ::testing::HasSubstr("1 unexpected (model.layers.0.adapter)")));
+                                          ::testing::HasSubstr("model.norm.weight: got [25], want [24]"),
+                                          ::testing::HasSubstr("1 unexpected (model.layers.0.adapter)")));
 }
 
 TEST_F(LmFiles, UnsoundWeightsAreRefusedUnlessNotLookedAt) {
