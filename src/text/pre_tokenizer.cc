@@ -147,7 +147,7 @@ class ByteLevel final : public PreTokenizer {
   void split(Words& words) const override {
     if (add_prefix_space_) {
       for (std::string_view& word : words.views) {
-        if (!word.starts_with(' ')) word = words.made.emplace_back(" " + std::string(word));
+        if (!word.starts_with(' ')) word = words.made.emplace_back(std::string(1, ' ').append(word));
       }
     }
     if (!regex_) return;

@@ -78,8 +78,11 @@ TEST_F(NvilaObjectiveTest, PartsThatTuneNothingStayAsTheyAre) {
   std::map<std::string, Tensor> old;
   for_each_tensor(before, [&](const std::string& name, Tensor& t) { old.emplace(name, t); });
   for_each_tensor(after, [&](const std::string& name, Tensor& t) {
-    if (!name.starts_with("mm_projector")) EXPECT_TRUE(at::equal(t, old.at(name))) << name;
-    else if (name.ends_with("weight") && t.dim() == 2) EXPECT_FALSE(at::equal(t, old.at(name))) << name;
+    if (!name.starts_with("mm_projector")) {
+      EXPECT_TRUE(at::equal(t, old.at(name))) << name;
+    } else if (name.ends_with("weight") && t.dim() == 2) {
+      EXPECT_FALSE(at::equal(t, old.at(name))) << name;
+    }
   });
 }
 
