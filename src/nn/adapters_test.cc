@@ -90,7 +90,9 @@ TEST(Adapters, MergedEqualsBeside) {
   for (const bool packed : {false, true}) {
     Net net = made();
     const auto chosen = chosen_linears(named_linears(net), {"all"});
-    if (packed) EXPECT_EQ(pack_weights(chosen, 4), 0);
+    if (packed) {
+      EXPECT_EQ(pack_weights(chosen, 4), 0);
+    }
     attach_adapters(chosen, {.rank = 2, .alpha = 3, .start = "normal"});
     for (const NamedLinear& l : chosen) fill_uniform(l.linear->lora->b, 1, Rng(5));
     const Tensor x = at::randn({2, 3, 8});

@@ -15,11 +15,10 @@ using ::testing::ThrowsMessage;
 class NvilaSees : public ::testing::Test {
  protected:
   static Path saved(const std::string& mode) {
-    const Path directory = Path(testing::TempDir()) / ("nvila-sees-" + mode);
-    if (!std::filesystem::exists(directory / "config.json")) {
-      save_model(outspoken_nvila(tiny_config(mode)), StoredAs::f32, directory,
-                 Path(TESSERA_SOURCE_DIR) / "tests/golden/data/nvila-flat");
-    }
+    const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    const Path directory = Path(testing::TempDir()) / ("nvila-sees-" + test + "-" + mode);
+    save_model(outspoken_nvila(tiny_config(mode)), StoredAs::f32, directory,
+               Path(TESSERA_SOURCE_DIR) / "tests/golden/data/nvila-flat");
     return directory;
   }
   static SeeRequest request(const std::string& question, std::vector<Media> media, int64_t tokens = 8) {
