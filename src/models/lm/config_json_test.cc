@@ -111,6 +111,12 @@ TEST(LmConfigJson, EveryTinyFamilyComesBack) {
   }
 }
 
+TEST(LmConfigJson, WholeNumbersAreWrittenAsTransformersInsistsOn) {
+  const Json tree = config_json(tiny_config("gemma2"));
+  EXPECT_TRUE(tree.at("query_pre_attn_scalar").is_number_integer()) << tree.dump();
+  EXPECT_TRUE(tree.at("attn_logit_softcapping").is_number_float()) << tree.dump();
+}
+
 TEST(LmConfigJson, AShapeThatAFamilyCannotExpressIsRefused) {
   LmConfig config = tiny_config("qwen2");
   config.qk_norm = true;
@@ -121,7 +127,7 @@ TEST(LmConfigJson, AShapeThatAFamilyCannotExpressIsRefused) {
 TEST(LmConfigJson, WhatIsNotSupportedIsNamedWithWhatIs) {
   EXPECT_THAT(refusal(llama_with("model_type", "mixtral")),
               ::testing::AllOf(::testing::HasSubstr("'model_type' is \"mixtral\", want one of: gemma (Gemma)"),
-                             ::testing::HasSubstr("qwen2 (Qwen2, Qwen2.5)")));
+                               ::testing::HasSubstr("qwen2 (Qwen2, Qwen2.5)")));
   EXPECT_THAT(refusal(llama_with("rope_scaling", {{"type", "yarn"}, {"factor", 4}})),
               ::testing::HasSubstr("'rope_type' is \"yarn\", want one of: default, llama3"));
   EXPECT_THAT(refusal(llama_with("rope_scaling", {{"rope_type", "llama3"}, {"factor", 4}})),
