@@ -111,6 +111,12 @@ TEST(LmConfigJson, EveryTinyFamilyComesBack) {
   }
 }
 
+TEST(LmConfigJson, WholeNumbersAreWrittenAsTransformersInsistsOn) {
+  const Json tree = config_json(tiny_config("gemma2"));
+  EXPECT_TRUE(tree.at("query_pre_attn_scalar").is_number_integer()) << tree.dump();
+  EXPECT_TRUE(tree.at("attn_logit_softcapping").is_number_float()) << tree.dump();
+}
+
 TEST(LmConfigJson, AShapeThatAFamilyCannotExpressIsRefused) {
   LmConfig config = tiny_config("qwen2");
   config.qk_norm = true;
