@@ -28,7 +28,7 @@ class SeeVerb : public ::testing::Test {
     directory = Path(testing::TempDir()) /
                 ("see-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
     std::filesystem::remove_all(directory);
-    nvila::save_model(nvila::tiny_nvila(), StoredAs::f32, directory / "model",
+    nvila::save_model(nvila::outspoken_nvila(), StoredAs::f32, directory / "model",
                       Path(TESSERA_SOURCE_DIR) / "tests/golden/data/nvila-flat");
     for (const char* name : {"a.png", "b.png"})
       media::write_png(directory / name, nvila::noise_picture(name[0], 40, 30));

@@ -17,7 +17,7 @@ class NvilaSees : public ::testing::Test {
   static Path saved(const std::string& mode) {
     const Path directory = Path(testing::TempDir()) / ("nvila-sees-" + mode);
     if (!std::filesystem::exists(directory / "config.json")) {
-      save_model(tiny_nvila(tiny_config(mode)), StoredAs::f32, directory,
+      save_model(outspoken_nvila(tiny_config(mode)), StoredAs::f32, directory,
                  Path(TESSERA_SOURCE_DIR) / "tests/golden/data/nvila-flat");
     }
     return directory;

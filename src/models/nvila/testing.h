@@ -26,13 +26,19 @@ inline NvilaModel tiny_nvila(const NvilaConfig& config = tiny_config(), uint64_t
   const at::NoGradGuard no_grad;
   NvilaModel model(config);
   initialise(model, seed);
-  model.llm = lm::tiny_lm(config.text, seed);  // weights large enough for pictures to change what is said
   for_each_tensor(model, [&](const std::string& name, Tensor& t) {
-    if (t.dim() >= 2 || name.starts_with("llm.")) return;
+    if (t.dim() >= 2) return;
     const Tensor start = t.clone();
     fill_truncated_normal(t, 0.2, Rng(seed).split(hash_text(name)));
     t.add_(start);
   });
+  return model;
+}
+
+/// One whose language model has weights large enough for pictures to change the likeliest words.
+inline NvilaModel outspoken_nvila(const NvilaConfig& config = tiny_config(), uint64_t seed = 7) {
+  NvilaModel model = tiny_nvila(config, seed);
+  model.llm = lm::tiny_lm(config.text, seed);
   return model;
 }
 
