@@ -1,4 +1,5 @@
-// Ranked classification: the model does not write, each choice is scored as the continuation of its prompt (arXiv 2412.04403).
+// Ranked classification: the model does not write, each choice is scored as the continuation of its prompt (arXiv
+// 2412.04403).
 #pragma once
 
 #include <functional>
@@ -33,12 +34,13 @@ struct ChoiceResult {
   Mean bpb, ce;
 };
 
-/// Bytes are those of the choice in UTF-8, the blank before it not counted. Equal choices: the earlier wins. Throws UserError for
-/// fewer examples than shots, and for a question that is longer than the model's context (names it, says by how much).
+/// Bytes are those of the choice in UTF-8, the blank before it not counted. Equal choices: the earlier wins. Throws
+/// UserError for fewer examples than shots, and for a question that is longer than the model's context (names it,
+/// says by how much).
 ChoiceResult measure_choice(const Writes& model, const ChoiceTask& task);
 
-/// Tokens of prompt and continuation as one text, parted where the prompt's own tokens end: where a token reaches over the seam, it
-/// belongs to the continuation. A begin token stands first when the tokenizer sets one.
+/// Tokens of prompt and continuation as one text, parted where the prompt's own tokens end: where a token reaches
+/// over the seam, it belongs to the continuation. A begin token stands first when the tokenizer sets one.
 Writes::ScoreRequest score_request(const text::Tokenizer& tokenizer, const std::string& prompt,
                                    const std::string& continuation);
 

@@ -17,14 +17,14 @@ struct ChoiceRow {
 };
 
 /// One row. Keys, each by the first that is there:
-///   prompt    "prompt", "context" + "question" (SIQA), "ctx" (HellaSwag), "goal" (PIQA), "query", "question",
-///             "question_stem" (OpenBookQA), "question": {"stem", "choices"} (ARC, CSQA)
-///   choices   "choices" or "options": a list, a list of {"text", "label"}, or {"text": [...], "label": [...]}; "endings";
-///             "sol1", "sol2"; "answerA", "answerB", ...
-///   answer    "answerKey", "answer", "label", "gold", "target": a number from 0, the choice's label ("B"; with labels "1", "2", ... the
-///             label is meant), or the choice itself
-/// What is called a question is asked as "Question: ...\nAnswer:"; other prompts stand as they are. Throws UserError that
-/// opens with `place`.
+///   prompt    "prompt", "context" + "question" (SIQA), "ctx" (HellaSwag), "goal" (PIQA), "question": {"stem", "choices"}
+///             (ARC, CSQA), "query", "question", "question_stem" (OpenBookQA)
+///   choices   "choices" or "options": a list, a list of {"text", "label"}, or {"text": [...], "label": [...]};
+///             "endings"; "sol1", "sol2"; "answerA", "answerB", ...
+///   answer    "answerKey", "answer", "label", "gold", "target": the choice's label, the choice itself, a letter, or a
+///             number from 0
+/// What is called a question is asked as "Question: ...", "Answer:" on the next line; other prompts stand as they are.
+/// Throws UserError that opens with `place`.
 ChoiceRow parse_choice_row(std::string_view line, std::string_view place);
 
 /// Every line that is not blank. Throws UserError; also for a file without rows.

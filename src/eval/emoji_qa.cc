@@ -1,4 +1,5 @@
-// Which picture and which question come next is a function of the task alone, so that arms can be paired question by question.
+// Which picture and which question come next is a function of the task alone, so that arms can be paired question by
+// question.
 #include "eval/emoji_qa.h"
 
 #include <algorithm>

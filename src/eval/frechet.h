@@ -1,5 +1,5 @@
-// The Fréchet distance between two sets of pictures (Heusel et al. 2017, arXiv 1706.08500), on the features of a vision tower of
-// ours instead of Inception's: numbers compare among themselves, not with published FIDs.
+// The Fréchet distance between two sets of pictures (Heusel et al. 2017, arXiv 1706.08500), on the features of a
+// vision tower of ours instead of Inception's: numbers compare among themselves, not with published FIDs.
 #pragma once
 
 #include <cstdint>

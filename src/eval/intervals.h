@@ -20,8 +20,8 @@ struct Mean {
 };
 /// Mean of independent values, by the normal approximation of its error. At least one value; one alone has no width.
 Mean mean_of(const std::vector<double>& values);
-/// sum(tops) / sum(bottoms) of independent pairs, its error by linearisation (the delta method): nats per token over documents
-/// of unlike lengths. Sizes equal, bottoms above 0.
+/// sum(tops) / sum(bottoms) of independent pairs, its error by linearisation (the delta method): nats per token over
+/// documents of unlike lengths. Sizes equal, bottoms above 0.
 Mean ratio_of(const std::vector<double>& tops, const std::vector<double>& bottoms);
 
 }  // namespace tessera::eval

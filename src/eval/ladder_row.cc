@@ -31,6 +31,8 @@ Table read_table(std::string_view csv, const std::string& source) {
   while (reader.next()) {
     auto& row = table.rows.emplace_back();
     for (size_t c = 0; c < table.columns.size(); ++c) row.emplace_back(reader.cell(c));
+    const bool blank = std::all_of(row.begin(), row.end(), [](const std::string& cell) { return cell.empty(); });
+    if (blank) table.rows.pop_back();
   }
   return table;
 }

@@ -1,4 +1,5 @@
-// How well a model expects a text: sliding windows, so that every token but a document's first ones sees much of what came before.
+// How well a model expects a text: sliding windows, so that every token but a document's first ones sees much of what
+// came before.
 #pragma once
 
 #include <functional>
@@ -26,9 +27,9 @@ struct PerplexityResult {
   double bits_per_byte = 0;
 };
 
-/// Each token once. A tokenizer's begin token stands before a document and is not scored; without one a document's first token
-/// has nothing before it and counts neither as token nor in bytes. Throws UserError for a window over the context, a stride over the
-/// window, and documents without a token to score.
+/// Each token once. A tokenizer's begin token stands before a document and is not scored; without one a document's
+/// first token has nothing before it and counts neither as token nor in bytes. Throws UserError for a window over the
+/// context, a stride over the window, and documents without a token to score.
 PerplexityResult measure_perplexity(const Writes& model, const PerplexityTask& task);
 
 /// A text file, or every .txt and .md file of a folder, sorted by path. Throws UserError when there is none.

@@ -36,7 +36,8 @@ void stop(j_common_ptr info) {
   std::longjmp(errors->jump, 1);
 }
 
-/// libjpeg calls this with level -1 for damage that it papers over with grey. Stray bytes before the end marker lose nothing.
+/// libjpeg calls this with level -1 for damage that it papers over with grey. Stray bytes before the end marker lose
+/// nothing.
 void on_message(j_common_ptr info, int level) {
   if (level >= 0) return;
   const bool stray = info->err->msg_code == JWRN_EXTRANEOUS_DATA && info->err->msg_parm.i[1] == JPEG_EOI;

@@ -1,4 +1,5 @@
-// PNG in and out of memory through libpng. Decoding is strict: a damaged or cut-off file is an error, never a half picture.
+// PNG in and out of memory through libpng. Decoding is strict: a damaged or cut-off file is an error, never a half
+// picture.
 #pragma once
 
 #include <string>
@@ -12,8 +13,8 @@ namespace tessera::media {
 
 /// True when `bytes` open with PNG's signature.
 bool is_png(std::string_view bytes);
-/// RGBA when the file has transparency, else RGB, upright; of 16-bit samples the high byte. `source` names the bytes in errors.
-/// Throws UserError when they are no PNG, are damaged or hold more than `max_pixels`.
+/// RGBA when the file has transparency, else RGB, upright; of 16-bit samples the high byte. `source` names the bytes
+/// in errors. Throws UserError when they are no PNG, are damaged or hold more than `max_pixels`.
 Image decode_png(std::string_view bytes, std::string_view source);
 /// The same picture gives the same bytes (for one version of zlib).
 std::string encode_png(const Image& picture);

@@ -10,9 +10,9 @@
 
 namespace tessera::media {
 
-/// A still picture (see read_image), or `frames` frames of a clip (MP4, MOV, WebM, Matroska; GIF and WebP of more than one
-/// frame) spread evenly by sampled_indexes. All frames of a GIF or WebP have the same channels. Throws UserError naming
-/// the file, and the frame when one cannot be decoded: nothing is skipped or filled in.
+/// A still picture (see read_image), or `frames` frames of a clip (MP4, MOV, WebM, Matroska; GIF and WebP of more
+/// than one frame) spread evenly by sampled_indexes. All frames of a GIF or WebP have the same channels. Throws
+/// UserError naming the file, and the frame when one cannot be decoded: nothing is skipped or filled in.
 Media read_media(const Path& path, int64_t frames);
 /// The same for bytes in memory; `source` names them.
 Media decode_media(std::string_view bytes, std::string_view source, int64_t frames);

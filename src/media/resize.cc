@@ -1,4 +1,5 @@
-// Two separable passes of integer arithmetic; nothing depends on the machine but the doubles that coefficients start as.
+// Two separable passes of integer arithmetic; nothing depends on the machine but the doubles that coefficients start
+// as.
 #include "media/resize.h"
 
 #include <algorithm>

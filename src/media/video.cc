@@ -19,8 +19,8 @@ constexpr AVCodecID kCodecs[] = {AV_CODEC_ID_H264,       AV_CODEC_ID_HEVC,  AV_C
                                  AV_CODEC_ID_AV1,        AV_CODEC_ID_MPEG4, AV_CODEC_ID_H263,   AV_CODEC_ID_MPEG2VIDEO,
                                  AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MJPEG, AV_CODEC_ID_PRORES, AV_CODEC_ID_FFV1};
 
-/// Damage is an error, not a guess. From a key frame that is not closed, commands about pictures that were never seen are
-/// no damage; there the decoder's own marks on the frames it had to guess at are what tells.
+/// Damage is an error, not a guess. From a key frame that is not closed, commands about pictures that were never seen
+/// are no damage; there the decoder's own marks on the frames it had to guess at are what tells.
 constexpr int kStrict = AV_EF_EXPLODE | AV_EF_CRCCHECK, kOpenStart = AV_EF_CRCCHECK;
 
 struct StoredFrame {

@@ -11,10 +11,10 @@
 
 namespace tessera::media {
 
-/// A clip in MP4, MOV, WebM or Matroska. Opening it reads the container from end to end without decoding, so that frames
-/// are numbered exactly: frame i is the i-th in the order they are shown, however unevenly they are spaced in time.
-/// Pixels are upright (rotation in the file is applied), RGB by the file's own colour matrix and range (BT.601 when it
-/// names none); a pixel aspect other than 1:1 is not applied. Sound and subtitles are passed over.
+/// A clip in MP4, MOV, WebM or Matroska. Opening it reads the container from end to end without decoding, so that
+/// frames are numbered exactly: frame i is the i-th in the order they are shown, however unevenly they are spaced in
+/// time. Pixels are upright (rotation in the file is applied), RGB by the file's own colour matrix and range (BT.601
+/// when it names none); a pixel aspect other than 1:1 is not applied. Sound and subtitles are passed over.
 class Video {
  public:
   /// `bytes` must outlive the clip. Throws UserError when they are damaged or cut off, hold no clip, use a codec that
@@ -27,8 +27,8 @@ class Video {
   int64_t frames() const;
   int64_t width() const;  // of an upright frame
   int64_t height() const;
-  /// The frames with these numbers (each in [0, frames())), in the order asked for; numbers may repeat. Throws UserError
-  /// naming the first frame that cannot be decoded.
+  /// The frames with these numbers (each in [0, frames())), in the order asked for; numbers may repeat. Throws
+  /// UserError naming the first frame that cannot be decoded.
   std::vector<Image> read(const std::vector<int64_t>& indexes);
   /// How many frames have been decoded so far.
   int64_t decoded() const;

@@ -28,7 +28,8 @@ bool is_hidden(AVCodecID codec, const AVPacket& packet) {
   return (flags & 0x08) == 0 && (flags & 0x02) == 0;
 }
 
-/// True when one of the length-prefixed units of an H.264 access unit is an IDR slice (ISO 14496-10, 7.4.1; -15, 5.3.3).
+/// True when one of the length-prefixed units of an H.264 access unit is an IDR slice (ISO 14496-10, 7.4.1; -15,
+/// 5.3.3).
 bool has_idr(std::string_view unit, size_t prefix) {
   while (unit.size() > prefix) {
     size_t length = 0;
