@@ -4,6 +4,7 @@ Writes tests/golden/data/text: lines.bin (each line after its length, 32 bits), 
 and ids.txt: for each line a hash of its ids with control tokens found and begin tokens added, and one of its ids as typed text.
 Qwen2, Llama 3, OLMo 2 and GPT-2 pipelines by `tokenizers`; Gemma and T5 by `sentencepiece`, between added tokens.
 """
+import io
 import json
 import os
 import re
@@ -75,7 +76,8 @@ class SentencePieceReference:
         gemma = family == "gemma"
         prefix = os.path.join(folder, "tokenizer" if gemma else "spiece")
         turns = ["<start_of_turn>", "<end_of_turn>"]
-        common = dict(sentence_iterator=iter(lines), model_prefix=prefix, vocab_size=PIECES, minloglevel=2, num_threads=1)
+        written = io.BytesIO()  # a file's path would be kept in the model
+        common = dict(sentence_iterator=iter(lines), model_writer=written, vocab_size=PIECES, minloglevel=2, num_threads=1)
         if gemma:
             blanks = ["\n" * n for n in range(2, 5)] + ["\u2581" * n for n in range(2, 16)]
             sentencepiece.SentencePieceTrainer.Train(
@@ -86,7 +88,8 @@ class SentencePieceReference:
         else:
             sentencepiece.SentencePieceTrainer.Train(
                 model_type="unigram", character_coverage=0.98, pad_id=0, eos_id=1, unk_id=2, bos_id=-1, pad_piece="<pad>", **common)
-        os.remove(prefix + ".vocab")
+        with open(prefix + ".model", "wb") as file:
+            file.write(written.getvalue())
         self.model = sentencepiece.SentencePieceProcessor(model_file=prefix + ".model")
         size = self.model.get_piece_size()
         names = ["<pad>", "<eos>", "<bos>", "<unk>"] + turns if gemma else ["<pad>", "</s>", "<unk>"]
