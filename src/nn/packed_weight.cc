@@ -15,7 +15,7 @@ namespace tessera::nn {
 
 namespace {
 
-constexpr int64_t most_rows_by_kernel = 48;      // measured: beyond it unpacking once is cheaper (docs/nvila.md)
+constexpr int64_t most_rows_by_kernel = 48;      // beyond about so many, unpacking once should be cheaper; not tuned
 constexpr int64_t weights_per_thread = 1 << 16;  // that are worth a thread of their own
 constexpr int64_t block_of_weights = 1 << 21;    // unpacked at once: they stay in the cache until they are used
 
