@@ -92,10 +92,11 @@ Clip ClipSource::clip_at(uint64_t index) const {
     if (turn == 5000)
       throw UserError("[emoji] {} names hold no clip of the split '{}'; give more names", ids_.size(), options_.split);
     const size_t id = ids_[rng.below(ids_.size())];
-    const auto held_out = [&](size_t other) {
-      return id == other || pair_is_held_out(id, other) != (options_.split == "heldout");
-    };
-    if (std::ranges::none_of(ids, held_out)) ids.push_back(id);
+    // a clip is held out when its first two are: of few names, hardly any three are held out pair by pair
+    const bool heldout = options_.split == "heldout";
+    const auto clashes = [&](size_t other) { return id == other || (!heldout && pair_is_held_out(id, other)); };
+    const bool asked_for = !heldout || ids.size() != 1 || pair_is_held_out(id, ids.front());
+    if (asked_for && std::ranges::none_of(ids, clashes)) ids.push_back(id);
   }
   for (size_t lane = 0; lane < count; ++lane) {
     Mover& mover = clip.movers.emplace_back(plan_mover(lane, count, across, clip.frames, options_.size, rng));

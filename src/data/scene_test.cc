@@ -180,5 +180,22 @@ TEST(Clip, DirectionsOrderAndNumbersAreTrueOfTheFrames) {
   }
 }
 
+TEST(Clip, FewNamesStillHoldOutClipsAndNoneOfThemIsTrainedOn) {
+  EmojiOptions few = options("heldout");
+  few.kind = "clip";
+  const ClipSource held(tiles(), few);
+  few.split = "train";
+  const ClipSource train(tiles(), few);
+  for (uint64_t i = 0; i < 60; ++i) {
+    const Clip clip = held.clip_at(i), learnt = train.clip_at(i);
+    if (clip.movers.size() > 1) {
+      EXPECT_TRUE(pair_is_held_out(clip.movers[0].object.id, clip.movers[1].object.id));
+    }
+    for (const Mover& a : learnt.movers) {
+      for (const Mover& b : learnt.movers) EXPECT_TRUE(&a == &b || !pair_is_held_out(a.object.id, b.object.id));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tessera::data
