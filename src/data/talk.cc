@@ -39,7 +39,8 @@ std::vector<Question> questions_of(const Sample& sample) {
 
 Question listing_of(const Sample& sample) {
   if (!sample.frames.empty()) return {"listing", "What happens?", sample.caption};
-  if (sample.objects.size() < 2) return {"listing", "What is this?", sample.caption};
+  if (sample.objects.empty()) return questions_of(sample).front();
+  if (sample.objects.size() == 1) return {"name", "What is this?", sample.objects.front().name};  // as of a sprite
   std::vector<const PlacedObject*> across;
   for (const PlacedObject& object : sample.objects) across.push_back(&object);
   std::ranges::stable_sort(across, {}, [](const PlacedObject* o) { return 2 * o->x + o->size; });

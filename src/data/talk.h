@@ -27,7 +27,8 @@ void check(const TalkOptions& options);
 
 /// The questions that a sample can be asked: its own, and for a single sprite what it is (kind "name").
 std::vector<Question> questions_of(const Sample& sample);
-/// What is there, in words: a scene's names from left to right, a clip's caption, a sprite's name.
+/// What is there, in words: a scene's names from left to right, a clip's caption; of one thing alone its bare name, so that one
+/// question has one form of answer.
 Question listing_of(const Sample& sample);
 
 class TalkSource final : public SampleSource {

@@ -47,6 +47,15 @@ TEST(Talk, EveryTurnIsAKnownQuestionWithItsAnswerAndOnlyTheFirstShowsThePicture)
 
 TEST(Talk, ListingGoesFromLeftToRight) { EXPECT_EQ(talk(1, {.listing = 1}).messages[1].content, "dog, cat, owl"); }
 
+TEST(Talk, OneThingAloneIsCalledByItsBareNameInScenesAsOnSprites) {
+  Sample scene = Three().at(0);
+  scene.objects.resize(1), scene.caption = "a cat on a pink ground";
+  Sample sprite;
+  sprite.caption = "cat";
+  EXPECT_EQ(listing_of(scene), listing_of(sprite));
+  EXPECT_EQ(listing_of(scene).answer, "cat");
+}
+
 TEST(Talk, TurnsAndKindsLimitWhatIsAsked) {
   for (uint64_t i = 0; i < 20; ++i) {
     EXPECT_EQ(talk(i, {.turns = 1}).messages.size(), 2);

@@ -107,7 +107,7 @@ Assembled NvilaObjective::assembled(const std::vector<Sample>& batch) const {
   return assemble(rows, pixels, std::move(plans), device_);
 }
 
-NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batch, bool with_answers) const {
+NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batch) const {
   const Assembled rows = assembled(batch);
   lm::Places places = lm::places_of(model_.config.text, 0, rows.ids.size(1), rows.pad, device_);
   places.recompute = training_.recompute;
@@ -115,16 +115,17 @@ NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batc
   const Tensor learnt = learnt_places(rows.labels);                                           // [n]
   const Tensor logits = model_.llm.logits(hidden.flatten(0, 1).index_select(0, learnt - 1));  // [n, V]
   const Tensor labels = rows.labels.flatten().index_select(0, learnt);
-  Measured measured{.nats = at::cross_entropy_loss(logits.to(at::kFloat), labels, {}, at::Reduction::None)};
-  if (with_answers) measured.answers = count_answers(learnt, logits.argmax(-1) == labels);
-  return measured;
+  return {.nats = at::cross_entropy_loss(logits, labels, {}, at::Reduction::None),
+          .answers = count_answers(learnt, logits.argmax(-1) == labels)};
 }
 
 train::Loss NvilaObjective::loss(const std::vector<Sample>& batch, const train::StepContext& /*context*/) {
-  const Measured measured = measure(batch, /*count_answers=*/true);
+  const Measured measured = measure(batch);
   const double all = static_cast<double>(std::max<int64_t>(1, measured.answers.all));
-  train::Loss loss{measured.nats.mean(), {{"answers", static_cast<double>(measured.answers.right) / all}}};
-  loss.weight = static_cast<double>(measured.nats.numel());
+  const int64_t tokens = measured.nats.numel();
+  train::Loss loss{measured.nats.sum() / std::max<int64_t>(1, tokens),
+                   {{"answers", static_cast<double>(measured.answers.right) / all}}};
+  loss.weight = static_cast<double>(tokens);
   return loss;
 }
 
@@ -138,7 +139,7 @@ std::map<std::string, double> NvilaObjective::evaluate() {
     const std::vector<Sample> batch(
         unseen_.begin() + static_cast<ptrdiff_t>(begin),
         unseen_.begin() + static_cast<ptrdiff_t>(std::min(begin + at_once, unseen_.size())));
-    const Measured measured = measure(batch, /*count_answers=*/true);
+    const Measured measured = measure(batch);
     nats += measured.nats.sum().item<double>(), tokens += static_cast<double>(measured.nats.numel());
     answers.right += measured.answers.right, answers.all += measured.answers.all;
   }

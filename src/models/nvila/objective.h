@@ -82,7 +82,7 @@ class NvilaObjective final : public train::Objective {
     Answers answers;
   };
   Assembled assembled(const std::vector<Sample>& batch) const;
-  Measured measure(const std::vector<Sample>& batch, bool count_answers) const;
+  Measured measure(const std::vector<Sample>& batch) const;
 
   NvilaModel model_;
   Path tokenizer_directory_;
