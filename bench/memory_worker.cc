@@ -11,6 +11,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "bench/serve.h"
 #include "core/json.h"
 #include "models/lm/module.h"
 #include "nn/token_loss.h"
@@ -110,11 +111,4 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace tessera::bench
 
-int main(int count, char** words) {
-  try {
-    return tessera::bench::run({words + 1, words + count});
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 2;
-  }
-}
+int main(int count, char** words) { return tessera::bench::guarded(count, words, tessera::bench::run); }

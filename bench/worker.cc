@@ -9,6 +9,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "bench/serve.h"
 #include "bench/workload.h"
 #include "core/json.h"
 
@@ -43,19 +44,11 @@ int run(const std::vector<std::string>& words) {
     throw UserError("[bench] want make DIR, batch MODEL COUNT FILE or serve MODEL THREADS FILE");
   at::set_num_threads(std::stoi(words[2]));
   Workload work(words[1], words[3]);
-  for (std::string line; std::getline(std::cin, line);)
-    std::cout << answer(work, parse_json(line, "request")).dump() << std::endl;
+  serve([&work](const Json& request) { return answer(work, request); });
   return 0;
 }
 
 }  // namespace
 }  // namespace tessera::bench
 
-int main(int count, char** words) {
-  try {
-    return tessera::bench::run({words + 1, words + count});
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 2;
-  }
-}
+int main(int count, char** words) { return tessera::bench::guarded(count, words, tessera::bench::run); }

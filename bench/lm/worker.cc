@@ -11,6 +11,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "bench/probe.h"
+#include "bench/serve.h"
 #include "core/json.h"
 #include "models/lm/decode.h"
 #include "models/lm/model_files.h"
@@ -123,19 +124,11 @@ int run(const std::vector<std::string>& words) {
     throw UserError("[bench] want make PRESET DIR [DEPTH], pack DIR OUT, probe THREADS or serve DIR DTYPE THREADS");
   at::set_num_threads(std::stoi(words[3]));
   Work work(words[1], words[2]);
-  for (std::string line; std::getline(std::cin, line);)
-    std::cout << answer(work, parse_json(line, "request")).dump() << std::endl;
+  serve([&work](const Json& request) { return answer(work, request); });
   return 0;
 }
 
 }  // namespace
 }  // namespace tessera::bench
 
-int main(int count, char** words) {
-  try {
-    return tessera::bench::run({words + 1, words + count});
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 2;
-  }
-}
+int main(int count, char** words) { return tessera::bench::guarded(count, words, tessera::bench::run); }
