@@ -7,6 +7,7 @@
 #include "core/rng.h"
 #include "data/permutation.h"
 #include "media/read_image.h"
+#include "media/read_media.h"
 
 namespace tessera::data {
 
@@ -19,6 +20,7 @@ const ChatOptions& checked(const ChatOptions& o) {
   if (std::filesystem::file_size(o.path) == 0) throw UserError("[chat] {} is empty", o.path);
   if (!(o.heldout_share >= 0 && o.heldout_share < 1))
     throw UserError("[chat] heldout_share is {}, want a number from 0 to below 1", o.heldout_share);
+  if (o.frames < 1) throw UserError("[chat] frames is {}, want at least 1", o.frames);
   if (o.samples < 0) throw UserError("[chat] samples is {}, want 0 or more", o.samples);
   return o;
 }
@@ -49,7 +51,6 @@ void ChatSource::check(const Line& line) const {
   for (const ChatMedia& each : parse_chat_row(words(line), where(line)).media) {
     if (!std::filesystem::is_regular_file(path_of(each.path)))
       throw UserError("[chat] {}: there is no file {}", where(line), path_of(each.path).string());
-    if (each.clip) throw UserError("[chat] {}: clips are not read here yet; give their frames as images", where(line));
   }
 }
 
@@ -58,7 +59,9 @@ Sample ChatSource::read(const Line& line) const {
   Sample sample{.messages = std::move(row.messages)};
   for (const ChatMedia& each : row.media) {
     try {
-      sample.media.push_back({media::read_image(path_of(each.path))});
+      const Path path = path_of(each.path);
+      if (each.clip) sample.media.push_back(media::read_media(path, options_.frames));
+      else sample.media.push_back({.frames = {media::read_image(path)}, .source = path.string()});
     } catch (const UserError& error) {
       throw UserError("[chat] {}: {}", where(line), error.what());
     }

@@ -17,6 +17,7 @@ namespace tessera::data {
 struct ChatOptions {
   std::string path;            // the .jsonl file; pictures are looked for beside it
   double heldout_share = 0.0;  // of the rows; they never train
+  int64_t frames = 8;          // of each clip, spread evenly
   int64_t samples = 0;         // train on only so many rows, chosen by the seed; 0: all
   int64_t seed = 0;            // order of each pass
   bool operator==(const ChatOptions&) const = default;
@@ -24,6 +25,7 @@ struct ChatOptions {
 template <class V> void fields(V& v, ChatOptions& o) {
   v("path", o.path, "JSONL file of conversations; pictures are looked for beside it");
   v("heldout_share", o.heldout_share, "share of the rows that never train");
+  v("frames", o.frames, "frames of each clip, spread evenly");
   v("samples", o.samples, "train on only so many rows (0: all)"), v("seed", o.seed, "order of each pass");
 }
 

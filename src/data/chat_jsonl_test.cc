@@ -132,8 +132,25 @@ TEST_F(ChatFile, PicturesAreReadFromBesideTheFile) {
   const ChatSource source(put(turn("what?", R"(,"images":["pictures/red.png"])")));
   const Sample sample = source.at(0);
   ASSERT_EQ(sample.media.size(), 1u);
-  EXPECT_EQ(sample.media[0], std::vector<Image>{Image(3, 2, 3, 200)});
+  EXPECT_EQ(sample.media[0].frames, std::vector<Image>{Image(3, 2, 3, 200)});
+  EXPECT_FALSE(sample.media[0].clip);
   EXPECT_EQ(sample.messages[0].media, 1);
+}
+
+TEST_F(ChatFile, ClipsAreReadAsSoManyFramesAsAskedFor) {
+  const std::string head("GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff", 19), place("\x2c\0\0\0\0\1\0\1\0\0\2\2", 12);
+  write_file_atomically(scratch_ / "blink.gif",  // one pixel, black and then white
+                        head + place + std::string("\x44\1\0", 3) + place + std::string("\x4c\1\0\x3b", 4));
+  ChatOptions options = put(turn("what?", R"(,"videos":["blink.gif"])"));
+  options.frames = 4;
+  const Sample sample = ChatSource(options).at(0);
+  ASSERT_EQ(sample.media.size(), 1u);
+  EXPECT_TRUE(sample.media[0].clip);
+  ASSERT_EQ(sample.media[0].frames.size(), 4u);
+  EXPECT_EQ(sample.media[0].frames.front().at(0, 0)[0], 0);
+  EXPECT_EQ(sample.media[0].frames.back().at(0, 0)[0], 255);
+  options.frames = 0;
+  EXPECT_THROW(ChatSource{options}, UserError);
 }
 
 TEST_F(ChatFile, WhatIsWrongIsNamedByItsLineBeforeTrainingStarts) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "media/image.h"
+#include "media/media.h"
 #include "text/message.h"
 
 namespace tessera {
@@ -38,9 +38,9 @@ struct Sample {
   std::vector<PlacedObject> objects;
   /// Of a text source: a window of token ids in a row, one longer than what is predicted.
   std::vector<int32_t> tokens;
-  /// Of a conversation source: turns, and the pictures (one frame) and clips (several) that they speak of, in order.
+  /// Of a conversation source: turns, and the pictures and clips that they speak of, in order.
   std::vector<text::Message> messages;
-  std::vector<std::vector<Image>> media;
+  std::vector<Media> media;
   /// Two samples of one source with the same `picture_id` have the same pixels; what is computed from the picture
   /// alone (its codes) may be kept under this id. Empty: never repeated.
   std::optional<uint64_t> picture_id;

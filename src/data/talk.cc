@@ -65,7 +65,9 @@ Sample TalkSource::at(uint64_t index) const {
     sample.messages.push_back({.role = "user", .content = question.text, .media = sample.messages.empty() ? 1 : 0});
     sample.messages.push_back({.role = "assistant", .content = question.answer});
   }
-  sample.media.push_back(sample.frames.empty() ? std::vector<Image>{sample.picture} : sample.frames);
+  const bool clip = !sample.frames.empty();
+  sample.media.push_back(
+      {.frames = clip ? sample.frames : std::vector<Image>{sample.picture}, .clip = clip, .source = sample.caption});
   return sample;
 }
 

@@ -41,7 +41,7 @@ TEST(Talk, EveryTurnIsAKnownQuestionWithItsAnswerAndOnlyTheFirstShowsThePicture)
       EXPECT_EQ(sample.messages[turn + 1].content, found->answer);
       EXPECT_EQ(sample.messages[turn].media, turn == 0 ? 1 : 0);
     }
-    EXPECT_EQ(sample.media, std::vector<std::vector<Image>>{{sample.picture}});
+    EXPECT_EQ(sample.media, (std::vector<Media>{{.frames = {sample.picture}, .source = sample.caption}}));
   }
 }
 

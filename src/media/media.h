@@ -13,6 +13,7 @@ struct Media {
   std::vector<Image> frames;
   bool clip = false;
   std::string source;  // names it in errors
+  bool operator==(const Media&) const = default;
 };
 
 }  // namespace tessera

@@ -222,7 +222,7 @@ TEST_F(LmObjectiveTest, MistakesAreSaidInOneLine) {
               HasSubstr("loss.length is 97, want 0 to the model's context, 96"));
   EXPECT_THAT(error([&] { objective({.stored = "int4"}); }), HasSubstr("stored is 'int4'"));
   Sample with_picture = conversation({{"user", "a", 1}, {"assistant", "b"}});
-  with_picture.media = {{Image(2, 2, 3)}};
+  with_picture.media = {{.frames = {Image(2, 2, 3)}}};
   EXPECT_THAT(error([&] { objective().loss({with_picture}, {}); }),
               HasSubstr("pictures, which this model does not see"));
   const auto made = [&](auto&& change) {

@@ -13,14 +13,6 @@ namespace tessera::nvila {
 
 namespace {
 
-/// The batch's media, each with the name of its sample in errors.
-std::vector<Media> media_of(const Sample& sample) {
-  std::vector<Media> media;
-  for (const std::vector<Image>& frames : sample.media)
-    media.push_back({.frames = frames, .clip = frames.size() > 1, .source = sample.caption});
-  return media;
-}
-
 void scale_rates(std::vector<train::Parameter>& parameters, double rate) {
   for (train::Parameter& parameter : parameters) parameter.lr_scale *= rate;
 }
@@ -95,13 +87,12 @@ Assembled NvilaObjective::assembled(const std::vector<Sample>& batch) const {
   for (const Sample& sample : batch) {
     if (sample.messages.empty())
       throw UserError("[nvila] sample '{}' has no conversation; want data of kind talk or chat", sample.caption);
-    const std::vector<Media> media = media_of(sample);
-    const std::vector<MediaPlan> own = plans_of(model_.config, media);
+    const std::vector<MediaPlan> own = plans_of(model_.config, sample.media);
     rows.push_back(prompter_->row(sample.messages, own, /*open=*/false));
     if (std::ssize(rows.back().ids) > model_.config.text.context)
       throw UserError("[nvila] a conversation has {} tokens, the model's context is {}", rows.back().ids.size(),
                       model_.config.text.context);
-    for (size_t i = 0; i < media.size(); ++i) pixels.push_back(pixels_of(model_.config, media[i], own[i]));
+    for (size_t i = 0; i < own.size(); ++i) pixels.push_back(pixels_of(model_.config, sample.media[i], own[i]));
     plans.insert(plans.end(), own.begin(), own.end());
   }
   return assemble(rows, pixels, std::move(plans), device_);

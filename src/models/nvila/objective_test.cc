@@ -24,7 +24,7 @@ class Shades final : public SampleSource {
     Sample sample;
     sample.picture = Image(24, 24, 3, light ? 230 : 20);
     sample.messages = {{"user", "which?", 1}, {"assistant", light ? "light" : "dark"}};
-    sample.media = {{sample.picture}};
+    sample.media = {{.frames = {sample.picture}}};
     return sample;
   }
 };
