@@ -64,9 +64,7 @@ Int4Weight rounded_to_int4(const Tensor& weight, int64_t group) {
   const Tensor scales = ((high - low) / 15).clamp_min(1e-12);  // a group of zeros has no range
   const Tensor zeros = (-low / scales).round();
   const Tensor q = ((grouped / scales.unsqueeze(-1)).round() + zeros.unsqueeze(-1)).clamp(0, 15);
-  const Tensor pairs = q.flatten(1).to(at::kByte).unflatten(1, {-1, 2});
-  const Tensor packed = pairs.select(-1, 0).bitwise_or(pairs.select(-1, 1).bitwise_left_shift(4));
-  return {packed.contiguous(), scales.contiguous(), zeros.to(at::kByte).contiguous(), group};
+  return {packed_nibbles(q.flatten(1)), scales.contiguous(), zeros.to(at::kByte).contiguous(), group};
 }
 
 }  // namespace tessera::nn

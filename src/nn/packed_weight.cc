@@ -66,9 +66,17 @@ Tensor by_blocks(const Tensor& x, const int4::Weights& weights) {
 
 }  // namespace
 
+Tensor packed_nibbles(const Tensor& integers) {
+  const Tensor pairs = integers.to(at::kByte).unflatten(-1, {-1, 2});
+  return pairs.select(-1, 0).bitwise_or(pairs.select(-1, 1).bitwise_left_shift(4)).contiguous();
+}
+
+Tensor unpacked_nibbles(const Tensor& packed) {
+  return at::stack({packed.bitwise_and(15), packed.bitwise_right_shift(4)}, -1).flatten(-2);
+}
+
 Tensor unpacked(const Int4Weight& weight) {
-  const Tensor low = weight.packed.bitwise_and(15), high = weight.packed.bitwise_right_shift(4);
-  const Tensor q = at::stack({low, high}, -1).flatten(-2).to(at::kFloat);         // [out, in]
+  const Tensor q = unpacked_nibbles(weight.packed).to(at::kFloat);                // [out, in]
   const Tensor grouped = q.unflatten(-1, {weight.scales.size(1), weight.group});  // [out, groups, group]
   return ((grouped - weight.zeros.unsqueeze(-1)) * weight.scales.unsqueeze(-1)).flatten(1);
 }

@@ -24,6 +24,10 @@ struct Int8Weight {
 };
 template <class V> void tensors(V& v, Int8Weight& m) { v("values", m.values), v("scales", m.scales); }
 
+/// Two whole numbers 0 to 15 a byte, as Int4Weight::packed holds them: integers [out, in], in even -> [out, in / 2] uint8.
+Tensor packed_nibbles(const Tensor& integers);
+/// The way back, uint8.
+Tensor unpacked_nibbles(const Tensor& packed);
 /// [out, in] fp32, the plain meaning of the packed weight.
 Tensor unpacked(const Int4Weight& weight);
 Tensor unpacked(const Int8Weight& weight);

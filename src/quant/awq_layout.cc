@@ -60,16 +60,13 @@ Tensor words_of(const Tensor& numbers) {
 }  // namespace
 
 AwqTensors to_awq(const nn::Int4Weight& weight) {
-  const Tensor low = weight.packed.bitwise_and(15), high = weight.packed.bitwise_right_shift(4);
-  return {.qweight = words_of(at::stack({low, high}, -1).flatten(-2)),
+  return {.qweight = words_of(nn::unpacked_nibbles(weight.packed)),
           .qzeros = words_of(weight.zeros),
           .scales = weight.scales.t().to(at::kHalf).contiguous()};
 }
 
 nn::Int4Weight from_awq(const AwqTensors& stored, int64_t group) {
-  const Tensor pairs = bytes_of(stored.qweight).unflatten(-1, {-1, 2});  // [out, in / 2, 2]
-  const Tensor packed = pairs.select(-1, 0).bitwise_or(pairs.select(-1, 1).bitwise_left_shift(4));
-  return {.packed = packed.contiguous(),
+  return {.packed = nn::packed_nibbles(bytes_of(stored.qweight)),
           .scales = stored.scales.t().to(at::kFloat).contiguous(),
           .zeros = bytes_of(stored.qzeros),
           .group = group};

@@ -32,9 +32,7 @@ Ranges full_ranges(const Tensor& weight, int64_t group) {
 
 nn::Int4Weight round_int4(const Tensor& weight, int64_t group, const Ranges& ranges) {
   const Grid grid = grid_of(ranges);
-  const Tensor pairs = integers(weight, group, grid).to(at::kByte).flatten(1).unflatten(-1, {-1, 2});
-  const Tensor packed = pairs.select(-1, 0).bitwise_or(pairs.select(-1, 1).bitwise_left_shift(4));
-  return {.packed = packed.contiguous(),
+  return {.packed = nn::packed_nibbles(integers(weight, group, grid).flatten(1)),
           .scales = grid.scales.contiguous(),
           .zeros = grid.zeros.to(at::kByte).contiguous(),
           .group = group};
