@@ -66,7 +66,7 @@ struct EvalOptions {
   std::string atlas;
   std::filesystem::path missed;
   std::filesystem::path reference;
-  std::filesystem::path tower = "models/emoji-nvila";
+  std::filesystem::path tower;
   EvalTextOptions text;
   EvalWorldOptions world;
   EvalRowOptions row;
@@ -82,7 +82,7 @@ struct EvalOptions {
                          "tessera eval -m models/emoji-infinity --task codec --count 0",
                          "tessera eval -m models/books-lm --task perplexity --data book.txt",
                          "tessera eval -m DIR --task choice --data arc.jsonl --append runs.csv --tokens 2e9",
-                         "tessera eval -m models/emoji-nvila --task emoji-qa --count 400 --answers said.jsonl",
+                         "tessera eval -m DIR --task emoji-qa --count 400 --answers said.jsonl",
                          "tessera eval --task fid --data drawn/ --reference real/"}};
   }
 };
