@@ -148,7 +148,8 @@ Json measure_fid(const EvalOptions& options) {
     throw UserError("[eval] fid wants either --data, a folder of pictures, or -m, a model that draws them");
   if (options.model.empty() && options.reference.empty())
     throw UserError("[eval] fid of a folder wants --reference, another one");
-  if (options.tower.empty()) throw UserError("[eval] fid wants --tower, the directory of an NVILA model whose tower looks");
+  if (options.tower.empty())
+    throw UserError("[eval] fid wants --tower, the directory of an NVILA model whose tower looks");
   const eval::Features features = eval::tower_features(options.tower, parse_device(options.compute.device));
   const DrawnAndReal pictures = options.model.empty() ? DrawnAndReal{} : draw_names(options);
   const eval::Gaussian ours = options.model.empty()
