@@ -1,6 +1,9 @@
 // Only the positions before learnt tokens go through the head: most of a row is picture and question.
 #include "models/nvila/objective.h"
 
+#include <algorithm>
+
+#include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/nonzero.h>
 
@@ -12,6 +15,7 @@
 namespace tessera::nvila {
 
 namespace {
+constexpr double longest_row = 1.4;  // of rows that go together, in terms of the shortest
 
 void scale_rates(std::vector<train::Parameter>& parameters, double rate) {
   for (train::Parameter& parameter : parameters) parameter.lr_scale *= rate;
@@ -80,26 +84,29 @@ std::vector<train::Parameter> NvilaObjective::parameters() {
   return all;
 }
 
-Assembled NvilaObjective::assembled(const std::vector<Sample>& batch) const {
-  std::vector<PromptRow> rows;
-  std::vector<Tensor> pixels;
-  std::vector<MediaPlan> plans;
-  for (const Sample& sample : batch) {
-    if (sample.messages.empty())
-      throw UserError("[nvila] sample '{}' has no conversation; want data of kind talk or chat", sample.caption);
-    const std::vector<MediaPlan> own = plans_of(model_.config, sample.media);
-    rows.push_back(prompter_->row(sample.messages, own, /*open=*/false));
-    if (std::ssize(rows.back().ids) > model_.config.text.context)
-      throw UserError("[nvila] a conversation has {} tokens, the model's context is {}", rows.back().ids.size(),
-                      model_.config.text.context);
-    for (size_t i = 0; i < own.size(); ++i) pixels.push_back(pixels_of(model_.config, sample.media[i], own[i]));
-    plans.insert(plans.end(), own.begin(), own.end());
-  }
-  return assemble(rows, pixels, std::move(plans), device_);
+NvilaObjective::Lesson NvilaObjective::lesson_of(const Sample& sample) const {
+  if (sample.messages.empty())
+    throw UserError("[nvila] sample '{}' has no conversation; want data of kind talk or chat", sample.caption);
+  Lesson lesson{.plans = plans_of(model_.config, sample.media)};
+  lesson.row = prompter_->row(sample.messages, lesson.plans, /*open=*/false);
+  if (std::ssize(lesson.row.ids) > model_.config.text.context)
+    throw UserError("[nvila] a conversation has {} tokens, the model's context is {}", lesson.row.ids.size(),
+                    model_.config.text.context);
+  for (size_t i = 0; i < lesson.plans.size(); ++i)
+    lesson.pixels.push_back(pixels_of(model_.config, sample.media[i], lesson.plans[i]));
+  return lesson;
 }
 
-NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batch) const {
-  const Assembled rows = assembled(batch);
+NvilaObjective::Measured NvilaObjective::measure_rows(const std::vector<const Lesson*>& lessons) const {
+  std::vector<PromptRow> prompts;
+  std::vector<Tensor> pixels;
+  std::vector<MediaPlan> plans;
+  for (const Lesson* lesson : lessons) {
+    prompts.push_back(lesson->row);
+    pixels.insert(pixels.end(), lesson->pixels.begin(), lesson->pixels.end());
+    plans.insert(plans.end(), lesson->plans.begin(), lesson->plans.end());
+  }
+  const Assembled rows = assemble(prompts, pixels, std::move(plans), device_);
   lm::Places places = lm::places_of(model_.config.text, 0, rows.ids.size(1), rows.pad, device_);
   places.recompute = training_.recompute;
   const Tensor hidden = model_.llm.forward(model_.embed(rows, training_.recompute), places);  // [B, L, C]
@@ -108,6 +115,26 @@ NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batc
   const Tensor labels = rows.labels.flatten().index_select(0, learnt);
   return {.nats = at::cross_entropy_loss(logits, labels, {}, at::Reduction::None),
           .answers = count_answers(learnt, logits.argmax(-1) == labels)};
+}
+
+NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batch) const {
+  std::vector<Lesson> lessons;
+  for (const Sample& sample : batch) lessons.push_back(lesson_of(sample));
+  std::vector<const Lesson*> by_length;
+  for (const Lesson& lesson : lessons) by_length.push_back(&lesson);
+  const auto length = [](const Lesson* lesson) { return static_cast<double>(lesson->row.ids.size()); };
+  std::ranges::stable_sort(by_length, {}, length);
+  std::vector<Tensor> nats;
+  Answers answers;
+  for (auto first = by_length.begin(); first != by_length.end();) {
+    const auto last = std::find_if(first, by_length.end(),
+                                   [&](const Lesson* lesson) { return length(lesson) > longest_row * length(*first); });
+    const Measured part = measure_rows({first, last});
+    nats.push_back(part.nats);
+    answers.right += part.answers.right, answers.all += part.answers.all;
+    first = last;
+  }
+  return {.nats = at::cat(nats), .answers = answers};
 }
 
 train::Loss NvilaObjective::loss(const std::vector<Sample>& batch, const train::StepContext& /*context*/) {

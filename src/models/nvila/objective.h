@@ -81,8 +81,16 @@ class NvilaObjective final : public train::Objective {
     Tensor nats;  // [n]: cross entropy of every learnt token
     Answers answers;
   };
-  Assembled assembled(const std::vector<Sample>& batch) const;
+  /// A sample as the model reads it.
+  struct Lesson {
+    PromptRow row;
+    std::vector<Tensor> pixels;
+    std::vector<MediaPlan> plans;
+  };
+  Lesson lesson_of(const Sample& sample) const;
+  /// Rows of about one length go through the model together, so that little of them is padding.
   Measured measure(const std::vector<Sample>& batch) const;
+  Measured measure_rows(const std::vector<const Lesson*>& lessons) const;
 
   NvilaModel model_;
   Path tokenizer_directory_;
