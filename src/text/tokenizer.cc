@@ -2,6 +2,7 @@
 #include "text/tokenizer.h"
 
 #include "core/error.h"
+#include "core/rng.h"
 #include "text/byte_level_bpe.h"
 #include "text/sentencepiece.h"
 #include "text/unicode.h"
@@ -37,6 +38,14 @@ std::vector<int32_t> Tokenizer::encode_parts(const std::vector<TextPart>& parts,
 }
 
 std::string Tokenizer::text_of(int32_t id, bool) const { return decode({id}, false); }
+
+std::string fingerprint(const Tokenizer& tokenizer) {
+  uint64_t all = static_cast<uint64_t>(tokenizer.vocabulary());
+  for (int32_t id = 0; id < tokenizer.vocabulary(); ++id)
+    all = mix64(all ^ hash_text(tokenizer.text_of(id, /*first=*/false)) ^
+                static_cast<uint64_t>(tokenizer.is_special(id)));
+  return fmt::format("{:016x}", all);
+}
 
 StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool skip_special)
     : tokenizer_(&tokenizer), skip_special_(skip_special) {}

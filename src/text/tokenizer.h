@@ -55,6 +55,9 @@ class Tokenizer {
 /// there is none, when it is damaged, or when it is of a kind that is not supported (says which are).
 std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory);
 
+/// Equal for tokenizers that have the same tokens under the same ids; 16 hexadecimal digits.
+std::string fingerprint(const Tokenizer& tokenizer);
+
 /// Ids in, whole characters out: holds back the bytes of a character until it is complete. All that comes out, joined,
 /// is decode() of the ids with U+FFFD for broken bytes.
 class StreamDecoder {

@@ -1,0 +1,54 @@
+// What a model has read, as a suffix array over its training tokens: where a run of tokens stands and what follows it there, in
+// O(log n) comparisons of the mapped file. What must stay true: a damaged file is refused, never searched.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/files.h"
+#include "tensor/safetensors.h"
+
+namespace tessera::data {
+
+class CitationIndex {
+ public:
+  /// Runs longer than this are not told apart from runs of this length.
+  static constexpr int64_t longest = 256;
+
+  /// Passages (windows, documents) stand one after another in `tokens`; `ends[p]` is where passage p ends. No run goes from one
+  /// into the next. Throws UserError for an empty corpus.
+  static CitationIndex of(std::vector<int32_t> tokens, std::vector<int64_t> ends);
+  /// Maps the file that save() wrote. Throws UserError when it is no index or damaged, and when it was made with another
+  /// tokenizer than the one whose `key` is given (text::fingerprint()).
+  static CitationIndex open(const Path& file, const std::string& key);
+  void save(const Path& file, const std::string& key, FileSystem& files = disk()) const;
+
+  int64_t tokens() const { return std::ssize(tokens_); }
+  int64_t passages() const { return std::ssize(ends_); }
+  std::span<const int32_t> passage(int64_t p) const;
+  /// Every id that follows `run` somewhere, once each, rising. Empty for an empty run.
+  std::vector<int32_t> continuations(std::span<const int32_t> run) const;
+  /// How many tokens from the beginning of `text` stand in the corpus as one run; at most `longest`.
+  int64_t match(std::span<const int32_t> text) const;
+  /// The longest run of `text`, from whichever place, that stands in the corpus.
+  int64_t longest_match(std::span<const int32_t> text) const;
+
+ private:
+  CitationIndex() = default;
+  /// The rest of the passage from place `at` of the corpus, at most `longest`.
+  std::span<const int32_t> passage_from(int64_t at) const;
+  void sort();
+  bool sound() const;
+  std::string digest() const;
+
+  std::unique_ptr<SafetensorsFile> file_;
+  std::vector<int32_t> own_tokens_, own_suffixes_;
+  std::vector<int64_t> own_ends_;
+  std::span<const int32_t> tokens_, suffixes_;  // suffixes: places of the corpus in the order of what stands there
+  std::span<const int64_t> ends_;
+};
+
+}  // namespace tessera::data
