@@ -6,6 +6,7 @@
 
 #include "apps/chat.h"
 #include "apps/data.h"
+#include "apps/data_citations.h"
 #include "apps/data_prune.h"
 #include "apps/data_tokenizer.h"
 #include "apps/devices.h"
@@ -42,6 +43,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"write", parse_and_run<WriteOptions, run_write>},
       {"chat", parse_and_run<ChatOptions, run_chat>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
+      {"data citations", parse_and_run<DataCitationsOptions, run_data_citations>},
       {"data prune", parse_and_run<DataPruneOptions, run_data_prune>},
       {"data tokenizer", parse_and_run<DataTokenizerOptions, run_data_tokenizer>},
       {"eval", parse_and_run<EvalOptions, run_eval>},

@@ -3,6 +3,7 @@
 
 #include "apps/chat.h"
 #include "apps/data.h"
+#include "apps/data_citations.h"
 #include "apps/data_prune.h"
 #include "apps/data_tokenizer.h"
 #include "apps/devices.h"
@@ -29,6 +30,7 @@ const std::vector<Verb>& verbs() {
       heavy<EvalOptions>(),
       heavy<QuantizeOptions>(),
       heavy<DataEmojiOptions>(),
+      heavy<DataCitationsOptions>(),
       heavy<DataPruneOptions>(),
       heavy<DataTokenizerOptions>(),
       light<PlanLadderOptions, run_plan_ladder>(),

@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "generate/citations.h"
 #include "tensor/device.h"
 #include "train/loop.h"
 
@@ -72,6 +73,13 @@ int run_write(const WriteOptions& options) {
   const auto model = load_model(options.model, parse_device(options.compute.device), load_options(options.memory));
   const Writes& writes = require_writes(*model, options.model, "write");
   generate::TextOptions request = text_options(options.sampling, writes.sampling(), options.compute.seed);
+
+  if (const Path& index = options.block_citations; !index.empty()) {
+    request.rules.push_back(
+        generate::block_citations(std::make_shared<const data::CitationIndex>(
+                                      data::CitationIndex::open(index, text::fingerprint(writes.tokenizer()))),
+                                  writes.tokenizer()));
+  }
 
   const bool streams = options.stream && prompts.size() == 1 && !options.output.json;
   const train::InterruptGuard guard;

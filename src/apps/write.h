@@ -13,6 +13,7 @@ struct WriteOptions {
   bool escapes = false;
   bool echo = true;
   bool stream = true;
+  std::filesystem::path block_citations;
   SamplingOptions sampling;
   MemoryOptions memory;
   OutputOptions output;
@@ -39,6 +40,7 @@ template <class V> void fields(V& v, WriteOptions& o) {
   v("escapes", o.escapes, "\\n in prompts is a line break, \\t a tab, \\\\ a backslash");
   v("echo", o.echo, "each text is shown with its prompt before it");
   v("stream", o.stream, "a single text is shown as it is written");
+  v("block_citations", o.block_citations, "keep the text from quoting this index (`tessera data citations` makes it)");
   v("sampling", o.sampling, "Sampling"), v("memory", o.memory, "Memory");
   v("output", o.output, "Output"), v("compute", o.compute, "Compute");
 }
