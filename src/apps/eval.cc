@@ -86,11 +86,14 @@ Json measure_retrieval(const EvalOptions& options) {
   progress.finish();
   if (!options.missed.empty())
     write_file_atomically(options.missed, fmt::format("{}\n", fmt::join(result.missed, "\n")));
-  fmt::print("{} names: nearest of all base sprites {:.3f}, among the nearest five {:.3f}  ({:.1f} pictures/s)\n",
-             result.count, result.top1, result.top5, result.pictures_per_second);
+  fmt::print(
+      "{} names: nearest of all base sprites {:.3f}, among the nearest five {:.3f}; {:.3f} different ones  ({:.1f} "
+      "pictures/s)\n",
+      result.count, result.top1, result.top5, result.variety, result.pictures_per_second);
   return {{"count", result.count},
           {"top1", result.top1},
           {"top5", result.top5},
+          {"variety", result.variety},
           {"pictures_per_second", result.pictures_per_second}};
 }
 
@@ -113,6 +116,7 @@ Json measure_scenes(const EvalOptions& options) {
 int run_eval(const EvalOptions& options) {
   static const std::map<std::string, Json (*)(const EvalOptions&)> tasks{{"choice", measure_choice},
                                                                          {"codec", measure_codec},
+                                                                         {"diversity", measure_diversity},
                                                                          {"emoji-qa", measure_emoji_qa},
                                                                          {"fid", measure_fid},
                                                                          {"perplexity", measure_perplexity},

@@ -18,7 +18,7 @@ template <class V> void fields(V& v, EvalWorldOptions& o) {
       v("worlds", o.worlds, "emoji-qa: what to show: sprite, scene, clip");
   v("kinds", o.kinds, "emoji-qa: kinds of questions, such as count and position (default: all)");
   v("frames", o.frames, "emoji-qa: frames of a clip; 0: as many as the model was made for");
-  v("answers", o.answers, "emoji-qa, choice: write each question with its answer to this JSONL file");
+  v("answers", o.answers, "emoji-qa, choice, diversity: write each question with its answer to this JSONL file");
 }
 
 /// Of tasks on words.
@@ -30,11 +30,38 @@ struct EvalTextOptions {
 };
 template <class V> void fields(V& v, EvalTextOptions& o) {
   v("data", o.data,
-    "choice: JSONL of questions; perplexity: a text file or a folder of them; fid: a folder of pictures");
+    "choice: JSONL of questions; perplexity, diversity: a text file or a folder of them; fid: a folder of pictures");
   v("examples", o.examples, "choice: JSONL of solved examples"),
       v("shots", o.shots, "choice: examples before each question");
   v("window", o.window, "perplexity: tokens seen at once; 0: the model's context"),
       v("stride", o.stride, "perplexity: tokens that a window adds; 0: half of it");
+}
+
+/// Of task diversity.
+struct EvalDiversityOptions {
+  int64_t prompt_tokens = 32;
+  std::vector<int64_t> new_tokens = {96, 224};
+  int64_t ttr_window = 50;
+  std::optional<double> temperature;
+  std::optional<int64_t> top_k;
+  std::optional<double> repetition_penalty;
+  double match_entropy = 0;
+  std::filesystem::path citations;
+  std::filesystem::path block_citations;
+  std::filesystem::path compare;
+};
+template <class V> void fields(V& v, EvalDiversityOptions& o) {
+  v("prompt_tokens", o.prompt_tokens, "tokens of an unseen text that are continued"),
+      v("new_tokens", o.new_tokens, "lengths at which continuations are measured");
+  v("ttr_window", o.ttr_window, "tokens of the sliding type-token ratio");
+  v("temperature", o.temperature, "0 takes the likeliest token (default: 0; 1 where another filter is given)"),
+      v("top_k", o.top_k, "draw from the K likeliest tokens");
+  v("repetition_penalty", o.repetition_penalty, "above 1 makes tokens that were there already less likely");
+  v("match_entropy", o.match_entropy, "draw at the temperature whose predictions have this entropy in nats; 0: no");
+  v("citations", o.citations,
+    "index of what the model has read (`tessera data citations`), to measure how much it quotes");
+  v("block_citations", o.block_citations, "keep the model from quoting this index");
+  v("compare", o.compare, "another model directory: how many predictions have another likeliest token there");
 }
 
 /// A row for `tessera plan`.
@@ -68,33 +95,40 @@ struct EvalOptions {
   std::filesystem::path reference;
   std::filesystem::path tower;
   EvalTextOptions text;
+  EvalDiversityOptions diversity;
   EvalWorldOptions world;
   EvalRowOptions row;
   OutputOptions output;
   ComputeOptions compute;
 
   static CommandLine command_line() {
-    return {.verb = "eval",
-            .summary = "measure a model: choice, perplexity, emoji-qa, fid, sprite-retrieval, scenes or codec",
-            .required = {"task"},
-            .short_names = {{"model", 'm'}, {"count", 'n'}},
-            .examples = {"tessera eval -m models/emoji-infinity --task sprite-retrieval --count 200 --seed 1 --json",
-                         "tessera eval -m models/emoji-infinity --task codec --count 0",
-                         "tessera eval -m models/books-lm --task perplexity --data book.txt",
-                         "tessera eval -m DIR --task choice --data arc.jsonl --append runs.csv --tokens 2e9",
-                         "tessera eval -m DIR --task emoji-qa --count 400 --answers said.jsonl",
-                         "tessera eval --task fid --data drawn/ --reference real/"}};
+    return {
+        .verb = "eval",
+        .summary = "measure a model: choice, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec",
+        .required = {"task"},
+        .short_names = {{"model", 'm'}, {"count", 'n'}},
+        .examples = {"tessera eval -m models/emoji-infinity --task sprite-retrieval --count 200 --seed 1 --json",
+                     "tessera eval -m models/emoji-infinity --task codec --count 0",
+                     "tessera eval -m models/books-lm --task perplexity --data book.txt",
+                     "tessera eval -m models/books-lm --task diversity --data unseen/ --new-tokens 96 224 --json",
+                     "tessera eval -m DIR --task choice --data arc.jsonl --append runs.csv --tokens 2e9",
+                     "tessera eval -m DIR --task emoji-qa --count 400 --answers said.jsonl",
+                     "tessera eval --task fid --data drawn/ --reference real/"}};
   }
 };
 template <class V> void fields(V& v, EvalOptions& o) {
   v("model", o.model, "model directory");
-  v("task", o.task, "choice, perplexity, emoji-qa, fid, sprite-retrieval, scenes or codec");
+  v("task", o.task, "choice, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec");
   v("count", o.count,
-    "pictures or questions to measure on (default: 200, emoji-qa 4000, choice all); 0 takes all there are"),
+    "pictures or questions to measure on (default: 200, emoji-qa 4000, diversity 100, choice all); 0 takes all there "
+    "are"),
       v("batch", o.batch, "how many at once");
   v("cfg", o.cfg, "guidance, one number or one per scale (default: the model's)");
   v("tau", o.tau, "temperature, one number or one per scale (default: the model's)");
-  v("top_p", o.top_p, "drop bit values less likely than 1 - top-p (default: the model's)");
+  v("top_p", o.top_p,
+    "pictures: drop bit values less likely than 1 - top-p (default: the model's); diversity: draw from the likeliest "
+    "tokens that "
+    "make up this share");
   v("split", o.split,
     "train: names and pairings the model was trained on; heldout: the others (default: train; emoji-qa: heldout "
     "pairings)");
@@ -102,7 +136,8 @@ template <class V> void fields(V& v, EvalOptions& o) {
   v("missed", o.missed, "write the names that were not retrieved to this file");
   v("reference", o.reference, "fid: folder of pictures to compare with (default: the sprites that are drawn)"),
       v("tower", o.tower, "fid: model directory whose vision tower gives the features");
-  v("text", o.text, "Text tasks"), v("world", o.world, "Emoji World"), v("row", o.row, "Row of a ladder");
+  v("text", o.text, "Text tasks"), v("diversity", o.diversity, "Diversity"), v("world", o.world, "Emoji World"),
+      v("row", o.row, "Row of a ladder");
   v("output", o.output, "Output"), v("compute", o.compute, "Compute");
 }
 

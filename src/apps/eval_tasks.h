@@ -10,6 +10,7 @@ namespace tessera::apps {
 
 Json measure_choice(const EvalOptions& options);      // eval_text.cc
 Json measure_perplexity(const EvalOptions& options);  // eval_text.cc
+Json measure_diversity(const EvalOptions& options);   // eval_diversity.cc
 Json measure_emoji_qa(const EvalOptions& options);    // eval_sight.cc
 Json measure_fid(const EvalOptions& options);         // eval_sight.cc
 

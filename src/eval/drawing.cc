@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "core/rng.h"
 #include "eval/scene_scorer.h"
@@ -48,13 +49,16 @@ RetrievalResult measure_retrieval(const Draws& model, const DrawingTask& task) {
 
   const SpriteMatcher matcher(*world);
   RetrievalResult result{.count = static_cast<int64_t>(ids.size()), .pictures_per_second = drawn.per_second};
+  std::set<size_t> shown, asked;
   for (size_t i = 0; i < ids.size(); ++i) {
     const std::vector<size_t> nearest = matcher.nearest(drawn.pictures[i], 5);
     const size_t wanted = matcher.canonical(ids[i]);
     const bool first = nearest.front() == wanted;
+    shown.insert(nearest.front()), asked.insert(wanted);
     result.top1 += first, result.top5 += std::ranges::find(nearest, wanted) != nearest.end();
     if (!first) result.missed.push_back(prompts[i]);
   }
+  result.variety = static_cast<double>(shown.size()) / static_cast<double>(asked.size());
   result.top1 /= static_cast<double>(ids.size()), result.top5 /= static_cast<double>(ids.size());
   return result;
 }

@@ -55,11 +55,14 @@ struct Written {
   double seconds = 0;              // all of it
 };
 
-/// A token's log probability given all before it, and whether it is the likeliest one.
+/// A token's log probability given all before it, whether it is the likeliest one, and of what it was drawn from.
 struct ScoredToken {
   int32_t id = 0;
   double log_probability = 0;
   bool greedy = false;
+  double entropy = 0;          // nats
+  double top_probability = 0;  // of the likeliest token
+  int32_t likeliest = 0;
 };
 
 /// Text from text.
@@ -83,6 +86,7 @@ class Writes {
   /// tokenizer has a begin token.
   struct ScoreRequest {
     std::vector<int32_t> prompt, continuation;
+    double temperature = 1;  // above 0
   };
   virtual std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests) const = 0;
 };

@@ -2,6 +2,7 @@
 // the pass needs no mask; the head sees only the positions that predict a continuation.
 #include <algorithm>
 
+#include <ATen/ops/log_softmax.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
@@ -19,10 +20,11 @@ constexpr int64_t kHeadPositions = 128;  // that have logits at a time
 struct ScoreRow {
   std::vector<int32_t> tokens;
   size_t begin = 0;  // of the continuation
+  double temperature = 1;
 };
 
 ScoreRow row_of(const Writes::ScoreRequest& request, const text::Tokenizer& tokenizer, const LmConfig& config) {
-  ScoreRow row{.tokens = request.prompt};
+  ScoreRow row{.tokens = request.prompt, .temperature = request.temperature};
   if (row.tokens.empty()) {
     const auto begin = tokenizer.begin_token();
     if (!begin)
@@ -44,25 +46,45 @@ ScoreRow row_of(const Writes::ScoreRequest& request, const text::Tokenizer& toke
 }
 
 /// Rows that go through the model together, padded on the right: ids [B, L], and of every token to be scored the flat
-/// position [n] that predicts it and its id [n], row after row.
+/// position [n] that predicts it, its id [n] and its row's temperature [n], row after row.
 struct ScoreBatch {
-  Tensor ids, positions, targets;
+  Tensor ids, positions, targets, temperatures;
 };
 
 ScoreBatch batch_of(const std::vector<const ScoreRow*>& rows) {
   const int64_t length = std::ssize(rows.front()->tokens) - 1;  // of the longest; the last token is predicted, not read
   ScoreBatch batch{.ids = at::zeros({std::ssize(rows), length}, at::kLong)};
   std::vector<int64_t> positions, targets;
+  std::vector<float> temperatures;
   for (size_t r = 0; r < rows.size(); ++r) {
     const int64_t from = static_cast<int64_t>(r) * length;
     const auto& tokens = rows[r]->tokens;
     std::copy(tokens.begin(), tokens.end() - 1, batch.ids.mutable_data_ptr<int64_t>() + from);
     for (size_t t = rows[r]->begin; t < tokens.size(); ++t) {
       positions.push_back(from + static_cast<int64_t>(t) - 1), targets.push_back(tokens[t]);
+      temperatures.push_back(static_cast<float>(rows[r]->temperature));
     }
   }
   batch.positions = at::tensor(positions), batch.targets = at::tensor(targets);
+  batch.temperatures = at::tensor(temperatures);
   return batch;
+}
+
+/// What log probabilities [n, V] (CPU) say of the tokens that came, [n].
+void append(std::vector<ScoredToken>& scored, const Tensor& logs, const Tensor& target) {
+  const Tensor own = logs.gather(1, target.unsqueeze(1)).squeeze(1).to(at::kDouble);
+  const Tensor entropy = -(logs.exp() * logs).nan_to_num(0).sum(-1).to(at::kDouble);
+  const auto [most, where] = logs.max(-1);
+  const Tensor top = most.exp().to(at::kDouble);
+  for (int64_t i = 0; i < target.numel(); ++i) {
+    const int64_t id = target.const_data_ptr<int64_t>()[i], best = where.const_data_ptr<int64_t>()[i];
+    scored.push_back({.id = static_cast<int32_t>(id),
+                      .log_probability = own.const_data_ptr<double>()[i],
+                      .greedy = best == id,
+                      .entropy = entropy.const_data_ptr<double>()[i],
+                      .top_probability = top.const_data_ptr<double>()[i],
+                      .likeliest = static_cast<int32_t>(best)});
+  }
 }
 
 std::vector<ScoredToken> scored_tokens(const DecoderLm& model, const ScoreBatch& batch, at::Device device) {
@@ -73,16 +95,9 @@ std::vector<ScoredToken> scored_tokens(const DecoderLm& model, const ScoreBatch&
   for (int64_t begin = 0; begin < batch.targets.numel(); begin += kHeadPositions) {
     const int64_t count = std::min(kHeadPositions, batch.targets.numel() - begin);
     const Tensor target = batch.targets.narrow(0, begin, count);
-    const Tensor logits = model.logits(flat.index_select(0, batch.positions.narrow(0, begin, count).to(device)));
-    const Tensor own = logits.gather(1, target.to(device).unsqueeze(1)).squeeze(1);  // [count]
-    const Tensor values = (own - logits.logsumexp(1)).to(at::kCPU, at::kDouble);
-    const Tensor best = logits.argmax(-1).cpu();
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t id = target.const_data_ptr<int64_t>()[i];
-      scored.push_back({.id = static_cast<int32_t>(id),
-                        .log_probability = values.const_data_ptr<double>()[i],
-                        .greedy = best.const_data_ptr<int64_t>()[i] == id});
-    }
+    const Tensor logits = model.logits(flat.index_select(0, batch.positions.narrow(0, begin, count).to(device))) /
+                          batch.temperatures.narrow(0, begin, count).to(device).unsqueeze(1);
+    append(scored, at::log_softmax(logits, -1).cpu(), target);
   }
   return scored;
 }
