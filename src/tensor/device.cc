@@ -23,6 +23,15 @@ at::Device parse_device(std::string_view name) {
   }
 }
 
+bool multiplies_bfloat16(at::Device device) {
+  if (device.is_cuda()) return true;
+#if defined(__x86_64__) && defined(__GNUC__)
+  return __builtin_cpu_supports("avx512bf16");  // AMX comes with it
+#else
+  return false;
+#endif
+}
+
 void set_threads(int threads) {
   if (threads > 0) at::set_num_threads(threads);
 }

@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "tensor/checkpoint.h"
+#include "tensor/device.h"
 #include "tensor/weights.h"
 
 namespace tessera::train {
@@ -28,7 +29,8 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 /// bf16 matrix products while it lives, when asked for.
 class AutocastGuard {
  public:
-  AutocastGuard(const std::string& precision, at::Device device) : type_(device.type()), on_(precision == "bf16") {
+  AutocastGuard(const std::string& precision, at::Device device)
+      : type_(device.type()), on_(precision == "bf16" || (precision == "auto" && multiplies_bfloat16(device))) {
     if (!on_) return;
     at::autocast::set_autocast_enabled(type_, true);
     at::autocast::set_autocast_dtype(type_, at::kBFloat16);
@@ -107,12 +109,16 @@ class Run {
   }
 
   TrainResult go() {
+    if (config_.precision == "bf16" && !multiplies_bfloat16(options_.device))
+      log_warning(
+          "[train] this processor has no bf16 products; train.precision = \"auto\" or \"fp32\" is far faster here");
     const InterruptGuard guard;
     const auto began = Clock::now();
     Progress progress("train", config_.steps, "steps", step_);
     prefetch();
     bool interrupted = false;
-    while (step_ < config_.steps && !interrupted) {
+    done_ = learnt_enough();  // a run that had stopped by itself is not gone on with
+    while (step_ < config_.steps && !interrupted && !done_) {
       std::map<std::string, double> metrics;
       try {
         metrics = one_step();
@@ -121,22 +127,41 @@ class Run {
       }
       ++step_;
       interrupted = interrupted_ || (peers_.count() == 1 && InterruptGuard::raised());
-      const bool last = step_ == config_.steps;
-      if (!peers_.leads()) continue;
+      count(metrics.at("loss"));
+      const bool low = learnt_enough(), last = low || step_ == config_.steps;
+      if (low) done_ = true;
+      if (!peers_.leads()) {
+        if (low) break;
+        continue;
+      }
       if (last || step_ % config_.log_every == 0) log(metrics, seconds_since(began));
       progress.update(step_, fmt::format("loss {:.4f}", metrics.at("loss")));
       if (last || due(config_.evaluate_every)) measure();
       if (last || interrupted || due(config_.checkpoint_every)) checkpoint();
+      if (low)
+        log_info("the mean loss of {} steps is below {}: stopped at step {}", config_.stop_window, config_.stop_loss,
+                 step_);
     }
     progress.finish();
-    if (step_ == config_.steps && peers_.leads()) save_model();
-    return {.steps = step_,
-            .interrupted = interrupted && step_ < config_.steps,
-            .seconds = seconds_since(began),
-            .metrics = measured_};
+    done_ = done_ || step_ == config_.steps;
+    if (done_ && peers_.leads()) save_model();
+    return {
+        .steps = step_, .interrupted = interrupted && !done_, .seconds = seconds_since(began), .metrics = measured_};
   }
 
  private:
+  /// Losses are added up over windows of steps, one after another; the window under way is part of a checkpoint.
+  void count(double loss) {
+    if (config_.stop_loss == 0) return;
+    double* const sum = window_.mutable_data_ptr<double>();
+    *sum = step_ % config_.stop_window == 1 || config_.stop_window == 1 ? loss : *sum + loss;
+  }
+
+  bool learnt_enough() const {
+    if (config_.stop_loss == 0 || step_ == 0 || step_ % config_.stop_window != 0) return false;
+    return *window_.const_data_ptr<double>() / static_cast<double>(config_.stop_window) < config_.stop_loss;
+  }
+
   bool due(int64_t every) const { return every > 0 && step_ % every == 0; }
 
   /// Numbers of this process's micro-batches of the step that comes, counted from the run's beginning.
@@ -275,6 +300,7 @@ class Run {
   std::vector<NamedTensor> state() const {
     std::vector<NamedTensor> all = optimizer_.state();
     for (const Parameter& p : optimizer_.parameters()) all.push_back({"weight." + p.name, p.tensor.detach()});
+    if (config_.stop_loss > 0) all.push_back({"window_loss", window_});
     return all;
   }
 
@@ -315,6 +341,8 @@ class Run {
   std::future<Batches> next_;
   std::map<std::string, double> measured_;
   int64_t step_ = 0;
+  Tensor window_ = at::full({1}, 0, at::kDouble);  // sum of losses of the window that stop_loss looks at
+  bool done_ = false;
   bool interrupted_ = false;  // one of many processes was
 };
 }  // namespace
@@ -323,13 +351,16 @@ void validate(const TrainConfig& c) {
   if (c.steps < 1 || c.batch < 1 || c.accumulate < 1)
     throw UserError("[train] steps, batch and accumulate are {}, {}, {}; want at least 1", c.steps, c.batch,
                     c.accumulate);
-  if (c.precision != "fp32" && c.precision != "bf16")
-    throw UserError("[train] precision is '{}', want fp32 or bf16", c.precision);
+  if (c.precision != "fp32" && c.precision != "bf16" && c.precision != "auto")
+    throw UserError("[train] precision is '{}', want fp32, bf16 or auto", c.precision);
   if (!(c.peer_timeout > 0)) throw UserError("[train] peer_timeout is {}, want seconds above 0", c.peer_timeout);
   if (c.log_every < 1 || c.checkpoint_every < 1 || c.keep_checkpoints < 1 || c.evaluate_every < 0) {
     throw UserError(
         "[train] log_every, checkpoint_every and keep_checkpoints want at least 1, evaluate_every at least 0");
   }
+  if (!(c.stop_loss >= 0) || c.stop_window < 1)
+    throw UserError("[train] stop_loss wants 0 or more, stop_window at least 1; got {} and {}", c.stop_loss,
+                    c.stop_window);
   validate(c.schedule);
   validate(c.optimizer);
 }

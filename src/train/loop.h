@@ -23,11 +23,13 @@ struct TrainConfig {
   int64_t batch = 32;              // samples of a micro-batch
   int64_t accumulate = 1;          // micro-batches of a step
   int64_t seed = 1;                // initial weights and everything random on the way
-  std::string precision = "fp32";  // fp32 or bf16: products in bf16, sums in fp32
+  std::string precision = "fp32";  // fp32; bf16: products in bf16, sums in fp32; auto: bf16 where the device has it
   int64_t log_every = 10;          // steps between lines of metrics.jsonl
   int64_t evaluate_every = 500;    // steps between measurements and sample pictures; 0: only at the end
   int64_t checkpoint_every = 500;
   int64_t keep_checkpoints = 2;
+  double stop_loss = 0;  // end early when the mean training loss of `stop_window` steps is below; 0: never
+  int64_t stop_window = 100;
   double peer_timeout = 1800;  // of several processes: seconds without word from another
   ScheduleConfig schedule;
   OptimizerConfig optimizer;
@@ -38,11 +40,15 @@ template <class V> void fields(V& v, TrainConfig& c) {
   v("steps", c.steps, "optimiser steps"), v("batch", c.batch, "samples of a micro-batch");
   v("accumulate", c.accumulate, "micro-batches of a step"),
       v("seed", c.seed, "initial weights and everything random on the way");
-  v("precision", c.precision, "fp32 or bf16 (products in bf16: faster on CUDA and on CPUs that have AMX)"),
+  v("precision", c.precision,
+    "fp32, bf16 (products in bf16: faster on CUDA and on CPUs that have AMX, ten times as slow on others), or auto: "
+    "bf16 where it is faster"),
       v("log_every", c.log_every, "steps between lines of metrics.jsonl");
   v("evaluate_every", c.evaluate_every, "steps between measurements and sample pictures (0: only at the end)");
   v("checkpoint_every", c.checkpoint_every, "steps between checkpoints"),
       v("keep_checkpoints", c.keep_checkpoints, "newest checkpoints kept");
+  v("stop_loss", c.stop_loss, "end early when the mean training loss of stop_window steps is below (0: never)"),
+      v("stop_window", c.stop_window, "steps that stop_loss looks at");
   v("peer_timeout", c.peer_timeout,
     "of several processes: seconds without word from another before the run ends; longer than a measurement takes");
   v("schedule", c.schedule, "learning rate"), v("optimizer", c.optimizer, "AdamW");

@@ -91,6 +91,27 @@ TEST_F(TrainLoop, AnInterruptedAndResumedRunEndsWithTheSameBytes) {
   EXPECT_EQ(model("stopped"), model("whole"));
 }
 
+TEST_F(TrainLoop, StopsWhenAWindowsMeanLossIsLowWhereverItWasInterrupted) {
+  TrainConfig c = config();
+  c.steps = 400, c.stop_window = 6, c.stop_loss = 0.2, c.evaluate_every = 0;
+  const TrainResult whole = run(Toy(), "whole", false, c);
+  EXPECT_LT(whole.steps, 400);
+  EXPECT_EQ(whole.steps % 6, 0);
+  double sum = 0;
+  std::istringstream lines(read_file(root_ / "whole" / "metrics.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const Json entry = Json::parse(line);
+    if (entry.contains("loss") && entry["step"].get<int64_t>() > whole.steps - 6) sum += entry["loss"].get<double>();
+  }
+  EXPECT_LT(sum / 6, 0.2);
+
+  run(Toy(whole.steps - 2), "stopped", false, c);
+  EXPECT_EQ(run(Toy(), "stopped", /*resume=*/true, c).steps, whole.steps);
+  EXPECT_EQ(model("stopped"), model("whole"));
+  EXPECT_EQ(run(Toy(), "stopped", /*resume=*/true, c).steps, whole.steps) << "it had stopped by itself";
+  EXPECT_EQ(logged_steps("stopped"), logged_steps("whole"));
+}
+
 TEST_F(TrainLoop, ARunKilledBetweenCheckpointsRepeatsTheLostStepsAndEndsTheSame) {
   run(Toy(), "whole");
   EXPECT_THROW(run(Toy(-1, 7), "killed"), FaultError);  // dies at step 7, checkpoint at 4
