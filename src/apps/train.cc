@@ -13,6 +13,7 @@
 #include "train/loop.h"
 #include "train/parallel.h"
 #include "train/recipe.h"
+#include "tune/method.h"
 
 namespace tessera::apps {
 
@@ -46,6 +47,7 @@ int run_train(const TrainOptions& options) {
   const train::PeerSetup setup = train::peer_setup([](const char* name) { return std::getenv(name); });
   const at::Device device = device_of(setup, options.device);
   train::Recipe recipe = chosen_recipe(options);
+  tune::apply_method(recipe);
   train::validate(recipe.train);
   const auto peers = train::join_peers(setup, device, recipe.train.peer_timeout);
   if (!peers->leads()) set_log_level(LogLevel::warning), set_progress_enabled(false);
@@ -64,6 +66,7 @@ int run_train(const TrainOptions& options) {
         recipe.edition, source->edition());
   }
   recipe.edition = source->edition();
+  tune::check_method(recipe, *source);
   const auto objective = models::make_objective(recipe, *source, device);
   if (peers->leads()) write_file_atomically(out / "recipe.toml", train::to_text(recipe));
 
@@ -77,6 +80,7 @@ int run_train(const TrainOptions& options) {
   } else {
     write_file_atomically(out / "model" / "recipe.toml", train::to_text(recipe));  // a model says what it was made of
     log_info("trained {} steps; the model is in {}", result.steps, (out / "model").string());
+    if (const std::string verdict = tune::verdict_of(recipe, out); !verdict.empty()) log_warning("{}", verdict);
   }
   if (options.output.json) {
     Json line = {{"steps", result.steps},

@@ -63,6 +63,12 @@ class Mixture final : public SampleSource {
 }  // namespace
 
 std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
+  if (config.samples < 0) throw UserError("[data] samples is {}, want 0 or more", config.samples);
+  if (config.samples > 0) {
+    DataConfig all = config;
+    all.samples = 0;
+    return std::make_unique<Few>(make_source(all), config.samples, static_cast<uint64_t>(config.samples_seed));
+  }
   if (!config.only.empty()) {
     DataConfig all = config;
     all.only.clear();

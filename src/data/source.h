@@ -43,6 +43,8 @@ struct DataConfig {
   ChatOptions chat;
   std::vector<MixturePart> mixture;
   std::string only;
+  int64_t samples = 0;
+  int64_t samples_seed = 0;
   bool operator==(const DataConfig&) const = default;
 };
 template <class V> void fields(V& v, DataConfig& c) {
@@ -51,6 +53,8 @@ template <class V> void fields(V& v, DataConfig& c) {
   v("folder", c.folder, "people's own pictures"), v("text", c.text, "people's own words"),
       v("chat", c.chat, "conversations");
   v("mixture", c.mixture, "parts of a mixture, each with a weight");
+  v("samples", c.samples, "train on only so many samples, over and over (0: all)"),
+      v("samples_seed", c.samples_seed, "which ones");
   v("only", c.only, "file of sample numbers, as `tessera data prune` writes it: a pass goes through these alone");
 }
 

@@ -175,7 +175,8 @@ std::vector<int32_t> TextFolder::begun(std::span<const int32_t> tokens) const {
 Sample TextFolder::at(uint64_t index) const {
   const uint64_t seed = mix64(static_cast<uint64_t>(options_.seed));
   const uint64_t pass = index / windows_;
-  uint64_t place = permuted(index % windows_, windows_, seed + pass), phase_of = pass;
+  const uint64_t order = options_.order == 0 ? seed : mix64(seed ^ mix64(static_cast<uint64_t>(options_.order)));
+  uint64_t place = permuted(index % windows_, windows_, order + pass), phase_of = pass;
   if (windows_ < all_) place = permuted(place, all_, mix64(seed)), phase_of = 0;  // the same few in every pass
   const uint64_t phase = Rng(seed, phase_of).below(static_cast<uint64_t>(stream_));
   return {.tokens = begun(window(phase + place * static_cast<uint64_t>(options_.length)))};

@@ -22,7 +22,8 @@ struct TextFolderOptions {
   int64_t samples = 0;               // only so many windows, chosen by the seed, over and over; 0: all
   int64_t max_tokens = 0;            // the same counted in tokens
   std::string cache;                 // folder of token files; empty: the user's cache folder; "off": none
-  int64_t seed = 0;                  // order of each pass
+  int64_t seed = 0;                  // which windows, and the order of each pass
+  int64_t order = 0;                 // another order of the same windows
   bool operator==(const TextFolderOptions&) const = default;
 };
 template <class V> void fields(V& v, TextFolderOptions& o) {
@@ -33,7 +34,8 @@ template <class V> void fields(V& v, TextFolderOptions& o) {
   v("samples", o.samples, "train on only so many windows (0: all)");
   v("max_tokens", o.max_tokens, "train on only so many tokens (0: all)");
   v("cache", o.cache, "folder where tokens are kept (empty: the user's cache folder; off: none)");
-  v("seed", o.seed, "order of each pass");
+  v("seed", o.seed, "which windows, and the order of each pass"),
+      v("order", o.order, "another order of the same windows");
 }
 
 /// Every pass visits the training tokens once, in windows that begin at a place of the pass's own and come in an order of its own.

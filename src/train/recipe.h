@@ -13,9 +13,11 @@ namespace tessera::train {
 
 /// One training run. `model` and `loss` are read by the objective that is named.
 struct Recipe {
-  std::string objective;  // what is trained: a name from models/objectives.cc
-  std::string out;        // run directory
-  std::string edition;    // of the data, written when the run begins; a resumed run must find the same
+  std::string objective;       // what is trained: a name from models/objectives.cc
+  std::string method;          // a published way of training, which completes the settings; empty: none
+  Json tune = Json::object();  // settings of the method
+  std::string out;             // run directory
+  std::string edition;         // of the data, written when the run begins; a resumed run must find the same
   data::DataConfig data;
   TrainConfig train;
   Json model = Json::object();  // shape of the model
@@ -23,6 +25,8 @@ struct Recipe {
 };
 template <class V> void fields(V& v, Recipe& r) {
   v("objective", r.objective, "what is trained"), v("out", r.out, "run directory");
+  v("method", r.method, "a published way of training, which completes the settings: hyperfit");
+  v("tune", r.tune, "settings of the method");
   v("edition", r.edition, "of the data (fonts, word lists), written when the run begins");
   v("data", r.data, "where samples come from"), v("train", r.train, "the loop");
   v("model", r.model, "shape of the model"), v("loss", r.loss, "weights and choices of the objective");

@@ -210,6 +210,11 @@ std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe,
   from_json(recipe.model, table, "recipe", "model");
   InfinityTraining training;
   from_json(recipe.loss, training, "recipe", "loss");
+  std::optional<Bundle> start;
+  if (!table.from.empty()) {
+    start = load_model(table.from, device);
+    table.shape = start->model.config, table.codec_directory = (Path(table.from) / "codec").string();
+  }
   if (table.codec_directory.empty())
     throw UserError("[recipe] model.codec_directory is missing; want the directory of a trained codec");
   if (!table.shape.text_encoder)
@@ -217,18 +222,18 @@ std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe,
 
   codec::Codec codec = codec::load_codec(table.codec_directory, device);
   InfinityConfig& shape = table.shape;
-  if (!recipe.model.contains("bits")) shape.bits = codec.config.bits;
-  if (!recipe.model.contains("scales")) {
+  if (!start && !recipe.model.contains("bits")) shape.bits = codec.config.bits;
+  if (!start && !recipe.model.contains("scales")) {
     shape.scales = codec.config.scales;
     for (int64_t& edge : shape.scales) edge /= shape.patchify ? 2 : 1;
   }
-  if (!recipe.model.contains("text_width")) shape.text_width = shape.text_encoder->width;
+  if (!start && !recipe.model.contains("text_width")) shape.text_width = shape.text_encoder->width;
   shape.codec = fingerprint(codec);
   recipe.model = to_json(table), recipe.loss = to_json(training);
 
   const BuildDevice on(device);
-  Infinity model(shape);
-  initialise(model, static_cast<uint64_t>(recipe.train.seed), training.initial);
+  Infinity model = start ? std::move(start->model) : Infinity(shape);
+  if (!start) initialise(model, static_cast<uint64_t>(recipe.train.seed), training.initial);
   std::vector<Sample> fixed;
   for (uint64_t i = 0; i < std::min<uint64_t>(source.pass_length().value_or(64), 64); ++i)
     fixed.push_back(source.at(i));

@@ -39,10 +39,12 @@ template <class V> void fields(V& v, InfinityTraining& t) {
 
 /// A recipe's `[model]` table: where the frozen codec is, and the shape of the transformer over it.
 struct ModelTable {
+  std::string from;  // model directory to start from; shape and codec are then its own
   std::string codec_directory;
   InfinityConfig shape;  // bits and scales default to the codec's, text_width to the text encoder's
 };
 template <class V> void fields(V& v, ModelTable& t) {
+  v("from", t.from, "model directory to start from; shape and codec are then its own");
   v("codec_directory", t.codec_directory, "directory of the trained codec");
   fields(v, t.shape);
 }

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "models/infinity/testing.h"
 #include "models/infinity/tokens.h"
+#include "tests/support/scratch.h"
 
 namespace tessera::infinity {
 namespace {
@@ -159,6 +160,34 @@ TEST(InfinityObjective, DecaysMatricesAndNothingElse) {
     EXPECT_FALSE(decays.at(name)) << name;
   }
   EXPECT_FALSE(decays.contains("blocks.0.sa.zero_k_bias"));
+}
+
+/// Any number of the two samples.
+class TwoSamples final : public SampleSource {
+ public:
+  Sample at(uint64_t index) const override { return two_samples()[index % 2]; }
+  std::optional<uint64_t> pass_length() const override { return 2; }
+};
+
+TEST(InfinityObjective, GoesOnFromAModelWithItsShapeItsCodecAndItsWeights) {
+  const tessera::testing::ScratchFolder folder;
+  tiny_objective({.half = false}).save_model(folder / "model", disk());
+  train::Recipe recipe;
+  recipe.model = {{"from", (folder / "model").string()}};
+  const auto objective = make_infinity_objective(recipe, TwoSamples(), at::kCPU);
+  EXPECT_EQ(recipe.model["width"], 32);
+  const auto was = tiny_objective().parameters(), is = objective->parameters();
+  ASSERT_EQ(is.size(), was.size());
+  for (size_t i = 0; i < is.size(); ++i) EXPECT_TRUE(at::equal(is[i].tensor, was[i].tensor)) << is[i].name;
+  const std::string before = read_file(folder / "model" / "model.safetensors");
+  objective->loss(two_samples(), {.rng = Rng(4)}).value.backward();
+  {
+    const at::NoGradGuard no_grad;
+    for (const train::Parameter& p : is) p.tensor.add_(1);
+  }
+  EXPECT_EQ(read_file(folder / "model" / "model.safetensors"), before) << "the model it began with stays as it is";
+  train::Recipe again = recipe;  // what a resumed run reads
+  EXPECT_NO_THROW(make_infinity_objective(again, TwoSamples(), at::kCPU));
 }
 
 TEST(InfinityObjective, RefusesAnUnknownCorrectionAndAForeignCodec) {

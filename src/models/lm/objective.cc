@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "models/lm/liveliness.h"
 #include "models/lm/model_files.h"
 #include "models/lm/training_files.h"
 #include "nn/token_loss.h"
@@ -25,6 +26,12 @@ void check(const LmTraining& t, const LmConfig& config) {
   if (t.heldout < 0 || t.prompt_tokens < 1)
     throw UserError("[lm] heldout wants 0 or more, prompt_tokens at least 1; got {} and {}", t.heldout,
                     t.prompt_tokens);
+  if (t.continued < 0 || t.continued_tokens < 1)
+    throw UserError("[lm] continued wants 0 or more, continued_tokens at least 1; got {} and {}", t.continued,
+                    t.continued_tokens);
+  if (t.continued > 0 && liveliness_prompt + t.continued_tokens > config.context)
+    throw UserError("[lm] loss.continued_tokens is {}, with {} tokens before them more than the model's context, {}",
+                    t.continued_tokens, liveliness_prompt, config.context);
 }
 }  // namespace
 
@@ -148,7 +155,18 @@ std::map<std::string, double> LmObjective::evaluate() {
     metrics["heldout_bits_per_byte" + suffix] = bits;
     if (part.empty()) metrics["heldout_perplexity"] = std::exp(loss);
   }
+  if (parts_.training.continued > 0) add_liveliness(metrics);
   return metrics;
+}
+
+void LmObjective::add_liveliness(std::map<std::string, double>& metrics) const {
+  std::vector<std::vector<int32_t>> windows;  // evenly from all that are held out
+  const auto all = std::ssize(parts_.heldout), count = std::min<int64_t>(parts_.training.continued, all);
+  for (int64_t i = 0; i < count; ++i) windows.push_back(parts_.heldout[static_cast<size_t>(i * all / count)].tokens);
+  const Liveliness found =
+      measure_liveliness(parts_.model, *parts_.tokenizer, windows, parts_.training.continued_tokens, device_);
+  metrics["heldout_ttr"] = found.ttr, metrics["heldout_repeated"] = found.repeated;
+  metrics["heldout_entropy"] = found.entropy, metrics["heldout_top1"] = found.top1;
 }
 
 std::vector<int32_t> continue_greedily(const DecoderLm& model, std::vector<int32_t> prompt, int64_t most,

@@ -49,6 +49,8 @@ struct LmTraining {
   bool pack = true;                  // several conversations in a row where they fit
   bool recompute = false;            // gradient checkpointing
   int64_t heldout = 256;             // held-out samples that are measured
+  int64_t continued = 0;             // of them: how many are continued, for the liveliness of greedy text
+  int64_t continued_tokens = 96;     // new tokens of a continuation
   std::vector<std::string> prompts;  // continued into samples/
   int64_t prompt_tokens = 48;        // how far
   std::string stored = "f16";        // format of saved weights: f16, bf16 or f32
@@ -59,6 +61,8 @@ template <class V> void fields(V& v, LmTraining& t) {
   v("pack", t.pack, "several conversations in a row where they fit");
   v("recompute", t.recompute, "compute blocks again in the backward pass instead of keeping them");
   v("heldout", t.heldout, "held-out samples that are measured");
+  v("continued", t.continued, "held-out samples that are continued greedily, to measure how alive the text is"),
+      v("continued_tokens", t.continued_tokens, "new tokens of a continuation");
   v("prompts", t.prompts, "beginnings that are continued into samples/");
   v("prompt_tokens", t.prompt_tokens, "tokens of a continuation");
   v("stored", t.stored, "format of saved weights: f16, bf16 or f32");
@@ -90,7 +94,8 @@ class LmObjective final : public train::Objective {
   void save_model(const Path& directory, FileSystem& files) override;
   /// STEM.txt: the prompts with their greedy continuations.
   void save_samples(const Path& directory, const std::string& stem) override;
-  /// heldout_loss (nats a token), heldout_perplexity, heldout_bits_per_byte; where the data name parts, bits per byte of each.
+  /// heldout_loss (nats a token), heldout_perplexity, heldout_bits_per_byte; where the data name parts, bits per byte of each. When
+  /// held-out samples are continued, also heldout_ttr, heldout_repeated, heldout_entropy and heldout_top1 (see Liveliness).
   std::map<std::string, double> evaluate() override;
 
   const DecoderLm& model() const { return parts_.model; }
@@ -104,6 +109,7 @@ class LmObjective final : public train::Objective {
   Graded grade(const std::vector<Sample>& batch, bool recompute) const;
   Tensor summed_nats(const Tensor& hidden, const train::PackedRows& rows) const;
   int64_t room() const;
+  void add_liveliness(std::map<std::string, double>& metrics) const;
 
   Parts parts_;
   uint64_t seed_;
