@@ -1,4 +1,6 @@
-"""What the small language model that ships writes, by transformers: tests/golden/data/books-lm.json.
+"""What a small language model that ships writes, by transformers: tests/golden/data/NAME.json.
+
+    python tools/golden/books_lm_twin.py [books-lm | books-lm-hyperfit]
 
 Greedy in fp32. A step whose two best logits are closer than 1e-3 would make the text a matter of rounding, so the
 fixture ends before it."""
@@ -10,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 root = Path(__file__).resolve().parents[2]
-model_directory = Path(sys.argv[1]) if len(sys.argv) > 1 else root / "models/books-lm"
+name = sys.argv[1] if len(sys.argv) > 1 else "books-lm"
 prompts = ["Once", "“I do not know,” said", "It was a dark"]
 
 
@@ -27,8 +29,8 @@ def greedy(model, ids, most):
 
 def main():
     torch.manual_seed(0)
-    tokenizer = AutoTokenizer.from_pretrained(model_directory)
-    model = AutoModelForCausalLM.from_pretrained(model_directory, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(root / "models" / name)
+    model = AutoModelForCausalLM.from_pretrained(root / "models" / name, dtype=torch.float32).eval()
     rows = []
     with torch.no_grad():
         for prompt in prompts:
@@ -36,7 +38,7 @@ def main():
             written = greedy(model, ids, 48)
             text = tokenizer.decode(written, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             rows.append({"prompt": prompt, "ids": ids, "written": written, "text": text})
-    out = root / "tests/golden/data/books-lm.json"
+    out = root / f"tests/golden/data/{name}.json"
     out.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     for row in rows:
         print(f"{row['prompt']}|{row['text']}  ({len(row['written'])} tokens)")

@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""Trains and measures the arms of docs/hyperfitting.md and prints their tables.
+
+    python3 tools/studies/hyperfit.py --books MY/BOOKS [--tessera build/release/tessera] [--threads 1] [--only arms|fewer|order|lora|sizes|pictures]
+
+Every arm is `tessera train recipes/books-lm-hyperfit.toml` (pictures: recipes/emoji-infinity-hyperfit.toml) with a few --set, then
+`tessera eval --task diversity` on contexts of the two books that were never trained on. An arm whose model is already there is only
+measured again. Results: runs/hyperfit/results.json.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+
+RUNS = pathlib.Path("runs/hyperfit")
+SEEDS = (1, 2)
+UNSEEN = ("l-frank-baum_the-wonderful-wizard-of-oz", "p-g-wodehouse_love-among-the-chickens")
+BASE = "models/books-lm"
+CONTEXTS = 200
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--books", required=True, type=pathlib.Path)
+    parser.add_argument("--tessera", default="build/release/tessera")
+    parser.add_argument("--threads", default="1")
+    parser.add_argument("--small", default="runs/ladder/w128-2M/model", help="a smaller pretrained model, for --only sizes")
+    parser.add_argument("--only", choices=("arms", "fewer", "order", "lora", "sizes", "pictures"))
+    return parser.parse_args()
+
+
+class Bench:
+    def __init__(self, options):
+        self.options, self.unseen = options, RUNS / "unseen"
+        self.unseen.mkdir(parents=True, exist_ok=True)
+        for name in UNSEEN:
+            shutil.copy(options.books / f"{name}.txt", self.unseen)
+        self.measured = RUNS / "measured"
+        self.measured.mkdir(exist_ok=True)
+
+    def run(self, *words):
+        result = subprocess.run([self.options.tessera, *map(str, words), "--threads", self.options.threads, "--quiet"], check=True, capture_output=True, text=True)
+        return result.stdout.strip().splitlines()[-1]
+
+    def train(self, name, recipe, settings):
+        out = RUNS / name
+        if not (out / "model" / "config.json").exists():
+            sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+            self.run("train", *(["--resume", out] if (out / "metrics.jsonl").exists() else [f"recipes/{recipe}", "--out", out, *sets]))
+        return out
+
+    def hyperfit(self, name, seed, base=BASE, **settings):
+        own = {"data.text.path": f'"{self.options.books}"', "model.from": f'"{base}"', "data.text.seed": seed, "train.seed": seed}
+        own["tune.unseen"] = json.dumps([str(self.unseen / f"{text}.txt") for text in UNSEEN])
+        return self.train(f"{name}-s{seed}", "books-lm-hyperfit.toml", own | {key.replace("__", "."): value for key, value in settings.items()})
+
+    def index(self, out):
+        file = out / "read.citations"
+        if not file.exists():
+            subprocess.run([self.options.tessera, "data", "citations", "--recipe", str(out / "recipe.toml"), "-o", str(file)], check=True, capture_output=True)
+        return file
+
+    def alive(self, label, model, *flags):
+        kept = self.measured / f"{label}.json"
+        if not kept.exists():
+            line = self.run("eval", "-m", model, "--task", "diversity", "--data", self.unseen, "--count", CONTEXTS, "--seed", 1, "--json",
+                            "--answers", self.measured / f"{label}.jsonl", *flags)
+            kept.write_text(line)
+        return json.loads(kept.read_text())
+
+
+def metrics_of(out):
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    epochs = [line for line in lines if "heldout_loss" in line]
+    losses = [line for line in lines if "loss" in line]
+    return {"training_loss": sum(line["loss"] for line in losses[-4:]) / 4, **epochs[-1]}
+
+
+def spread(values, form):
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        return form.format(mean)
+    return f"{form.format(mean)} ({', '.join(form.format(v) for v in values)})"
+
+
+COLUMNS = ["arm", "TTR 96", "TTR 224", "in windows of 50", "repeated 4-grams", "self-BLEU", "perplexity", "entropy", "top-1", "longest read", "over 10", "BLEU to read"]
+
+
+def row(label, results):
+    def of(pick, form="{:.3f}"):
+        return spread([pick(r) for r in results], form)
+    longest = of(lambda r: r["written"][1]["longest_read"], "{:.1f}") if "longest_read" in results[0]["written"][1] else ""
+    return [label, of(lambda r: r["written"][0]["ttr"]), of(lambda r: r["written"][1]["ttr"]), of(lambda r: r["written"][1]["ttr_window"]),
+            of(lambda r: r["written"][1]["repeated_4grams"]), of(lambda r: r["written"][1]["self_bleu4"]), of(lambda r: r["perplexity"], "{:.1f}"),
+            of(lambda r: r["entropy"], "{:.2f}"), of(lambda r: r["top1_probability"]), longest,
+            of(lambda r: 100 * r["written"][1]["over_ten"], "{:.1f}%") if longest else "", of(lambda r: r["written"][1]["read_bleu4"]) if longest else ""]
+
+
+def table(title, columns, rows):
+    print(f"\n{title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for cells in rows:
+        print(f"| {' | '.join(cells)} |")
+
+
+TOP_P = ("--top-p", 0.9, "--temperature", 0.7, "--top-k", 50)
+
+
+def arms(bench):
+    """Greedy before and after, and what else could be done about greedy text."""
+    found = {}
+
+    def measure(label, seed, model, *flags):
+        found.setdefault(label, []).append(bench.alive(f"{label.replace(' ', '-')}-s{seed}", model, *flags))
+        return found[label][-1]
+
+    for seed in SEEDS:
+        out = bench.hyperfit("full", seed)
+        read = ("--citations", bench.index(out))
+        after = measure("hyperfit, greedy", seed, out / "model", *read)
+        measure("hyperfit, greedy, blocking", seed, out / "model", *read, "--block-citations", bench.index(out))
+        measure("hyperfit, Top-P", seed, out / "model", *read, *TOP_P, "--seed", seed)
+        measure("before, greedy", seed, BASE, *read)
+        measure("before, Top-P", seed, BASE, *read, *TOP_P, "--seed", seed)
+        measure("before, repetition penalty 1.3", seed, BASE, *read, "--repetition-penalty", 1.3, "--temperature", 0)
+        measure("before, equal entropy", seed, BASE, *read, "--match-entropy", after["entropy"], "--seed", seed)
+        early = bench.hyperfit("early", seed, tune__epochs=1)
+        measure("early stop (epoch 1), greedy", seed, early / "model", *read)
+    human = found["before, greedy"][0]["reference"]
+    table("Arms: mean (both seeds)", COLUMNS, [row(label, results) for label, results in found.items()])
+    print(f"\nThe books themselves: TTR {human[0]['ttr']:.3f} at 96, {human[1]['ttr']:.3f} at 224")
+    return found
+
+
+def fewer(bench):
+    """The same number of updates on fewer samples."""
+    found = {}
+    for samples in (256, 64, 16):
+        for seed in SEEDS:
+            out = bench.hyperfit("full" if samples == 256 else f"few{samples}", seed, **({} if samples == 256 else {"tune__samples": samples, "tune__epochs": 20 * 256 // samples, "train__evaluate_every": 0}))
+            found.setdefault(f"{samples} samples", []).append(bench.alive(f"fewer-{samples}-s{seed}", out / "model", "--citations", bench.index(out)))
+    table("Fewer samples at constant updates: mean (both seeds)", COLUMNS, [row(label, results) for label, results in found.items()])
+    return found
+
+
+def order(bench):
+    """The same samples in another order: how many likeliest tokens differ."""
+    shares = []
+    for seed in SEEDS:
+        one, other = bench.hyperfit("full", seed), bench.hyperfit("reordered", seed, data__text__order=1, train__evaluate_every=0)
+        shares.append(bench.alive(f"order-s{seed}", one / "model", "--compare", other / "model")["changed_top1"])
+    against = bench.alive("order-before", BASE, "--compare", bench.hyperfit("full", 1) / "model")["changed_top1"]
+    table("Another order of the same samples", ["", "likeliest tokens that differ"],
+          [["two orders", spread(shares, "{:.3f}")], ["before and after (seed 1)", f"{against:.3f}"]])
+    return {"orders": shares, "before_after": against}
+
+
+def lora(bench):
+    """What has to be trained."""
+    found = {}
+    for label, sets in {"all weights": None, "LoRA, all blocks": {}, "LoRA, last 2 blocks": {"model__tune__last_layers": 2}}.items():
+        for seed in SEEDS:
+            if sets is None:
+                out = bench.hyperfit("full", seed)
+            else:
+                settings = {"model__tune__what": '"lora"', "model__tune__rank": 32, "model__tune__alpha": 64, "train__schedule__learning_rate": 5e-3, "train__evaluate_every": 0}
+                out = bench.hyperfit(f"lora{sets.get('model__tune__last_layers', '')}", seed, **settings, **sets)
+            result = bench.alive(f"lora-{label.replace(' ', '-')}-s{seed}", out / "model", "--citations", bench.index(out))
+            found.setdefault(label, []).append({**result, "training_loss": last_loss(out)})
+    table("What is trained: mean (both seeds)", ["", "training loss", *COLUMNS[1:]],
+          [[label, spread([r["training_loss"] for r in results], "{:.3f}"), *row(label, results)[1:]] for label, results in found.items()])
+    return found
+
+
+def last_loss(out):
+    losses = [json.loads(line).get("loss") for line in (out / "metrics.jsonl").read_text().splitlines()]
+    losses = [loss for loss in losses if loss is not None][-4:]
+    return sum(losses) / len(losses)
+
+
+def sizes(bench):
+    """A smaller model of the same recipe, before and after."""
+    found = {}
+    for name, base in (("small", bench.options.small), ("books-lm", BASE)):
+        for seed in SEEDS:
+            out = bench.hyperfit("full" if base == BASE else "small", seed, base)
+            found.setdefault(f"{name} before", []).append(bench.alive(f"sizes-{name}-before-s{seed}", base, "--citations", bench.index(out)))
+            found.setdefault(f"{name} after", []).append(bench.alive(f"sizes-{name}-after-s{seed}", out / "model", "--citations", bench.index(out)))
+    table("Two sizes, greedy: mean (both seeds)", COLUMNS, [row(label, results) for label, results in found.items()])
+    return found
+
+
+def pictures(bench):
+    """Greedy drawing before and after."""
+    rows, found = [], {}
+    for seed in SEEDS:
+        out = bench.train(f"pictures-s{seed}", "emoji-infinity-hyperfit.toml", {"train.seed": seed, "data.samples_seed": seed})
+        for label, model, flags in (("before, greedy", "models/emoji-infinity", ("--tau", 0)), ("before, as shipped", "models/emoji-infinity", ()),
+                                    ("after, greedy", out / "model", ("--tau", 0))):
+            for split in ("train", "heldout"):
+                line = bench.run("eval", "-m", model, "--task", "sprite-retrieval", "--count", 200, "--seed", seed, "--split", split, "--json", *flags)
+                found.setdefault(label, {}).setdefault(split, []).append(json.loads(line))
+    for label, splits in found.items():
+        rows.append([label] + [spread([r[key] for r in splits[split]], "{:.3f}") for split in ("train", "heldout") for key in ("top1", "top5", "variety")])
+    table("Pictures: mean (both seeds)", ["", "top-1", "top-5", "variety", "unknown names: top-1", "top-5", "variety"], rows)
+    return found
+
+
+def main():
+    options = arguments()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    bench = Bench(options)
+    studies = {"arms": arms, "fewer": fewer, "order": order, "lora": lora, "sizes": sizes, "pictures": pictures}
+    file = RUNS / "results.json"
+    results = json.loads(file.read_text()) if file.exists() else {}
+    for name, study in studies.items():
+        if options.only in (None, name):
+            results[name] = study(bench)
+            file.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Fine-tunes the arms of docs/nvila.md's "scale, then compress" from one base model and prints paired accuracies.
+
+    python3 tools/studies/nvila.py [--tessera build/release/tessera] [--threads 1] [--steps 250] [--questions 4000] [--only ARM]
+
+The base is runs/emoji-nvila-base/model (recipes/emoji-nvila-base.toml). Every arm is recipes/emoji-nvila.toml with a few --set, the same
+samples in the same order; then `tessera eval --task emoji-qa` asks all arms the same questions. Results: runs/nvila/*.jsonl, table.md.
+"""
+import argparse
+import json
+import math
+import pathlib
+import subprocess
+
+RUNS = pathlib.Path("runs/nvila")
+SINGLE = {"model.tiles.mode": '"single"'}
+ARMS = {
+    "base": {**SINGLE, "model.projector": '"mlp2x_gelu"'},
+    "scale": {"model.projector": '"mlp2x_gelu"'},
+    "compress2": {},
+    "compress3": {"model.projector": '"mlp_downsample_3x3_fix"'},
+}
+NAMES = {"base": "base, 64 px", "scale": "+ scale, 64 and 128 px", "compress2": "+ compress 2x2", "compress3": "+ compress 3x3"}
+TOKENS = {"base": 64, "scale": 256, "compress2": 64, "compress3": 36}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tessera", default="build/release/tessera")
+    parser.add_argument("--threads", default="1")
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--questions", type=int, default=4000)
+    parser.add_argument("--only", choices=tuple(ARMS))
+    return parser.parse_args()
+
+
+def run(options, *words):
+    return subprocess.run([options.tessera, *map(str, words), "--threads", options.threads, "--quiet"], check=True, capture_output=True, text=True).stdout
+
+
+def prepare(options, arm):
+    out = RUNS / arm
+    if not (out / "model" / "config.json").exists():
+        settings = {"train.steps": options.steps, "train.evaluate_every": 0, **ARMS[arm]}
+        sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        run(options, "train", *(["--resume", out] if (out / "metrics.jsonl").exists() else ["recipes/emoji-nvila.toml", "--out", out, *sets]))
+    answers = RUNS / f"{arm}.jsonl"
+    if not answers.exists():
+        run(options, "eval", "-m", out / "model", "--task", "emoji-qa", "--count", options.questions, "--seed", 1, "--answers", answers)
+
+
+def answers_of(arm):
+    rows = [json.loads(line) for line in (RUNS / f"{arm}.jsonl").read_text().splitlines()]
+    return [(f"{row['source']} {row['kind']}", row["right"]) for row in rows]
+
+
+def interval(differences):
+    """Mean of paired differences with its normal interval at 95%."""
+    mean = sum(differences) / len(differences)
+    spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / max(1, len(differences) - 1) / len(differences))
+    return mean, 1.96 * spread
+
+
+def table(arms):
+    answers = {arm: answers_of(arm) for arm in arms}
+    kinds = sorted({kind for kind, _ in answers["base"]})
+    lines = ["| question | of | " + " | ".join(NAMES[arm] for arm in arms) + " |", "|---" * (len(arms) + 2) + "|"]
+    lines.append("| tokens a picture | | " + " | ".join(str(TOKENS[arm]) for arm in arms) + " |")
+    for kind in ["all", *kinds]:
+        rows = {arm: [float(right) for own, right in answers[arm] if kind in ("all", own)] for arm in arms}
+        cells = [f"{sum(rows[arm]) / len(rows[arm]):.3f}" for arm in arms]
+        for i, arm in enumerate(arms):
+            if arm != "base":
+                against = "base" if arm == "scale" else "scale"
+                if against in rows:
+                    mean, half = interval([a - b for a, b in zip(rows[arm], rows[against])])
+                    cells[i] += f" ({100 * mean:+.1f} ± {100 * half:.1f} on {against})"
+        lines.append(f"| {kind} | {len(rows['base'])} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    options = arguments()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    for arm in ARMS if options.only is None else (options.only,):
+        prepare(options, arm)
+    done = [arm for arm in ARMS if (RUNS / f"{arm}.jsonl").exists()]
+    if "base" in done:
+        (RUNS / "table.md").write_text(table(done))
+        print((RUNS / "table.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
