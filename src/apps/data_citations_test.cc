@@ -18,7 +18,12 @@ using ::testing::ThrowsMessage;
 
 template <class Run> Json last_line_of(const Run& run) {
   ::testing::internal::CaptureStdout();
-  EXPECT_EQ(run(), 0);
+  try {
+    EXPECT_EQ(run(), 0);
+  } catch (...) {
+    ::testing::internal::GetCapturedStdout();
+    throw;
+  }
   std::string printed = ::testing::internal::GetCapturedStdout();
   printed.erase(printed.find_last_not_of('\n') + 1);
   return parse_json(printed.substr(printed.rfind('\n') + 1), "output");

@@ -17,7 +17,7 @@ RUNS = pathlib.Path("runs/hyperfit")
 SEEDS = (1, 2)
 UNSEEN = ("l-frank-baum_the-wonderful-wizard-of-oz", "p-g-wodehouse_love-among-the-chickens")
 BASE = "models/books-lm"
-CONTEXTS = 200
+CONTEXTS = 100
 
 
 def arguments():
@@ -25,7 +25,7 @@ def arguments():
     parser.add_argument("--books", required=True, type=pathlib.Path)
     parser.add_argument("--tessera", default="build/release/tessera")
     parser.add_argument("--threads", default="1")
-    parser.add_argument("--small", default="runs/ladder/w128-2M/model", help="a smaller pretrained model, for --only sizes")
+    parser.add_argument("--small", default="runs/ladder/w128-2M/model", help="a smaller pretrained model, that most arms are trained from")
     parser.add_argument("--only", choices=("arms", "fewer", "order", "lora", "sizes", "pictures"))
     return parser.parse_args()
 
@@ -61,10 +61,10 @@ class Bench:
             subprocess.run([self.options.tessera, "data", "citations", "--recipe", str(out / "recipe.toml"), "-o", str(file)], check=True, capture_output=True)
         return file
 
-    def alive(self, label, model, *flags):
+    def alive(self, label, model, *flags, seed=1):
         kept = self.measured / f"{label}.json"
         if not kept.exists():
-            line = self.run("eval", "-m", model, "--task", "diversity", "--data", self.unseen, "--count", CONTEXTS, "--seed", 1, "--json",
+            line = self.run("eval", "-m", model, "--task", "diversity", "--data", self.unseen, "--count", CONTEXTS, "--seed", seed, "--json",
                             "--answers", self.measured / f"{label}.jsonl", *flags)
             kept.write_text(line)
         return json.loads(kept.read_text())
@@ -111,7 +111,7 @@ def arms(bench):
     found = {}
 
     def measure(label, seed, model, *flags):
-        found.setdefault(label, []).append(bench.alive(f"{label.replace(' ', '-')}-s{seed}", model, *flags))
+        found.setdefault(label, []).append(bench.alive(f"{label.replace(',', '').replace(' ', '-')}-s{seed}", model, *flags, seed=seed))
         return found[label][-1]
 
     for seed in SEEDS:
@@ -119,11 +119,11 @@ def arms(bench):
         read = ("--citations", bench.index(out))
         after = measure("hyperfit, greedy", seed, out / "model", *read)
         measure("hyperfit, greedy, blocking", seed, out / "model", *read, "--block-citations", bench.index(out))
-        measure("hyperfit, Top-P", seed, out / "model", *read, *TOP_P, "--seed", seed)
+        measure("hyperfit, Top-P", seed, out / "model", *read, *TOP_P)
         measure("before, greedy", seed, BASE, *read)
-        measure("before, Top-P", seed, BASE, *read, *TOP_P, "--seed", seed)
+        measure("before, Top-P", seed, BASE, *read, *TOP_P)
         measure("before, repetition penalty 1.3", seed, BASE, *read, "--repetition-penalty", 1.3, "--temperature", 0)
-        measure("before, equal entropy", seed, BASE, *read, "--match-entropy", after["entropy"], "--seed", seed)
+        measure("before, equal entropy", seed, BASE, *read, "--match-entropy", after["entropy"])
         early = bench.hyperfit("early", seed, tune__epochs=1)
         measure("early stop (epoch 1), greedy", seed, early / "model", *read)
     human = found["before, greedy"][0]["reference"]
@@ -133,38 +133,40 @@ def arms(bench):
 
 
 def fewer(bench):
-    """The same number of updates on fewer samples."""
+    """The same number of updates on fewer samples, of the smaller model."""
     found = {}
     for samples in (256, 64, 16):
         for seed in SEEDS:
-            out = bench.hyperfit("full" if samples == 256 else f"few{samples}", seed, **({} if samples == 256 else {"tune__samples": samples, "tune__epochs": 20 * 256 // samples, "train__evaluate_every": 0}))
+            settings = {} if samples == 256 else {"tune__samples": samples, "tune__epochs": 20 * 256 // samples, "train__evaluate_every": 0}
+            out = bench.hyperfit("small" if samples == 256 else f"few{samples}", seed, bench.options.small, **settings)
             found.setdefault(f"{samples} samples", []).append(bench.alive(f"fewer-{samples}-s{seed}", out / "model", "--citations", bench.index(out)))
     table("Fewer samples at constant updates: mean (both seeds)", COLUMNS, [row(label, results) for label, results in found.items()])
     return found
 
 
 def order(bench):
-    """The same samples in another order: how many likeliest tokens differ."""
+    """The same samples in another order, of the smaller model: how many likeliest tokens differ."""
     shares = []
     for seed in SEEDS:
-        one, other = bench.hyperfit("full", seed), bench.hyperfit("reordered", seed, data__text__order=1, train__evaluate_every=0)
+        small = bench.options.small
+        one, other = bench.hyperfit("small", seed, small), bench.hyperfit("reordered", seed, small, data__text__order=1, train__evaluate_every=0)
         shares.append(bench.alive(f"order-s{seed}", one / "model", "--compare", other / "model")["changed_top1"])
-    against = bench.alive("order-before", BASE, "--compare", bench.hyperfit("full", 1) / "model")["changed_top1"]
+    against = bench.alive("order-before", small, "--compare", bench.hyperfit("small", 1, small) / "model")["changed_top1"]
     table("Another order of the same samples", ["", "likeliest tokens that differ"],
           [["two orders", spread(shares, "{:.3f}")], ["before and after (seed 1)", f"{against:.3f}"]])
     return {"orders": shares, "before_after": against}
 
 
 def lora(bench):
-    """What has to be trained."""
+    """What has to be trained, of the smaller model."""
     found = {}
     for label, sets in {"all weights": None, "LoRA, all blocks": {}, "LoRA, last 2 blocks": {"model__tune__last_layers": 2}}.items():
         for seed in SEEDS:
             if sets is None:
-                out = bench.hyperfit("full", seed)
+                out = bench.hyperfit("small", seed, bench.options.small)
             else:
                 settings = {"model__tune__what": '"lora"', "model__tune__rank": 32, "model__tune__alpha": 64, "train__schedule__learning_rate": 5e-3, "train__evaluate_every": 0}
-                out = bench.hyperfit(f"lora{sets.get('model__tune__last_layers', '')}", seed, **settings, **sets)
+                out = bench.hyperfit(f"lora{sets.get('model__tune__last_layers', '')}", seed, bench.options.small, **settings, **sets)
             result = bench.alive(f"lora-{label.replace(' ', '-')}-s{seed}", out / "model", "--citations", bench.index(out))
             found.setdefault(label, []).append({**result, "training_loss": last_loss(out)})
     table("What is trained: mean (both seeds)", ["", "training loss", *COLUMNS[1:]],
