@@ -135,7 +135,7 @@ template <class V> void fields(V& v, EvalOptions& o) {
   v("atlas", o.atlas, "take sprites from this atlas instead of the system's font");
   v("missed", o.missed, "write the names that were not retrieved to this file");
   v("reference", o.reference, "fid: folder of pictures to compare with (default: the sprites that are drawn)"),
-      v("tower", o.tower, "fid: model directory whose vision tower gives the features");
+      v("tower", o.tower, "fid: model directory whose vision tower gives the features (default: models/emoji-nvila)");
   v("text", o.text, "Text tasks"), v("diversity", o.diversity, "Diversity"), v("world", o.world, "Emoji World"),
       v("row", o.row, "Row of a ladder");
   v("output", o.output, "Output"), v("compute", o.compute, "Compute");

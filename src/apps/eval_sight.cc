@@ -148,9 +148,11 @@ Json measure_fid(const EvalOptions& options) {
     throw UserError("[eval] fid wants either --data, a folder of pictures, or -m, a model that draws them");
   if (options.model.empty() && options.reference.empty())
     throw UserError("[eval] fid of a folder wants --reference, another one");
-  if (options.tower.empty())
-    throw UserError("[eval] fid wants --tower, the directory of an NVILA model whose tower looks");
-  const eval::Features features = eval::tower_features(options.tower, parse_device(options.compute.device));
+  const Path tower = options.tower.empty() ? Path("models/emoji-nvila") : Path(options.tower);
+  if (options.tower.empty() && !std::filesystem::exists(tower))
+    throw UserError("[eval] {} is not here; fid wants --tower, the directory of an NVILA model whose tower looks",
+                    tower.string());
+  const eval::Features features = eval::tower_features(tower, parse_device(options.compute.device));
   const DrawnAndReal pictures = options.model.empty() ? DrawnAndReal{} : draw_names(options);
   const eval::Gaussian ours = options.model.empty()
                                   ? gaussian_of_folder("look", options.text.data, features, options.batch)
@@ -161,7 +163,7 @@ Json measure_fid(const EvalOptions& options) {
   const double distance = eval::frechet_distance(ours, theirs);
   const int64_t width = ours.mean.numel();
   fmt::print("{} pictures against {}: Fréchet distance {:.4f} on the {} features of {}'s tower, not Inception's\n",
-             ours.count, theirs.count, distance, width, options.tower.string());
+             ours.count, theirs.count, distance, width, tower.string());
   if (std::min(ours.count, theirs.count) <= width)
     fmt::print(
         "fewer pictures than features: the distance is too large by chance; compare runs of the same counts only\n");
@@ -169,7 +171,7 @@ Json measure_fid(const EvalOptions& options) {
           {"reference_count", theirs.count},
           {"fid", distance},
           {"features", width},
-          {"tower", options.tower.string()}};
+          {"tower", tower.string()}};
 }
 
 }  // namespace tessera::apps

@@ -41,7 +41,7 @@ class Bench:
 
     def run(self, *words):
         result = subprocess.run([self.options.tessera, *map(str, words), "--threads", self.options.threads, "--quiet"], check=True, capture_output=True, text=True)
-        return result.stdout.strip().splitlines()[-1]
+        return result.stdout.strip().rpartition("\n")[2]
 
     def train(self, name, recipe, settings):
         out = RUNS / name
