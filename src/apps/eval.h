@@ -112,7 +112,7 @@ struct EvalOptions {
                      "tessera eval -m models/books-lm --task perplexity --data book.txt",
                      "tessera eval -m models/books-lm --task diversity --data unseen/ --new-tokens 96 224 --json",
                      "tessera eval -m DIR --task choice --data arc.jsonl --append runs.csv --tokens 2e9",
-                     "tessera eval -m DIR --task emoji-qa --count 400 --answers said.jsonl",
+                     "tessera eval -m models/emoji-nvila --task emoji-qa --count 400 --answers said.jsonl",
                      "tessera eval --task fid --data drawn/ --reference real/"}};
   }
 };

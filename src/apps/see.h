@@ -20,7 +20,7 @@ struct SeeOptions {
             .positionals = {"words"},
             .required = {"model"},
             .short_names = {{"model", 'm'}},
-            .examples = {"tessera see -m DIR picture.png \"how many cats?\"",
+            .examples = {"tessera see -m models/emoji-nvila picture.png \"What is this?\"",
                          "tessera see -m DIR before.jpg after.jpg \"What has changed?\" --json",
                          "tessera see -m DIR clip.mp4 \"Which way does it go?\" --frames 16"}};
   }

@@ -52,6 +52,7 @@ def main():
                 axis.plot(*zip(*points), color=colour, linewidth=1.6, linestyle="-" if i == 0 else "--", label=label if i == 0 else None)
         axis.set_title(title, loc="left", fontsize=10), axis.set_xlabel("epoch"), axis.set_ylim(bottom=0), axis.set_xlim(left=0)
     if options.human:
+        axes[1].set_ylim(0, max(axes[1].get_ylim()[1], 1.15 * options.human))
         axes[1].axhline(options.human, color="#888888", linewidth=1, linestyle=":")
         axes[1].annotate("the books themselves", (0.98, options.human), xycoords=("axes fraction", "data"), ha="right", va="bottom", color="#666666", fontsize=9)
     axes[0].legend(frameon=False), axes[2].legend(frameon=False)
