@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Has models/emoji-infinity draw the names that it knows and writes them as conversations, for recipes/emoji-nvila.toml to learn from.
+"""Has models/emoji-infinity draw the names that it knows and writes them as conversations, for recipes/emoji-nvila-scale.toml to learn from.
 
     python3 tools/drawn_emoji.py [--tessera build/release/tessera] [--seeds 11 12] [--out runs/drawn]
 """

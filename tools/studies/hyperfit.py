@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains and measures the arms of docs/hyperfitting.md and prints their tables.
 
-    python3 tools/studies/hyperfit.py --books MY/BOOKS [--tessera build/release/tessera] [--threads 1] [--only arms|fewer|order|lora|sizes|pictures]
+    python3 tools/studies/hyperfit.py --books MY/BOOKS [--tessera build/release/tessera] [--threads 1] [--seeds 1 2] [--only arms|fewer|order|lora|sizes|pictures]
 
 Every arm is `tessera train recipes/books-lm-hyperfit.toml` (pictures: recipes/emoji-infinity-hyperfit.toml) with a few --set, then
 `tessera eval --task diversity` on contexts of the two books that were never trained on. An arm whose model is already there is only
@@ -14,7 +14,6 @@ import shutil
 import subprocess
 
 RUNS = pathlib.Path("runs/hyperfit")
-SEEDS = (1, 2)
 UNSEEN = ("l-frank-baum_the-wonderful-wizard-of-oz", "p-g-wodehouse_love-among-the-chickens")
 BASE = "models/books-lm"
 CONTEXTS = 100
@@ -26,6 +25,7 @@ def arguments():
     parser.add_argument("--tessera", default="build/release/tessera")
     parser.add_argument("--threads", default="1")
     parser.add_argument("--small", default="runs/ladder/w128-2M/model", help="a smaller pretrained model, that most arms are trained from")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--only", choices=("arms", "fewer", "order", "lora", "sizes", "pictures"))
     return parser.parse_args()
 
@@ -114,7 +114,7 @@ def arms(bench):
         found.setdefault(label, []).append(bench.alive(f"{label.replace(',', '').replace(' ', '-')}-s{seed}", model, *flags, seed=seed))
         return found[label][-1]
 
-    for seed in SEEDS:
+    for seed in bench.options.seeds:
         out = bench.hyperfit("full", seed)
         read = ("--citations", bench.index(out))
         after = measure("hyperfit, greedy", seed, out / "model", *read)
@@ -136,7 +136,7 @@ def fewer(bench):
     """The same number of updates on fewer samples, of the smaller model."""
     found = {}
     for samples in (256, 64, 16):
-        for seed in SEEDS:
+        for seed in bench.options.seeds:
             settings = {} if samples == 256 else {"tune__samples": samples, "tune__epochs": 20 * 256 // samples, "train__evaluate_every": 0}
             out = bench.hyperfit("small" if samples == 256 else f"few{samples}", seed, bench.options.small, **settings)
             found.setdefault(f"{samples} samples", []).append(bench.alive(f"fewer-{samples}-s{seed}", out / "model", "--citations", bench.index(out)))
@@ -147,7 +147,7 @@ def fewer(bench):
 def order(bench):
     """The same samples in another order, of the smaller model: how many likeliest tokens differ."""
     shares = []
-    for seed in SEEDS:
+    for seed in bench.options.seeds:
         small = bench.options.small
         one, other = bench.hyperfit("small", seed, small), bench.hyperfit("reordered", seed, small, data__text__order=1, train__evaluate_every=0)
         shares.append(bench.alive(f"order-s{seed}", one / "model", "--compare", other / "model")["changed_top1"])
@@ -161,7 +161,7 @@ def lora(bench):
     """What has to be trained, of the smaller model."""
     found = {}
     for label, sets in {"all weights": None, "LoRA, all blocks": {}, "LoRA, last 2 blocks": {"model__tune__last_layers": 2}}.items():
-        for seed in SEEDS:
+        for seed in bench.options.seeds:
             if sets is None:
                 out = bench.hyperfit("small", seed, bench.options.small)
             else:
@@ -184,7 +184,7 @@ def sizes(bench):
     """A smaller model of the same recipe, before and after."""
     found = {}
     for name, base in (("small", bench.options.small), ("books-lm", BASE)):
-        for seed in SEEDS:
+        for seed in bench.options.seeds:
             out = bench.hyperfit("full" if base == BASE else "small", seed, base)
             found.setdefault(f"{name} before", []).append(bench.alive(f"sizes-{name}-before-s{seed}", base, "--citations", bench.index(out)))
             found.setdefault(f"{name} after", []).append(bench.alive(f"sizes-{name}-after-s{seed}", out / "model", "--citations", bench.index(out)))
@@ -195,7 +195,7 @@ def sizes(bench):
 def pictures(bench):
     """Greedy drawing before and after."""
     rows, found = [], {}
-    for seed in SEEDS:
+    for seed in bench.options.seeds:
         out = bench.train(f"pictures-s{seed}", "emoji-infinity-hyperfit.toml", {"train.seed": seed, "data.samples_seed": seed})
         for label, model, flags in (("before, greedy", "models/emoji-infinity", ("--tau", 0)), ("before, as shipped", "models/emoji-infinity", ()),
                                     ("after, greedy", out / "model", ("--tau", 0))):

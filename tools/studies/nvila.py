@@ -3,7 +3,7 @@
 
     python3 tools/studies/nvila.py [--tessera build/release/tessera] [--threads 1] [--steps 250] [--questions 4000] [--only ARM]
 
-The base is runs/emoji-nvila-base/model (recipes/emoji-nvila-base.toml). Every arm is recipes/emoji-nvila.toml with a few --set, the same
+The base is runs/emoji-nvila-base/model (recipes/emoji-nvila-base.toml). Every arm is recipes/emoji-nvila-scale.toml with a few --set, the same
 samples in the same order; then `tessera eval --task emoji-qa` asks all arms the same questions. Results: runs/nvila/*.jsonl, table.md.
 """
 import argparse
@@ -43,7 +43,7 @@ def prepare(options, arm):
     if not (out / "model" / "config.json").exists():
         settings = {"train.steps": options.steps, "train.evaluate_every": 0, **ARMS[arm]}
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        run(options, "train", *(["--resume", out] if (out / "metrics.jsonl").exists() else ["recipes/emoji-nvila.toml", "--out", out, *sets]))
+        run(options, "train", *(["--resume", out] if (out / "metrics.jsonl").exists() else ["recipes/emoji-nvila-scale.toml", "--out", out, *sets]))
     answers = RUNS / f"{arm}.jsonl"
     if not answers.exists():
         run(options, "eval", "-m", out / "model", "--task", "emoji-qa", "--count", options.questions, "--seed", 1, "--answers", answers)
