@@ -15,6 +15,7 @@ namespace {
 std::unique_ptr<Tokenizer> load_tokenizer(const Path&) { refuse(); }
 std::vector<int32_t> Tokenizer::encode_parts(const std::vector<TextPart>&, bool) const { refuse(); }
 std::string Tokenizer::text_of(int32_t, bool) const { refuse(); }
+std::string fingerprint(const Tokenizer&) { refuse(); }
 StreamDecoder::StreamDecoder(const Tokenizer&, bool) { refuse(); }
 std::string StreamDecoder::push(int32_t) { refuse(); }
 std::string StreamDecoder::finish() { refuse(); }
