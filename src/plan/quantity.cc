@@ -69,7 +69,8 @@ void for_each_on_threads(size_t count, int threads, const std::function<void(siz
   const size_t cores = std::max(1u, std::thread::hardware_concurrency());
   const size_t hands = std::min(count, threads > 0 ? static_cast<size_t>(threads) : cores);
   std::atomic<size_t> next = 0;
-  std::exception_ptr failed;
+  std::exception_ptr failed;  // of the first in order, whichever thread is done first: all before it have been begun
+  size_t failed_at = count;
   std::mutex guard;
   const auto run = [&] {
     for (size_t i = next++; i < count; i = next++) {
@@ -77,7 +78,7 @@ void for_each_on_threads(size_t count, int threads, const std::function<void(siz
         work(i);
       } catch (...) {
         const std::lock_guard lock(guard);
-        if (!failed) failed = std::current_exception();
+        if (i < failed_at) failed = std::current_exception(), failed_at = i;
         next = count;
       }
     }
