@@ -14,36 +14,32 @@
 namespace tessera::apps {
 
 namespace {
-struct Passages {
-  std::vector<int32_t> tokens;
-  std::vector<int64_t> ends;
+struct Indexed {
+  data::CitationIndex index;
   std::string key;  // of the tokenizer
-
-  void add(const std::vector<int32_t>& ids) {
-    tokens.insert(tokens.end(), ids.begin(), ids.end());
-    ends.push_back(std::ssize(tokens));
-  }
 };
 
-Passages of_samples(const DataCitationsOptions& options) {
+Indexed of_samples(const DataCitationsOptions& options) {
   train::Recipe recipe = train::read_recipe(options.recipe, options.set);
   tune::apply_method(recipe);
   if (recipe.data.kind != "text")
     throw UserError("[citations] {} trains on data of kind {}, want text", options.recipe.string(), recipe.data.kind);
-  const auto source = data::make_source(recipe.data);
-  Passages passages{.key = text::fingerprint(*text::load_tokenizer(recipe.data.text.tokenizer))};
-  for (uint64_t i = 0; i < source->pass_length().value(); ++i) passages.add(source->at(i).tokens);
-  return passages;
+  return {data::CitationIndex::of_samples(*data::make_source(recipe.data)),
+          text::fingerprint(*text::load_tokenizer(recipe.data.text.tokenizer))};
 }
 
-Passages of_texts(const DataCitationsOptions& options) {
+Indexed of_texts(const DataCitationsOptions& options) {
   if (options.tokenizer.empty())
     throw UserError("[citations] --text wants --tokenizer, a tokenizer or model directory");
   const auto tokenizer = text::load_tokenizer(options.tokenizer);
-  Passages passages{.key = text::fingerprint(*tokenizer)};
-  for (const std::string& text : eval::read_documents(options.text))
-    passages.add(tokenizer->encode(text, {.add_special = false, .parse_special = false}));
-  return passages;
+  std::vector<int32_t> tokens;
+  std::vector<int64_t> ends;
+  for (const std::string& text : eval::read_documents(options.text)) {
+    const auto ids = tokenizer->encode(text, {.add_special = false, .parse_special = false});
+    tokens.insert(tokens.end(), ids.begin(), ids.end());
+    ends.push_back(std::ssize(tokens));
+  }
+  return {data::CitationIndex::of(std::move(tokens), std::move(ends)), text::fingerprint(*tokenizer)};
 }
 }  // namespace
 
@@ -51,9 +47,8 @@ int run_data_citations(const DataCitationsOptions& options) {
   if (options.recipe.empty() == options.text.empty())
     throw UserError("[citations] want --recipe FILE or --text PATH (and not both)");
   require_writable(options.out, "citations");
-  Passages passages = options.recipe.empty() ? of_texts(options) : of_samples(options);
-  const auto index = data::CitationIndex::of(std::move(passages.tokens), std::move(passages.ends));
-  index.save(options.out, passages.key);
+  const auto [index, key] = options.recipe.empty() ? of_texts(options) : of_samples(options);
+  index.save(options.out, key);
   fmt::print("{} tokens in {} passages; index in {} ({:.1f} MB)\n", index.tokens(), index.passages(),
              options.out.string(), static_cast<double>(std::filesystem::file_size(options.out)) / 1e6);
   if (options.output.json)

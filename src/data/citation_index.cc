@@ -37,6 +37,17 @@ CitationIndex CitationIndex::of(std::vector<int32_t> tokens, std::vector<int64_t
   return index;
 }
 
+CitationIndex CitationIndex::of_samples(const SampleSource& source) {
+  std::vector<int32_t> tokens;
+  std::vector<int64_t> ends;
+  for (uint64_t i = 0; i < source.pass_length().value(); ++i) {
+    const Sample sample = source.at(i);
+    tokens.insert(tokens.end(), sample.tokens.begin(), sample.tokens.end());
+    ends.push_back(std::ssize(tokens));
+  }
+  return of(std::move(tokens), std::move(ends));
+}
+
 Run CitationIndex::passage_from(int64_t at) const {
   const int64_t end = *std::ranges::upper_bound(ends_, at);
   return tokens_.subspan(static_cast<size_t>(at), static_cast<size_t>(std::min(longest, end - at)));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/files.h"
+#include "data/sample.h"
 #include "tensor/safetensors.h"
 
 namespace tessera::data {
@@ -21,6 +22,8 @@ class CitationIndex {
   /// Passages (windows, documents) stand one after another in `tokens`; `ends[p]` is where passage p ends. No run goes from one
   /// into the next. Throws UserError for an empty corpus.
   static CitationIndex of(std::vector<int32_t> tokens, std::vector<int64_t> ends);
+  /// The token windows of one pass; the source must have an end.
+  static CitationIndex of_samples(const SampleSource& source);
   /// Maps the file that save() wrote. Throws UserError when it is no index or damaged, and when it was made with another
   /// tokenizer than the one whose `key` is given (text::fingerprint()).
   static CitationIndex open(const Path& file, const std::string& key);

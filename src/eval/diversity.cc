@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "core/rng.h"
 #include "text/variety.h"
 
 namespace tessera::eval {

@@ -1,4 +1,4 @@
-// How alive a model's continuations are (Hyperfitting, ICLR 2025, sections 3 to 5): variety, repetition, how sure the model is, and how
+// How alive a model's continuations are (Hyperfitting, ICLR 2025): variety, repetition, how sure the model is, and how
 // much of what it says it has read. Everything is counted in the model's own tokens; special tokens never count.
 #pragma once
 

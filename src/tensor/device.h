@@ -9,8 +9,8 @@ namespace tessera {
 
 /// "cpu", "cuda", "cuda:1", or "auto" (CUDA when there is a card). Throws UserError for another word or an absent card.
 at::Device parse_device(std::string_view name);
-/// Whether the device has instructions for products in bfloat16. Without them LibTorch does the products one by one: ten times as slow
-/// as in fp32.
+/// Whether the device has instructions for products in bfloat16. Without them LibTorch does the products one by one: some nine times as
+/// slow as in fp32.
 bool multiplies_bfloat16(at::Device device);
 /// 0 leaves LibTorch's own choice (one thread per core).
 void set_threads(int threads);

@@ -41,7 +41,8 @@ template <class V> void fields(V& v, TrainConfig& c) {
   v("accumulate", c.accumulate, "micro-batches of a step"),
       v("seed", c.seed, "initial weights and everything random on the way");
   v("precision", c.precision,
-    "fp32, bf16 (products in bf16: faster on CUDA and on CPUs that have AMX, ten times as slow on others), or auto: "
+    "fp32, bf16 (products in bf16: faster on CUDA and on CPUs that have AMX, some nine times as slow on others), or "
+    "auto: "
     "bf16 where it is faster"),
       v("log_every", c.log_every, "steps between lines of metrics.jsonl");
   v("evaluate_every", c.evaluate_every, "steps between measurements and sample pictures (0: only at the end)");

@@ -39,14 +39,7 @@ std::vector<std::pair<std::string, std::string>> texts_in(const Path& path) {
 }
 
 void refuse_shared_texts(const HyperfitConfig& config, const text::Tokenizer& tokenizer, const SampleSource& source) {
-  std::vector<int32_t> tokens;
-  std::vector<int64_t> ends;
-  for (uint64_t i = 0; i < source.pass_length().value(); ++i) {
-    const Sample sample = source.at(i);
-    tokens.insert(tokens.end(), sample.tokens.begin(), sample.tokens.end());
-    ends.push_back(std::ssize(tokens));
-  }
-  const auto read = data::CitationIndex::of(std::move(tokens), std::move(ends));
+  const auto read = data::CitationIndex::of_samples(source);
   for (const std::string& place : config.unseen) {
     for (const auto& [name, words] : texts_in(place)) {
       const std::vector<int32_t> ids = tokenizer.encode(words, {.add_special = false, .parse_special = false});

@@ -1,4 +1,4 @@
-// Hyperfitting (ICLR 2025, section 2): a pretrained model is trained on few samples, over and over, until its training loss is near
+// Hyperfitting (ICLR 2025): a pretrained model is trained on few samples, over and over, until its training loss is near
 // zero. It is the one training loop with these settings: samples chosen by the seed, no weight decay, no dropout, a constant rate, no
 // early stop by held-out loss.
 #pragma once

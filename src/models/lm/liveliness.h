@@ -1,4 +1,4 @@
-// How alive greedy text is while a model is being trained (Hyperfitting, ICLR 2025, sections 3 and 4): continuations of held-out
+// How alive greedy text is while a model is being trained (Hyperfitting, ICLR 2025): continuations of held-out
 // windows, and how sure the model is of the windows' own words.
 #pragma once
 
@@ -16,7 +16,7 @@ struct Liveliness {
   double top1 = 0;      // mean probability of the likeliest token there
 };
 
-inline constexpr int64_t liveliness_prompt = 32;  // tokens of a window that are continued (section 2)
+inline constexpr int64_t liveliness_prompt = 32;  // tokens of a window that are continued, as in the paper
 
 /// Windows of at most liveliness_prompt tokens are left out; all zero when none is left. `most`: new tokens of a continuation; the
 /// context must hold both. `device`: the model's.
