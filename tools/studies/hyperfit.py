@@ -17,6 +17,7 @@ RUNS = pathlib.Path("runs/hyperfit")
 UNSEEN = ("l-frank-baum_the-wonderful-wizard-of-oz", "p-g-wodehouse_love-among-the-chickens")
 BASE = "models/books-lm"
 CONTEXTS = 100
+LORA_RATE = 1e-2
 
 
 def arguments():
@@ -139,8 +140,10 @@ def fewer(bench):
         for seed in bench.options.seeds:
             settings = {} if samples == 256 else {"tune__samples": samples, "tune__epochs": 20 * 256 // samples, "train__evaluate_every": 0}
             out = bench.hyperfit("small" if samples == 256 else f"few{samples}", seed, bench.options.small, **settings)
-            found.setdefault(f"{samples} samples", []).append(bench.alive(f"fewer-{samples}-s{seed}", out / "model", "--citations", bench.index(out)))
-    table("Fewer samples at constant updates: mean (both seeds)", COLUMNS, [row(label, results) for label, results in found.items()])
+            result = bench.alive(f"fewer-{samples}-s{seed}", out / "model", "--citations", bench.index(out))
+            found.setdefault(f"{samples} samples", []).append({**result, "training_loss": last_loss(out)})
+    table("Fewer samples at constant updates: mean (both seeds)", ["arm", "training loss", *COLUMNS[1:]],
+          [[label, spread([r["training_loss"] for r in results], "{:.3f}"), *row(label, results)[1:]] for label, results in found.items()])
     return found
 
 
@@ -158,15 +161,14 @@ def order(bench):
 
 
 def lora(bench):
-    """What has to be trained, of the smaller model."""
+    """What has to be trained, of the smaller model, on 64 samples: all its weights come to zero on those in the same updates."""
     found = {}
-    for label, sets in {"all weights": None, "LoRA, all blocks": {}, "LoRA, last 2 blocks": {"model__tune__last_layers": 2}}.items():
+    few = {"tune__samples": 64, "tune__epochs": 80, "train__evaluate_every": 0}
+    adapters = {**few, "model__tune__what": '"lora"', "model__tune__rank": 32, "model__tune__alpha": 64, "train__schedule__learning_rate": LORA_RATE}
+    arms = {"all weights": ("few64", few), "LoRA, all blocks": ("lora", adapters), "LoRA, last 2 blocks": ("lora2", {**adapters, "model__tune__last_layers": 2})}
+    for label, (name, settings) in arms.items():
         for seed in bench.options.seeds:
-            if sets is None:
-                out = bench.hyperfit("small", seed, bench.options.small)
-            else:
-                settings = {"model__tune__what": '"lora"', "model__tune__rank": 32, "model__tune__alpha": 64, "train__schedule__learning_rate": 5e-3, "train__evaluate_every": 0}
-                out = bench.hyperfit(f"lora{sets.get('model__tune__last_layers', '')}", seed, bench.options.small, **settings, **sets)
+            out = bench.hyperfit(name, seed, bench.options.small, **settings)
             result = bench.alive(f"lora-{label.replace(' ', '-')}-s{seed}", out / "model", "--citations", bench.index(out))
             found.setdefault(label, []).append({**result, "training_loss": last_loss(out)})
     table("What is trained: mean (both seeds)", ["", "training loss", *COLUMNS[1:]],

@@ -18,7 +18,7 @@ TARGET = "models/books-lm"
 TARGET_TOKENS = 12_770_000
 STEP_TOKENS = 4 * 512
 # width: heads, feed-forward width, training tokens of each rung
-RUNGS = {64: (1, 128, (1e6, 2e6)), 96: (2, 192, (2e6,)), 128: (2, 256, (1e6, 2e6))}
+RUNGS = {64: (1, 128, (1e6, 2e6)), 96: (2, 192, (2e6,)), 128: (2, 256, (1e6, 2e6, 4e6)), 192: (3, 384, (4e6,))}
 QUESTIONS, CONTEXT_WORDS, ANSWER_WORDS = 2000, 48, 8
 
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Fine-tunes the arms of docs/nvila.md's "scale, then compress" from one base model and prints paired accuracies.
 
-    python3 tools/studies/nvila.py [--tessera build/release/tessera] [--threads 1] [--steps 250] [--questions 4000] [--only ARM]
+    python3 tools/studies/nvila.py [--tessera build/release/tessera] [--base models/emoji-nvila] [--out runs/nvila] [--threads 1] [--steps 150] [--seed 1]
+                                   [--questions 4000] [--only ARM]
 
-The base is runs/emoji-nvila-base/model (recipes/emoji-nvila-base.toml). Every arm is recipes/emoji-nvila-scale.toml with a few --set, the same
-samples in the same order; then `tessera eval --task emoji-qa` asks all arms the same questions. Results: runs/nvila/*.jsonl, table.md.
+Tower and language model of every arm go on from the base's; the projector of every arm is new, also where the base has one of that shape. An arm
+is recipes/emoji-nvila-scale.toml with a few --set, the same samples in the same order; then `tessera eval --task emoji-qa` asks all arms the
+same questions. Needs runs/drawn (tools/drawn_emoji.py). Results: OUT/*.jsonl, table.md.
 """
 import argparse
 import json
@@ -12,7 +14,6 @@ import math
 import pathlib
 import subprocess
 
-RUNS = pathlib.Path("runs/nvila")
 SINGLE = {"model.tiles.mode": '"single"'}
 ARMS = {
     "base": {**SINGLE, "model.projector": '"mlp2x_gelu"'},
@@ -28,7 +29,10 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tessera", default="build/release/tessera")
     parser.add_argument("--threads", default="1")
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--base", default="models/emoji-nvila")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/nvila"))
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--questions", type=int, default=4000)
     parser.add_argument("--only", choices=tuple(ARMS))
     return parser.parse_args()
@@ -38,19 +42,30 @@ def run(options, *words):
     return subprocess.run([options.tessera, *map(str, words), "--threads", options.threads, "--quiet"], check=True, capture_output=True, text=True).stdout
 
 
-def prepare(options, arm):
-    out = RUNS / arm
+def train(options, out, settings):
     if not (out / "model" / "config.json").exists():
-        settings = {"train.steps": options.steps, "train.evaluate_every": 0, **ARMS[arm]}
+        settings = {"train.evaluate_every": 0, "train.seed": options.seed, **settings}
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         run(options, "train", *(["--resume", out] if (out / "metrics.jsonl").exists() else ["recipes/emoji-nvila-scale.toml", "--out", out, *sets]))
-    answers = RUNS / f"{arm}.jsonl"
+    return out / "model"
+
+
+def without_projector(options):
+    """The base with a projector that none of the others can go on from: one step at no rate worth the name."""
+    settings = {"model.from": f'"{options.base}"', "train.steps": 1, "train.schedule.learning_rate": 1e-12, **ARMS["base"]}
+    return train(options, options.out / "start", settings)
+
+
+def prepare(options, arm):
+    start = without_projector(options)
+    model = train(options, options.out / arm, {"model.from": f'"{start}"', "train.steps": options.steps, **ARMS[arm]})
+    answers = options.out / f"{arm}.jsonl"
     if not answers.exists():
-        run(options, "eval", "-m", out / "model", "--task", "emoji-qa", "--count", options.questions, "--seed", 1, "--answers", answers)
+        run(options, "eval", "-m", model, "--task", "emoji-qa", "--count", options.questions, "--seed", 1, "--answers", answers)
 
 
-def answers_of(arm):
-    rows = [json.loads(line) for line in (RUNS / f"{arm}.jsonl").read_text().splitlines()]
+def answers_of(out, arm):
+    rows = [json.loads(line) for line in (out / f"{arm}.jsonl").read_text().splitlines()]
     return [(f"{row['source']} {row['kind']}", row["right"]) for row in rows]
 
 
@@ -61,8 +76,8 @@ def interval(differences):
     return mean, 1.96 * spread
 
 
-def table(arms):
-    answers = {arm: answers_of(arm) for arm in arms}
+def table(out, arms):
+    answers = {arm: answers_of(out, arm) for arm in arms}
     kinds = sorted({kind for kind, _ in answers["base"]})
     lines = ["| question | of | " + " | ".join(NAMES[arm] for arm in arms) + " |", "|---" * (len(arms) + 2) + "|"]
     lines.append("| tokens a picture | | " + " | ".join(str(TOKENS[arm]) for arm in arms) + " |")
@@ -81,13 +96,13 @@ def table(arms):
 
 def main():
     options = arguments()
-    RUNS.mkdir(parents=True, exist_ok=True)
+    options.out.mkdir(parents=True, exist_ok=True)
     for arm in ARMS if options.only is None else (options.only,):
         prepare(options, arm)
-    done = [arm for arm in ARMS if (RUNS / f"{arm}.jsonl").exists()]
+    done = [arm for arm in ARMS if (options.out / f"{arm}.jsonl").exists()]
     if "base" in done:
-        (RUNS / "table.md").write_text(table(done))
-        print((RUNS / "table.md").read_text())
+        (options.out / "table.md").write_text(table(options.out, done))
+        print((options.out / "table.md").read_text())
 
 
 if __name__ == "__main__":

@@ -53,6 +53,11 @@ Tensor project(const Projector& projector, const Tensor& features) {
   return projector.forward(features.to(projector.format()));
 }
 
+/// Features of tiles seen alone: under Dynamic-S2 the one scale stands for all.
+Tensor one_scale(const NvilaModel& model, const Tensor& features) {
+  return project(model.mm_projector, features.repeat({1, 1, model.config.feature_width() / model.config.vision.width}));
+}
+
 /// `step` over the tiles, a few at a time when no gradients are kept.
 template <class F> Tensor in_parts(const Tensor& pixels, F step) {
   if (at::GradMode::is_enabled() || pixels.size(0) <= tiles_at_once) return step(pixels);
@@ -68,28 +73,25 @@ NvilaModel::NvilaModel(const NvilaConfig& config)
       mm_projector(config.projector, config.feature_width(), config.text.width) {}
 
 Tensor NvilaModel::features(const Tensor& pixels, bool recompute) const {
-  return in_parts(pixels, [&](const Tensor& part) {
-    const Tensor seen = vision_tower.forward(part, recompute);
-    return project(mm_projector, seen.repeat({1, 1, config.feature_width() / config.vision.width}));
-  });
+  return in_parts(pixels, [&](const Tensor& part) { return one_scale(*this, vision_tower.forward(part, recompute)); });
 }
 
 Tensor NvilaModel::media_rows(const Tensor& pixels, const std::vector<MediaPlan>& plans, bool recompute) const {
   const bool plain = std::none_of(plans.begin(), plans.end(), [](const MediaPlan& plan) { return plan.stitched; });
-  const Tensor together = plain ? features(pixels, recompute) : Tensor();
+  const Tensor together =
+      plain ? features(pixels, recompute)
+            : in_parts(pixels, [&](const Tensor& part) { return vision_tower.forward(part, recompute); });
   std::vector<Tensor> rows;
   int64_t first = 0;
   for (const MediaPlan& plan : plans) {
-    const int64_t last = first + plan.tiles;
+    const Tensor own = together.slice(0, first, first + plan.tiles);
+    first += plan.tiles;
     if (plan.stitched) {
-      const Tensor seen = in_parts(pixels.slice(0, first, last),
-                                   [&](const Tensor& part) { return vision_tower.forward(part, recompute); });
-      rows.push_back(reading_order(project(mm_projector, joined_scales(seen, config.tiles, plan.grid)), plan.grid));
-    } else {
-      const Tensor own = plain ? together.slice(0, first, last) : features(pixels.slice(0, first, last), recompute);
-      rows.push_back(plan.clip ? pooled(own, config.video.pool) : own.reshape({-1, own.size(2)}));
+      rows.push_back(reading_order(project(mm_projector, joined_scales(own, config.tiles, plan.grid)), plan.grid));
+      continue;
     }
-    first = last;
+    const Tensor tiles = plain ? own : one_scale(*this, own);
+    rows.push_back(plan.clip ? pooled(tiles, config.video.pool) : tiles.reshape({-1, tiles.size(2)}));
   }
   return at::cat(rows);
 }

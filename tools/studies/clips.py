@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Frames of docs/nvila.md: models/emoji-nvila goes on with clips of 2, 4 and 8 frames, and of 8 averaged in pairs; the same questions to all.
+
+    python3 tools/studies/clips.py [--tessera build/release/tessera] [--threads 1] [--steps 300] [--questions 1500] [--only ARM]
+
+Every arm is recipes/studies/nvila-clips.toml, whose clips are the same whatever the number of frames that is shown of them. Results: runs/clips/table.md.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+
+from nvila import interval
+
+RUNS = pathlib.Path("runs/clips")
+RECIPE = pathlib.Path("recipes/studies/nvila-clips.toml")
+FRAME_TOKENS = 16
+# frames, and how many of them are averaged
+ARMS = {"two": (2, 1), "four": (4, 1), "pooled": (8, 2), "eight": (8, 1)}
+NAMES = {"two": "2 frames", "four": "4 frames", "eight": "8 frames", "pooled": "8 frames, averaged in pairs"}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tessera", default="build/release/tessera")
+    parser.add_argument("--threads", default="1")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--questions", type=int, default=1500)
+    parser.add_argument("--only", choices=tuple(ARMS))
+    return parser.parse_args()
+
+
+def run(options, *words):
+    return subprocess.run([options.tessera, *map(str, words), "--threads", options.threads, "--quiet"], check=True, capture_output=True, text=True).stdout
+
+
+def prepare(options, arm):
+    out, (frames, pool) = RUNS / arm, ARMS[arm]
+    if not (out / "model" / "config.json").exists():
+        recipe = RUNS / f"{arm}.toml"  # --set does not reach into a mixture
+        recipe.write_text(RECIPE.read_text().replace("frames = 4", f"frames = {frames}"))
+        settings = {"model.video.frames": frames, "model.video.pool": [pool, 1, 1], "train.steps": options.steps}
+        sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        run(options, "train", *(["--resume", out] if (out / "metrics.jsonl").exists() else [recipe, "--out", out, *sets]))
+    answers = RUNS / f"{arm}.jsonl"
+    if not answers.exists():
+        run(options, "eval", "-m", out / "model", "--task", "emoji-qa", "--worlds", "clip", "--count", options.questions, "--seed", 1, "--answers", answers)
+
+
+def table(arms):
+    answers = {arm: [json.loads(line) for line in (RUNS / f"{arm}.jsonl").read_text().splitlines()] for arm in arms}
+    first = answers[arms[0]]
+    for arm in arms:
+        assert [row["question"] for row in answers[arm]] == [row["question"] for row in first], "the arms were asked different questions"
+    lines = ["| question | of | " + " | ".join(NAMES[arm] for arm in arms) + " |", "|---" * (len(arms) + 2) + "|"]
+    lines.append("| tokens a clip | | " + " | ".join(str(ARMS[arm][0] // ARMS[arm][1] * FRAME_TOKENS) for arm in arms) + " |")
+    for kind in ["all", *sorted({row["kind"] for row in first})]:
+        rights = {arm: [float(row["right"]) for row in answers[arm] if kind in ("all", row["kind"])] for arm in arms}
+        cells = [f"{sum(right) / len(right):.3f}" for right in rights.values()]
+        if "eight" in arms:
+            for i, arm in enumerate(arms):
+                if arm != "eight":
+                    mean, half = interval([a - b for a, b in zip(rights[arm], rights["eight"])])
+                    cells[i] += f" ({100 * mean:+.1f} ± {100 * half:.1f})"
+        lines.append(f"| {kind} | {len(rights[arms[0]])} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    options = arguments()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    for arm in ARMS if options.only is None else (options.only,):
+        prepare(options, arm)
+    done = [arm for arm in ARMS if (RUNS / f"{arm}.jsonl").exists()]
+    (RUNS / "table.md").write_text(table(done))
+    print((RUNS / "table.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
