@@ -4,8 +4,7 @@
     python3 tools/studies/prune.py [--tessera build/release/tessera] [--threads 1] [--rows 4800] [--seeds 1 2] [--questions 1200]
 
 Rows about Emoji World in one file and one source: a third honest questions, a third too easy ("Is this a picture?"), a third misleading
-(another row's answer). The large scorer is runs/emoji-nvila-base/model (recipes/emoji-nvila-base.toml), the small one the same recipe stopped
-after 300 steps; every arm goes on from the small one for a single pass through its rows. Results: runs/prune/table.md.
+(another row's answer). The large scorer is models/emoji-nvila, the small one recipes/emoji-nvila-base.toml stopped after 300 steps; every arm goes on from the small one for a single pass through its rows. Results: runs/prune/table.md.
 """
 import argparse
 import json
@@ -15,7 +14,7 @@ import subprocess
 
 RUNS = pathlib.Path("runs/prune")
 SMALL_STEPS, BATCH = 300, 32
-LARGE = "runs/emoji-nvila-base/model"
+LARGE = "models/emoji-nvila"
 WORLDS = {"sprite": ("--size", 64, "--names", 640), "scene": ("--size", 128, "--names", 80)}
 
 
@@ -78,7 +77,7 @@ def train(options, out, recipe, settings):
 def accuracy(options, label, model):
     kept = RUNS / f"{label}.json"
     if not kept.exists():
-        asked = ("--task", "emoji-qa", "--worlds", "sprite", "scene", "--count", options.questions, "--seed", 1, "--threads", options.threads)
+        asked = ("--task", "emoji-qa", "--worlds", "sprite", "--worlds", "scene", "--count", options.questions, "--seed", 1, "--threads", options.threads)
         kept.write_text(run(options, "eval", "-m", model, *asked, "--json").strip().rpartition("\n")[2])
     return json.loads(kept.read_text())["accuracy"]
 
