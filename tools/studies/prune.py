@@ -3,8 +3,9 @@
 
     python3 tools/studies/prune.py [--tessera build/release/tessera] [--threads 1] [--rows 4800] [--seeds 1 2] [--questions 1200]
 
-Rows about Emoji World in one file and one source: a third honest questions, a third too easy ("Is this a picture?"), a third misleading
-(another row's answer). The large scorer is models/emoji-nvila, the small one recipes/emoji-nvila-base.toml stopped after 300 steps; every arm goes on from the small one for a single pass through its rows. Results: runs/prune/table.md.
+Rows about Emoji World in one file and one source: a third honest (sprites with their names), a third too easy (whether a scene holds a thing that
+it holds), a third misleading (sprites with another's name). The large scorer is models/emoji-nvila, the small one runs/emoji-nvila-base/model
+(recipes/emoji-nvila-base.toml with train.steps = 1200); every arm goes on from the small one for a single pass. Results: runs/prune/table.md.
 """
 import argparse
 import json
@@ -13,8 +14,8 @@ import random
 import subprocess
 
 RUNS = pathlib.Path("runs/prune")
-SMALL_STEPS, BATCH = 300, 32
-LARGE = "models/emoji-nvila"
+BATCH = 32
+LARGE, SMALL = "models/emoji-nvila", "runs/emoji-nvila-base/model"
 WORLDS = {"sprite": ("--size", 64, "--names", 640), "scene": ("--size", 128, "--names", 80)}
 
 
@@ -32,38 +33,30 @@ def run(options, *words):
     return subprocess.run([options.tessera, *map(str, words), "--quiet"], check=True, capture_output=True, text=True).stdout
 
 
-def honest(options):
-    """Half about sprites, half about scenes: picture, question, answer."""
-    rng, found = random.Random(1), []
-    for kind, size in WORLDS.items():
-        folder, count = RUNS / kind, options.rows // len(WORLDS)
-        run(options, "data", "emoji", "--kind", kind, *size, "--names-seed", 8, "--ground", "pastel", "--seed", 41, "--count", count, "--out", folder, "--overwrite")
-        for line in (folder / "captions.jsonl").read_text().splitlines():
-            sample = json.loads(line)
-            asked = rng.choice(sample.get("questions") or [{"question": "What is this?", "answer": sample["caption"]}])
-            found.append((f"{kind}/{sample['file']}", asked["question"], asked["answer"]))
-    rng.shuffle(found)
-    return found
+def samples(options, kind, count):
+    folder = RUNS / kind
+    run(options, "data", "emoji", "--kind", kind, *WORLDS[kind], "--names-seed", 8, "--ground", "pastel", "--seed", 41, "--count", count, "--out", folder, "--overwrite")
+    return [json.loads(line) for line in (folder / "captions.jsonl").read_text().splitlines()]
 
 
 def write_rows(options):
     """Rows, a third of each sort; `sorts.json` says which is which, and no one reads it but this program."""
-    rng, rows, sorts = random.Random(2), honest(options), []
-    answers = {}
-    for _, question, answer in rows:
-        answers.setdefault(question.split(" the ")[0], []).append(answer)
+    rng, third = random.Random(2), options.rows // 3
+    sprites = samples(options, "sprite", 2 * third)
+    rows = [("honest", f"sprite/{each['file']}", "What is this?", each["caption"]) for each in sprites[:third]]
+    for each in sprites[third:]:
+        others = [other["caption"] for other in sprites if other["caption"] != each["caption"]]
+        rows.append(("misleading", f"sprite/{each['file']}", "What is this?", rng.choice(others)))
+    for each in samples(options, "scene", third):
+        asked = next(q for q in each["questions"] if q["kind"] == "presence")
+        rows.append(("easy", f"scene/{each['file']}", asked["question"], asked["answer"]))
+    rng.shuffle(rows)
     lines = []
-    for i, (picture, question, answer) in enumerate(rows):
-        sorts.append(("honest", "easy", "misleading")[i % 3])
-        if sorts[-1] == "easy":
-            question, answer = "Is this a picture?", "yes"
-        elif sorts[-1] == "misleading":
-            others = [other for other in answers[question.split(" the ")[0]] if other != answer] or ["nothing"]
-            answer = rng.choice(others)
+    for _, picture, question, answer in rows:
         turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
         lines.append(json.dumps({"image": picture, "source": "emoji", "messages": turns}))
     (RUNS / "rows.jsonl").write_text("\n".join(lines) + "\n")
-    (RUNS / "sorts.json").write_text(json.dumps(sorts))
+    (RUNS / "sorts.json").write_text(json.dumps([sort for sort, *_ in rows]))
 
 
 def train(options, out, recipe, settings):
@@ -101,15 +94,14 @@ def kept_sorts(lines, kept):
 def main():
     options = arguments()
     RUNS.mkdir(parents=True, exist_ok=True)
-    small = train(options, RUNS / "small", "recipes/emoji-nvila-base.toml", {"train.steps": SMALL_STEPS, "train.evaluate_every": 0})
     if not (RUNS / "rows.jsonl").exists():
         write_rows(options)
     kept_file = RUNS / "kept.jsonl"
     if not kept_file.exists():
-        run(options, "data", "prune", "--data", RUNS / "rows.jsonl", "--large", LARGE, "--small", small, "--keep", 0.5, "-o", kept_file, "--threads", options.threads)
+        run(options, "data", "prune", "--data", RUNS / "rows.jsonl", "--large", LARGE, "--small", SMALL, "--keep", 0.5, "-o", kept_file, "--threads", options.threads)
     lines, halves = (RUNS / "rows.jsonl").read_text().splitlines(), kept_file.read_text().splitlines()
     print(f"DeltaLoss kept {kept_sorts(lines, halves)}")
-    table = {"before": [accuracy(options, "before", small)], "the large scorer": [accuracy(options, "large", LARGE)]}
+    table = {"before": [accuracy(options, "before", SMALL)], "the large scorer": [accuracy(options, "large", LARGE)]}
     for seed in options.seeds:
         for label, rows in arms_of(lines, halves, seed).items():
             name = f"{label.replace(' ', '-')}-s{seed}"
