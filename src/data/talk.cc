@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "media/read_media.h"
 
 namespace tessera::data {
 
@@ -25,6 +26,7 @@ void check(const TalkOptions& options) {
   if (options.turns < 1) throw UserError("[data] talk.turns is {}, want at least 1", options.turns);
   if (!(options.listing >= 0 && options.listing <= 1))
     throw UserError("[data] talk.listing is {}, want a share from 0 to 1", options.listing);
+  if (options.frames < 0) throw UserError("[data] talk.frames is {}, want 0 (all) or more", options.frames);
   for (const std::string& kind : options.kinds) {
     if (std::ranges::count(question_kinds(), kind) == 0)
       throw UserError("[data] unknown kind of question '{}'; did you mean '{}'?", kind,
@@ -49,6 +51,15 @@ Question listing_of(const Sample& sample) {
   return {"listing", "What is there, from left to right?", names};
 }
 
+Media media_of(const Sample& sample, int64_t frames, std::string source) {
+  if (sample.frames.empty()) return {{sample.picture}, false, std::move(source)};
+  if (frames == 0) return {sample.frames, true, std::move(source)};
+  Media media{.frames = {}, .clip = true, .source = std::move(source)};
+  for (const int64_t i : media::sampled_indexes(std::ssize(sample.frames), frames))
+    media.frames.push_back(sample.frames[static_cast<size_t>(i)]);
+  return media;
+}
+
 TalkSource::TalkSource(std::unique_ptr<SampleSource> pictures, TalkOptions options)
     : pictures_(std::move(pictures)), options_(std::move(options)) {}
 
@@ -65,9 +76,7 @@ Sample TalkSource::at(uint64_t index) const {
     sample.messages.push_back({.role = "user", .content = question.text, .media = sample.messages.empty() ? 1 : 0});
     sample.messages.push_back({.role = "assistant", .content = question.answer});
   }
-  const bool clip = !sample.frames.empty();
-  sample.media.push_back(
-      {.frames = clip ? sample.frames : std::vector<Image>{sample.picture}, .clip = clip, .source = sample.caption});
+  sample.media.push_back(media_of(sample, options_.frames, sample.caption));
   return sample;
 }
 

@@ -15,12 +15,14 @@ struct TalkOptions {
   int64_t turns = 4;               // most questions of a conversation
   double listing = 0.5;            // share of conversations that begin with naming everything
   std::vector<std::string> kinds;  // kinds of questions asked; empty: all
+  int64_t frames = 0;              // of a clip that are shown; 0: all
   bool operator==(const TalkOptions&) const = default;
 };
 template <class V> void fields(V& v, TalkOptions& o) {
   v("emoji", o.emoji, "Emoji World"), v("turns", o.turns, "most questions of a conversation");
   v("listing", o.listing, "share of conversations that begin with naming everything that is there");
   v("kinds", o.kinds, "kinds of questions asked, such as count and position; empty: all");
+  v("frames", o.frames, "frames of a clip that are shown, spread evenly (0: all)");
 }
 /// Throws UserError for a value outside its range or an unknown kind.
 void check(const TalkOptions& options);
@@ -30,6 +32,8 @@ std::vector<Question> questions_of(const Sample& sample);
 /// What is there, in words: a scene's names from left to right, a clip's caption; of one thing alone its bare name, so that one
 /// question has one form of answer.
 Question listing_of(const Sample& sample);
+/// What a model is shown of a sample: its picture, or so many frames of its clip, spread evenly (0: all).
+Media media_of(const Sample& sample, int64_t frames, std::string source);
 
 class TalkSource final : public SampleSource {
  public:

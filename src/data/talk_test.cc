@@ -63,6 +63,17 @@ TEST(Talk, TurnsAndKindsLimitWhatIsAsked) {
   }
 }
 
+TEST(Talk, OfAClipSoManyFramesAreShownAsAreAskedFor) {
+  Sample clip = Three().at(0);
+  for (uint8_t shade = 0; shade < 8; ++shade) clip.frames.emplace_back(4, 4, 3, shade);
+  const Media four = media_of(clip, 4, "clip");
+  EXPECT_EQ(four.frames, (std::vector<Image>{clip.frames[0], clip.frames[2], clip.frames[5], clip.frames[7]}));
+  EXPECT_TRUE(four.clip);
+  EXPECT_EQ(media_of(clip, 0, "clip").frames, clip.frames);
+  EXPECT_FALSE(media_of(Three().at(0), 4, "picture").clip);
+  EXPECT_THROW(check(TalkOptions{.frames = -1}), UserError);
+}
+
 TEST(Talk, AnUnknownKindIsToldTheNearestOne) {
   try {
     check(TalkOptions{.kinds = {"counts"}});

@@ -8,7 +8,6 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "data/talk.h"
-#include "media/read_media.h"
 
 namespace tessera::eval {
 
@@ -28,14 +27,6 @@ struct Asked {
   SeeRequest request;
 };
 
-Media media_of(const Sample& sample, int64_t frames, const std::string& source) {
-  if (sample.frames.empty()) return {{sample.picture}, false, source};
-  Media media{.frames = {}, .clip = true, .source = source};
-  for (const int64_t i : media::sampled_indexes(std::ssize(sample.frames), frames))
-    media.frames.push_back(sample.frames[i]);
-  return media;
-}
-
 Asked next_question(Asking& from, const QaTask& task, int64_t frames) {
   for (uint64_t tries = 0; tries < kMostTries; ++tries) {
     const uint64_t index = from.next++;
@@ -48,7 +39,7 @@ Asked next_question(Asking& from, const QaTask& task, int64_t frames) {
     const Question& question = questions[Rng(task.seed, index).split(hash_text("emoji-qa")).below(questions.size())];
     Asked asked{.outcome = {from.kind, index, question.kind, question.text, question.answer, "", false}};
     asked.request.messages = {{.role = "user", .content = question.text, .media = 1}};
-    asked.request.media = {media_of(sample, frames, fmt::format("{} {}", from.kind, index))};
+    asked.request.media = {data::media_of(sample, frames, fmt::format("{} {}", from.kind, index))};
     asked.request.options.max_new_tokens = kLongestAnswer;
     return asked;
   }

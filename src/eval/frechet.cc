@@ -2,6 +2,7 @@
 #include "eval/frechet.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 
 #include <ATen/ops/cat.h>
@@ -32,7 +33,11 @@ double frechet_distance(const Gaussian& a, const Gaussian& b) {
   const auto [values, vectors] = at::linalg_eigh(a.covariance);
   const Tensor root = (vectors * values.clamp_min(0).sqrt()).matmul(vectors.t());  // C1^1/2
   const Tensor middle = root.matmul(b.covariance).matmul(root);
-  const Tensor shared = at::linalg_eigvalsh((middle + middle.t()) / 2).clamp_min(0).sqrt().sum();
+  const Tensor squares = at::linalg_eigvalsh((middle + middle.t()) / 2);
+  // What rounding leaves of a variance of 0 is noise of 1e-16, but its root is 1e-8: below the bound of that noise stands 0.
+  const double noise = static_cast<double>(squares.numel()) * std::numeric_limits<double>::epsilon() *
+                       values.abs().max().item<double>() * b.covariance.norm().item<double>();
+  const Tensor shared = squares.masked_fill(squares <= noise, 0).sqrt().sum();
   const Tensor distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace() - 2 * shared;
   return std::max(0.0, distance.item<double>());
 }

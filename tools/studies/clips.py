@@ -1,57 +1,51 @@
 #!/usr/bin/env python3
-"""Frames of docs/nvila.md: models/emoji-nvila goes on with clips of 2, 4 and 8 frames, and of 8 averaged in pairs; the same questions to all.
+"""Frames of docs/nvila.md: models/emoji-nvila goes on with clips of 8 frames, shown 4, all 8, or 8 averaged in pairs.
 
-    python3 tools/studies/clips.py [--tessera build/release/tessera] [--threads 1] [--steps 300] [--questions 1500] [--only ARM]
+    python3 tools/studies/clips.py [--tessera build/release/tessera] [--threads 1] [--steps 150] [--questions 1500] [--only ARM]
 
-Every arm is recipes/studies/nvila-clips.toml, whose clips are the same whatever the number of frames that is shown of them. Results: runs/clips/table.md.
+Every arm is recipes/studies/nvila-clips.toml with the same clips and is asked the same questions. Results: runs/clips/table.md.
 """
 import argparse
 import json
 import pathlib
-import subprocess
 
-from nvila import interval
+from arms import interval, run, train
 
 RUNS = pathlib.Path("runs/clips")
 RECIPE = pathlib.Path("recipes/studies/nvila-clips.toml")
 FRAME_TOKENS = 16
 # frames, and how many of them are averaged
-ARMS = {"two": (2, 1), "four": (4, 1), "pooled": (8, 2), "eight": (8, 1)}
-NAMES = {"two": "2 frames", "four": "4 frames", "eight": "8 frames", "pooled": "8 frames, averaged in pairs"}
+ARMS = {"four": (4, 1), "pooled": (8, 2), "eight": (8, 1)}
+NAMES = {"four": "4 frames", "eight": "8 frames", "pooled": "8 frames, averaged in pairs"}
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tessera", default="build/release/tessera")
     parser.add_argument("--threads", default="1")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--questions", type=int, default=1500)
     parser.add_argument("--only", choices=tuple(ARMS))
     return parser.parse_args()
 
 
-def run(options, *words):
-    return subprocess.run([options.tessera, *map(str, words), "--threads", options.threads, "--quiet"], check=True, capture_output=True, text=True).stdout
-
-
 def prepare(options, arm):
-    out, (frames, pool) = RUNS / arm, ARMS[arm]
-    if not (out / "model" / "config.json").exists():
-        recipe = RUNS / f"{arm}.toml"  # --set does not reach into a mixture
-        recipe.write_text(RECIPE.read_text().replace("frames = 4", f"frames = {frames}"))
-        settings = {"model.video.frames": frames, "model.video.pool": [pool, 1, 1], "train.steps": options.steps}
-        sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        run(options, "train", *(["--resume", out] if (out / "metrics.jsonl").exists() else [recipe, "--out", out, *sets]))
+    frames, pool = ARMS[arm]
+    recipe = RUNS / f"{arm}.toml"  # --set does not reach into a mixture
+    recipe.write_text(RECIPE.read_text().replace("turns = 6\n", f"turns = 6\nframes = {frames}\n"))
+    settings = {"model.video.frames": frames, "model.video.pool": [pool, 1, 1], "train.steps": options.steps}
+    model = train(options, RUNS / arm, recipe, settings)
     answers = RUNS / f"{arm}.jsonl"
     if not answers.exists():
-        run(options, "eval", "-m", out / "model", "--task", "emoji-qa", "--worlds", "clip", "--count", options.questions, "--seed", 1, "--answers", answers)
+        run(options, "eval", "-m", model, "--task", "emoji-qa", "--worlds", "clip", "--count", options.questions, "--seed", 1, "--answers", answers)
 
 
 def table(arms):
     answers = {arm: [json.loads(line) for line in (RUNS / f"{arm}.jsonl").read_text().splitlines()] for arm in arms}
     first = answers[arms[0]]
     for arm in arms:
-        assert [row["question"] for row in answers[arm]] == [row["question"] for row in first], "the arms were asked different questions"
+        asked, other = ([(row["question"], row["answer"]) for row in rows] for rows in (first, answers[arm]))
+        assert asked == other, "the arms were asked different questions"
     lines = ["| question | of | " + " | ".join(NAMES[arm] for arm in arms) + " |", "|---" * (len(arms) + 2) + "|"]
     lines.append("| tokens a clip | | " + " | ".join(str(ARMS[arm][0] // ARMS[arm][1] * FRAME_TOKENS) for arm in arms) + " |")
     for kind in ["all", *sorted({row["kind"] for row in first})]:

@@ -17,7 +17,6 @@ RUNS = pathlib.Path("runs/hyperfit")
 UNSEEN = ("l-frank-baum_the-wonderful-wizard-of-oz", "p-g-wodehouse_love-among-the-chickens")
 BASE = "models/books-lm"
 CONTEXTS = 100
-LORA_RATE = 1e-2
 
 
 def arguments():
@@ -133,17 +132,22 @@ def arms(bench):
     return found
 
 
+def few(bench, samples, seed):
+    """The smaller model on so many samples, in the updates of 256: the run and what it measures."""
+    settings = {} if samples == 256 else {"tune__samples": samples, "tune__epochs": 20 * 256 // samples, "train__evaluate_every": 0}
+    out = bench.hyperfit("small" if samples == 256 else f"few{samples}", seed, bench.options.small, **settings)
+    return {**bench.alive(f"fewer-{samples}-s{seed}", out / "model", "--citations", bench.index(out)), "training_loss": last_loss(out)}
+
+
+def table_with_losses(title, found):
+    rows = [[label, spread([r["training_loss"] for r in results], "{:.3f}"), *row(label, results)[1:]] for label, results in found.items()]
+    table(title, ["arm", "training loss", *COLUMNS[1:]], rows)
+
+
 def fewer(bench):
     """The same number of updates on fewer samples, of the smaller model."""
-    found = {}
-    for samples in (256, 64, 16):
-        for seed in bench.options.seeds:
-            settings = {} if samples == 256 else {"tune__samples": samples, "tune__epochs": 20 * 256 // samples, "train__evaluate_every": 0}
-            out = bench.hyperfit("small" if samples == 256 else f"few{samples}", seed, bench.options.small, **settings)
-            result = bench.alive(f"fewer-{samples}-s{seed}", out / "model", "--citations", bench.index(out))
-            found.setdefault(f"{samples} samples", []).append({**result, "training_loss": last_loss(out)})
-    table("Fewer samples at constant updates: mean (both seeds)", ["arm", "training loss", *COLUMNS[1:]],
-          [[label, spread([r["training_loss"] for r in results], "{:.3f}"), *row(label, results)[1:]] for label, results in found.items()])
+    found = {f"{samples} samples": [few(bench, samples, seed) for seed in bench.options.seeds] for samples in (256, 64, 16)}
+    table_with_losses("Fewer samples at constant updates: mean (both seeds)", found)
     return found
 
 
@@ -162,17 +166,15 @@ def order(bench):
 
 def lora(bench):
     """What has to be trained, of the smaller model, on 64 samples: all its weights come to zero on those in the same updates."""
-    found = {}
-    few = {"tune__samples": 64, "tune__epochs": 80, "train__evaluate_every": 0}
-    adapters = {**few, "model__tune__what": '"lora"', "model__tune__rank": 32, "model__tune__alpha": 64, "train__schedule__learning_rate": LORA_RATE}
-    arms = {"all weights": ("few64", few), "LoRA, all blocks": ("lora", adapters), "LoRA, last 2 blocks": ("lora2", {**adapters, "model__tune__last_layers": 2})}
-    for label, (name, settings) in arms.items():
+    found = {"all weights": [few(bench, 64, seed) for seed in bench.options.seeds]}
+    adapters = {"tune__samples": 64, "tune__epochs": 80, "train__evaluate_every": 0, "train__schedule__learning_rate": 1e-2,
+                "model__tune__what": '"lora"', "model__tune__rank": 32, "model__tune__alpha": 64}
+    for label, name, own in (("LoRA, all blocks", "lora", {}), ("LoRA, last 2 blocks", "lora2", {"model__tune__last_layers": 2})):
         for seed in bench.options.seeds:
-            out = bench.hyperfit(name, seed, bench.options.small, **settings)
+            out = bench.hyperfit(name, seed, bench.options.small, **adapters, **own)
             result = bench.alive(f"lora-{label.replace(' ', '-')}-s{seed}", out / "model", "--citations", bench.index(out))
             found.setdefault(label, []).append({**result, "training_loss": last_loss(out)})
-    table("What is trained: mean (both seeds)", ["", "training loss", *COLUMNS[1:]],
-          [[label, spread([r["training_loss"] for r in results], "{:.3f}"), *row(label, results)[1:]] for label, results in found.items()])
+    table_with_losses("What is trained: mean (both seeds)", found)
     return found
 
 

@@ -10,7 +10,9 @@ import argparse
 import json
 import pathlib
 import random
-import subprocess
+
+import arms
+from arms import run
 
 RUNS = pathlib.Path("runs/ladder")
 UNSEEN = ("l-frank-baum_the-wonderful-wizard-of-oz", "p-g-wodehouse_love-among-the-chickens")
@@ -18,7 +20,7 @@ TARGET = "models/books-lm"
 TARGET_TOKENS = 12_770_000
 STEP_TOKENS = 4 * 512
 # width: heads, feed-forward width, training tokens of each rung
-RUNGS = {64: (1, 128, (1e6, 2e6)), 96: (2, 192, (2e6,)), 128: (2, 256, (1e6, 2e6, 4e6)), 192: (3, 384, (4e6,))}
+RUNGS = {64: (1, 128, (1e6, 2e6)), 96: (2, 192, (2e6,)), 128: (2, 256, (1e6, 2e6)), 192: (3, 384, (4e6,))}
 QUESTIONS, CONTEXT_WORDS, ANSWER_WORDS = 2000, 48, 8
 
 
@@ -46,11 +48,6 @@ def write_questions(books, file):
     file.write_text("\n".join(lines) + "\n")
 
 
-def run(options, *words):
-    result = subprocess.run([options.tessera, *map(str, words), "--threads", options.threads, "--quiet"], check=True, capture_output=True, text=True)
-    return result.stdout
-
-
 def measure(options, name, model, tokens, role):
     common = ("--append", RUNS / "runs.csv", "--tokens", int(tokens), "--run", name, "--role", role, "--json")
     run(options, "eval", "-m", model, "--task", "choice", "--data", RUNS / "next.jsonl", "--count", 0, *common)
@@ -60,13 +57,10 @@ def measure(options, name, model, tokens, role):
 def train(options, width, tokens):
     heads, hidden, _ = RUNGS[width]
     name, steps = f"w{width}-{tokens / 1e6:.0f}M", round(tokens / STEP_TOKENS)
-    out = RUNS / name
-    if not (out / "model" / "config.json").exists():
-        sets = {"model.width": width, "model.heads": heads, "model.hidden": hidden, "train.steps": steps, "data.text.path": f'"{options.books}"',
-                "data.text.tokenizer": f'"{TARGET}"'}
-        words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
-        run(options, "train", *(["--resume", out] if (out / "metrics.jsonl").exists() else ["recipes/ladder/rung.toml", "--out", out, *words]))
-    return name, out / "model", steps * STEP_TOKENS
+    sets = {"model.width": width, "model.heads": heads, "model.hidden": hidden, "train.steps": steps, "data.text.path": f'"{options.books}"',
+            "data.text.tokenizer": f'"{TARGET}"'}
+    model = arms.train(options, RUNS / name, "recipes/ladder/rung.toml", sets)
+    return name, model, steps * STEP_TOKENS
 
 
 def main():

@@ -6,14 +6,15 @@
 
 Tower and language model of every arm go on from the base's; the projector of every arm is new, also where the base has one of that shape. An arm
 is recipes/emoji-nvila-scale.toml with a few --set, the same samples in the same order; then `tessera eval --task emoji-qa` asks all arms the
-same questions. Needs runs/drawn (tools/drawn_emoji.py). Results: OUT/*.jsonl, table.md.
+same questions. Needs runs/drawn (tools/drawn_emoji.py --seeds 11). Another seed wants another --out. Results: OUT/*.jsonl, table.md.
 """
 import argparse
 import json
-import math
 import pathlib
-import subprocess
 
+from arms import interval, run, train
+
+RECIPE = "recipes/emoji-nvila-scale.toml"
 SINGLE = {"model.tiles.mode": '"single"'}
 ARMS = {
     "base": {**SINGLE, "model.projector": '"mlp2x_gelu"'},
@@ -38,27 +39,16 @@ def arguments():
     return parser.parse_args()
 
 
-def run(options, *words):
-    return subprocess.run([options.tessera, *map(str, words), "--threads", options.threads, "--quiet"], check=True, capture_output=True, text=True).stdout
-
-
-def train(options, out, settings):
-    if not (out / "model" / "config.json").exists():
-        settings = {"train.evaluate_every": 0, "train.seed": options.seed, **settings}
-        sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        run(options, "train", *(["--resume", out] if (out / "metrics.jsonl").exists() else ["recipes/emoji-nvila-scale.toml", "--out", out, *sets]))
-    return out / "model"
-
-
 def without_projector(options):
     """The base with a projector that none of the others can go on from: one step at no rate worth the name."""
     settings = {"model.from": f'"{options.base}"', "train.steps": 1, "train.schedule.learning_rate": 1e-12, **ARMS["base"]}
-    return train(options, options.out / "start", settings)
+    return train(options, options.out / "start", RECIPE, settings)
 
 
 def prepare(options, arm):
     start = without_projector(options)
-    model = train(options, options.out / arm, {"model.from": f'"{start}"', "train.steps": options.steps, **ARMS[arm]})
+    settings = {"model.from": f'"{start}"', "train.steps": options.steps, "train.seed": options.seed, "train.evaluate_every": 0, **ARMS[arm]}
+    model = train(options, options.out / arm, RECIPE, settings)
     answers = options.out / f"{arm}.jsonl"
     if not answers.exists():
         run(options, "eval", "-m", model, "--task", "emoji-qa", "--count", options.questions, "--seed", 1, "--answers", answers)
@@ -67,13 +57,6 @@ def prepare(options, arm):
 def answers_of(out, arm):
     rows = [json.loads(line) for line in (out / f"{arm}.jsonl").read_text().splitlines()]
     return [(f"{row['source']} {row['kind']}", row["right"]) for row in rows]
-
-
-def interval(differences):
-    """Mean of paired differences with its normal interval at 95%."""
-    mean = sum(differences) / len(differences)
-    spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / max(1, len(differences) - 1) / len(differences))
-    return mean, 1.96 * spread
 
 
 def table(out, arms):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """DeltaLoss of docs/nvila.md: half of the rows, chosen by two scorers, against all of them and against random halves.
 
-    python3 tools/studies/prune.py [--tessera build/release/tessera] [--threads 1] [--rows 4800] [--seeds 1 2] [--questions 1200]
+    python3 tools/studies/prune.py [--tessera build/release/tessera] [--threads 1] [--rows 4800] [--seeds 1 2] [--questions 2000]
 
 Rows about Emoji World in one file and one source: a third honest (sprites with their names), a third too easy (whether a scene holds a thing that
 it holds), a third misleading (sprites with another's name). The large scorer is models/emoji-nvila, the small one runs/emoji-nvila-base/model
@@ -11,7 +11,8 @@ import argparse
 import json
 import pathlib
 import random
-import subprocess
+
+from arms import run, train
 
 RUNS = pathlib.Path("runs/prune")
 BATCH = 32
@@ -25,12 +26,8 @@ def arguments():
     parser.add_argument("--threads", default="1")
     parser.add_argument("--rows", type=int, default=4800)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--questions", type=int, default=1200)
+    parser.add_argument("--questions", type=int, default=2000)
     return parser.parse_args()
-
-
-def run(options, *words):
-    return subprocess.run([options.tessera, *map(str, words), "--quiet"], check=True, capture_output=True, text=True).stdout
 
 
 def samples(options, kind, count):
@@ -59,18 +56,10 @@ def write_rows(options):
     (RUNS / "sorts.json").write_text(json.dumps([sort for sort, *_ in rows]))
 
 
-def train(options, out, recipe, settings):
-    if not (out / "model" / "config.json").exists():
-        sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        begin = ["--resume", out] if (out / "metrics.jsonl").exists() else [recipe, "--out", out, *sets]
-        run(options, "train", *begin, "--threads", options.threads)
-    return out / "model"
-
-
 def accuracy(options, label, model):
     kept = RUNS / f"{label}.json"
     if not kept.exists():
-        asked = ("--task", "emoji-qa", "--worlds", "sprite", "--worlds", "scene", "--count", options.questions, "--seed", 1, "--threads", options.threads)
+        asked = ("--task", "emoji-qa", "--worlds", "sprite", "--worlds", "scene", "--count", options.questions, "--seed", 1)
         kept.write_text(run(options, "eval", "-m", model, *asked, "--json").strip().rpartition("\n")[2])
     return json.loads(kept.read_text())["accuracy"]
 
@@ -98,7 +87,7 @@ def main():
         write_rows(options)
     kept_file = RUNS / "kept.jsonl"
     if not kept_file.exists():
-        run(options, "data", "prune", "--data", RUNS / "rows.jsonl", "--large", LARGE, "--small", SMALL, "--keep", 0.5, "-o", kept_file, "--threads", options.threads)
+        run(options, "data", "prune", "--data", RUNS / "rows.jsonl", "--large", LARGE, "--small", SMALL, "--keep", 0.5, "-o", kept_file)
     lines, halves = (RUNS / "rows.jsonl").read_text().splitlines(), kept_file.read_text().splitlines()
     print(f"DeltaLoss kept {kept_sorts(lines, halves)}")
     table = {"before": [accuracy(options, "before", SMALL)], "the large scorer": [accuracy(options, "large", LARGE)]}
