@@ -2,6 +2,7 @@
 #include "data/clip.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/error.h"
 
@@ -18,14 +19,28 @@ PlacedObject placed_at(const Mover& mover, int64_t frame) {
   return object;
 }
 
+/// The frame in which the `turn`-th mover of `movers` comes: they share the first half, as far as it has frames for all.
+int64_t first_frame(size_t turn, size_t movers, int64_t frames) {
+  const auto share = static_cast<int64_t>(turn) * (frames / 2), all = static_cast<int64_t>(movers);
+  return (share + all - 1) / all;
+}
+
+/// Which lane each mover keeps to: by chance, so that a single frame does not tell who came first.
+std::vector<size_t> lanes_of(size_t movers, Rng& rng) {
+  std::vector<size_t> lanes(movers);
+  std::iota(lanes.begin(), lanes.end(), size_t{0});
+  for (size_t i = movers; i > 1; --i) std::swap(lanes[i - 1], lanes[rng.below(i)]);
+  return lanes;
+}
+
 /// Lane `lane` of `lanes` runs across (left, right) or down (up, down) the whole clip.
-Mover plan_mover(size_t lane, size_t lanes, bool across, int64_t frames, int64_t canvas, Rng& rng) {
+Mover plan_mover(size_t lane, size_t lanes, int64_t first, bool across, int64_t frames, int64_t canvas, Rng& rng) {
   const int64_t width = canvas / static_cast<int64_t>(lanes);
   Mover mover;
   PlacedObject& object = mover.object;
   object.size = std::max<int64_t>(
       8, static_cast<int64_t>(static_cast<double>(std::min(width, canvas / 2)) * rng.uniform(0.7, 0.95)));
-  mover.first = lane == 0 ? 0 : static_cast<int64_t>(lane) * (frames / 2) / static_cast<int64_t>(lanes);
+  mover.first = first;
   const int64_t room = canvas - object.size, steps = std::max<int64_t>(1, frames - 1 - mover.first);
   const int64_t side = static_cast<int64_t>(lane) * width + (width - object.size) / 2;
   const bool still = rng.chance(still_share), forward = rng.chance(0.5);
@@ -53,7 +68,7 @@ std::string caption_of(const Clip& clip) {
   std::string text;
   for (size_t i = 0; i < clip.movers.size(); ++i) {
     const Mover& mover = clip.movers[i];
-    if (i > 0) text += ", then ";
+    if (i > 0) text += mover.first > clip.movers[i - 1].first ? ", then " : " and ";
     text += with_article(mover.object.name) +
             (mover.dx == 0 && mover.dy == 0 ? " standing still" : " moving " + mover.direction);
   }
@@ -66,6 +81,7 @@ std::vector<Question> questions_of(const Clip& clip) {
     out.push_back({"direction", fmt::format("Which way does the {} move?", mover.object.name), mover.direction});
   }
   for (size_t i = 0; i + 1 < clip.movers.size(); ++i) {
+    if (clip.movers[i].first == clip.movers[i + 1].first) continue;
     const std::string &a = clip.movers[i].object.name, &b = clip.movers[i + 1].object.name;
     out.push_back({"order", fmt::format("Which comes first, the {} or the {}?", b, a), a});
   }
@@ -98,9 +114,12 @@ Clip ClipSource::clip_at(uint64_t index) const {
     const bool asked_for = !heldout || ids.size() != 1 || pair_is_held_out(id, ids.front());
     if (asked_for && std::ranges::none_of(ids, clashes)) ids.push_back(id);
   }
-  for (size_t lane = 0; lane < count; ++lane) {
-    Mover& mover = clip.movers.emplace_back(plan_mover(lane, count, across, clip.frames, options_.size, rng));
-    mover.object.id = ids[lane], mover.object.name = world_->emoji()[ids[lane]].name;
+  const std::vector<size_t> lanes = lanes_of(count, rng);
+  for (size_t i = 0; i < count; ++i) {
+    const int64_t first = first_frame(i, count, clip.frames);
+    Mover& mover =
+        clip.movers.emplace_back(plan_mover(lanes[i], count, first, across, clip.frames, options_.size, rng));
+    mover.object.id = ids[i], mover.object.name = world_->emoji()[ids[i]].name;
   }
   return clip;
 }

@@ -1,6 +1,5 @@
 // Clips of Emoji World: one to three sprites that come in and move straight. A clip is a pure function of (options, index,
-// world). Direction and number can only be told from several frames; order can be told from one, because the lanes are in the order in
-// which the movers come.
+// world). Direction, order and number at the start can only be told from several frames.
 #pragma once
 
 #include <memory>

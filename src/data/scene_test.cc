@@ -180,6 +180,32 @@ TEST(Clip, DirectionsOrderAndNumbersAreTrueOfTheFrames) {
   }
 }
 
+TEST(Clip, WhoCameFirstIsAskedOnlyWhereItCanBeSeenAndNeverToldByTheLanes) {
+  EmojiOptions o = options();
+  o.kind = "clip";
+  for (const int64_t frames : {2, 4, 8}) {
+    o.frames = frames;
+    const ClipSource source(tiles(), o);
+    int in_order = 0, pairs = 0;
+    for (uint64_t i = 0; i < 300; ++i) {
+      const Clip clip = source.clip_at(i);
+      size_t seen = 0;
+      for (size_t m = 1; m < clip.movers.size(); ++m) {
+        const Mover &a = clip.movers[m - 1], &b = clip.movers[m];
+        const bool across = a.dx != 0 || b.dx != 0;
+        if (across || a.dy != 0 || b.dy != 0)  // of two that stand still nothing tells which way the lanes run
+          ++pairs, in_order += across ? a.object.y < b.object.y : a.object.x < b.object.x;
+        EXPECT_LE(a.first, b.first);
+        seen += a.first < b.first;
+      }
+      const std::vector<Question> asked = questions_of(clip);
+      EXPECT_EQ(std::ranges::count(asked, "order", &Question::kind), static_cast<std::ptrdiff_t>(seen));
+      if (frames > 2) EXPECT_EQ(seen + 1, clip.movers.size()) << "four frames have room for three to come one by one";
+    }
+    EXPECT_NEAR(static_cast<double>(in_order) / pairs, 0.5, 0.1);
+  }
+}
+
 TEST(Clip, FewNamesStillHoldOutClipsAndNoneOfThemIsTrainedOn) {
   EmojiOptions few = options("heldout");
   few.kind = "clip";
