@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
-"""Fine-tunes the arms of docs/nvila.md's "scale, then compress" from one base model and prints paired accuracies.
+"""The arms of docs/nvila.md's "scale, then compress", fine-tuned from one base model, and their paired accuracies.
 
-    python3 tools/studies/nvila.py [--tessera build/release/tessera] [--base models/emoji-nvila] [--out runs/nvila] [--threads 1] [--steps 150] [--seed 1]
-                                   [--questions 4000] [--only ARM]
+    python3 tools/studies/nvila.py [--tessera build/release/tessera] [--out runs/nvila] [--threads 1] [--base-steps 1200] [--steps 400] [--seed 1]
+                                   [--tile 32] [--larger 64] [--questions 4000] [--only ARM]
 
-Tower and language model of every arm go on from the base's; the projector of every arm is new, also where the base has one of that shape. An arm
-is recipes/emoji-nvila-scale.toml with a few --set, the same samples in the same order; then `tessera eval --task emoji-qa` asks all arms the
-same questions. Needs runs/drawn (tools/drawn_emoji.py --seeds 11). Another seed wants another --out. Results: OUT/*.jsonl, table.md.
+The base is models/emoji-nvila brought down to pictures of 32 pixels (--tile), 16 tokens; scaling adds pictures of 64 (--larger) in tiles of 32. Tower and language model of every arm go on from it; the projector
+of every arm is new, also where the base has one of that shape. An arm is recipes/studies/nvila-scale.toml with a few --set, the same samples
+in the same order; then `tessera eval --task emoji-qa` asks all arms the same questions. Seeds share the base and differ in the new projectors and in
+the samples. Results: OUT/SEED/*.jsonl, table.md.
 """
 import argparse
 import json
+import math
 import pathlib
 
 from arms import interval, run, train
 
-RECIPE = "recipes/emoji-nvila-scale.toml"
+RECIPE = pathlib.Path("recipes/studies/nvila-scale.toml")
+PATCH = 8
 SINGLE = {"model.tiles.mode": '"single"'}
 ARMS = {
     "base": {**SINGLE, "model.projector": '"mlp2x_gelu"'},
@@ -22,36 +25,56 @@ ARMS = {
     "compress2": {},
     "compress3": {"model.projector": '"mlp_downsample_3x3_fix"'},
 }
-NAMES = {"base": "base, 64 px", "scale": "+ scale, 64 and 128 px", "compress2": "+ compress 2x2", "compress3": "+ compress 3x3"}
-TOKENS = {"base": 64, "scale": 256, "compress2": 64, "compress3": 36}
+
+
+def name_of(options, arm):
+    return {"base": f"base, {options.tile} px", "scale": f"+ scale, {options.tile} and {options.larger} px", "compress2": "+ compress 2x2", "compress3": "+ compress 3x3"}[arm]
+
+
+def tokens_of(options, arm):
+    edge = (options.tile if arm == "base" else options.larger) // PATCH
+    return math.ceil(edge / {"compress2": 2, "compress3": 3}.get(arm, 1)) ** 2
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tessera", default="build/release/tessera")
     parser.add_argument("--threads", default="1")
-    parser.add_argument("--base", default="models/emoji-nvila")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/nvila"))
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--base-steps", type=int, default=1200)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--tile", type=int, default=32)
+    parser.add_argument("--larger", type=int, default=64)
     parser.add_argument("--questions", type=int, default=4000)
     parser.add_argument("--only", choices=tuple(ARMS))
     return parser.parse_args()
 
 
-def without_projector(options):
+def seen(options):
+    tiles = (options.larger // options.tile) ** 2
+    return {"model.vision.image_size": options.tile, "model.tiles.scales": [options.tile, options.larger], "model.tiles.max_tiles": tiles}
+
+
+def base_model(options):
+    settings = {"train.steps": options.base_steps, **seen(options), **ARMS["base"]}
+    return train(options, options.out / "base", RECIPE, settings)
+
+
+def without_projector(options, out):
     """The base with a projector that none of the others can go on from: one step at no rate worth the name."""
-    settings = {"model.from": f'"{options.base}"', "train.steps": 1, "train.schedule.learning_rate": 1e-12, **ARMS["base"]}
-    return train(options, options.out / "start", RECIPE, settings)
+    start = {"model.from": f'"{base_model(options)}"', "train.steps": 1, "train.seed": options.seed, "train.schedule.learning_rate": 1e-12}
+    return train(options, out / "start", RECIPE, {**start, **seen(options), **ARMS["scale"]})
 
 
-def prepare(options, arm):
-    start = without_projector(options)
-    settings = {"model.from": f'"{start}"', "train.steps": options.steps, "train.seed": options.seed, "train.evaluate_every": 0, **ARMS[arm]}
-    model = train(options, options.out / arm, RECIPE, settings)
-    answers = options.out / f"{arm}.jsonl"
+def prepare(options, out, arm):
+    recipe = out / "arm.toml"  # --set does not reach into a mixture
+    recipe.write_text(RECIPE.read_text().replace("\nseed = 5", f"\nseed = {options.seed}5"))
+    settings = {"model.from": f'"{without_projector(options, out)}"', "train.steps": options.steps, "train.seed": options.seed, **seen(options), **ARMS[arm]}
+    model = train(options, out / arm, recipe, settings)
+    answers = out / f"{arm}.jsonl"
     if not answers.exists():
-        run(options, "eval", "-m", model, "--task", "emoji-qa", "--count", options.questions, "--seed", 1, "--answers", answers)
+        run(options, "eval", "-m", model, "--task", "emoji-qa", "--worlds", "sprite", "--worlds", "scene", "--count", options.questions, "--seed", 1, "--answers", answers)
 
 
 def answers_of(out, arm):
@@ -59,11 +82,11 @@ def answers_of(out, arm):
     return [(f"{row['source']} {row['kind']}", row["right"]) for row in rows]
 
 
-def table(out, arms):
+def table(options, out, arms):
     answers = {arm: answers_of(out, arm) for arm in arms}
     kinds = sorted({kind for kind, _ in answers["base"]})
-    lines = ["| question | of | " + " | ".join(NAMES[arm] for arm in arms) + " |", "|---" * (len(arms) + 2) + "|"]
-    lines.append("| tokens a picture | | " + " | ".join(str(TOKENS[arm]) for arm in arms) + " |")
+    lines = ["| question | of | " + " | ".join(name_of(options, arm) for arm in arms) + " |", "|---" * (len(arms) + 2) + "|"]
+    lines.append("| tokens a picture | | " + " | ".join(str(tokens_of(options, arm)) for arm in arms) + " |")
     for kind in ["all", *kinds]:
         rows = {arm: [float(right) for own, right in answers[arm] if kind in ("all", own)] for arm in arms}
         cells = [f"{sum(rows[arm]) / len(rows[arm]):.3f}" for arm in arms]
@@ -79,13 +102,14 @@ def table(out, arms):
 
 def main():
     options = arguments()
-    options.out.mkdir(parents=True, exist_ok=True)
+    out = options.out / f"seed{options.seed}"
+    out.mkdir(parents=True, exist_ok=True)
     for arm in ARMS if options.only is None else (options.only,):
-        prepare(options, arm)
-    done = [arm for arm in ARMS if (options.out / f"{arm}.jsonl").exists()]
+        prepare(options, out, arm)
+    done = [arm for arm in ARMS if (out / f"{arm}.jsonl").exists()]
     if "base" in done:
-        (options.out / "table.md").write_text(table(options.out, done))
-        print((options.out / "table.md").read_text())
+        (out / "table.md").write_text(table(options, out, done))
+        print((out / "table.md").read_text())
 
 
 if __name__ == "__main__":
