@@ -200,7 +200,9 @@ TEST(Clip, WhoCameFirstIsAskedOnlyWhereItCanBeSeenAndNeverToldByTheLanes) {
       }
       const std::vector<Question> asked = questions_of(clip);
       EXPECT_EQ(std::ranges::count(asked, "order", &Question::kind), static_cast<std::ptrdiff_t>(seen));
-      if (frames > 2) EXPECT_EQ(seen + 1, clip.movers.size()) << "four frames have room for three to come one by one";
+      if (frames > 2) {
+        EXPECT_EQ(seen + 1, clip.movers.size()) << "four frames have room for three to come one by one";
+      }
     }
     EXPECT_NEAR(static_cast<double>(in_order) / pairs, 0.5, 0.1);
   }
