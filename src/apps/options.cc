@@ -43,6 +43,9 @@ std::string short_name(const CommandLine& line, const std::string& field) {
   return "";
 }
 
+/// Texts may hold commas, so a list of them is made by giving the option again.
+bool one_by_one(const Option& option) { return option.kind == Option::Kind::list && option.placeholder == "TEXT"; }
+
 /// What was said of one option on the command line.
 struct Said {
   const Option* option;
@@ -64,7 +67,7 @@ void add(CLI::App& app, const CommandLine& line, Said& said) {
   said.handle = app.add_option(names, said.texts)->expected(1)->allow_extra_args(false);
   const bool list = option.kind == Option::Kind::list;
   said.handle->multi_option_policy(list ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
-  if (list && option.placeholder != "TEXT") said.handle->delimiter(',');
+  if (list && !one_by_one(option)) said.handle->delimiter(',');
 }
 
 void add_positionals(CLI::App& app, const CommandLine& line, std::vector<Said>& all) {
@@ -140,7 +143,9 @@ std::string left_column(const CommandLine& line, const Option& option) {
 std::string right_column(const CommandLine& line, const Option& option) {
   if (contains(line.required, option.field)) return option.help + " (required)";
   if (option.on_by_default) return option.help + " (on by default)";
-  return option.default_text.empty() ? option.help : option.help + " (default " + option.default_text + ")";
+  const bool again = one_by_one(option) && !contains(line.positionals, option.field);
+  const std::string help = option.help + (again ? "; again for each further one" : "");
+  return option.default_text.empty() ? help : help + " (default " + option.default_text + ")";
 }
 
 std::string usage(const CommandLine& line, const std::vector<Option>& options) {

@@ -18,6 +18,7 @@ struct PaintOptions {
   int64_t count = 1;
   bool save_scales = false;
   bool smooth = true;
+  std::vector<std::string> styles = {"plain", "bold, wide"};
   OutputOptions output;
 
   static CommandLine command_line() {
@@ -32,7 +33,8 @@ struct PaintOptions {
 template <class V> void fields(V& v, PaintOptions& o) {
   v("prompts", o.prompts, "what to paint"), v("model", o.model, "model directory"), v("top_p", o.top_p, "nucleus");
   v("guidance", o.guidance, "strength per scale"), v("count", o.count, "pictures per prompt");
-  v("save_scales", o.save_scales, "every scale"), v("smooth", o.smooth, "soft edges"), v("output", o.output, "Output");
+  v("save_scales", o.save_scales, "every scale"), v("smooth", o.smooth, "soft edges"), v("styles", o.styles, "brushes");
+  v("output", o.output, "Output");
 }
 
 PaintOptions parsed(const Arguments& words) {
@@ -106,6 +108,11 @@ TEST(Options, MissingThingsAreNamed) {
   EXPECT_THAT(complaint({"cat", "-m"}), HasSubstr("--model"));
 }
 
+TEST(Options, TextsMayHoldCommasSoAListOfThemIsTheOptionAgain) {
+  EXPECT_THAT(parsed({"cat", "-m", "d", "--styles", "bold, wide", "--styles", "thin"}).styles,
+              ElementsAre("bold, wide", "thin"));
+}
+
 TEST(Options, AFlagGivenTwiceIsAMistakeNotASilentChoice) {
   EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "1", "--count", "2"}), HasSubstr("--count"));
 }
@@ -124,6 +131,8 @@ TEST(Options, TheHelpPageShowsEveryFieldWithItsDefault) {
   EXPECT_THAT(page, HasSubstr("model directory (required)"));
   EXPECT_THAT(page, HasSubstr("strength per scale (default 3,4)"));
   EXPECT_THAT(page, HasSubstr("--[no-]smooth"));
+  EXPECT_THAT(page, HasSubstr("brushes; again for each further one (default plain,bold, wide)"));
+  EXPECT_THAT(page, Not(HasSubstr("what to paint; again"))) << "words without an option simply follow each other";
   EXPECT_THAT(page, HasSubstr("\nOutput\n"));
   EXPECT_THAT(page, HasSubstr("tessera paint -m DIR \"red apple\""));
 }

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "data/permutation.h"
 
 namespace tessera::data {
 
@@ -23,14 +24,6 @@ PlacedObject placed_at(const Mover& mover, int64_t frame) {
 int64_t first_frame(size_t turn, size_t movers, int64_t frames) {
   const auto share = static_cast<int64_t>(turn) * (frames / 2), all = static_cast<int64_t>(movers);
   return (share + all - 1) / all;
-}
-
-/// Which lane each mover keeps to: by chance, so that a single frame does not tell who came first.
-std::vector<size_t> lanes_of(size_t movers, Rng& rng) {
-  std::vector<size_t> lanes(movers);
-  std::iota(lanes.begin(), lanes.end(), size_t{0});
-  for (size_t i = movers; i > 1; --i) std::swap(lanes[i - 1], lanes[rng.below(i)]);
-  return lanes;
 }
 
 /// Lane `lane` of `lanes` runs across (left, right) or down (up, down) the whole clip.
@@ -114,7 +107,9 @@ Clip ClipSource::clip_at(uint64_t index) const {
     const bool asked_for = !heldout || ids.size() != 1 || pair_is_held_out(id, ids.front());
     if (asked_for && std::ranges::none_of(ids, clashes)) ids.push_back(id);
   }
-  const std::vector<size_t> lanes = lanes_of(count, rng);
+  std::vector<size_t> lanes(count);
+  std::iota(lanes.begin(), lanes.end(), size_t{0});
+  shuffle(lanes, rng);  // so that a single frame does not tell who came first
   for (size_t i = 0; i < count; ++i) {
     const int64_t first = first_frame(i, count, clip.frames);
     Mover& mover =

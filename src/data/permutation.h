@@ -1,7 +1,10 @@
-// A seeded permutation that needs no table: position i of n is computed alone, so a pass can start anywhere.
+// Orders by chance: a permutation that needs no table (position i of n is computed alone, so a pass can start anywhere), and a list's own
+// shuffle.
 #pragma once
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include "core/rng.h"
 
@@ -22,6 +25,11 @@ constexpr uint64_t permuted(uint64_t index, uint64_t n, uint64_t seed) {
     index = (left << half) | right;
   } while (index >= n);
   return index;
+}
+
+/// Every order is as likely as any other (Fisher and Yates).
+template <class T> void shuffle(std::vector<T>& items, Rng& rng) {
+  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[rng.below(i)]);
 }
 
 }  // namespace tessera::data

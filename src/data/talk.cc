@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "data/permutation.h"
 #include "media/read_media.h"
 
 namespace tessera::data {
@@ -14,10 +15,6 @@ const std::vector<std::string>& question_kinds() {
   static const std::vector<std::string> kinds{"name", "presence", "count",     "colour", "position",
                                               "size", "reading",  "direction", "order"};
   return kinds;
-}
-
-template <class T> void shuffle(std::vector<T>& items, Rng& rng) {
-  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[rng.below(i)]);
 }
 }  // namespace
 

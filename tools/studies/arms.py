@@ -1,4 +1,5 @@
 """What the studies share: running tessera, and training an arm once however often a study is started."""
+import json
 import math
 import subprocess
 
@@ -22,3 +23,23 @@ def interval(differences):
     mean = sum(differences) / len(differences)
     spread = math.sqrt(sum((d - mean) ** 2 for d in differences) / max(1, len(differences) - 1) / len(differences))
     return mean, 1.96 * spread
+
+
+def paired_table(files, kind_of, names, tokens, against):
+    """Accuracies of arms that were asked the same questions, as a table. files: arm -> answers of `tessera eval`; kind_of(row): its line;
+    names, tokens: arm -> head, ("tokens of what", arm -> number); against: arm -> (the arm it is compared to, what is said of that)."""
+    answers = {arm: [json.loads(line) for line in path.read_text().splitlines()] for arm, path in files.items()}
+    first = next(iter(answers.values()))
+    for rows in answers.values():
+        assert [(row["question"], row["answer"]) for row in rows] == [(row["question"], row["answer"]) for row in first], "the arms were asked different questions"
+    lines = ["| question | of | " + " | ".join(names[arm] for arm in answers) + " |", "|---" * (len(answers) + 2) + "|"]
+    lines.append(f"| {tokens[0]} | | " + " | ".join(str(tokens[1][arm]) for arm in answers) + " |")
+    for kind in ["all", *sorted({kind_of(row) for row in first})]:
+        rights = {arm: [float(row["right"]) for row in rows if kind in ("all", kind_of(row))] for arm, rows in answers.items()}
+        cells = {arm: f"{sum(right) / len(right):.3f}" for arm, right in rights.items()}
+        for arm, (other, said) in against.items():
+            if arm in rights and other in rights:
+                mean, half = interval([a - b for a, b in zip(rights[arm], rights[other])])
+                cells[arm] += f" ({100 * mean:+.1f} ± {100 * half:.1f}{said})"
+        lines.append(f"| {kind} | {len(next(iter(rights.values())))} | " + " | ".join(cells.values()) + " |")
+    return "\n".join(lines) + "\n"

@@ -6,10 +6,9 @@
 Every arm is recipes/studies/nvila-clips.toml with the same clips and is asked the same questions. Results: runs/clips/table.md.
 """
 import argparse
-import json
 import pathlib
 
-from arms import interval, run, train
+from arms import paired_table, run, train
 
 RUNS = pathlib.Path("runs/clips")
 RECIPE = pathlib.Path("recipes/studies/nvila-clips.toml")
@@ -41,23 +40,9 @@ def prepare(options, arm):
 
 
 def table(arms):
-    answers = {arm: [json.loads(line) for line in (RUNS / f"{arm}.jsonl").read_text().splitlines()] for arm in arms}
-    first = answers[arms[0]]
-    for arm in arms:
-        asked, other = ([(row["question"], row["answer"]) for row in rows] for rows in (first, answers[arm]))
-        assert asked == other, "the arms were asked different questions"
-    lines = ["| question | of | " + " | ".join(NAMES[arm] for arm in arms) + " |", "|---" * (len(arms) + 2) + "|"]
-    lines.append("| tokens a clip | | " + " | ".join(str(ARMS[arm][0] // ARMS[arm][1] * FRAME_TOKENS) for arm in arms) + " |")
-    for kind in ["all", *sorted({row["kind"] for row in first})]:
-        rights = {arm: [float(row["right"]) for row in answers[arm] if kind in ("all", row["kind"])] for arm in arms}
-        cells = [f"{sum(right) / len(right):.3f}" for right in rights.values()]
-        if "eight" in arms:
-            for i, arm in enumerate(arms):
-                if arm != "eight":
-                    mean, half = interval([a - b for a, b in zip(rights[arm], rights["eight"])])
-                    cells[i] += f" ({100 * mean:+.1f} ± {100 * half:.1f})"
-        lines.append(f"| {kind} | {len(rights[arms[0]])} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    tokens = {arm: frames // pool * FRAME_TOKENS for arm, (frames, pool) in ARMS.items()}
+    against = {arm: ("eight", "") for arm in ARMS if arm != "eight"}
+    return paired_table({arm: RUNS / f"{arm}.jsonl" for arm in arms}, lambda row: row["kind"], NAMES, ("tokens a clip", tokens), against)
 
 
 def main():

@@ -4,17 +4,17 @@
     python3 tools/studies/nvila.py [--tessera build/release/tessera] [--out runs/nvila] [--threads 1] [--base-steps 1200] [--steps 400] [--seed 1]
                                    [--tile 32] [--larger 64] [--questions 4000] [--only ARM]
 
-The base is models/emoji-nvila brought down to pictures of 32 pixels (--tile), 16 tokens; scaling adds pictures of 64 (--larger) in tiles of 32. Tower and language model of every arm go on from it; the projector
-of every arm is new, also where the base has one of that shape. An arm is recipes/studies/nvila-scale.toml with a few --set, the same samples
-in the same order; then `tessera eval --task emoji-qa` asks all arms the same questions. Seeds share the base and differ in the new projectors and in
-the samples. Results: OUT/SEED/*.jsonl, table.md.
+The base is models/emoji-nvila brought down to pictures of 32 pixels (--tile), 16 tokens; scaling adds pictures of 64 (--larger) in tiles
+of 32. Tower and language model of every arm go on from it; the projector of every arm is new, also where the base has one of that shape. An
+arm is recipes/studies/nvila-scale.toml with a few --set, the same samples in the same order; then `tessera eval --task emoji-qa` asks all
+arms the same questions. Seeds share the base and differ in the new projectors and in the samples. Another tile wants another --out.
+Results: OUT/seedN/*.jsonl, table.md.
 """
 import argparse
-import json
 import math
 import pathlib
 
-from arms import interval, run, train
+from arms import paired_table, run, train
 
 RECIPE = pathlib.Path("recipes/studies/nvila-scale.toml")
 PATCH = 8
@@ -26,14 +26,7 @@ ARMS = {
     "compress3": {"model.projector": '"mlp_downsample_3x3_fix"'},
 }
 
-
-def name_of(options, arm):
-    return {"base": f"base, {options.tile} px", "scale": f"+ scale, {options.tile} and {options.larger} px", "compress2": "+ compress 2x2", "compress3": "+ compress 3x3"}[arm]
-
-
-def tokens_of(options, arm):
-    edge = (options.tile if arm == "base" else options.larger) // PATCH
-    return math.ceil(edge / {"compress2": 2, "compress3": 3}.get(arm, 1)) ** 2
+AGAINST = {"scale": ("base", " on base"), "compress2": ("scale", " on scale"), "compress3": ("scale", " on scale")}
 
 
 def arguments():
@@ -77,27 +70,12 @@ def prepare(options, out, arm):
         run(options, "eval", "-m", model, "--task", "emoji-qa", "--worlds", "sprite", "--worlds", "scene", "--count", options.questions, "--seed", 1, "--answers", answers)
 
 
-def answers_of(out, arm):
-    rows = [json.loads(line) for line in (out / f"{arm}.jsonl").read_text().splitlines()]
-    return [(f"{row['source']} {row['kind']}", row["right"]) for row in rows]
-
-
 def table(options, out, arms):
-    answers = {arm: answers_of(out, arm) for arm in arms}
-    kinds = sorted({kind for kind, _ in answers["base"]})
-    lines = ["| question | of | " + " | ".join(name_of(options, arm) for arm in arms) + " |", "|---" * (len(arms) + 2) + "|"]
-    lines.append("| tokens a picture | | " + " | ".join(str(tokens_of(options, arm)) for arm in arms) + " |")
-    for kind in ["all", *kinds]:
-        rows = {arm: [float(right) for own, right in answers[arm] if kind in ("all", own)] for arm in arms}
-        cells = [f"{sum(rows[arm]) / len(rows[arm]):.3f}" for arm in arms]
-        for i, arm in enumerate(arms):
-            if arm != "base":
-                against = "base" if arm == "scale" else "scale"
-                if against in rows:
-                    mean, half = interval([a - b for a, b in zip(rows[arm], rows[against])])
-                    cells[i] += f" ({100 * mean:+.1f} ± {100 * half:.1f} on {against})"
-        lines.append(f"| {kind} | {len(rows['base'])} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    names = {"base": f"base, {options.tile} px", "scale": f"+ scale, {options.tile} and {options.larger} px", "compress2": "+ compress 2x2", "compress3": "+ compress 3x3"}
+    small, large = options.tile // PATCH, options.larger // PATCH
+    tokens = {"base": small**2, "scale": large**2, "compress2": math.ceil(large / 2) ** 2, "compress3": math.ceil(large / 3) ** 2}
+    files = {arm: out / f"{arm}.jsonl" for arm in arms}
+    return paired_table(files, lambda row: f"{row['source']} {row['kind']}", names, ("tokens a picture", tokens), AGAINST)
 
 
 def main():
