@@ -1,6 +1,6 @@
 """The PyTorch side of bench/lm/run: a Qwen2-shaped decoder in eager PyTorch, reading one request per line, answering with one JSON object.
 
-usage: peer.py MODEL_DIR DTYPE THREADS. Fused projections' calls, scaled_dot_product_attention with grouped heads, a cache allocated once."""
+usage: peer.py MODEL_DIR DTYPE THREADS [DEVICE]. Fused projections' calls, scaled_dot_product_attention with grouped heads, a cache allocated once."""
 import json
 import mmap
 import os
@@ -28,21 +28,22 @@ def read_weights(path, dtype):
 
 
 class Decoder:
-    def __init__(self, directory, dtype):
+    def __init__(self, directory, dtype, device):
         with open(os.path.join(directory, "config.json")) as file:
             c = json.load(file)
-        self.w = read_weights(os.path.join(directory, "model.safetensors"), dtype)
+        self.device = device
+        self.w = {name: t.to(device) for name, t in read_weights(os.path.join(directory, "model.safetensors"), dtype).items()}
         self.dtype, self.depth, self.width, self.eps = dtype, c["num_hidden_layers"], c["hidden_size"], c["rms_norm_eps"]
         self.heads, self.groups, self.vocabulary = c["num_attention_heads"], c["num_key_value_heads"], c["vocab_size"]
         self.head_dim = c.get("head_dim") or self.width // self.heads
         theta = c.get("rope_theta") or c["rope_parameters"]["rope_theta"]
-        self.frequencies = 1.0 / theta ** (torch.arange(0, self.head_dim, 2).float() / self.head_dim)
+        self.frequencies = 1.0 / theta ** (torch.arange(0, self.head_dim, 2, device=device).float() / self.head_dim)
         self.blocks = [{name[len(f"model.layers.{i}."):]: t for name, t in self.w.items() if name.startswith(f"model.layers.{i}.")}
                        for i in range(self.depth)]
 
     def cache(self, length):
         shape = (1, self.groups, length, self.head_dim)
-        return [(torch.empty(shape, dtype=self.dtype), torch.empty(shape, dtype=self.dtype)) for _ in range(self.depth)]
+        return [tuple(torch.empty(shape, dtype=self.dtype, device=self.device) for _ in "kv") for _ in range(self.depth)]
 
     def turn(self, x, cos, sin):
         low, high = x.chunk(2, -1)
@@ -65,7 +66,7 @@ class Decoder:
     def forward(self, ids, cache, begin):
         """Logits of the last position. A prompt comes whole, at position 0."""
         x = F.embedding(ids, self.w["model.embed_tokens.weight"])
-        angles = torch.arange(begin, begin + ids.shape[1]).float()[:, None] * self.frequencies
+        angles = torch.arange(begin, begin + ids.shape[1], device=self.device).float()[:, None] * self.frequencies
         cos, sin = angles.cos(), angles.sin()
         for b, kept in zip(self.blocks, cache):
             x = x + self.attention(b, self.norm(x, b["input_layernorm.weight"]), cos, sin, kept, begin)
@@ -76,7 +77,7 @@ class Decoder:
         return F.linear(x, self.w.get("lm_head.weight", self.w["model.embed_tokens.weight"])).float()
 
     def ids(self, count):
-        return ((torch.arange(count) * 7919 + 13) % self.vocabulary)[None]
+        return ((torch.arange(count, device=self.device) * 7919 + 13) % self.vocabulary)[None]
 
     def logits(self, tokens):
         logits = self.forward(self.ids(tokens), self.cache(tokens), 0)
@@ -84,23 +85,43 @@ class Decoder:
 
     def prefill(self, tokens):
         ids, begin = self.ids(tokens), time.perf_counter()
-        self.forward(ids, self.cache(tokens), 0)
+        self.forward(ids, self.cache(tokens), 0).argmax(-1).cpu()
         return {"seconds": time.perf_counter() - begin}
 
     def decode(self, prompt, tokens):
         cache = self.cache(prompt + tokens)
         next_id = self.forward(self.ids(prompt), cache, 0).argmax(-1)
+        next_id.cpu()
         begin = time.perf_counter()
         for i in range(tokens):
             next_id = self.forward(next_id[None], cache, prompt + i).argmax(-1)
+        next_id.cpu()
         return {"seconds": time.perf_counter() - begin}
+
+    def probe(self):
+        """Of a card: bytes a second that large copies read and write, and the rate of a large product in this format."""
+        from_, to = (torch.empty(1 << 30, dtype=torch.uint8, device=self.device).random_() for _ in range(2))
+        a, b = (torch.randn(8192, 8192, dtype=self.dtype, device=self.device) for _ in range(2))
+        return {"read_bandwidth": 2 * from_.numel() / self.median_seconds(lambda: to.copy_(from_)),
+                "multiply_add_peak": 2 * 8192**3 / self.median_seconds(lambda: a @ b), "card": torch.cuda.get_device_name(self.device)}
+
+    @staticmethod
+    def median_seconds(work, repeats=10):
+        times = []
+        for _ in range(repeats + 1):
+            torch.cuda.synchronize()
+            begin = time.perf_counter()
+            work()
+            torch.cuda.synchronize()
+            times.append(time.perf_counter() - begin)
+        return sorted(times[1:])[repeats // 2]
 
 
 def main():
     directory, dtype, threads = sys.argv[1], {"fp32": torch.float32, "bf16": torch.bfloat16}[sys.argv[2]], int(sys.argv[3])
     torch.set_num_threads(threads)
     with torch.inference_mode():
-        decoder = Decoder(directory, dtype)
+        decoder = Decoder(directory, dtype, torch.device(sys.argv[4] if len(sys.argv) > 4 else "cpu"))
         for line in sys.stdin:
             request = json.loads(line)
             print(json.dumps(getattr(decoder, request.pop("do"))(**request)), flush=True)

@@ -2,7 +2,7 @@
 //   tessera_lm_bench make PRESET DIR [DEPTH]     a model of that shape with random weights, bf16; of DEPTH blocks
 //   tessera_lm_bench pack DIR OUT                the same with 4-bit weights, rounded to nearest
 //   tessera_lm_bench probe THREADS               {"read_bandwidth", "multiply_add_peak"} of this machine
-//   tessera_lm_bench serve DIR DTYPE THREADS     {"do": "about" | "logits" | "prefill" | "decode", ...}
+//   tessera_lm_bench serve DIR DTYPE THREADS [DEVICE]    {"do": "about" | "logits" | "prefill" | "decode", ...}
 #include <chrono>
 #include <iostream>
 
@@ -19,6 +19,7 @@
 #include "models/lm/quantize.h"
 #include "quant/awq.h"
 #include "tensor/build.h"
+#include "tensor/device.h"
 
 namespace tessera::bench {
 namespace {
@@ -42,17 +43,11 @@ void pack(const Path& directory, const Path& out) {
   model->save(out, {.group = 128});
 }
 
-/// Token ids [1, n] that both sides make alike.
-Tensor ids(int64_t count, int64_t vocabulary) {
-  Tensor ids = at::empty({1, count}, at::kLong);
-  for (int64_t i = 0; i < count; ++i) ids.mutable_data_ptr<int64_t>()[i] = (i * 7919 + 13) % vocabulary;
-  return ids;
-}
-
 class Work {
  public:
-  Work(const std::string& directory, const std::string& dtype)
-      : model_(lm::load_lm(directory, {.dtype = dtype, .check_numbers = false})) {}
+  Work(const std::string& directory, const std::string& dtype, at::Device device)
+      : device_(device),
+        model_(lm::load_lm(directory, {.device = device, .dtype = dtype, .check_numbers = false})) {}
 
   /// Sizes that shares of the machine are computed from: bytes that a token reads, and weights that every position
   /// goes through.
@@ -74,29 +69,42 @@ class Work {
   /// Sum of magnitudes and place of the largest of the logits after `tokens`.
   Json logits(int64_t tokens) {
     const c10::InferenceMode inference;
-    lm::DecodeSteps steps(model_, {.ids = ids(tokens, model_.config.vocabulary)});
+    lm::DecodeSteps steps(model_, {.ids = ids(tokens)});
     const Tensor logits = steps.start();
     return {{"magnitude", logits.abs().sum().item<double>()}, {"largest", logits.argmax().item<int64_t>()}};
   }
 
   Json prefill(int64_t tokens) {
-    const Tensor prompt = ids(tokens, model_.config.vocabulary);
+    const Tensor prompt = ids(tokens);
     const auto began = Clock::now();
     lm::DecodeSteps steps(model_, {.ids = prompt});
-    steps.start();
+    finished(steps.start().argmax(-1));
     return {{"seconds", since(began)}};
   }
 
   /// Greedy, after a prompt that is not timed.
   Json decode(int64_t prompt, int64_t tokens) {
-    lm::DecodeSteps steps(model_, {.ids = ids(prompt, model_.config.vocabulary)});
+    lm::DecodeSteps steps(model_, {.ids = ids(prompt)});
     Tensor next = steps.start().argmax(-1);
+    finished(next);
     const auto began = Clock::now();
     for (int64_t i = 0; i < tokens; ++i) next = steps.next(next).argmax(-1);
+    finished(next);
     return {{"seconds", since(began)}};
   }
 
  private:
+  /// Token ids [1, n] that both sides make alike.
+  Tensor ids(int64_t count) const {
+    Tensor ids = at::empty({1, count}, at::kLong);
+    for (int64_t i = 0; i < count; ++i) ids.mutable_data_ptr<int64_t>()[i] = (i * 7919 + 13) % model_.config.vocabulary;
+    return ids.to(device_);
+  }
+
+  /// Waits for a card, which computes while the program goes on.
+  static void finished(const Tensor& last) { last.cpu(); }
+
+  at::Device device_;
   lm::DecoderLm model_;
 };
 
@@ -120,10 +128,11 @@ int run(const std::vector<std::string>& words) {
         << std::endl;
     return 0;
   }
-  if (words.size() != 4 || words[0] != "serve")
-    throw UserError("[bench] want make PRESET DIR [DEPTH], pack DIR OUT, probe THREADS or serve DIR DTYPE THREADS");
+  if (words.size() < 4 || words.size() > 5 || words[0] != "serve")
+    throw UserError(
+        "[bench] want make PRESET DIR [DEPTH], pack DIR OUT, probe THREADS or serve DIR DTYPE THREADS [DEVICE]");
   at::set_num_threads(std::stoi(words[3]));
-  Work work(words[1], words[2]);
+  Work work(words[1], words[2], parse_device(words.size() > 4 ? words[4] : "cpu"));
   serve([&work](const Json& request) { return answer(work, request); });
   return 0;
 }

@@ -160,6 +160,7 @@ Scene SceneSource::scene_at(uint64_t index) const {
         scene_kinds[(index + turn / patience) % scene_kinds.size()];  // few names may hold out no pair of one kind
     scene.relation = static_cast<Relation>(rng.below(4));
     scene.ground = options_.ground == "white" ? 0 : rng.below(grounds().size());
+    scene.size = options_.size;
     const std::vector<size_t> ids = choose_ids(scene, rng);
     if (!allowed(ids, scene)) continue;
     for (const size_t id : ids) {

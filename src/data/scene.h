@@ -37,6 +37,7 @@ struct Scene {
   SceneKind kind = SceneKind::single;
   Relation relation = Relation::left;  // of objects 0 and 1, for SceneKind::position
   size_t ground = 0;                   // into grounds()
+  int64_t size = 0;                    // edge of the picture, in pixels
   std::vector<PlacedObject> objects;
 };
 

@@ -117,12 +117,18 @@ TEST(Scene, AnswersAgreeWithTheObjects) {
             EXPECT_LE(o.size, edge);
         }
       }
+      if (question.kind == "place") {
+        const auto thing = of(question.text.substr(13, question.text.size() - 14));
+        ASSERT_NE(thing, sample.objects.end()) << question.text;
+        EXPECT_EQ(question.answer.starts_with("top"), 2 * thing->y + thing->size < sample.picture.height);
+        EXPECT_EQ(question.answer.ends_with("left"), 2 * thing->x + thing->size < sample.picture.width);
+      }
       if (question.kind == "reading") {
         for (const PlacedObject& o : sample.objects) EXPECT_GE(o.size, of(question.answer)->size);
       }
     }
   }
-  EXPECT_THAT(kinds, testing::IsSupersetOf({"presence", "count", "colour", "position", "size", "reading"}));
+  EXPECT_THAT(kinds, testing::IsSupersetOf({"presence", "count", "colour", "position", "size", "place", "reading"}));
 }
 
 TEST(Scene, TrainingNeverShowsAHeldOutPairingAndTheHeldOutSplitAlwaysDoes) {

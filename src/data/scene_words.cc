@@ -1,5 +1,6 @@
 // What is said of a scene: its caption, and questions whose answers are read off the plan, not off the pixels.
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "data/scene.h"
@@ -40,6 +41,18 @@ void add_pair_questions(const PlacedObject& a, const PlacedObject& b, Rng& rng, 
   if (std::max(a.size, b.size) * 10 >= std::min(a.size, b.size) * 13) {  // a third larger is plain to see
     out.push_back(
         {"size", fmt::format("Which is larger, the {} or the {}?", a.name, b.name), a.size > b.size ? a.name : b.name});
+  }
+}
+
+/// Where things are that are there once, each in a quarter of the picture that its middle lies in beyond doubt.
+void add_places(const Scene& scene, const std::map<std::string, int64_t>& present, std::vector<Question>& out) {
+  const double doubt = 0.06 * static_cast<double>(scene.size);
+  for (const PlacedObject& o : scene.objects) {
+    const double across = static_cast<double>(2 * o.x + o.size - scene.size) / 2;
+    const double down = static_cast<double>(2 * o.y + o.size - scene.size) / 2;
+    if (present.at(o.name) > 1 || std::abs(across) < doubt || std::abs(down) < doubt) continue;
+    out.push_back({"place", fmt::format("Where is the {}?", o.name),
+                   fmt::format("{} {}", down < 0 ? "top" : "bottom", across < 0 ? "left" : "right")});
   }
 }
 }  // namespace
@@ -96,6 +109,7 @@ std::vector<Question> questions_of(const Scene& scene, const EmojiWorld& world, 
   const bool one_is_smallest =
       by_size.size() > 1 && by_size[0]->size < by_size[1]->size && present.at(by_size[0]->name) == 1;
   if (one_is_smallest) out.push_back({"reading", "What is the smallest thing?", by_size[0]->name});
+  add_places(scene, present, out);
   return out;
 }
 

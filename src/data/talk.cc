@@ -12,8 +12,8 @@ namespace tessera::data {
 
 namespace {
 const std::vector<std::string>& question_kinds() {
-  static const std::vector<std::string> kinds{"name", "presence", "count",     "colour", "position",
-                                              "size", "reading",  "direction", "order"};
+  static const std::vector<std::string> kinds{"name", "presence", "count",   "colour",    "position",
+                                              "size", "place",    "reading", "direction", "order"};
   return kinds;
 }
 }  // namespace

@@ -40,7 +40,8 @@ class TalkSource final : public SampleSource {
   TalkSource(std::unique_ptr<SampleSource> pictures, TalkOptions options);
   /// The sample of the source of pictures, with `messages` and `media`.
   Sample at(uint64_t index) const override;
-  std::string edition() const override { return pictures_->edition(); }
+  /// That of the pictures, and of the questions: the number rises when what is asked or answered changes.
+  std::string edition() const override { return pictures_->edition() + ", talk 2"; }
   std::optional<uint64_t> pass_length() const override { return pictures_->pass_length(); }
 
  private:

@@ -10,14 +10,22 @@
 
 namespace tessera {
 
+namespace {
+/// fp32 is fp32 on cards too: by default LibTorch convolves there in TF32, with 10 bits of mantissa, though it multiplies in fp32.
+at::Device exact(at::Device device) {
+  if (device.is_cuda()) at::globalContext().setAllowTF32CuDNN(false);
+  return device;
+}
+}  // namespace
+
 at::Device parse_device(std::string_view name) {
-  if (name == "auto") return at::Device(at::hasCUDA() ? at::kCUDA : at::kCPU);
+  if (name == "auto") return exact(at::hasCUDA() ? at::kCUDA : at::kCPU);
   if (name != "cpu" && name.substr(0, 4) != "cuda")
     throw UserError("[device] unknown device '{}', want auto, cpu, cuda or cuda:N", name);
   if (name != "cpu" && !at::hasCUDA())
     throw UserError("[device] '{}' was asked for, but no CUDA card is visible; use --device cpu", name);
   try {
-    return at::Device(std::string(name));
+    return exact(at::Device(std::string(name)));
   } catch (const c10::Error&) {
     throw UserError("[device] unknown device '{}', want auto, cpu, cuda or cuda:N", name);
   }

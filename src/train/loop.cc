@@ -7,6 +7,7 @@
 #include <numeric>
 #include <sstream>
 
+#include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
@@ -48,12 +49,15 @@ class AutocastGuard {
 
 using Batches = std::vector<std::vector<Sample>>;
 
-/// The micro-batches of a step with these numbers, `size` samples each.
-Batches fetch(const SampleSource& source, const std::vector<int64_t>& micros, int64_t size) {
+/// The micro-batches of a step with these numbers, `size` samples each. `share`: by all threads, which a card leaves free.
+Batches fetch(const SampleSource& source, const std::vector<int64_t>& micros, int64_t size, bool share) {
   Batches batches;
   for (const int64_t micro : micros) {
-    auto& batch = batches.emplace_back();
-    for (int64_t i = 0; i < size; ++i) batch.push_back(source.at(static_cast<uint64_t>(micro * size + i)));
+    auto& batch = batches.emplace_back(static_cast<size_t>(size));
+    at::parallel_for(0, size, share ? 1 : size, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        batch[static_cast<size_t>(i)] = source.at(static_cast<uint64_t>(micro * size + i));
+    });
   }
   return batches;
 }
@@ -172,7 +176,10 @@ class Run {
     return own;
   }
 
-  void prefetch() { next_ = std::async(std::launch::async, fetch, std::cref(source_), own_micros(), config_.batch); }
+  void prefetch() {
+    next_ = std::async(std::launch::async, fetch, std::cref(source_), own_micros(), config_.batch,
+                       options_.device.is_cuda());
+  }
 
   /// What a step's micro-batches add up to, over all processes once it is shared.
   struct Sums {

@@ -85,7 +85,7 @@ def main():
     for arm in ARMS if options.only is None else (options.only,):
         prepare(options, out, arm)
     done = [arm for arm in ARMS if (out / f"{arm}.jsonl").exists()]
-    if "base" in done:
+    if len(done) > 1:
         (out / "table.md").write_text(table(options, out, done))
         print((out / "table.md").read_text())
 

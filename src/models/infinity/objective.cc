@@ -56,15 +56,15 @@ Graded grade(const Tensor& logits, const Tensor& labels, const Tensor& weights, 
     const Tensor drawn = logits.detach().argmax(-1).unsqueeze(-1);
     const Tensor drawn_bits =
         drawn.bitwise_right_shift(at::arange(labels.size(-1), drawn.options())).bitwise_and(1).to(at::kBool);
-    return {(nats.mean(0) * weights).sum() / bits, (drawn_bits == labels).to(at::kFloat).mean({0, 2}),
+    return {(nats.mean(0) * weights).sum() / bits, (drawn_bits == labels).to(at::kFloat).mean(at::IntArrayRef({0, 2})),
             nats.detach().mean()};
   }
   const Tensor difference =
       logits.select(-1, 1) - logits.select(-1, 0);  // cross entropy of two classes is logistic in it
   const Tensor nats =
       at::binary_cross_entropy_with_logits(difference, labels.to(at::kFloat), {}, {}, at::Reduction::None);
-  const Tensor per_position = nats.mean({0, 2});  // [L]
-  const Tensor correct = ((difference.detach() > 0) == labels).to(at::kFloat).mean({0, 2});
+  const Tensor per_position = nats.mean(at::IntArrayRef({0, 2}));  // [L]
+  const Tensor correct = ((difference.detach() > 0) == labels).to(at::kFloat).mean(at::IntArrayRef({0, 2}));
   return {(per_position * weights).sum(), correct, per_position.detach().mean() * bits};
 }
 
