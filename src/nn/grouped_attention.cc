@@ -15,8 +15,10 @@ namespace {
 /// [B, H, L, head_dim] -> [B, L, H * head_dim].
 Tensor side_by_side(const Tensor& heads) { return heads.transpose(1, 2).flatten(2); }
 
+/// On cards a mask in another format than the queries' gives NaN instead of an error.
 Tensor sdpa(const Tensor& q, const Tensor& k, const Tensor& v, const GroupedOptions& options, bool causal) {
-  const std::optional<Tensor> mask = present(options.mask) ? std::optional(options.mask) : std::nullopt;
+  std::optional<Tensor> mask;
+  if (present(options.mask)) mask = q.is_cpu() ? options.mask : options.mask.to(q.scalar_type());
   return at::scaled_dot_product_attention(q, k, v, mask, 0.0, causal, options.scale);
 }
 

@@ -20,9 +20,9 @@ template <class F> void over_words(int64_t words, F body) {
   });
 }
 
-/// [rows, words] -> [8 words, rows], one number a byte.
+/// [rows, words] -> [8 words, rows], one number a byte, on the CPU.
 Tensor bytes_of(const Tensor& stored) {
-  const Tensor source = stored.contiguous();
+  const Tensor source = stored.cpu().contiguous();
   const int64_t rows = source.size(0), words = source.size(1);
   const Tensor out = at::empty({words * 8, rows}, source.options().dtype(at::kByte));
   const int32_t* from = source.const_data_ptr<int32_t>();
@@ -38,9 +38,9 @@ Tensor bytes_of(const Tensor& stored) {
   return out;
 }
 
-/// The inverse: [8 words, rows] bytes -> [rows, words].
+/// The inverse: [8 words, rows] bytes -> [rows, words], on the CPU.
 Tensor words_of(const Tensor& numbers) {
-  const Tensor source = numbers.contiguous();
+  const Tensor source = numbers.cpu().contiguous();
   const int64_t words = source.size(0) / 8, rows = source.size(1);
   const Tensor out = at::empty({rows, words}, source.options().dtype(at::kInt));
   const auto* from = source.const_data_ptr<uint8_t>();

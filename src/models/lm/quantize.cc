@@ -25,8 +25,8 @@ SharedInput::Norm as_input_norm(const LmConfig& config, nn::RmsNorm& norm) {
 }
 
 /// Which output of v_proj each input channel of o_proj is a mean over: a key-value head serves several query heads.
-Tensor value_channels(const LmConfig& c) {
-  return at::arange(c.kv_heads * c.head_dim, at::kLong)
+Tensor value_channels(const LmConfig& c, at::Device device) {
+  return at::arange(c.kv_heads * c.head_dim, at::TensorOptions(at::kLong).device(device))
       .view({c.kv_heads, 1, c.head_dim})
       .expand({c.kv_heads, c.heads / c.kv_heads, c.head_dim})
       .reshape({-1});
@@ -123,7 +123,7 @@ std::vector<SharedInput> shared_inputs(DecoderLm& model, const std::string& pref
     all.push_back({.name = name + "self_attn.o_proj",
                    .readers = {{&attention.o_proj}},
                    .giver = &attention.v_proj,
-                   .channels = value_channels(c)});
+                   .channels = value_channels(c, attention.v_proj.weight.device())});
     all.push_back(std::move(gate_up));
     all.push_back({.name = name + "mlp.down_proj", .readers = {{&mlp.down_proj}}, .giver = &mlp.up_proj});
   }
