@@ -11,9 +11,12 @@
 namespace tessera {
 
 namespace {
-/// fp32 is fp32 on cards too: by default LibTorch convolves there in TF32, with 10 bits of mantissa, though it multiplies in fp32.
+/// fp32 is fp32 on cards too: by default LibTorch convolves there in TF32, with 10 bits of mantissa, though it multiplies in fp32. And
+/// no attention by cuDNN: with a mask its gradients in bf16 were NaN (LibTorch 2.11, H100), and it is compiled anew for each length.
 at::Device exact(at::Device device) {
-  if (device.is_cuda()) at::globalContext().setAllowTF32CuDNN(false);
+  if (!device.is_cuda()) return device;
+  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setSDPUseCuDNN(false);
   return device;
 }
 }  // namespace
