@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Frames of docs/nvila.md: models/emoji-nvila goes on with clips of 8 frames, shown 4, all 8, or 8 averaged in pairs.
 
-    python3 tools/studies/clips.py [--tessera build/release/tessera] [--out runs/clips] [--threads 1] [--steps 600] [--seed 1] [--questions 1500]
+    python3 tools/studies/clips.py [--tessera build/release/tessera] [--out runs/clips] [--threads 1] [--steps 150] [--seed 1] [--questions 1500]
                                    [--only ARM]
 
 Every arm is recipes/studies/nvila-clips.toml with the same clips and is asked the same questions. Seeds differ in the clips that are learnt
@@ -24,7 +24,7 @@ def arguments():
     parser.add_argument("--tessera", default="build/release/tessera")
     parser.add_argument("--threads", default="1")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/clips"))
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--questions", type=int, default=1500)
     parser.add_argument("--only", choices=tuple(ARMS))
