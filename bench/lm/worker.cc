@@ -46,8 +46,7 @@ void pack(const Path& directory, const Path& out) {
 class Work {
  public:
   Work(const std::string& directory, const std::string& dtype, at::Device device)
-      : device_(device),
-        model_(lm::load_lm(directory, {.device = device, .dtype = dtype, .check_numbers = false})) {}
+      : device_(device), model_(lm::load_lm(directory, {.device = device, .dtype = dtype, .check_numbers = false})) {}
 
   /// Sizes that shares of the machine are computed from: bytes that a token reads, and weights that every position
   /// goes through.
