@@ -13,8 +13,8 @@
 
 #include "bench/serve.h"
 #include "core/json.h"
-#include "models/lm/module.h"
-#include "nn/token_loss.h"
+#include "models/lm/architecture/module.h"
+#include "nn/layers/token_loss.h"
 #include "tensor/live_bytes.h"
 #include "train/optimizer.h"
 #include "train/tune.h"
@@ -72,9 +72,9 @@ Json measure(const std::string& what, bool recompute, std::map<std::string, int6
   std::vector<double> seconds, losses;
   for (int64_t step = 0; step < n["steps"]; ++step) {
     const auto began = std::chrono::steady_clock::now();
-    lm::Places places = lm::places_of(c, 0, n["length"], {}, at::kCPU);
-    places.recompute = recompute;
-    const Tensor hidden = model.forward(model.embed(inputs), places).reshape({-1, c.width});
+    lm::Positions positions = lm::positions_of(c, 0, n["length"], {}, at::kCPU);
+    positions.recompute = recompute;
+    const Tensor hidden = model.forward(model.embed(inputs), positions).reshape({-1, c.width});
     const Tensor loss = nn::token_loss(hidden, model.embed_tokens, targets, {}, 64) / count;
     loss.backward();
     optimizer.step(1e-4);

@@ -7,7 +7,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "plan/task_curve.h"
+#include "plan/curves/task_curve.h"
 
 namespace tessera::plan {
 namespace {

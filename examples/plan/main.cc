@@ -2,7 +2,7 @@
 #include <cstdio>
 
 #include "core/error.h"
-#include "plan/ladder.h"
+#include "plan/ladder/ladder.h"
 
 int main(int count, char** words) {
   if (count != 3) {

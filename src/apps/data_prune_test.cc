@@ -11,8 +11,8 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "data/testing_tokenizer.h"
-#include "models/lm/objective.h"
 #include "models/lm/testing.h"
+#include "models/lm/training/objective.h"
 #include "tests/support/scratch.h"
 
 namespace tessera::apps {

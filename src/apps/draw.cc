@@ -12,7 +12,7 @@
 #include "core/progress.h"
 #include "media/compose.h"
 #include "media/png.h"
-#include "media/read_image.h"
+#include "media/read_media.h"
 #include "models/registry.h"
 #include "tensor/device.h"
 

@@ -22,7 +22,7 @@ class DrawVerb : public ::testing::Test {
  protected:
   void SetUp() override {
     set_log_level(LogLevel::quiet), set_progress_enabled(false);
-    directory = Path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    directory = Path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(directory);
     infinity::save_model(infinity::tiny_infinity(), infinity::tiny_codec(), {}, StoredAs::f32, directory / "model");
     options.model = directory / "model", options.out = directory / "out.png", options.prompt = {"red apple"};

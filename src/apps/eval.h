@@ -54,14 +54,14 @@ template <class V> void fields(V& v, EvalDiversityOptions& o) {
   v("prompt_tokens", o.prompt_tokens, "tokens of an unseen text that are continued"),
       v("new_tokens", o.new_tokens, "lengths at which continuations are measured");
   v("ttr_window", o.ttr_window, "tokens of the sliding type-token ratio");
-  v("temperature", o.temperature, "0 takes the likeliest token (default: 0; 1 where another filter is given)"),
-      v("top_k", o.top_k, "draw from the K likeliest tokens");
+  v("temperature", o.temperature, "0 takes the most likely token (default: 0; 1 where another filter is given)"),
+      v("top_k", o.top_k, "draw from the K most likely tokens");
   v("repetition_penalty", o.repetition_penalty, "above 1 makes tokens that were there already less likely");
   v("match_entropy", o.match_entropy, "draw at the temperature whose predictions have this entropy in nats; 0: no");
   v("citations", o.citations,
     "index of what the model has read (`tessera data citations`), to measure how much it quotes");
   v("block_citations", o.block_citations, "keep the model from quoting this index");
-  v("compare", o.compare, "another model directory: how many predictions have another likeliest token there");
+  v("compare", o.compare, "another model directory: how many predictions have another most likely token there");
 }
 
 /// A row for `tessera plan`.
@@ -126,7 +126,7 @@ template <class V> void fields(V& v, EvalOptions& o) {
   v("cfg", o.cfg, "guidance, one number or one per scale (default: the model's)");
   v("tau", o.tau, "temperature, one number or one per scale (default: the model's)");
   v("top_p", o.top_p,
-    "pictures: drop bit values less likely than 1 - top-p (default: the model's); diversity: draw from the likeliest "
+    "pictures: drop bit values less likely than 1 - top-p (default: the model's); diversity: draw from the most likely "
     "tokens that "
     "make up this share");
   v("split", o.split,

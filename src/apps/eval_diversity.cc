@@ -112,7 +112,8 @@ Json measure_diversity(const EvalOptions& options) {
   if (!options.world.answers.empty()) write_file_atomically(options.world.answers, texts_of(task, result));
   print_result(result, task.window, read != nullptr);
   if (changed)
-    fmt::print("{:.1f}% of the predictions have another likeliest token in {}\n", 100 * *changed, own.compare.string());
+    fmt::print("{:.1f}% of the predictions have another most likely token in {}\n", 100 * *changed,
+               own.compare.string());
   Json line = {{"data", options.text.data.string()},        {"contexts", task.contexts.size()},
                {"prompt_tokens", own.prompt_tokens},        {"temperature", result.temperature},
                {"perplexity", result.certainty.perplexity}, {"entropy", result.certainty.entropy},

@@ -6,7 +6,7 @@
 #include "data/source.h"
 #include "eval/emoji_qa.h"
 #include "eval/frechet.h"
-#include "media/read_image.h"
+#include "media/read_media.h"
 #include "tensor/device.h"
 #include "train/recipe.h"
 

@@ -3,7 +3,7 @@
 
 #include "apps/plan_common.h"
 #include "core/log.h"
-#include "plan/budget_report.h"
+#include "plan/ladder/ladder_report.h"
 #include "plan/quantity.h"
 
 namespace tessera::apps {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/progress.h"
-#include "plan/ladder.h"
+#include "plan/ladder/ladder.h"
 
 namespace tessera::apps {
 

@@ -5,7 +5,7 @@
 
 #include <fmt/ranges.h>
 
-#include "plan/density/page.h"
+#include "plan/density/density.h"
 
 namespace tessera::apps {
 

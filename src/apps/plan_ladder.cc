@@ -3,9 +3,8 @@
 
 #include "apps/plan_common.h"
 #include "core/log.h"
-#include "plan/ladder_report.h"
+#include "plan/ladder/ladder_report.h"
 #include "plan/quantity.h"
-#include "plan/running_report.h"
 
 namespace tessera::apps {
 

@@ -5,8 +5,8 @@
 
 #include "core/files.h"
 #include "core/json.h"
-#include "plan/testing.h"
-#include "plan/testing_tables.h"
+#include "plan/ladder/testing.h"
+#include "plan/ladder/testing_tables.h"
 #include "tests/support/process.h"
 #include "tests/support/scratch.h"
 

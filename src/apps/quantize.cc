@@ -9,10 +9,10 @@
 #include "core/files.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "media/read_image.h"
+#include "media/read_media.h"
 #include "models/quantizable.h"
 #include "quant/awq.h"
-#include "quant/smooth_quant.h"
+#include "quant/rounding.h"
 #include "tensor/device.h"
 #include "tensor/stored_tensors.h"
 
@@ -82,10 +82,10 @@ int64_t group_for(const std::vector<SharedInput>& inputs, int64_t asked) {
 
 void require_eights(const std::vector<SharedInput>& inputs) {
   for (const SharedInput& input : inputs) {
-    for (const auto& reader : input.readers) {
-      if (reader.layer->weight.size(0) % 8 != 0)
+    for (const auto& consumer : input.consumers) {
+      if (consumer.layer->weight.size(0) % 8 != 0)
         throw UserError("[quantize] layer {} or a neighbour has {} outputs, want a multiple of 8", input.name,
-                        reader.layer->weight.size(0));
+                        consumer.layer->weight.size(0));
     }
   }
 }
@@ -98,7 +98,7 @@ uint64_t bytes_of(const Path& directory) {
 
 size_t layers_of(const std::vector<SharedInput>& inputs) {
   size_t layers = 0;
-  for (const SharedInput& input : inputs) layers += input.readers.size();
+  for (const SharedInput& input : inputs) layers += input.consumers.size();
   return layers;
 }
 

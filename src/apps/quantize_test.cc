@@ -8,7 +8,7 @@
 #include "core/files.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "models/lm/model_files.h"
+#include "models/lm/architecture/model_files.h"
 #include "models/lm/testing.h"
 #include "tests/support/scratch.h"
 #include "text/bpe_trainer.h"

@@ -25,8 +25,8 @@ class SeeVerb : public ::testing::Test {
  protected:
   void SetUp() override {
     set_log_level(LogLevel::quiet), set_progress_enabled(false);
-    directory = Path(testing::TempDir()) /
-                ("see-" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    directory = Path(::testing::TempDir()) /
+                ("see-" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
     std::filesystem::remove_all(directory);
     nvila::save_model(nvila::outspoken_nvila(), StoredAs::f32, directory / "model",
                       Path(TESSERA_SOURCE_DIR) / "tests/golden/data/nvila-flat");
@@ -38,9 +38,9 @@ class SeeVerb : public ::testing::Test {
   /// The object that a run prints.
   Json said(const std::vector<std::string>& words) {
     options.words = words;
-    testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStdout();
     EXPECT_EQ(run_see(options), 0);
-    return parse_json(testing::internal::GetCapturedStdout(), "output");
+    return parse_json(::testing::internal::GetCapturedStdout(), "output");
   }
   std::string file(const char* name) const { return (directory / name).string(); }
 
@@ -62,9 +62,9 @@ TEST_F(SeeVerb, AQuestionNeedsNoPicture) { EXPECT_GT(said({"hello"})["tokens"].s
 TEST_F(SeeVerb, ShowsTheAnswerAsItComes) {
   const std::string answer = said({file("a.png"), "what is it?"})["answer"];
   options.output.json = false;
-  testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStdout();
   run_see(options);
-  EXPECT_EQ(testing::internal::GetCapturedStdout(), answer + "\n");
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), answer + "\n");
 }
 
 TEST_F(SeeVerb, RefusesWhatItCannotAnswerInOneLineAndLeavesNoPictureOut) {

@@ -17,11 +17,11 @@ struct SamplingOptions {
 template <class V> void fields(V& v, SamplingOptions& o) {
   v("max_new_tokens", o.max_new_tokens, "tokens to write at most");
   v("temperature", o.temperature,
-    "0 takes the likeliest token, 1 draws as the model says, more is wilder (default: the model's own where its "
+    "0 takes the most likely token, 1 draws as the model says, more is wilder (default: the model's own where its "
     "generation_config.json samples; 1 where another filter below is given; else 0)");
-  v("top_k", o.top_k, "draw from the K likeliest tokens; 0: from all");
-  v("top_p", o.top_p, "draw from the likeliest tokens that make up this share");
-  v("min_p", o.min_p, "draw from tokens at least this times as likely as the likeliest");
+  v("top_k", o.top_k, "draw from the K most likely tokens; 0: from all");
+  v("top_p", o.top_p, "draw from the most likely tokens that make up this share");
+  v("min_p", o.min_p, "draw from tokens at least this times as likely as the most likely");
   v("repetition_penalty", o.repetition_penalty, "above 1 makes tokens that were there already less likely");
   v("stop", o.stop, "end before this text; may be given several times; \\n is a line break, \\t a tab");
 }

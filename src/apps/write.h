@@ -36,7 +36,7 @@ template <class V> void fields(V& v, WriteOptions& o) {
   v("model", o.model, "model directory");
   v("prompt", o.prompt, "how the text begins; several give several texts");
   v("prompts", o.prompts, "file with a prompt on each line");
-  v("count", o.count, "texts for each prompt; they differ where tokens are drawn, not where the likeliest is taken");
+  v("count", o.count, "texts for each prompt; they differ where tokens are drawn, not where the most likely is taken");
   v("escapes", o.escapes, "\\n in prompts is a line break, \\t a tab, \\\\ a backslash");
   v("echo", o.echo, "each text is shown with its prompt before it");
   v("stream", o.stream, "a single text is shown as it is written");

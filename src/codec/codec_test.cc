@@ -22,7 +22,7 @@ CodecConfig tiny_config() {
 }
 
 Path fresh_directory(const std::string& name) {
-  const Path path = Path(testing::TempDir()) / ("codec_test_" + name);
+  const Path path = Path(::testing::TempDir()) / ("codec_test_" + name);
   std::filesystem::remove_all(path);
   std::filesystem::create_directories(path);
   return path;
@@ -66,11 +66,11 @@ TEST(CodecConfig, MistakesAreNamed) {
     }
     return std::string("accepted");
   };
-  EXPECT_THAT(message([](CodecConfig& c) { c.bits = 65; }), testing::HasSubstr("bits is 65, want 1 to 64"));
-  EXPECT_THAT(message([](CodecConfig& c) { c.scales = {1, 2}; }), testing::HasSubstr("scales end at 2, want 4"));
-  EXPECT_THAT(message([](CodecConfig& c) { c.scales = {3, 2, 4}; }), testing::HasSubstr("must grow"));
-  EXPECT_THAT(message([](CodecConfig& c) { c.picture_size = 18; }), testing::HasSubstr("want a multiple of 4"));
-  EXPECT_THAT(message([](CodecConfig& c) { c.norm_groups = 5; }), testing::HasSubstr("groups"));
+  EXPECT_THAT(message([](CodecConfig& c) { c.bits = 65; }), ::testing::HasSubstr("bits is 65, want 1 to 64"));
+  EXPECT_THAT(message([](CodecConfig& c) { c.scales = {1, 2}; }), ::testing::HasSubstr("scales end at 2, want 4"));
+  EXPECT_THAT(message([](CodecConfig& c) { c.scales = {3, 2, 4}; }), ::testing::HasSubstr("must grow"));
+  EXPECT_THAT(message([](CodecConfig& c) { c.picture_size = 18; }), ::testing::HasSubstr("want a multiple of 4"));
+  EXPECT_THAT(message([](CodecConfig& c) { c.norm_groups = 5; }), ::testing::HasSubstr("groups"));
   EXPECT_THROW(codec_preset("f16-d15"), UserError);
 }
 
@@ -117,7 +117,7 @@ TEST(Codec, AnotherModelsDirectoryIsRefused) {
     load_codec(directory, at::kCPU);
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("model_type is \"llama\", want \"tessera-bsq-codec\""));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("model_type is \"llama\", want \"tessera-bsq-codec\""));
   }
 }
 
@@ -138,7 +138,7 @@ TEST(CodecObjective, AFrozenEncoderKeepsItsBitsWhileTheDecoderLearns) {
   Codec codec(tiny_config());
   initialise(codec, 8);
   CodecObjective objective(codec, {.freeze_encoder = true}, {striped(16, 5)}, at::kCPU);
-  for (const auto& p : objective.parameters()) EXPECT_THAT(p.name, testing::StartsWith("decoder."));
+  for (const auto& p : objective.parameters()) EXPECT_THAT(p.name, ::testing::StartsWith("decoder."));
   for (const auto& p : objective.parameters()) p.tensor.requires_grad_(true);
   const std::vector<Sample> batch{{.picture = striped(16, 5), .picture_id = 1}, {.picture = striped(16, 9)}};
   const double first = objective.loss(batch, {}).value.item<double>(),

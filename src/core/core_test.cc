@@ -12,7 +12,7 @@ namespace tessera {
 namespace {
 
 Path scratch(const std::string& name) {
-  const Path path = Path(testing::TempDir()) / ("core_test_" + name);
+  const Path path = Path(::testing::TempDir()) / ("core_test_" + name);
   std::filesystem::remove_all(path);
   std::filesystem::create_directories(path);
   return path;

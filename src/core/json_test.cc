@@ -56,10 +56,10 @@ TEST(Json, AbsentFieldsKeepTheirValues) {
 
 TEST(Json, MistakesNameFilePlaceAndTheNearestKey) {
   EXPECT_EQ(error_of("[inner]\nrat = 1\n"), "[config] test.toml: unknown key 'inner.rat'; did you mean 'rate'?");
-  EXPECT_THAT(error_of("fast = 3"), testing::HasSubstr("'fast' is 3, want true or false"));
+  EXPECT_THAT(error_of("fast = 3"), ::testing::HasSubstr("'fast' is 3, want true or false"));
   EXPECT_THAT(error_of("[inner]\nsizes = [1, \"b\"]"),
-              testing::HasSubstr("'inner.sizes[1]' is \"b\", want a whole number"));
-  EXPECT_THAT(error_of("name = "), testing::HasSubstr("line 1"));
+              ::testing::HasSubstr("'inner.sizes[1]' is \"b\", want a whole number"));
+  EXPECT_THAT(error_of("name = "), ::testing::HasSubstr("line 1"));
 }
 
 TEST(NearestWord, IsTheOneOfFewestEdits) {

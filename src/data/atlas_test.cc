@@ -29,7 +29,7 @@ EmojiWorld small_world() {
 }
 
 Path packed(const std::string& name) {
-  const Path path = Path(testing::TempDir()) / ("atlas_test_" + name);
+  const Path path = Path(::testing::TempDir()) / ("atlas_test_" + name);
   write_atlas(small_world(), path);
   return path;
 }
@@ -45,7 +45,7 @@ TEST(Atlas, GivesBackTheWorldItWasPackedFrom) {
 TEST(Atlas, TheSameWorldGivesTheSameBytes) { EXPECT_EQ(read_file(packed("a")), read_file(packed("b"))); }
 
 TEST(Atlas, AnotherSafetensorsFileIsNamedForWhatItIsNot) {
-  const Path path = Path(testing::TempDir()) / "atlas_test_other";
+  const Path path = Path(::testing::TempDir()) / "atlas_test_other";
   SafetensorsWriter writer;
   const auto out = disk().create(path);
   writer.write(*out);
@@ -54,13 +54,13 @@ TEST(Atlas, AnotherSafetensorsFileIsNamedForWhatItIsNot) {
     read_atlas(path);
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("is no emoji atlas"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("is no emoji atlas"));
   }
 }
 
 TEST(Atlas, NoDamagedFileCrashesOrGoesUnnoticedInItsTables) {
   const std::string good = read_file(packed("fuzz"));
-  const Path path = Path(testing::TempDir()) / "atlas_test_fuzzed";
+  const Path path = Path(::testing::TempDir()) / "atlas_test_fuzzed";
   Rng rng(5);
   int refused = 0;
   for (int round = 0; round < 400; ++round) {

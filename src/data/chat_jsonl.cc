@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "data/permutation.h"
-#include "media/read_image.h"
 #include "media/read_media.h"
 
 namespace tessera::data {

@@ -19,7 +19,7 @@ struct Corpus {
   std::vector<int64_t> ends;
 };
 
-/// Few different tokens, so that runs come again.
+/// Subset different tokens, so that runs come again.
 Corpus noise(uint64_t seed, int64_t passages) {
   Rng rng(seed);
   Corpus corpus;
@@ -31,7 +31,7 @@ Corpus noise(uint64_t seed, int64_t passages) {
 }
 
 /// Every place of the corpus where `run` stands without leaving its passage.
-std::vector<int64_t> places_of(const Corpus& corpus, std::span<const int32_t> run) {
+std::vector<int64_t> positions_of(const Corpus& corpus, std::span<const int32_t> run) {
   std::vector<int64_t> places;
   int64_t begin = 0;
   for (const int64_t end : corpus.ends) {
@@ -46,7 +46,7 @@ std::vector<int64_t> places_of(const Corpus& corpus, std::span<const int32_t> ru
 Tokens followers(const Corpus& corpus, std::span<const int32_t> run) {
   std::set<int32_t> next;
   const std::set<int64_t> ends(corpus.ends.begin(), corpus.ends.end());
-  for (const int64_t at : places_of(corpus, run)) {
+  for (const int64_t at : positions_of(corpus, run)) {
     if (const int64_t after = at + std::ssize(run); !ends.contains(after))
       next.insert(corpus.tokens[static_cast<size_t>(after)]);
   }
@@ -65,7 +65,8 @@ TEST(CitationIndex, GivesWhatALookThroughTheCorpusGives) {
     EXPECT_EQ(next, followers(corpus, run));
     found += !next.empty();
     int64_t match = 0;
-    while (match < std::ssize(run) && !places_of(corpus, std::span(run).first(static_cast<size_t>(match) + 1)).empty())
+    while (match < std::ssize(run) &&
+           !positions_of(corpus, std::span(run).first(static_cast<size_t>(match) + 1)).empty())
       ++match;
     EXPECT_EQ(index.match(run), match);
   }

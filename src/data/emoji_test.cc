@@ -44,7 +44,7 @@ TEST(EmojiCatalog, HasThe1870BaseEmojiWithNamesGroupsAndWords) {
   EXPECT_EQ(apple->text, "\xF0\x9F\x8D\x8E");
   EXPECT_EQ(apple->group, "Food & Drink");
   EXPECT_EQ(apple->languages.at("de").name, "roter Apfel");
-  EXPECT_THAT(apple->keywords, testing::Contains("fruit"));
+  EXPECT_THAT(apple->keywords, ::testing::Contains("fruit"));
 }
 
 TEST(EmojiWorld, EverySpriteIsAnOpaqueEnoughSquareAndSequencesAreOnePicture) {
@@ -67,15 +67,15 @@ TEST(EmojiWorld, EverySpriteIsAnOpaqueEnoughSquareAndSequencesAreOnePicture) {
 TEST(EmojiWorld, MissingFilesNameTheDebianPackage) {
   EmojiFiles files;
   files.emoji_test = "/nowhere/emoji-test.txt";
-  EXPECT_THAT(message_of([&] { EmojiWorld::from_system({}, files); }), testing::HasSubstr("unicode-data"));
+  EXPECT_THAT(message_of([&] { EmojiWorld::from_system({}, files); }), ::testing::HasSubstr("unicode-data"));
   NEEDS_SYSTEM_EMOJI();
   files = {};
   files.cldr = "/nowhere/cldr";
-  EXPECT_THAT(message_of([&] { EmojiWorld::from_system({}, files); }), testing::HasSubstr("unicode-cldr-core"));
+  EXPECT_THAT(message_of([&] { EmojiWorld::from_system({}, files); }), ::testing::HasSubstr("unicode-cldr-core"));
   files = {};
   files.font = "/nowhere/font.ttf";
-  EXPECT_THAT(message_of([&] { EmojiWorld::from_system({}, files); }), testing::HasSubstr("fonts-noto-color-emoji"));
-  EXPECT_THAT(message_of([&] { EmojiWorld::from_system({"tlh"}); }), testing::HasSubstr("no language 'tlh'"));
+  EXPECT_THAT(message_of([&] { EmojiWorld::from_system({}, files); }), ::testing::HasSubstr("fonts-noto-color-emoji"));
+  EXPECT_THAT(message_of([&] { EmojiWorld::from_system({"tlh"}); }), ::testing::HasSubstr("no language 'tlh'"));
 }
 
 TEST(SpriteSource, EveryPassVisitsEachSpriteOnceInItsOwnOrder) {
@@ -86,8 +86,8 @@ TEST(SpriteSource, EveryPassVisitsEachSpriteOnceInItsOwnOrder) {
   std::vector<size_t> passes[2];
   for (uint64_t i = 0; i < 200; ++i) passes[i / 100].push_back(source.id_at(i));
   EXPECT_NE(passes[0], passes[1]);
-  EXPECT_THAT(passes[0], testing::UnorderedElementsAreArray(source.ids()));
-  EXPECT_THAT(passes[1], testing::UnorderedElementsAreArray(source.ids()));
+  EXPECT_THAT(passes[0], ::testing::UnorderedElementsAreArray(source.ids()));
+  EXPECT_THAT(passes[1], ::testing::UnorderedElementsAreArray(source.ids()));
 }
 
 TEST(SpriteSource, HeldOutNamesAreExactlyTheOtherOnes) {

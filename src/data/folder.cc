@@ -8,7 +8,7 @@
 #include "core/json.h"
 #include "data/permutation.h"
 #include "media/compose.h"
-#include "media/read_image.h"
+#include "media/read_media.h"
 
 namespace tessera::data {
 

@@ -12,11 +12,11 @@
 namespace tessera::data {
 namespace {
 
-class Folder : public testing::Test {
+class Folder : public ::testing::Test {
  protected:
   void SetUp() override {
-    root_ = Path(testing::TempDir()) /
-            ("folder_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    root_ = Path(::testing::TempDir()) /
+            ("folder_" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
     std::filesystem::remove_all(root_);
     std::filesystem::create_directories(root_);
     for (const char* name : {"a.png", "b.png", "c.png"})
@@ -59,19 +59,19 @@ TEST_F(Folder, TextFilesOfTheSameNameAreCaptions) {
 }
 
 TEST_F(Folder, MistakesNameFileAndLine) {
-  EXPECT_THAT(error(), testing::HasSubstr("holds no captioned picture"));
+  EXPECT_THAT(error(), ::testing::HasSubstr("holds no captioned picture"));
   captions("{\"file\": \"a.png\", \"caption\": \"A\"}\nnot json\n");
-  EXPECT_THAT(error(), testing::HasSubstr("captions.jsonl line 2"));
+  EXPECT_THAT(error(), ::testing::HasSubstr("captions.jsonl line 2"));
   captions("{\"file\": \"zzz.png\", \"caption\": \"A\"}\n");
-  EXPECT_THAT(error(), testing::AllOf(testing::HasSubstr("line 1"), testing::HasSubstr("zzz.png")));
+  EXPECT_THAT(error(), ::testing::AllOf(::testing::HasSubstr("line 1"), ::testing::HasSubstr("zzz.png")));
   captions("{\"file\": \"a.png\"}\n");
-  EXPECT_THAT(error(), testing::HasSubstr("line 1"));
+  EXPECT_THAT(error(), ::testing::HasSubstr("line 1"));
 }
 
 TEST_F(Folder, ADamagedPictureIsNamed) {
   captions("{\"file\": \"a.png\", \"caption\": \"A\"}\n");
   write_file_atomically(root_ / "a.png", read_file(root_ / "a.png").substr(0, 50));
-  EXPECT_THAT(error(), testing::HasSubstr("a.png"));
+  EXPECT_THAT(error(), ::testing::HasSubstr("a.png"));
 }
 
 }  // namespace

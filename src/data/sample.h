@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "media/media.h"
+#include "media/image.h"
 #include "text/message.h"
 
 namespace tessera {

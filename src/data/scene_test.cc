@@ -88,7 +88,7 @@ TEST(Scene, PositionCaptionsAreTrueOfTheSquares) {
         EXPECT_LE(b.y + b.size, a.y);
         break;
     }
-    EXPECT_THAT(caption_of(scene), testing::HasSubstr(std::string(relation_words(scene.relation))));
+    EXPECT_THAT(caption_of(scene), ::testing::HasSubstr(std::string(relation_words(scene.relation))));
   }
 }
 

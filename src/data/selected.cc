@@ -36,12 +36,12 @@ Sample Selected::at(uint64_t index) const {
   return all_->at(numbers_[permuted(index % size, size, mix64(pass))]);
 }
 
-Few::Few(std::unique_ptr<SampleSource> all, int64_t samples, uint64_t seed)
+Subset::Subset(std::unique_ptr<SampleSource> all, int64_t samples, uint64_t seed)
     : all_(std::move(all)), samples_(static_cast<uint64_t>(samples)), seed_(mix64(seed)) {
   samples_ = std::min(samples_, all_->pass_length().value_or(samples_));
 }
 
-Sample Few::at(uint64_t index) const {
+Sample Subset::at(uint64_t index) const {
   const uint64_t pass = index / samples_, place = permuted(index % samples_, samples_, seed_ + pass);
   return all_->at(permuted(place, all_->pass_length().value_or(samples_), seed_));
 }

@@ -30,9 +30,9 @@ class Selected final : public SampleSource {
 
 /// So many samples of a source, chosen by a seed: of one pass, or of an endless source its first ones. Every pass visits each once, in
 /// an order of its own.
-class Few final : public SampleSource {
+class Subset final : public SampleSource {
  public:
-  Few(std::unique_ptr<SampleSource> all, int64_t samples, uint64_t seed);
+  Subset(std::unique_ptr<SampleSource> all, int64_t samples, uint64_t seed);
   Sample at(uint64_t index) const override;
   std::string edition() const override { return all_->edition(); }
   std::optional<uint64_t> pass_length() const override { return samples_; }

@@ -32,7 +32,7 @@ TEST(Selected, EveryPassVisitsEachListedSampleOnce) {
   EXPECT_NE(Selected(std::make_unique<Counting>(), file).edition(), some.edition()) << "another list is other data";
 }
 
-TEST(Few, AreTheSameInEveryPassAndOthersWithAnotherSeed) {
+TEST(Subset, AreTheSameInEveryPassAndOthersWithAnotherSeed) {
   const auto pass_of = [](const SampleSource& source, uint64_t pass) {
     std::vector<std::string> seen;
     for (uint64_t i = 0; i < 8; ++i) seen.push_back(source.at(8 * pass + i).caption);
@@ -47,14 +47,14 @@ TEST(Few, AreTheSameInEveryPassAndOthersWithAnotherSeed) {
   for (int i = 0; i < 50; ++i) lines += fmt::format("{}\n", i);
   write_file_atomically(file, lines);
   const auto fifty = [&] { return std::make_unique<Selected>(std::make_unique<Counting>(), file); };
-  const Few some(fifty(), 8, 1), others(fifty(), 8, 2);
+  const Subset some(fifty(), 8, 1), others(fifty(), 8, 2);
   EXPECT_EQ(some.pass_length(), 8u);
   EXPECT_EQ(numbers(some, 0).size(), 8u);
   EXPECT_EQ(numbers(some, 0), numbers(some, 3));
   EXPECT_NE(pass_of(some, 0), pass_of(some, 3)) << "every pass has an order of its own";
   EXPECT_NE(numbers(some, 0), numbers(others, 0));
-  EXPECT_EQ(Few(fifty(), 80, 1).pass_length(), 50u) << "there are no more";
-  EXPECT_EQ(numbers(Few(std::make_unique<Counting>(), 8, 1), 0),
+  EXPECT_EQ(Subset(fifty(), 80, 1).pass_length(), 50u) << "there are no more";
+  EXPECT_EQ(numbers(Subset(std::make_unique<Counting>(), 8, 1), 0),
             (std::set<std::string>{"0", "1", "2", "3", "4", "5", "6", "7"}))
       << "an endless source has first ones";
 }

@@ -67,7 +67,7 @@ std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
   if (config.samples > 0) {
     DataConfig all = config;
     all.samples = 0;
-    return std::make_unique<Few>(make_source(all), config.samples, static_cast<uint64_t>(config.samples_seed));
+    return std::make_unique<Subset>(make_source(all), config.samples, static_cast<uint64_t>(config.samples_seed));
   }
   if (!config.only.empty()) {
     DataConfig all = config;

@@ -79,7 +79,7 @@ TEST(Talk, AnUnknownKindIsToldTheNearestOne) {
     check(TalkOptions{.kinds = {"counts"}});
     FAIL() << "accepted";
   } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("did you mean 'count'"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("did you mean 'count'"));
   }
 }
 

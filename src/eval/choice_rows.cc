@@ -1,5 +1,5 @@
 // Keys are looked for in a fixed order; whatever a row lacks is named with its file and line.
-#include "eval/choice_rows.h"
+#include "eval/choice.h"
 
 #include <algorithm>
 #include <optional>

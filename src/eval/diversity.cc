@@ -146,7 +146,7 @@ double changed_top1(const Writes& model, const Writes& other, const std::vector<
     throw UserError("[diversity] the models to compare have different tokenizers");
   const auto ours = predictions(model, contexts, 1, batch), theirs = predictions(other, contexts, 1, batch);
   double changed = 0;
-  for (size_t i = 0; i < ours.size(); ++i) changed += ours[i].likeliest != theirs[i].likeliest;
+  for (size_t i = 0; i < ours.size(); ++i) changed += ours[i].most_likely != theirs[i].most_likely;
   return changed / static_cast<double>(ours.size());
 }
 

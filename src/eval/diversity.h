@@ -53,7 +53,7 @@ struct Variety {
 
 /// Predictions of the contexts' own continuations.
 struct Certainty {
-  double perplexity = 0, entropy = 0, top1 = 0;  // entropy in nats; top1: mean probability of the likeliest token
+  double perplexity = 0, entropy = 0, top1 = 0;  // entropy in nats; top1: mean probability of the most likely token
 };
 
 struct DiversityResult {
@@ -66,7 +66,7 @@ struct DiversityResult {
 /// Throws UserError when lengths, window and contexts do not go together.
 DiversityResult measure_diversity(const Writes& model, const DiversityTask& task);
 
-/// Share of the predictions of the contexts' own continuations whose likeliest token is another one in `other`. Throws UserError when
+/// Share of the predictions of the contexts' own continuations whose most likely token is another one in `other`. Throws UserError when
 /// the two have different tokenizers.
 double changed_top1(const Writes& model, const Writes& other, const std::vector<Context>& contexts, int64_t batch);
 

@@ -65,7 +65,7 @@ class Parrot final : public Writes {
                           .log_probability = -2,
                           .entropy = request.temperature,
                           .top_probability = 0.25,
-                          .likeliest = id % 2 == 0 ? id : says_.front()});
+                          .most_likely = id % 2 == 0 ? id : says_.front()});
     }
     return all;
   }

@@ -20,10 +20,10 @@ bool has_world() {
   if (!has_world()) GTEST_SKIP() << "this machine has no emoji font or no Unicode files"
 
 /// Says what it is told to, and remembers what it was shown.
-class Parrot final : public Sees {
+class ScriptedSees final : public Sees {
  public:
   using Say = std::function<std::string(const SeeRequest&)>;
-  explicit Parrot(Say say) : say_(std::move(say)) {}
+  explicit ScriptedSees(Say say) : say_(std::move(say)) {}
   std::vector<Written> see(const std::vector<SeeRequest>& requests) const override {
     std::vector<Written> all;
     batches_.push_back(requests.size());
@@ -53,7 +53,7 @@ QaTask small_task() {
 
 TEST(EmojiQa, WhoKnowsTheAnswersIsRightAndWhoSaysYesIsSometimes) {
   NEEDS_WORLD();
-  const Parrot yes([](const SeeRequest&) { return " Yes.\n"; });
+  const ScriptedSees yes([](const SeeRequest&) { return " Yes.\n"; });
   const QaResult result = measure_emoji_qa(yes, small_task());
   int64_t expected = 0, counted = 0;
   for (const QaOutcome& outcome : result.outcomes) {
@@ -66,14 +66,14 @@ TEST(EmojiQa, WhoKnowsTheAnswersIsRightAndWhoSaysYesIsSometimes) {
   EXPECT_EQ(counted, 30);
 
   size_t next = 0;
-  const Parrot knowing([&](const SeeRequest&) { return result.outcomes[next++].answer; });
+  const ScriptedSees knowing([&](const SeeRequest&) { return result.outcomes[next++].answer; });
   const QaResult all_right = measure_emoji_qa(knowing, small_task());
   EXPECT_EQ(all_right.all.right, 30) << "the same task asks the same questions";
 }
 
 TEST(EmojiQa, PicturesAndClipsAreShownInTurnOneQuestionEach) {
   NEEDS_WORLD();
-  const Parrot silent([](const SeeRequest&) { return ""; });
+  const ScriptedSees silent([](const SeeRequest&) { return ""; });
   const QaResult result = measure_emoji_qa(silent, small_task());
   EXPECT_EQ(silent.batches(), (std::vector<size_t>{8, 8, 8, 6}));
   std::set<std::pair<std::string, uint64_t>> pictures;
@@ -92,7 +92,7 @@ TEST(EmojiQa, OnlyTheKindsAskedForAreAsked) {
   NEEDS_WORLD();
   QaTask task = small_task();
   task.kinds = {"count"};
-  const Parrot silent([](const SeeRequest&) { return ""; });
+  const ScriptedSees silent([](const SeeRequest&) { return ""; });
   for (const QaOutcome& outcome : measure_emoji_qa(silent, task).outcomes) EXPECT_EQ(outcome.kind, "count");
   task.kinds = {"weather"};
   EXPECT_THROW(measure_emoji_qa(silent, task), UserError);

@@ -13,7 +13,6 @@
 
 #include "core/error.h"
 #include "media/compose.h"
-#include "media/resize.h"
 #include "models/nvila/model_files.h"
 
 namespace tessera::eval {

@@ -13,7 +13,6 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "media/compose.h"
-#include "media/resize.h"
 #include "models/nvila/model_files.h"
 #include "models/nvila/testing.h"
 #include "tests/support/scratch.h"

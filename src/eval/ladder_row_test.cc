@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "plan/ladder_table.h"
+#include "plan/ladder/ladder_table.h"
 
 namespace tessera::eval {
 namespace {

@@ -1,5 +1,5 @@
 // Sampling by its frequencies and limits.
-#include "generate/sampling.h"
+#include "generate/scale_loop.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-// Filters over the likeliest tokens, sorted only as far down as they reach. Runs on the CPU from counter-based
+// Filters over the most likely tokens, sorted only as far down as they reach. Runs on the CPU from counter-based
 // numbers: the same on every device.
 #include "generate/token_sampling.h"
 
@@ -17,7 +17,7 @@ namespace {
 struct Ranked {
   int32_t id = 0;
   float logit = 0;
-  double weight = 0;  // probability, not normalised: the likeliest has 1
+  double weight = 0;  // probability, not normalised: the most likely has 1
 };
 
 /// Ranked by logit, not by weight: at a high temperature weights that differ round to the same number.
@@ -114,14 +114,14 @@ void require_finite(float largest) {
       "[generate] the largest logit is {}; the weights, or what the model was given, hold NaN or infinities", largest);
 }
 
-int32_t likeliest(const Tensor& logits) {
+int32_t argmax_token(const Tensor& logits) {
   const auto id = static_cast<int32_t>(logits.argmax().item<int64_t>());  // a NaN counts as the largest
   require_finite(logits[id].item<float>());
   return id;
 }
 
 std::vector<Candidate> candidates(const Tensor& logits, const TokenSampling& sampling) {
-  likeliest(logits);  // refuses NaN
+  argmax_token(logits);  // refuses NaN
   std::vector<Ranked> tokens = ranked(logits, sampling.temperature);
   if (sampling.top_k > 0) keep_top_k(tokens, sampling.top_k);
   if (sampling.top_p < 1) keep_top_p(tokens, sampling.top_p);
@@ -136,10 +136,10 @@ std::vector<Candidate> candidates(const Tensor& logits, const TokenSampling& sam
 }
 
 int32_t sample_token(const Tensor& logits, const TokenSampling& sampling, uint64_t row, uint64_t token) {
-  if (sampling.temperature == 0) return likeliest(logits);
+  if (sampling.temperature == 0) return argmax_token(logits);
   double rest = Rng(sampling.seed).split(row).split(token).uniform();
   if (sampling.top_k == 0 && sampling.top_p == 1 && sampling.min_p == 0) {
-    likeliest(logits);  // refuses NaN
+    argmax_token(logits);  // refuses NaN
     return token_at(weights_of(logits, sampling.temperature), rest);
   }
   const std::vector<Candidate> left = candidates(logits, sampling);

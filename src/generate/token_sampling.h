@@ -15,9 +15,9 @@ namespace tessera::generate {
 struct TokenSampling {
   double repetition_penalty = 1;  // divides positive and multiplies negative logits of tokens seen (arXiv 1909.05858)
   double temperature = 0;         // 0 is greedy
-  int64_t top_k = 0;              // the k likeliest, with all that tie with the last of them; 0: all
-  double top_p = 1;               // the likeliest whose likelier ones sum to less than top_p
-  double min_p = 0;               // at least min_p times as likely as the likeliest
+  int64_t top_k = 0;              // the k most likely, with all that tie with the last of them; 0: all
+  double top_p = 1;               // the most likely whose likelier ones sum to less than top_p
+  double min_p = 0;               // at least min_p times as likely as the most likely
   uint64_t seed = 0;              // row r, token t is drawn by (seed, r, t) alone
   bool operator==(const TokenSampling&) const = default;
 };
@@ -41,8 +41,8 @@ std::vector<Candidate> candidates(const Tensor& logits, const TokenSampling& sam
 /// Throws FaultError when a largest logit is NaN or infinite: of such logits nothing can be drawn.
 void require_finite(float largest);
 
-/// The likeliest token, the first of equals. Throws FaultError as above.
-int32_t likeliest(const Tensor& logits);
+/// The most likely token, the first of equals. Throws FaultError as above.
+int32_t argmax_token(const Tensor& logits);
 
 /// Draws token number `token` of row `row`; greedy at temperature 0.
 int32_t sample_token(const Tensor& logits, const TokenSampling& sampling, uint64_t row, uint64_t token);

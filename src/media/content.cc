@@ -1,5 +1,5 @@
 // Signatures by themselves, and the two walks over boxes that tell a whole clip from a cut one.
-#include "media/content.h"
+#include "media/decoders.h"
 
 #include <algorithm>
 #include <array>

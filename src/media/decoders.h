@@ -10,6 +10,33 @@
 
 namespace tessera::media {
 
+/// The tag in an Exif block (with or without its "Exif" heading), 1 to 8; 1 when there is none or the block is damaged.
+int exif_orientation(std::string_view exif);
+/// Upright pixels of a picture stored with this orientation: 2 to 4 mirror or turn in place, 5 to 8 exchange the sides.
+Image oriented(Image picture, int orientation);
+
+/// Pictures and frames above this are refused: 2^26 pixels, 256 MB decoded.
+inline constexpr int64_t max_pixels = int64_t{1} << 26;
+/// Frames that one reading of a clip may keep, and their bytes together.
+inline constexpr int64_t max_frames = 4096;
+inline constexpr int64_t max_clip_bytes = int64_t{4} << 30;
+/// Frames that a clip's file may hold: 19 hours at 60 frames per second.
+inline constexpr int64_t max_stored_frames = int64_t{1} << 22;
+
+/// Throws UserError unless 0 < width * height <= max_pixels; `source` names the file.
+void check_picture_size(int64_t width, int64_t height, std::string_view source);
+
+/// Kinds that Tessera reads, and all others.
+enum class Content { png, jpeg, webp, gif, mp4, matroska, other };
+
+/// Told from the first bytes.
+Content content_of(std::string_view bytes);
+/// In words, for messages: "empty", "text", "an HTML page", "a PDF", "a JPEG", ...
+std::string_view content_words(std::string_view bytes);
+/// Throws UserError when the outermost boxes of an MP4 or Matroska file reach past its end: it was cut off. Decoders
+/// would show the part that is there.
+void check_container(std::string_view bytes, Content content, std::string_view source);
+
 /// RGB; grey, CMYK and YCCK (inverted, as Adobe writes them) are converted, the Exif orientation is applied. Every
 /// warning of libjpeg that means lost data is an error.
 Image decode_jpeg(std::string_view bytes, std::string_view source);

@@ -11,7 +11,6 @@
 #include "core/error.h"
 #include "media/compose.h"
 #include "media/decoders.h"
-#include "media/limits.h"
 
 namespace tessera::media {
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace tessera {
@@ -22,6 +23,14 @@ struct Image {
   uint8_t* at(int64_t x, int64_t y) { return pixels.data() + (y * width + x) * channels; }
   const uint8_t* at(int64_t x, int64_t y) const { return pixels.data() + (y * width + x) * channels; }
   bool operator==(const Image&) const = default;
+};
+
+/// A picture, or the frames of a clip in order.
+struct Media {
+  std::vector<Image> frames;
+  bool clip = false;
+  std::string source;  // names it in errors
+  bool operator==(const Media&) const = default;
 };
 
 }  // namespace tessera

@@ -12,7 +12,6 @@
 #include "core/rng.h"
 #include "media/compose.h"
 #include "media/png.h"
-#include "media/read_image.h"
 #include "media/read_media.h"
 
 namespace tessera::media {

@@ -1,5 +1,5 @@
 // A reader of one number in a TIFF directory; every offset in it is foreign and is checked.
-#include "media/orientation.h"
+#include "media/decoders.h"
 
 #include <algorithm>
 #include <cstdint>

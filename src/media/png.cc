@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "media/orientation.h"
+#include "media/decoders.h"
 
 namespace tessera::media {
 

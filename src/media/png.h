@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "core/files.h"
+#include "media/decoders.h"
 #include "media/image.h"
-#include "media/limits.h"
 
 namespace tessera::media {
 

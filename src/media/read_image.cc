@@ -1,8 +1,7 @@
 // Chooses the decoder by the first bytes.
-#include "media/read_image.h"
+#include "media/read_media.h"
 
 #include "core/error.h"
-#include "media/content.h"
 #include "media/decoders.h"
 #include "media/png.h"
 

@@ -8,10 +8,7 @@
 
 #include "core/error.h"
 #include "media/compose.h"
-#include "media/content.h"
 #include "media/decoders.h"
-#include "media/limits.h"
-#include "media/read_image.h"
 #include "media/video.h"
 
 namespace tessera::media {

@@ -6,9 +6,15 @@
 #include <vector>
 
 #include "core/files.h"
-#include "media/media.h"
+#include "media/image.h"
 
 namespace tessera::media {
+
+/// RGB, or RGBA where the file has transparency; upright. Of an animation the first frame. Throws UserError naming the
+/// file when it cannot be opened, is of another kind (says what it looks like), is damaged or cut off, or is too large.
+Image read_image(const Path& path);
+/// The same for bytes in memory; `source` names them in errors.
+Image decode_image(std::string_view bytes, std::string_view source);
 
 /// A still picture (see read_image), or `frames` frames of a clip (MP4, MOV, WebM, Matroska; GIF and WebP of more
 /// than one frame) spread evenly by sampled_indexes. All frames of a GIF or WebP have the same channels. Throws

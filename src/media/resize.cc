@@ -1,12 +1,12 @@
 // Two separable passes of integer arithmetic; nothing depends on the machine but the doubles that coefficients start
 // as.
-#include "media/resize.h"
+#include "media/compose.h"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "media/limits.h"
+#include "media/decoders.h"
 
 namespace tessera::media {
 

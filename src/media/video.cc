@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "media/limits.h"
-#include "media/orientation.h"
+#include "media/decoders.h"
 #include "media/video_container.h"
 #include "media/video_pixels.h"
 

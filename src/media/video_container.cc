@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "media/content.h"
+#include "media/decoders.h"
 
 namespace tessera::media {
 

@@ -7,8 +7,6 @@
 
 #include "core/error.h"
 #include "media/decoders.h"
-#include "media/limits.h"
-#include "media/orientation.h"
 
 namespace tessera::media {
 

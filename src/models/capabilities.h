@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "generate/text_loop.h"
-#include "media/media.h"
+#include "media/image.h"
 #include "text/message.h"
 
 namespace tessera {
@@ -55,14 +55,14 @@ struct Written {
   double seconds = 0;              // all of it
 };
 
-/// A token's log probability given all before it, whether it is the likeliest one, and of what it was drawn from.
+/// A token's log probability given all before it, whether it is the most likely one, and of what it was drawn from.
 struct ScoredToken {
   int32_t id = 0;
   double log_probability = 0;
   bool greedy = false;
   double entropy = 0;          // nats
-  double top_probability = 0;  // of the likeliest token
-  int32_t likeliest = 0;
+  double top_probability = 0;  // of the most likely token
+  int32_t most_likely = 0;
 };
 
 /// Text from text.

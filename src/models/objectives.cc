@@ -6,7 +6,7 @@
 #include "codec/objective.h"
 #include "core/error.h"
 #include "models/infinity/objective.h"
-#include "models/lm/objective.h"
+#include "models/lm/training/objective.h"
 #include "models/nvila/objective.h"
 
 namespace tessera::models {

@@ -6,8 +6,8 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "models/lm/config_json.h"
-#include "models/lm/quantize.h"
+#include "models/lm/architecture/config.h"
+#include "models/lm/architecture/quantize.h"
 #include "models/nvila/model_files.h"
 #include "models/nvila/quantize.h"
 #include "tensor/model_dir.h"

@@ -31,7 +31,7 @@ struct CalibrationData {
 class Quantizable {
  public:
   virtual ~Quantizable() = default;
-  /// Layers of the language model, block by block, givers before those that read them.
+  /// Layers of the language model, block by block, producers before those that read them.
   virtual std::vector<quant::SharedInput> language_inputs() = 0;
   /// Layers of the vision tower that take 8 bits; empty where there is none.
   virtual std::vector<quant::SharedInput> tower_inputs() { return {}; }

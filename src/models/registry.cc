@@ -7,8 +7,8 @@
 
 #include "core/error.h"
 #include "models/infinity/draw.h"
-#include "models/lm/config_json.h"
-#include "models/lm/writes.h"
+#include "models/lm/architecture/config.h"
+#include "models/lm/text/writes.h"
 #include "models/nvila/sees.h"
 #include "tensor/model_dir.h"
 

@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-#include "plan/testing_tables.h"
+#include "plan/ladder/testing_tables.h"
 
 namespace tessera::plan {
 namespace {

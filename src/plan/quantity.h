@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace tessera::plan {
 
@@ -15,5 +17,25 @@ std::string short_number(double value);
 
 /// Calls `work(0) ... work(count - 1)`, each once, on so many threads (0: one per core). An exception is thrown again here.
 void for_each_on_threads(size_t count, int threads, const std::function<void(size_t)>& work);
+
+/// Days since 1970-01-01.
+using Day = int;
+
+inline constexpr double kDaysPerMonth = 365.25 / 12;
+
+/// What a cell says: one day, or a month's first to last.
+struct DateSpan {
+  Day first = 0, last = 0;
+
+  /// The day that stands for the span: the 15th of a month, as near to all its days as one day can be.
+  Day middle() const { return first == last ? first : first + 14; }
+};
+
+/// Reads "2023-02-24" or "2023-02"; nullopt for anything else: other orders, days that no calendar has, years outside
+/// 1990 to 2100.
+std::optional<DateSpan> parse_date(std::string_view text);
+
+/// "2023-02-24".
+std::string format_date(Day day);
 
 }  // namespace tessera::plan

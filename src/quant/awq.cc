@@ -1,4 +1,4 @@
-// The two searches. Scales are found for every input first, since one layer's columns may be another's givers; then
+// The two searches. Scales are found for every input first, since one layer's columns may be another's producers; then
 // every weight is narrowed and packed as it finally is.
 #include "quant/awq.h"
 
@@ -21,10 +21,10 @@ double relative_error(const Tensor& got, const Tensor& want) {
   return (got - want).square().sum().item<double>() / std::max(1e-30, want.square().sum().item<double>());
 }
 
-/// Channels that come from one output of the giver share the mean of their magnitudes.
+/// Channels that come from one output of the producer share the mean of their magnitudes.
 Tensor shared_magnitude(const SharedInput& input, const Tensor& mean) {
   if (!input.channels.defined()) return mean;
-  const Tensor zero = at::zeros({input.giver->weight.size(0)}, mean.options());
+  const Tensor zero = at::zeros({input.producer->weight.size(0)}, mean.options());
   const Tensor sum = zero.index_add(0, input.channels, mean);
   const Tensor count = zero.index_add(0, input.channels, at::ones_like(mean));
   return (sum / count.clamp_min(1)).index_select(0, input.channels);
@@ -40,7 +40,7 @@ Found best_scale(const SharedInput& input, const Tensor& mean, const Tensor& x, 
   Found best{.exponent = 0, .nearest_error = 0, .scale = at::ones_like(mean)};
   const Tensor magnitude = shared_magnitude(input, mean);
   std::vector<Tensor> wanted;
-  for (const auto& reader : input.readers) wanted.push_back(at::linear(x, reader.layer->weight.to(at::kFloat)));
+  for (const auto& consumer : input.consumers) wanted.push_back(at::linear(x, consumer.layer->weight.to(at::kFloat)));
   double least = std::numeric_limits<double>::infinity();
   const int64_t steps = options.scale && input.scalable() ? options.steps : 1;
   for (int64_t step = 0; step < steps; ++step) {
@@ -48,7 +48,7 @@ Found best_scale(const SharedInput& input, const Tensor& mean, const Tensor& x, 
     const Tensor scale = awq_scale(magnitude, exponent);
     double error = 0;
     for (size_t i = 0; i < wanted.size(); ++i) {
-      const Tensor scaled = input.readers[i].layer->weight.to(at::kFloat) * scale;
+      const Tensor scaled = input.consumers[i].layer->weight.to(at::kFloat) * scale;
       const Tensor rounded = rounded_int4(scaled, options.group, full_ranges(scaled, options.group)) / scale;
       error += relative_error(at::linear(x, rounded), wanted[i]);
     }
@@ -59,10 +59,10 @@ Found best_scale(const SharedInput& input, const Tensor& mean, const Tensor& x, 
 }
 
 /// Narrows, packs and drops the weight; gives the relative error of the layer's output on x [n, in], if x is there.
-double pack(const SharedInput::Reader& reader, const Tensor& x, const AwqOptions& options) {
-  nn::Linear& layer = *reader.layer;
+double pack(const SharedInput::Consumer& consumer, const Tensor& x, const AwqOptions& options) {
+  nn::Linear& layer = *consumer.layer;
   const Tensor weight = layer.weight.detach().to(at::kFloat);
-  const bool narrow = options.clip && reader.clip && x.defined();
+  const bool narrow = options.clip && consumer.clip && x.defined();
   const Ranges ranges =
       narrow ? narrowed_ranges(weight, x, options.group, options.clip_steps) : full_ranges(weight, options.group);
   layer.int4 = round_int4(weight, options.group, ranges);
@@ -118,7 +118,7 @@ std::vector<AwqResult> awq(const std::vector<SharedInput>& inputs, const std::ve
     if (options.on_input) options.on_input(static_cast<int64_t>(i) + 1);
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
-    for (const auto& reader : inputs[i].readers) results[i].error += pack(reader, samples[i], options);
+    for (const auto& consumer : inputs[i].consumers) results[i].error += pack(consumer, samples[i], options);
     samples[i] = Tensor();
   }
   return results;

@@ -25,11 +25,11 @@ struct AwqOptions {
 struct AwqResult {
   std::string name;
   double exponent = 0;       // scale = mean |x| ^ exponent
-  double nearest_error = 0;  // of the outputs on the sample, relative, summed over readers: rounding to nearest
+  double nearest_error = 0;  // of the outputs on the sample, relative, summed over consumers: rounding to nearest
   double error = 0;          // after scaling and narrowing
 };
 
-/// Replaces the weight of every reader by an Int4Weight. `statistics` in the order of `inputs`, from the model as it
+/// Replaces the weight of every consumer by an Int4Weight. `statistics` in the order of `inputs`, from the model as it
 /// is now. Inputs that nothing before them can take the scale of are only narrowed. An input that calibration never
 /// saw is rounded to nearest.
 std::vector<AwqResult> awq(const std::vector<SharedInput>& inputs, const std::vector<InputStatistics>& statistics,

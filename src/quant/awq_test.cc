@@ -5,12 +5,12 @@
 
 #include <ATen/ATen.h>
 
-#include "nn/norm.h"
+#include "nn/layers/norm.h"
 
 namespace tessera::quant {
 namespace {
 
-/// norm -> (gate, up) -> down, and a pair whose giver has fewer outputs than its reader has inputs (grouped queries).
+/// norm -> (gate, up) -> down, and a pair whose producer has fewer outputs than its consumer has inputs (grouped queries).
 struct Net {
   nn::RmsNorm norm{64};
   nn::Linear gate{64, 96, false}, up{64, 96}, down{96, 40};
@@ -36,10 +36,10 @@ struct Net {
   std::vector<SharedInput> inputs() {
     const Tensor channels = at::arange(16, at::kLong).view({2, 8}).repeat_interleave(2, 0).flatten();
     std::vector<SharedInput> all;
-    all.push_back({.name = "gate", .readers = {{&gate}, {&up}}, .norm = SharedInput::Norm{norm.weight, {}, 0}});
-    all.push_back({.name = "down", .readers = {{&down}}, .norm = {}, .giver = &up});
-    all.push_back({.name = "value", .readers = {{&value}}, .norm = {}});
-    all.push_back({.name = "out", .readers = {{&out}}, .norm = {}, .giver = &value, .channels = channels});
+    all.push_back({.name = "gate", .consumers = {{&gate}, {&up}}, .norm = SharedInput::Norm{norm.weight, {}, 0}});
+    all.push_back({.name = "down", .consumers = {{&down}}, .norm = {}, .producer = &up});
+    all.push_back({.name = "value", .consumers = {{&value}}, .norm = {}});
+    all.push_back({.name = "out", .consumers = {{&out}}, .norm = {}, .producer = &value, .channels = channels});
     return all;
   }
 };
@@ -76,7 +76,7 @@ TEST(Awq, ANormThatAddsOneToItsWeightIsFoldedAsSuch) {
   Net net;
   const Tensor y = at::randn({4, 64}), scale = at::rand({64}) + 0.5;
   const Tensor before = net.up.forward(y * (1 + net.norm.weight));
-  fold({.name = "up", .readers = {{&net.up}}, .norm = SharedInput::Norm{net.norm.weight, {}, 1}}, scale);
+  fold({.name = "up", .consumers = {{&net.up}}, .norm = SharedInput::Norm{net.norm.weight, {}, 1}}, scale);
   EXPECT_TRUE(at::allclose(net.up.forward(y * (1 + net.norm.weight)), before, 1e-4, 1e-5));
 }
 

@@ -2,7 +2,10 @@
 // smooth_quant.h.
 #pragma once
 
-#include "nn/packed_weight.h"
+#include <vector>
+
+#include "nn/packed/packed_weight.h"
+#include "quant/shared_input.h"
 
 namespace tessera::quant {
 
@@ -21,5 +24,14 @@ Tensor rounded_int4(const Tensor& weight, int64_t group, const Ranges& ranges);
 
 /// Every weight [out, in] to the nearest of 255 values per row, up to the row's largest magnitude.
 nn::Int8Weight round_int8(const Tensor& weight);
+
+/// largest |x| ^ exponent / largest |w| ^ (1 - exponent) per channel (equation 4). magnitudes and columns [in].
+Tensor smoothing_scale(const Tensor& largest_input, const Tensor& largest_weight, double exponent);
+
+/// Folds the scales where something before an input can take them, and replaces every consumer's weight by an
+/// Int8Weight. NVILA's exponent is 0.3. `statistics` in the order of `inputs`; an input that was never seen is not
+/// smoothed.
+void smooth_quant(const std::vector<SharedInput>& inputs, const std::vector<InputStatistics>& statistics,
+                  double exponent = 0.3);
 
 }  // namespace tessera::quant

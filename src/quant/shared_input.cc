@@ -10,7 +10,7 @@ namespace tessera::quant {
 
 void fold(const SharedInput& input, const Tensor& scale) {
   const at::NoGradGuard no_grad;
-  for (const auto& reader : input.readers) reader.layer->weight.mul_(scale);
+  for (const auto& consumer : input.consumers) consumer.layer->weight.mul_(scale);
   if (input.norm) {
     const auto& norm = *input.norm;
     norm.weight.copy_((norm.weight + norm.offset) / scale - norm.offset);
@@ -19,10 +19,10 @@ void fold(const SharedInput& input, const Tensor& scale) {
   }
   Tensor rows = scale;
   if (input.channels.defined()) {
-    rows = at::ones({input.giver->weight.size(0)}, scale.options()).index_copy(0, input.channels, scale);
+    rows = at::ones({input.producer->weight.size(0)}, scale.options()).index_copy(0, input.channels, scale);
   }
-  input.giver->weight.div_(rows.unsqueeze(-1));
-  if (input.giver->bias.defined()) input.giver->bias.div_(rows);
+  input.producer->weight.div_(rows.unsqueeze(-1));
+  if (input.producer->bias.defined()) input.producer->bias.div_(rows);
 }
 
 void InputStatistics::see(const Tensor& x) {
@@ -48,7 +48,7 @@ Tensor InputStatistics::sample() const { return at::cat(pieces_); }
 Calibration::Calibration(const std::vector<SharedInput>& inputs, int64_t most_rows)
     : statistics_(inputs.size(), InputStatistics(most_rows)) {
   for (size_t i = 0; i < inputs.size(); ++i) {
-    watched_.push_back(inputs[i].readers.front().layer);
+    watched_.push_back(inputs[i].consumers.front().layer);
     watched_.back()->observer = &statistics_[i];
   }
 }

@@ -7,15 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "nn/linear.h"
+#include "nn/layers/linear.h"
 
 namespace tessera::quant {
 
 /// Layers whose input is the same tensor. Where something before them can take it, channel i of the input may be
-/// divided by s[i] and column i of the readers multiplied by it: the model's function stays as it is, its rounding
+/// divided by s[i] and column i of the consumers multiplied by it: the model's function stays as it is, its rounding
 /// does not.
 struct SharedInput {
-  struct Reader {
+  struct Consumer {
     nn::Linear* layer = nullptr;  // weight [out, in]
     bool clip = true;             // its ranges may be narrowed; not those of queries and keys, whose products matter
   };
@@ -24,17 +24,17 @@ struct SharedInput {
     Tensor weight, bias;  // [in]; bias may be absent
     double offset = 0;    // the norm multiplies by offset + weight
   };
-  std::string name;  // of the first reader, for reports
-  std::vector<Reader> readers;
+  std::string name;  // of the first consumer, for reports
+  std::vector<Consumer> consumers;
   std::optional<Norm> norm;
-  nn::Linear* giver = nullptr;  // or the layer whose outputs the input's channels are proportional to
-  Tensor channels;              // [in] int64: which output of `giver` channel i comes from; absent: the i-th
+  nn::Linear* producer = nullptr;  // or the layer whose outputs the input's channels are proportional to
+  Tensor channels;                 // [in] int64: which output of `producer` channel i comes from; absent: the i-th
 
-  bool scalable() const { return norm.has_value() || giver != nullptr; }
-  int64_t width() const { return readers.front().layer->weight.size(1); }
+  bool scalable() const { return norm.has_value() || producer != nullptr; }
+  int64_t width() const { return consumers.front().layer->weight.size(1); }
 };
 
-/// Divides the input's channels by scale [in] and multiplies the readers' columns. With `giver` and channels that
+/// Divides the input's channels by scale [in] and multiplies the consumers' columns. With `producer` and channels that
 /// share an output, their scales must be equal.
 void fold(const SharedInput& input, const Tensor& scale);
 
@@ -56,7 +56,7 @@ class InputStatistics : public nn::InputObserver {
   std::vector<Tensor> pieces_;
 };
 
-/// Watches one reader of each input while it lives.
+/// Watches one consumer of each input while it lives.
 class Calibration {
  public:
   explicit Calibration(const std::vector<SharedInput>& inputs, int64_t most_rows = 512);

@@ -1,11 +1,11 @@
 // Smoothing on one layer with loud input channels.
-#include "quant/smooth_quant.h"
+#include "quant/rounding.h"
 
 #include <gtest/gtest.h>
 
 #include <ATen/ATen.h>
 
-#include "nn/norm.h"
+#include "nn/layers/norm.h"
 
 namespace tessera::quant {
 namespace {
@@ -19,7 +19,7 @@ double error_of(bool smooth, double exponent) {
   fc.weight.copy_(at::randn({32, 48}) * 0.1);
   const Tensor x = at::randn({64, 48}), plain = fc.forward(norm.forward(x));
   const std::vector<SharedInput> inputs = {
-      {.name = "fc", .readers = {{&fc}}, .norm = SharedInput::Norm{norm.weight, norm.bias, 0}}};
+      {.name = "fc", .consumers = {{&fc}}, .norm = SharedInput::Norm{norm.weight, norm.bias, 0}}};
   std::vector<InputStatistics> statistics(1);
   if (smooth) statistics[0].see(norm.forward(x));
   smooth_quant(inputs, statistics, exponent);

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "nn/linear.h"
+#include "nn/layers/linear.h"
 #include "tensor/module.h"
 #include "tensor/stored_tensors.h"
 

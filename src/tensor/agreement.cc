@@ -1,5 +1,5 @@
 // The comparison behind every load.
-#include "tensor/agreement.h"
+#include "tensor/mapped_weights.h"
 
 #include <map>
 #include <utility>

@@ -1,5 +1,5 @@
 // One table: format, name, bytes.
-#include "tensor/dtype.h"
+#include "tensor/safetensors.h"
 
 #include <array>
 

@@ -9,7 +9,6 @@
 #include <ATen/ops/from_blob.h>
 
 #include "core/error.h"
-#include "tensor/agreement.h"
 #include "tensor/weights.h"
 
 namespace tessera {
@@ -58,7 +57,7 @@ Tensor taken(const StoredTensors::Item& item, const std::shared_ptr<const Stored
 
 }  // namespace
 
-int64_t count_unsound(const StoredTensors::Item& item) {
+int64_t count_non_finite(const StoredTensors::Item& item) {
   switch (item.entry->dtype) {
     case Dtype::f64:
       return count_full_exponents<uint64_t>(item.bytes, 0x7FF0000000000000u);
@@ -80,7 +79,7 @@ void map_weights(const std::vector<TensorSlot>& slots, const std::shared_ptr<con
   require_agreement(wanted, *stored, path, what, options.passed_over);
   if (options.check_numbers) {
     for (const TensorSlot& slot : slots) {
-      if (const int64_t unsound = count_unsound(*stored->find(slot.name)); unsound > 0) {
+      if (const int64_t unsound = count_non_finite(*stored->find(slot.name)); unsound > 0) {
         throw UserError("[{}] {}: {} of the {} numbers of tensor '{}' are NaN or infinite; want finite weights", what,
                         path.string(), unsound, slot.tensor->numel(), slot.name);
       }

@@ -16,6 +16,12 @@
 
 namespace tessera {
 
+/// Throws UserError that names the first few missing, unexpected, wrong-shaped and wrong-typed tensors and counts them
+/// all. `what` opens the message ("codec"), `path` is in it. Stored tensors for which `passed_over` is true are not
+/// unexpected. Floating-point formats agree with each other; others only with themselves.
+void require_agreement(const std::vector<NamedTensor>& module, const StoredTensors& stored, const Path& path,
+                       std::string_view what, const std::function<bool(std::string_view)>& passed_over = {});
+
 /// A place for a tensor: in files it has this name and the placeholder's shape; a module built on the meta device is
 /// full of them.
 struct TensorSlot {
@@ -54,6 +60,6 @@ void map_weights(const std::vector<TensorSlot>& slots, const std::shared_ptr<con
                  const Path& path, std::string_view what, const MapOptions& options);
 
 /// How many of the numbers of a stored floating-point tensor are NaN or infinite; 0 for integers. All cores.
-int64_t count_unsound(const StoredTensors::Item& item);
+int64_t count_non_finite(const StoredTensors::Item& item);
 
 }  // namespace tessera

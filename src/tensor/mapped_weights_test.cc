@@ -19,7 +19,7 @@ struct Pair {
 template <class V> void tensors(V& v, Pair& m) { v("a", m.a), v("b", m.b); }
 
 std::shared_ptr<const StoredTensors> stored(const std::vector<NamedTensor>& tensors, const std::string& name) {
-  const Path path = Path(testing::TempDir()) / ("mapped_weights_" + name);
+  const Path path = Path(::testing::TempDir()) / ("mapped_weights_" + name);
   save_tensors(path, tensors, disk(), {.stored_as = StoredAs::unchanged});
   return std::make_shared<const StoredTensors>(path);
 }
@@ -64,13 +64,13 @@ TEST(MappedWeights, OddlyAlignedOnesAreCopied) {
     const auto value = static_cast<float>(i);
     text.append(reinterpret_cast<const char*>(&value), 4);
   }
-  const Path path = Path(testing::TempDir()) / "mapped_weights_odd";
+  const Path path = Path(::testing::TempDir()) / "mapped_weights_odd";
   write_file_atomically(path, text);
   const auto files = std::make_shared<const StoredTensors>(path);
   const Pair pair = map(files, {.passed_over = [](std::string_view name) { return name == "u"; }});
   EXPECT_TRUE(pair.a.equal(at::arange(12, at::kFloat).view({3, 4})));
   EXPECT_TRUE(pair.b.equal(at::arange(12, 17, at::kFloat)));
-  EXPECT_THAT([&] { map(files); }, testing::ThrowsMessage<UserError>(testing::HasSubstr("1 unexpected (u)")));
+  EXPECT_THAT([&] { map(files); }, ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("1 unexpected (u)")));
 }
 
 TEST(MappedWeights, NumbersThatAreNoNumbersAreCountedAndNamed) {
@@ -82,9 +82,9 @@ TEST(MappedWeights, NumbersThatAreNoNumbersAreCountedAndNamed) {
     b[1] = nan, b[4] = -infinity;
     const auto broken = stored({{"a", a}, {"b", b}}, "broken");
     Pair pair;
-    EXPECT_THAT(
-        [&] { map_weights(tensor_slots(pair), broken, "file", "test", {}); },
-        testing::ThrowsMessage<UserError>(testing::HasSubstr("2 of the 5 numbers of tensor 'b' are NaN or infinite")))
+    EXPECT_THAT([&] { map_weights(tensor_slots(pair), broken, "file", "test", {}); },
+                ::testing::ThrowsMessage<UserError>(
+                    ::testing::HasSubstr("2 of the 5 numbers of tensor 'b' are NaN or infinite")))
         << type;
     EXPECT_TRUE(pair.a.is_meta()) << "nothing was taken";
     EXPECT_NO_THROW(map(broken, {.check_numbers = false}));
@@ -95,8 +95,8 @@ TEST(MappedWeights, UnsoundNumbersAreCountedAcrossBlocksAndCores) {
   Tensor many = at::zeros({700'001}, at::kHalf);
   for (const int64_t at : {0, 511, 512, 262'143, 262'144, 700'000}) many[at] = std::numeric_limits<double>::quiet_NaN();
   const auto files = stored({{"many", many}}, "many");
-  EXPECT_EQ(count_unsound(*files->find("many")), 6);
-  EXPECT_EQ(count_unsound(*stored({{"many", many.fill_(65504)}}, "finite")->find("many")), 0);
+  EXPECT_EQ(count_non_finite(*files->find("many")), 6);
+  EXPECT_EQ(count_non_finite(*stored({{"many", many.fill_(65504)}}, "finite")->find("many")), 0);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "core/error.h"
-#include "tensor/agreement.h"
+#include "tensor/mapped_weights.h"
 #include "tensor/safetensors.h"
 #include "tensor/stored_tensors.h"
 

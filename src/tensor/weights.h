@@ -10,8 +10,8 @@
 #include <c10/core/ScalarType.h>
 
 #include "core/files.h"
-#include "tensor/dtype.h"
 #include "tensor/module.h"
+#include "tensor/safetensors.h"
 
 namespace tessera {
 

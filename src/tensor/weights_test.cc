@@ -13,7 +13,7 @@
 namespace tessera {
 namespace {
 
-Path file_in_scratch(const std::string& name) { return Path(testing::TempDir()) / ("weights_test_" + name); }
+Path file_in_scratch(const std::string& name) { return Path(::testing::TempDir()) / ("weights_test_" + name); }
 
 template <class F> std::string error_of(F action) {
   try {
@@ -52,8 +52,8 @@ TEST(Weights, MissingUnexpectedAndMisshapenTensorsAreNamedAndNothingIsLoaded) {
   save_tensors(path, {{"a", at::randn({3})}, {"extra", at::randn({2})}});
   const Tensor a = at::zeros({4}), absent = at::zeros({1});
   const std::string message = error_of([&] { load_into({{"a", a}, {"absent", absent}}, path, "test"); });
-  EXPECT_THAT(message,
-              testing::AllOf(testing::HasSubstr("absent"), testing::HasSubstr("extra"), testing::HasSubstr("a")));
+  EXPECT_THAT(message, ::testing::AllOf(::testing::HasSubstr("absent"), ::testing::HasSubstr("extra"),
+                                        ::testing::HasSubstr("a")));
   EXPECT_EQ(message.find('\n'), std::string::npos);
   EXPECT_EQ(a.abs().sum().item<double>(), 0);
 }
@@ -74,7 +74,7 @@ TEST(Safetensors, UnsoundFilesAreRefusedInOneLine) {
        R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
        "[]", "{", ""}) {
     const std::string message = error_of_header(bad, 8);
-    EXPECT_THAT(message, testing::HasSubstr("[safetensors]")) << bad;
+    EXPECT_THAT(message, ::testing::HasSubstr("[safetensors]")) << bad;
     EXPECT_EQ(message.find('\n'), std::string::npos) << bad;
   }
   const Path path = file_in_scratch("oversized");

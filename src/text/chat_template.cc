@@ -194,7 +194,7 @@ ChatTemplate ChatTemplate::of(const Path& directory) {
   return found;
 }
 
-std::vector<ChatPiece> ChatTemplate::pieces(const std::vector<Message>& messages, bool open) const {
+std::vector<ChatPiece> ChatTemplate::pieces(const std::vector<Message>& messages, bool add_generation_prompt) const {
   const Style& style = style_of(name_);
   check(style, messages);
   Pieces pieces;
@@ -221,13 +221,13 @@ std::vector<ChatPiece> ChatTemplate::pieces(const std::vector<Message>& messages
     if (!style.end.empty() || answer) pieces.control(style.end.empty() ? std::string_view(end_) : style.end, answer);
     if (name_ != "olmo2" || !answer || !last) pieces.control(style.after_end);
   }
-  if (open) head("assistant");
+  if (add_generation_prompt) head("assistant");
   return pieces.all;
 }
 
-std::string ChatTemplate::render(const std::vector<Message>& messages, bool open) const {
+std::string ChatTemplate::render(const std::vector<Message>& messages, bool add_generation_prompt) const {
   std::string text;
-  for (const ChatPiece& piece : pieces(messages, open)) text += piece.text;
+  for (const ChatPiece& piece : pieces(messages, add_generation_prompt)) text += piece.text;
   return text;
 }
 

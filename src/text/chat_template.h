@@ -30,11 +30,11 @@ class ChatTemplate {
   static ChatTemplate named(std::string_view name);
 
   const std::string& name() const { return name_; }
-  /// Pieces whose texts joined equal the reference's rendering. `open`: ends where the assistant begins to speak.
+  /// Pieces whose texts joined equal the reference's rendering. `add_generation_prompt`: ends where the assistant begins to speak.
   /// Begin tokens are among them: encode without add_special. Throws UserError for roles the template does not have.
-  std::vector<ChatPiece> pieces(const std::vector<Message>& messages, bool open = true) const;
+  std::vector<ChatPiece> pieces(const std::vector<Message>& messages, bool add_generation_prompt = true) const;
   /// The pieces joined.
-  std::string render(const std::vector<Message>& messages, bool open = true) const;
+  std::string render(const std::vector<Message>& messages, bool add_generation_prompt = true) const;
 
  private:
   explicit ChatTemplate(std::string name);

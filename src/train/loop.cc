@@ -62,7 +62,7 @@ Batches fetch(const SampleSource& source, const std::vector<int64_t>& micros, in
   return batches;
 }
 
-/// One process of many takes every so-manieth micro-batch. A step of too few is cut into more and smaller ones.
+/// One process of many takes every n-th micro-batch. A step of too few is cut into more and smaller ones.
 TrainConfig shared_config(TrainConfig c, int64_t processes) {
   const int64_t parts = processes / std::gcd(c.accumulate, processes);
   if (c.batch % parts != 0)

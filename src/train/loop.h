@@ -14,7 +14,6 @@
 #include "train/objective.h"
 #include "train/optimizer.h"
 #include "train/parallel.h"
-#include "train/schedule.h"
 
 namespace tessera::train {
 

@@ -51,11 +51,11 @@ class Toy final : public Objective {
   int64_t interrupt_at_, bad_at_;
 };
 
-class TrainLoop : public testing::Test {
+class TrainLoop : public ::testing::Test {
  protected:
   void SetUp() override {
     set_progress_enabled(false), set_log_level(LogLevel::quiet);
-    root_ = Path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    root_ = Path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(root_);
   }
   static TrainConfig config() {
@@ -133,7 +133,7 @@ TEST_F(TrainLoop, ABadLossStopsAndNamesTheLastGoodCheckpoint) {
     FAIL();
   } catch (const FaultError& error) {
     EXPECT_THAT(error.what(),
-                testing::AllOf(testing::HasSubstr("loss is nan at step 10"), testing::HasSubstr("step-8")));
+                ::testing::AllOf(::testing::HasSubstr("loss is nan at step 10"), ::testing::HasSubstr("step-8")));
   }
   EXPECT_TRUE(CheckpointStore(root_ / "bad" / "checkpoints").latest().has_value());
 }
@@ -147,7 +147,7 @@ TEST_F(TrainLoop, ResumingAnotherShapeIsTheCallersMistake) {
 
 TEST_F(TrainLoop, TheLogHoldsEveryStepOnceWithItsLearningRate) {
   run(Toy(), "logged");
-  EXPECT_THAT(logged_steps("logged"), testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
+  EXPECT_THAT(logged_steps("logged"), ::testing::ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
 }
 
 /// Pulls a number towards each sample's own, as many times as the sample's caption says: a micro-batch counts by its weight.

@@ -23,7 +23,7 @@ struct PeerSetup {
   int64_t local_rank = 0;             // among those of this machine: which card it takes
   std::string address = "127.0.0.1";  // of the machine of rank 0
   int64_t port = 29500;
-  bool meeting_place_exists = false;  // torchrun holds it; otherwise rank 0 does
+  bool rendezvous_exists = false;  // torchrun holds it; otherwise rank 0 does
   bool operator==(const PeerSetup&) const = default;
 };
 

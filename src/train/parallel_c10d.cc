@@ -56,7 +56,7 @@ class C10dPeers final : public Peers {
   C10dPeers(const PeerSetup& setup, at::Device device, milliseconds timeout) : setup_(setup), timeout_(timeout) {
     c10d::TCPStoreOptions options;
     options.port = static_cast<uint16_t>(setup.port);
-    options.isServer = setup.rank == 0 && !setup.meeting_place_exists;
+    options.isServer = setup.rank == 0 && !setup.rendezvous_exists;
     options.numWorkers = static_cast<size_t>(setup.count);
     options.timeout = timeout;
     store_ =

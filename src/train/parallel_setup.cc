@@ -79,7 +79,7 @@ PeerSetup peer_setup(const Environment& environment) {
   if (environment("WORLD_SIZE") != nullptr && environment("RANK") != nullptr) {
     auto setup = read_names(environment, {"RANK", "WORLD_SIZE", "LOCAL_RANK"});
     const char* held = environment("TORCHELASTIC_USE_AGENT_STORE");
-    setup->meeting_place_exists = held != nullptr && std::string_view(held) == "True";
+    setup->rendezvous_exists = held != nullptr && std::string_view(held) == "True";
     if (setup->count > 1 && !known())
       throw UserError("[train] WORLD_SIZE is {}, but MASTER_ADDR is not set; want the address of rank 0's machine",
                       setup->count);

@@ -39,8 +39,7 @@ TEST(PeerSetup, EachLauncherIsUnderstood) {
                 {"MASTER_ADDR", "node1"},
                 {"MASTER_PORT", "1234"},
                 {"TORCHELASTIC_USE_AGENT_STORE", "True"}}),
-      (PeerSetup{
-          .rank = 3, .count = 4, .local_rank = 1, .address = "node1", .port = 1234, .meeting_place_exists = true}));
+      (PeerSetup{.rank = 3, .count = 4, .local_rank = 1, .address = "node1", .port = 1234, .rendezvous_exists = true}));
   EXPECT_EQ(setup_of({{"OMPI_COMM_WORLD_RANK", "1"},
                       {"OMPI_COMM_WORLD_SIZE", "2"},
                       {"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
@@ -87,7 +86,7 @@ TEST(PeerSetup, ContradictionsAreNamed) {
       setup_of(variables);
       FAIL() << words;
     } catch (const UserError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   }
 }
@@ -131,15 +130,16 @@ class ThreadPeers final : public Peers {
 };
 
 /// Sample i has the caption "i".
-class Counting final : public SampleSource {
+class CountingSource final : public SampleSource {
  public:
   Sample at(uint64_t index) const override { return {.caption = std::to_string(index)}; }
 };
 
 /// Fits a vector to the samples' numbers; micro-batches count by a weight of their own.
-class Weighted final : public Objective {
+class WeightedObjective final : public Objective {
  public:
-  explicit Weighted(double start) : weight_(at::full({40}, start)), matrix_(at::full({3, 5}, start, at::kDouble)) {}
+  explicit WeightedObjective(double start)
+      : weight_(at::full({40}, start)), matrix_(at::full({3, 5}, start, at::kDouble)) {}
   std::vector<Parameter> parameters() override {
     return {{.name = "w", .tensor = weight_}, {.name = "m", .tensor = matrix_}};
   }
@@ -157,11 +157,11 @@ class Weighted final : public Objective {
   Tensor weight_, matrix_;
 };
 
-class ParallelLoop : public testing::Test {
+class ParallelLoop : public ::testing::Test {
  protected:
   void SetUp() override {
     set_progress_enabled(false), set_log_level(LogLevel::quiet);
-    root_ = Path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
+    root_ = Path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(root_);
   }
   static TrainConfig config(int64_t batch, int64_t accumulate) {
@@ -177,14 +177,15 @@ class ParallelLoop : public testing::Test {
     return all;
   }
   /// Runs as `count` threads; rank r begins with weights of its own.
-  void together(const std::string& name, int64_t count, const TrainConfig& c, std::vector<Weighted>& objectives) {
+  void together(const std::string& name, int64_t count, const TrainConfig& c,
+                std::vector<WeightedObjective>& objectives) {
     Threads all(count);
     std::vector<std::thread> threads;
     for (int64_t r = 0; r < count; ++r) objectives.emplace_back(1.0 + static_cast<double>(r));
     for (int64_t r = 0; r < count; ++r) {
       threads.emplace_back([&, r] {
         ThreadPeers peers(all, r);
-        train(objectives[static_cast<size_t>(r)], Counting(), c, {.directory = root_ / name, .peers = &peers});
+        train(objectives[static_cast<size_t>(r)], CountingSource(), c, {.directory = root_ / name, .peers = &peers});
       });
     }
     for (std::thread& thread : threads) thread.join();
@@ -193,17 +194,17 @@ class ParallelLoop : public testing::Test {
 };
 
 TEST_F(ParallelLoop, LossesAndWeightsAreThoseOfOneProcess) {
-  Weighted alone(1.0);
-  train(alone, Counting(), config(2, 4), {.directory = root_ / "alone"});
+  WeightedObjective alone(1.0);
+  train(alone, CountingSource(), config(2, 4), {.directory = root_ / "alone"});
   for (const int64_t count : {2, 4}) {
-    std::vector<Weighted> objectives;
+    std::vector<WeightedObjective> objectives;
     const std::string name = std::to_string(count);
     together(name, count, config(2, 4), objectives);
     const auto want = losses("alone"), got = losses(name);
     ASSERT_EQ(got.size(), want.size());
     for (size_t i = 0; i < want.size(); ++i)
       EXPECT_NEAR(got[i], want[i], 1e-6) << count << " processes, step " << i + 1;
-    for (const Weighted& objective : objectives) {
+    for (const WeightedObjective& objective : objectives) {
       EXPECT_LT((objective.weight_ - alone.weight_).abs().max().item<double>(), 1e-6);
       EXPECT_TRUE(objective.weight_.equal(objectives[0].weight_)) << "the same weights everywhere";
       EXPECT_TRUE(objective.matrix_.equal(objectives[0].matrix_));
@@ -212,14 +213,14 @@ TEST_F(ParallelLoop, LossesAndWeightsAreThoseOfOneProcess) {
 }
 
 TEST_F(ParallelLoop, AStepOfOneMicroBatchIsCutIntoSmallerOnes) {
-  std::vector<Weighted> objectives;
+  std::vector<WeightedObjective> objectives;
   together("cut", 2, config(4, 1), objectives);
-  Weighted alone(1.0);
-  train(alone, Counting(), config(2, 2), {.directory = root_ / "alone"});
+  WeightedObjective alone(1.0);
+  train(alone, CountingSource(), config(2, 2), {.directory = root_ / "alone"});
   EXPECT_LT((objectives[1].weight_ - alone.weight_).abs().max().item<double>(), 1e-6);
   Threads all(2);
   ThreadPeers peers(all, 0);
-  EXPECT_THROW(train(alone, Counting(), config(3, 1), {.directory = root_ / "odd", .peers = &peers}), UserError);
+  EXPECT_THROW(train(alone, CountingSource(), config(3, 1), {.directory = root_ / "odd", .peers = &peers}), UserError);
 }
 
 /// Loses its neighbour in the middle of a step.
@@ -235,15 +236,15 @@ class LosingPeers final : public Peers {
 
 TEST_F(ParallelLoop, ALostProcessEndsTheRunWithACheckpointOfTheLastWholeStep) {
   LosingPeers peers;
-  Weighted objective(1.0);
+  WeightedObjective objective(1.0);
   try {
-    train(objective, Counting(), config(2, 2), {.directory = root_ / "lost", .peers = &peers});
+    train(objective, CountingSource(), config(2, 2), {.directory = root_ / "lost", .peers = &peers});
     FAIL();
   } catch (const FaultError& error) {
     // three sums a step (totals, and one for each format): the eleventh call is in step 4
     EXPECT_THAT(error.what(),
-                testing::AllOf(testing::HasSubstr("connection closed"), testing::HasSubstr("stopped after step 3"),
-                               testing::HasSubstr("--resume")));
+                ::testing::AllOf(::testing::HasSubstr("connection closed"),
+                                 ::testing::HasSubstr("stopped after step 3"), ::testing::HasSubstr("--resume")));
   }
   EXPECT_EQ(CheckpointStore(root_ / "lost" / "checkpoints").steps().back(), 3);
 }

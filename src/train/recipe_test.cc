@@ -10,7 +10,7 @@ namespace tessera::train {
 namespace {
 
 Path recipe_file(const std::string& text) {
-  const Path path = Path(testing::TempDir()) / "recipe_test.toml";
+  const Path path = Path(::testing::TempDir()) / "recipe_test.toml";
   write_file_atomically(path, text);
   return path;
 }
@@ -26,20 +26,20 @@ std::string error_of(const std::string& text, const std::vector<std::string>& ov
 
 TEST(Recipe, AMistypedKeyNamesTheNearestOne) {
   EXPECT_THAT(error_of("objective = \"codec\"\n[train]\nstep = 3\n"),
-              testing::HasSubstr("unknown key 'train.step'; did you mean 'steps'?"));
+              ::testing::HasSubstr("unknown key 'train.step'; did you mean 'steps'?"));
   EXPECT_THAT(error_of("objective = \"codec\"\n[train.schedule]\nlearning_rat = 3\n"),
-              testing::HasSubstr("did you mean 'learning_rate'?"));
+              ::testing::HasSubstr("did you mean 'learning_rate'?"));
 }
 
 TEST(Recipe, AWrongTypeNamesThePlace) {
   EXPECT_THAT(error_of("objective = \"codec\"\n[train]\nsteps = \"many\"\n"),
-              testing::HasSubstr("'train.steps' is \"many\", want a whole number"));
+              ::testing::HasSubstr("'train.steps' is \"many\", want a whole number"));
 }
 
-TEST(Recipe, BrokenTomlNamesTheLine) { EXPECT_THAT(error_of("objective = \n"), testing::HasSubstr("line 1")); }
+TEST(Recipe, BrokenTomlNamesTheLine) { EXPECT_THAT(error_of("objective = \n"), ::testing::HasSubstr("line 1")); }
 
 TEST(Recipe, WithoutAnObjectiveIsRefused) {
-  EXPECT_THAT(error_of("out = \"x\"\n"), testing::HasSubstr("'objective' is missing"));
+  EXPECT_THAT(error_of("out = \"x\"\n"), ::testing::HasSubstr("'objective' is missing"));
 }
 
 TEST(Recipe, OverridesAreAppliedBeforeReading) {
@@ -48,8 +48,8 @@ TEST(Recipe, OverridesAreAppliedBeforeReading) {
   EXPECT_EQ(recipe.train.steps, 7);
   EXPECT_EQ(recipe.train.schedule.kind, "wsd");
   EXPECT_EQ(recipe.model["bits"], 9);
-  EXPECT_THAT(error_of("objective = \"codec\"\n", {"train.steps"}), testing::HasSubstr("want KEY=VALUE"));
-  EXPECT_THAT(error_of("objective = \"codec\"\n", {"train.stepz=3"}), testing::HasSubstr("did you mean 'steps'?"));
+  EXPECT_THAT(error_of("objective = \"codec\"\n", {"train.steps"}), ::testing::HasSubstr("want KEY=VALUE"));
+  EXPECT_THAT(error_of("objective = \"codec\"\n", {"train.stepz=3"}), ::testing::HasSubstr("did you mean 'steps'?"));
 }
 
 TEST(Recipe, WhatIsWrittenReadsBackTheSame) {

@@ -1,5 +1,5 @@
 // Shapes of the learning-rate schedules.
-#include "train/schedule.h"
+#include "train/optimizer.h"
 
 #include <gtest/gtest.h>
 

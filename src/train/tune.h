@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/fields.h"
-#include "nn/adapters.h"
+#include "nn/layers/adapters.h"
 #include "train/objective.h"
 
 namespace tessera::train {

@@ -56,7 +56,7 @@ std::vector<std::string> moved(const TuneConfig& config) {
   return names;
 }
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 TEST(Tune, AdaptersMoveAndTheBaseDoesNot) {
   EXPECT_THAT(moved({.what = "lora", .rank = 2, .targets = {"up"}}),
@@ -117,7 +117,7 @@ TEST(Tune, MistakesAreNamed) {
       tuned_parameters(net, config);
       FAIL() << words;
     } catch (const UserError& error) {
-      EXPECT_THAT(error.what(), testing::HasSubstr(words));
+      EXPECT_THAT(error.what(), ::testing::HasSubstr(words));
     }
   }
 }

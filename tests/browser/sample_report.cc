@@ -5,8 +5,8 @@
 #include <cstdio>
 
 #include "core/rng.h"
-#include "plan/laws.h"
-#include "plan/report.h"
+#include "plan/curves/curves.h"
+#include "plan/report/report.h"
 
 namespace {
 

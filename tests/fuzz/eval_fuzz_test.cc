@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "eval/choice_rows.h"
+#include "eval/choice.h"
 #include "eval/ladder_row.h"
 #include "plan/csv.h"
 #include "tests/fuzz/mutate.h"

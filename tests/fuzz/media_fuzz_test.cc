@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "media/orientation.h"
+#include "media/decoders.h"
 #include "media/read_media.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/golden/fixture.h"

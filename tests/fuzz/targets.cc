@@ -10,8 +10,8 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "plan/ladder.h"
-#include "plan/testing_tables.h"
+#include "plan/ladder/ladder.h"
+#include "plan/ladder/testing_tables.h"
 #include "tensor/safetensors_header.h"
 
 namespace tessera::testing {

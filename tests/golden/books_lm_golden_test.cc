@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "core/json.h"
-#include "models/lm/model_files.h"
-#include "models/lm/objective.h"
+#include "models/lm/architecture/model_files.h"
+#include "models/lm/training/objective.h"
 #include "text/tokenizer.h"
 #include "text/variety.h"
 

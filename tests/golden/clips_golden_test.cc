@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "media/orientation.h"
+#include "media/decoders.h"
 #include "media/read_media.h"
 #include "media/video.h"
 #include "tests/golden/fixture.h"
@@ -16,7 +16,7 @@ namespace {
 using media::Video;
 using ::testing::HasSubstr;
 
-std::string bytes_of(const Tensor& file) {
+std::string frame_bytes(const Tensor& file) {
   return {reinterpret_cast<const char*>(file.const_data_ptr<uint8_t>()), static_cast<size_t>(file.numel())};
 }
 
@@ -49,7 +49,7 @@ std::string refusal(const std::string& file, int64_t frames) {
 TEST(ClipsGolden, FramesEqualThoseOfADecodingFromStartToEnd) {
   const Fixture clips("clips");
   for (const std::string& name : kClips) {
-    const std::string file = bytes_of(clips[name + ".file"]);
+    const std::string file = frame_bytes(clips[name + ".file"]);
     Video video(file, name);
     EXPECT_EQ(video.frames(), clips[name + ".count"].item<int64_t>()) << name;
     const Tensor indexes = clips[name + ".indexes"], &want = clips[name + ".pixels"];
@@ -68,7 +68,7 @@ TEST(ClipsGolden, FramesEqualThoseOfADecodingFromStartToEnd) {
 TEST(ClipsGolden, AnyOrderOfFramesGivesTheSameFrames) {
   const Fixture clips("clips");
   for (const std::string& name : kClips) {
-    const std::string file = bytes_of(clips[name + ".file"]);
+    const std::string file = frame_bytes(clips[name + ".file"]);
     Video video(file, name);
     const int64_t last = video.frames() - 1;
     const std::vector<int64_t> wanted{last, 0, last / 2, 0, last - 1};
@@ -79,7 +79,7 @@ TEST(ClipsGolden, AnyOrderOfFramesGivesTheSameFrames) {
 
 TEST(ClipsGolden, AnHourIsNotDecodedWhole) {
   const Fixture clips("clips");
-  const std::string file = bytes_of(clips["mp4_hour.file"]);
+  const std::string file = frame_bytes(clips["mp4_hour.file"]);
   Video video(file, "hour");
   ASSERT_EQ(video.frames(), 1800);
   const std::vector<int64_t> wanted = media::sampled_indexes(1800, 8);
@@ -92,9 +92,10 @@ TEST(ClipsGolden, AnHourIsNotDecodedWhole) {
 
 TEST(ClipsGolden, TheWayTheCameraWasHeldIsUndone) {
   const Fixture clips("clips");
-  const Media upright = media::decode_media(bytes_of(clips["mov_mjpeg.file"]), "upright", 2);
+  const Media upright = media::decode_media(frame_bytes(clips["mov_mjpeg.file"]), "upright", 2);
   for (int way = 1; way <= 8; ++way) {
-    const Media turned = media::decode_media(bytes_of(clips["turned." + std::to_string(way) + ".file"]), "turned", 2);
+    const Media turned =
+        media::decode_media(frame_bytes(clips["turned." + std::to_string(way) + ".file"]), "turned", 2);
     EXPECT_EQ(turned.frames[1], media::oriented(upright.frames[1], way)) << way;
   }
 }
@@ -102,19 +103,19 @@ TEST(ClipsGolden, TheWayTheCameraWasHeldIsUndone) {
 TEST(ClipsGolden, EveryTruncationIsReported) {
   const Fixture clips("clips");
   for (const std::string name : {"mp4", "webm_vp9", "mkv_open"}) {
-    const std::string whole = bytes_of(clips[name + ".file"]);
+    const std::string whole = frame_bytes(clips[name + ".file"]);
     for (size_t size = 64; size < whole.size(); size += 397) {
       EXPECT_NE(refusal(whole.substr(0, size), 8), "accepted") << name << " cut to " << size;
     }
     EXPECT_EQ(refusal(whole, 8), "accepted") << name;
   }
-  EXPECT_THAT(refusal(bytes_of(clips["mp4.file"]).substr(0, 5000), 8),
+  EXPECT_THAT(refusal(frame_bytes(clips["mp4.file"]).substr(0, 5000), 8),
               HasSubstr("clip.mp4 is cut off; got 5000 bytes"));
 }
 
 TEST(ClipsGolden, ADamagedFrameIsNamedNotFilledIn) {
   const Fixture clips("clips");
-  std::string file = bytes_of(clips["mov_mjpeg.file"]);
+  std::string file = frame_bytes(clips["mov_mjpeg.file"]);
   const size_t second = file.find("\xFF\xD8\xFF", file.find("\xFF\xD8\xFF") + 3);
   ASSERT_NE(second, std::string::npos);
   std::fill_n(file.begin() + static_cast<std::ptrdiff_t>(second), 200, '\0');
@@ -124,7 +125,7 @@ TEST(ClipsGolden, ADamagedFrameIsNamedNotFilledIn) {
 
 TEST(ClipsGolden, TooManyFramesAreRefusedBeforeAnythingIsDecoded) {
   const Fixture clips("clips");
-  const std::string file = bytes_of(clips["mp4.file"]);
+  const std::string file = frame_bytes(clips["mp4.file"]);
   EXPECT_THAT(refusal(file, 0), HasSubstr("cannot take 0 frames of a clip; want 1 to 4096"));
   EXPECT_THAT(refusal(file, 5000), HasSubstr("cannot take 5000 frames"));
 }

@@ -1,7 +1,7 @@
 // Products in 8-bit floating point against PyTorch's casts (tools/golden/fp8_twin.py).
 #include <gtest/gtest.h>
 
-#include "nn/fp8.h"
+#include "nn/layers/fp8.h"
 #include "tests/golden/fixture.h"
 
 namespace tessera::nn {

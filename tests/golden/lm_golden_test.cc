@@ -2,7 +2,7 @@
 // gradients and ten losses, from directories as transformers writes them.
 #include <gtest/gtest.h>
 
-#include "models/lm/model_files.h"
+#include "models/lm/architecture/model_files.h"
 #include "tests/golden/fixture.h"
 #include "train/optimizer.h"
 
@@ -22,11 +22,11 @@ struct Twin {
 
   explicit Twin(std::string name) : family(std::move(name)) {}
   Tensor logits(const Tensor& ids, const Tensor& pad = {}) const {
-    return model.logits(model.forward(model.embed(ids), places_of(model.config, 0, ids.size(1), pad, at::kCPU)));
+    return model.logits(model.forward(model.embed(ids), positions_of(model.config, 0, ids.size(1), pad, at::kCPU)));
   }
 };
 
-class LmGolden : public testing::TestWithParam<const char*> {};
+class LmGolden : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(LmGolden, LogitsEqualTheReferences) {
   const at::NoGradGuard no_grad;
@@ -41,7 +41,7 @@ TEST_P(LmGolden, SixtyFourGreedyTokensEqualTheReferencesThroughTheCache) {
   const int64_t prompt = twin.fixture["prompt"].item<int64_t>();
   nn::TokenCache cache({.depth = twin.model.config.depth});
   const auto next = [&](const Tensor& fed) {
-    const Places places = places_of(twin.model.config, cache.length(), fed.size(1), {}, at::kCPU);
+    const Positions places = positions_of(twin.model.config, cache.length(), fed.size(1), {}, at::kCPU);
     const Tensor hidden = twin.model.forward(twin.model.embed(fed), places, &cache);
     return twin.model.logits(hidden.select(1, fed.size(1) - 1)).argmax(-1).item<int64_t>();
   };
@@ -68,7 +68,7 @@ TEST_P(LmGolden, RowsPaddedOnTheLeftEqualTheReferences) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LmGolden, testing::Values("qwen2", "llama", "gemma", "gemma2", "olmo2"),
+INSTANTIATE_TEST_SUITE_P(All, LmGolden, ::testing::Values("qwen2", "llama", "gemma", "gemma2", "olmo2"),
                          [](const auto& info) { return std::string(info.param); });
 
 /// The loss that the twin computes on its padded rows, taken as whole ones.

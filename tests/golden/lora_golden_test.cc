@@ -2,7 +2,7 @@
 // write is left for the twin's --check to load.
 #include <gtest/gtest.h>
 
-#include "nn/peft.h"
+#include "nn/layers/peft.h"
 #include "tests/golden/fixture.h"
 #include "train/tune.h"
 
@@ -52,7 +52,7 @@ TEST(LoraGolden, MergedItGivesTheSameOutputs) {
 
 TEST(LoraGolden, WhatWeWriteLoadsAgainWithThePatternsOfRankAndAlpha) {
   Twin twin;
-  const Path directory = Path(testing::TempDir()) / "tessera-adapter-for-peft";
+  const Path directory = Path(::testing::TempDir()) / "tessera-adapter-for-peft";
   save_adapters(named_linears(twin.net), directory);
   Net again;
   twin.fixture.fill(named_tensors(again));

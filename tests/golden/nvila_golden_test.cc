@@ -53,7 +53,7 @@ struct Twin {
   /// The ids as the twin lists them: -1 where a feature stands.
   static Tensor laid(const Assembled& batch) {
     const Tensor ids = batch.ids.clone();
-    if (batch.places.numel() > 0) ids.flatten().index_fill_(0, batch.places, -1);
+    if (batch.positions.numel() > 0) ids.flatten().index_fill_(0, batch.positions, -1);
     return ids;
   }
 

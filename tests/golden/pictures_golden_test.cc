@@ -5,7 +5,6 @@
 
 #include "media/compose.h"
 #include "media/decoders.h"
-#include "media/read_image.h"
 #include "media/read_media.h"
 #include "tests/golden/fixture.h"
 

@@ -1,7 +1,7 @@
 // Bicubic resizing against Pillow (tools/golden/resize_twin.py): equal in every bit.
 #include <gtest/gtest.h>
 
-#include "media/resize.h"
+#include "media/compose.h"
 #include "tests/golden/fixture.h"
 
 namespace tessera::golden {

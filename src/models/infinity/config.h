@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/fields.h"
-#include "nn/text_encoder.h"
+#include "nn/layers/text_encoder.h"
 
 namespace tessera::infinity {
 
@@ -55,5 +56,16 @@ template <class V> void fields(V& v, InfinityConfig& c) {
 
 /// Throws UserError when no model of this shape can be built.
 void validate(const InfinityConfig& config);
+
+/// A size of the published table and what it says of its parameters.
+struct Preset {
+  std::string name;
+  InfinityConfig config;
+  double published_parameters;  // as printed, three or four digits
+};
+
+const std::vector<Preset>& presets();
+/// Throws UserError that names the nearest preset.
+const InfinityConfig& preset(std::string_view name);
 
 }  // namespace tessera::infinity

@@ -4,7 +4,7 @@
 #include <ATen/ops/cat.h>
 
 #include "core/error.h"
-#include "generate/sampling.h"
+#include "generate/scale_loop.h"
 #include "media/compose.h"
 #include "models/infinity/tokens.h"
 

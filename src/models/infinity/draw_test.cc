@@ -140,7 +140,7 @@ TEST(InfinityDraw, RefusesWhatItCannotDraw) {
 }
 
 TEST(LoadModel, GivesWhatTheDirectoryHoldsAndNamesTheKnownTypesOtherwise) {
-  const Path directory = Path(testing::TempDir()) / "tessera-registry";
+  const Path directory = Path(::testing::TempDir()) / "tessera-registry";
   std::filesystem::remove_all(directory);
   save_model(tiny_infinity(), tiny_codec(), {}, StoredAs::f32, directory);
   const auto model = tessera::load_model(directory, at::kCPU);
@@ -149,7 +149,7 @@ TEST(LoadModel, GivesWhatTheDirectoryHoldsAndNamesTheKnownTypesOtherwise) {
   EXPECT_EQ(model->draws()->draw({.prompts = {"cat"}, .seed = 2}),
             tiny_drawing().draw({.prompts = {"cat"}, .seed = 2}));
   EXPECT_THAT([&] { tessera::load_model(directory / "codec", at::kCPU); },
-              testing::ThrowsMessage<UserError>(testing::ContainsRegex("one of: .*infinity")));
+              ::testing::ThrowsMessage<UserError>(::testing::ContainsRegex("one of: .*infinity")));
 }
 
 }  // namespace

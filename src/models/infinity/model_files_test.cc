@@ -13,8 +13,8 @@ namespace {
 
 /// A directory of this test's own.
 Path fresh_directory() {
-  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-  const Path path = Path(testing::TempDir()) / fmt::format("tessera-{}-{}", test->test_suite_name(), test->name());
+  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+  const Path path = Path(::testing::TempDir()) / fmt::format("tessera-{}-{}", test->test_suite_name(), test->name());
   std::filesystem::remove_all(path);
   return path;
 }
@@ -43,8 +43,9 @@ TEST(ModelFiles, ACodecOfOtherWeightsIsRefusedNamingBoth) {
   save_model(tiny_infinity(), tiny_codec(5), {}, StoredAs::f32, directory);
   codec::save_codec(tiny_codec(6), directory / "codec", StoredAs::f32, disk());
   const std::string wanted = fingerprint(tiny_codec(5)), found = fingerprint(tiny_codec(6));
-  EXPECT_THAT([&] { load_model(directory, at::kCPU); },
-              testing::ThrowsMessage<UserError>(testing::AllOf(testing::HasSubstr(wanted), testing::HasSubstr(found))));
+  EXPECT_THAT(
+      [&] { load_model(directory, at::kCPU); },
+      ::testing::ThrowsMessage<UserError>(::testing::AllOf(::testing::HasSubstr(wanted), ::testing::HasSubstr(found))));
 }
 
 TEST(ModelFiles, ACodecOfOtherBitsOrScalesIsRefused) {
@@ -57,8 +58,8 @@ TEST(ModelFiles, ACodecOfOtherBitsOrScalesIsRefused) {
     else other.scales = {1, 3};
     codec::save_codec(tiny_codec(5, other), directory / "codec", StoredAs::f32, disk());
     EXPECT_THAT([&] { load_model(directory, at::kCPU); },
-                testing::ThrowsMessage<UserError>(
-                    testing::AllOf(testing::HasSubstr("'other'"), testing::HasSubstr("tiny/d4"))));
+                ::testing::ThrowsMessage<UserError>(
+                    ::testing::AllOf(::testing::HasSubstr("'other'"), ::testing::HasSubstr("tiny/d4"))));
   }
 }
 

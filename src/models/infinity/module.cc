@@ -14,7 +14,7 @@
 #include <limits>
 
 #include "core/error.h"
-#include "nn/fused.h"
+#include "nn/kernels/fused.h"
 
 namespace tessera::infinity {
 

@@ -8,11 +8,11 @@
 
 #include "models/infinity/config.h"
 #include "models/infinity/schedule.h"
-#include "nn/attention.h"
-#include "nn/feed_forward.h"
-#include "nn/norm.h"
-#include "nn/rope.h"
-#include "nn/text_encoder.h"
+#include "nn/attention/attention.h"
+#include "nn/attention/rope.h"
+#include "nn/layers/linear.h"
+#include "nn/layers/norm.h"
+#include "nn/layers/text_encoder.h"
 
 namespace tessera::infinity {
 

@@ -1,5 +1,5 @@
 // The table of sizes. Text states are those of flan-t5-xl (2048 wide, at most 512), pooled by heads of 128 text channels.
-#include "models/infinity/presets.h"
+#include "models/infinity/config.h"
 
 #include "core/error.h"
 

@@ -1,5 +1,5 @@
 // The published sizes: parameters as printed, and every preset through JSON and back.
-#include "models/infinity/presets.h"
+#include "models/infinity/config.h"
 
 #include <gtest/gtest.h>
 
@@ -51,7 +51,7 @@ TEST(InfinityPresets, RoundTripThroughJson) {
 
 TEST(InfinityPresets, AnUnknownNameIsAnsweredWithTheNearest) {
   EXPECT_THAT([] { preset("layer13"); },
-              testing::ThrowsMessage<UserError>(testing::HasSubstr("did you mean 'layer12'")));
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("did you mean 'layer12'")));
 }
 
 TEST(InfinityPresets, TheEightBillionReadsPatches) {

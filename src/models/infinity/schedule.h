@@ -7,7 +7,7 @@
 
 #include "codec/bsq.h"
 #include "models/infinity/config.h"
-#include "nn/rope.h"
+#include "nn/attention/rope.h"
 
 namespace tessera::infinity {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "models/lm/config.h"
+#include "models/lm/architecture/config.h"
 
 namespace tessera::lm {
 

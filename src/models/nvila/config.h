@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/files.h"
-#include "models/lm/config.h"
+#include "models/lm/architecture/config.h"
 
 namespace tessera::nvila {
 

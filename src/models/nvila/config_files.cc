@@ -1,10 +1,10 @@
 // Reading is by key, with the releases' defaults: their files hold many more keys than a model needs.
-#include "models/nvila/config_files.h"
+#include "models/nvila/model_files.h"
 
 #include <charconv>
 
 #include "core/error.h"
-#include "models/lm/config_json.h"
+#include "models/lm/architecture/config.h"
 
 namespace tessera::nvila {
 

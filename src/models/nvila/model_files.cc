@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "core/error.h"
-#include "models/lm/model_files.h"
+#include "models/lm/architecture/model_files.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
 #include "tensor/mapped_weights.h"

@@ -100,12 +100,12 @@ Tensor NvilaModel::embed(const Assembled& batch, bool recompute) const {
   const Tensor words = llm.embed(batch.ids);
   if (batch.media.empty()) return words;
   const Tensor rows = media_rows(batch.pixels, batch.media, recompute).to(words.scalar_type());
-  return words.flatten(0, 1).index_copy(0, batch.places, rows).reshape(words.sizes());
+  return words.flatten(0, 1).index_copy(0, batch.positions, rows).reshape(words.sizes());
 }
 
 Tensor NvilaModel::logits(const Assembled& batch) const {
   const Tensor x = embed(batch);
-  return llm.logits(llm.forward(x, lm::places_of(config.text, 0, x.size(1), batch.pad, x.device())));
+  return llm.logits(llm.forward(x, lm::positions_of(config.text, 0, x.size(1), batch.pad, x.device())));
 }
 
 Tensor joined_scales(const Tensor& features, const TileConfig& tiles, const Grid& grid) {

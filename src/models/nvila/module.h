@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "models/lm/module.h"
+#include "models/lm/architecture/module.h"
 #include "models/nvila/config.h"
 #include "models/nvila/preprocess.h"
 #include "models/nvila/projector.h"
@@ -28,7 +28,7 @@ struct NvilaModel {
   Tensor features(const Tensor& pixels, bool recompute = false) const;
   /// Rows of embeddings of all media, in order: tiles [N, 3, S, S] -> [R, C], R the sum of block_rows() of the plans.
   Tensor media_rows(const Tensor& pixels, const std::vector<MediaPlan>& plans, bool recompute = false) const;
-  /// [B, L, C]: the words' embeddings, and the media's rows in their places.
+  /// [B, L, C]: the words' embeddings, and the media's rows in their positions.
   Tensor embed(const Assembled& batch, bool recompute = false) const;
   /// Logits [B, L, V] (fp32) of a whole batch, without a cache.
   Tensor logits(const Assembled& batch) const;

@@ -10,7 +10,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "models/nvila/model_files.h"
-#include "nn/adapters.h"
+#include "nn/layers/adapters.h"
 
 namespace tessera::nvila {
 
@@ -21,16 +21,16 @@ void scale_rates(std::vector<train::Parameter>& parameters, double rate) {
   for (train::Parameter& parameter : parameters) parameter.lr_scale *= rate;
 }
 
-/// Places [n] in labels [B, L] flattened where a learnt token stands that has a position before it.
+/// Positions [n] in labels [B, L] flattened where a learnt token stands that has a position before it.
 Tensor learnt_places(const Tensor& labels) {
   Tensor learnt = labels != no_label;
   learnt.select(1, 0).fill_(false);
   return at::nonzero(learnt.flatten()).squeeze(1);
 }
 
-/// A turn is a run of learnt places without a gap; it is right when every token of it is.
-Answers count_answers(const Tensor& places, const Tensor& right) {
-  const Tensor where = places.cpu(), hit = right.cpu();
+/// A turn is a run of learnt positions without a gap; it is right when every token of it is.
+Answers count_answers(const Tensor& positions, const Tensor& right) {
+  const Tensor where = positions.cpu(), hit = right.cpu();
   const int64_t* const at = where.const_data_ptr<int64_t>();
   const bool* const ok = hit.const_data_ptr<bool>();
   Answers answers;
@@ -88,7 +88,7 @@ NvilaObjective::Lesson NvilaObjective::lesson_of(const Sample& sample) const {
   if (sample.messages.empty())
     throw UserError("[nvila] sample '{}' has no conversation; want data of kind talk or chat", sample.caption);
   Lesson lesson{.plans = plans_of(model_.config, sample.media)};
-  lesson.row = prompter_->row(sample.messages, lesson.plans, /*open=*/false);
+  lesson.row = prompter_->row(sample.messages, lesson.plans, /*add_generation_prompt=*/false);
   if (std::ssize(lesson.row.ids) > model_.config.text.context)
     throw UserError("[nvila] a conversation has {} tokens, the model's context is {}", lesson.row.ids.size(),
                     model_.config.text.context);
@@ -107,11 +107,11 @@ NvilaObjective::Measured NvilaObjective::measure_rows(const std::vector<const Le
     plans.insert(plans.end(), lesson->plans.begin(), lesson->plans.end());
   }
   const Assembled rows = assemble(prompts, pixels, std::move(plans), device_);
-  lm::Places places = lm::places_of(model_.config.text, 0, rows.ids.size(1), rows.pad, device_);
-  places.recompute = training_.recompute;
-  const Tensor hidden = model_.llm.forward(model_.embed(rows, training_.recompute), places);  // [B, L, C]
-  const Tensor learnt = learnt_places(rows.labels);                                           // [n]
-  const Tensor logits = model_.llm.logits(hidden.flatten(0, 1).index_select(0, learnt - 1));  // [n, V]
+  lm::Positions positions = lm::positions_of(model_.config.text, 0, rows.ids.size(1), rows.pad, device_);
+  positions.recompute = training_.recompute;
+  const Tensor hidden = model_.llm.forward(model_.embed(rows, training_.recompute), positions);  // [B, L, C]
+  const Tensor learnt = learnt_places(rows.labels);                                              // [n]
+  const Tensor logits = model_.llm.logits(hidden.flatten(0, 1).index_select(0, learnt - 1));     // [n, V]
   const Tensor labels = rows.labels.flatten().index_select(0, learnt);
   return {.nats = at::cross_entropy_loss(logits, labels, {}, at::Reduction::None),
           .answers = count_answers(learnt, logits.argmax(-1) == labels)};

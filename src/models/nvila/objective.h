@@ -56,7 +56,7 @@ template <class V> void fields(V& v, ModelTable& t) {
   v("text", t.text, "language model");
 }
 
-/// How many of the assistant's turns in a batch come out token for token when each token is the likeliest one.
+/// How many of the assistant's turns in a batch come out token for token when each token is the most likely one.
 struct Answers {
   int64_t right = 0, all = 0;
 };

@@ -9,7 +9,7 @@
 #include <ATen/ops/empty.h>
 
 #include "core/error.h"
-#include "media/resize.h"
+#include "media/compose.h"
 #include "models/nvila/projector.h"
 
 namespace tessera::nvila {

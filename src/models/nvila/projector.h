@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "nn/linear.h"
-#include "nn/norm.h"
+#include "nn/layers/linear.h"
+#include "nn/layers/norm.h"
 
 namespace tessera::nvila {
 

@@ -83,7 +83,7 @@ void Prompter::add_media(PromptRow& row, const MediaPlan& plan, bool last) const
 }
 
 PromptRow Prompter::row(const std::vector<text::Message>& messages, const std::vector<MediaPlan>& plans,
-                        bool open) const {
+                        bool add_generation_prompt) const {
   require_media(messages, plans.size());
   std::vector<text::Message> turns;
   size_t next = 0;
@@ -92,7 +92,7 @@ PromptRow Prompter::row(const std::vector<text::Message>& messages, const std::v
     const bool own_line = message.media > 0 && plans[next - 1].listed;  // read as one text with the question
     turns.push_back({message.role, (own_line ? "\n" : "") + plain_text(message.content), message.media});
   }
-  const text::ChatIds words = text::encode_chat(*tokenizer_, chat_.pieces(turns, open));
+  const text::ChatIds words = text::encode_chat(*tokenizer_, chat_.pieces(turns, add_generation_prompt));
 
   PromptRow row;
   next = 0;
@@ -116,7 +116,7 @@ Assembled assemble(const std::vector<PromptRow>& rows, const std::vector<Tensor>
   for (const PromptRow& row : rows) longest = std::max(longest, row.ids.size());
   const auto count = static_cast<int64_t>(rows.size()), length = static_cast<int64_t>(longest);
   const Tensor ids = at::zeros({count, length}, at::kLong), labels = at::full({count, length}, no_label, at::kLong);
-  std::vector<int64_t> pad, places;
+  std::vector<int64_t> pad, positions;
   for (int64_t b = 0; b < count; ++b) {
     const PromptRow& row = rows[b];
     pad.push_back(length - std::ssize(row.ids));
@@ -124,7 +124,7 @@ Assembled assemble(const std::vector<PromptRow>& rows, const std::vector<Tensor>
     int64_t* const label = labels.mutable_data_ptr<int64_t>() + b * length + pad.back();
     for (int64_t i = 0; i < std::ssize(row.ids); ++i) {
       if (row.ids[i] == media_row) {
-        places.push_back(b * length + pad.back() + i);
+        positions.push_back(b * length + pad.back() + i);
         continue;
       }
       id[i] = row.ids[i];
@@ -134,7 +134,7 @@ Assembled assemble(const std::vector<PromptRow>& rows, const std::vector<Tensor>
   Assembled all{.ids = ids.to(device), .labels = labels.to(device), .media = std::move(media)};
   if (std::any_of(pad.begin(), pad.end(), [](int64_t n) { return n > 0; }))
     all.pad = at::tensor(pad, at::kLong).to(device);
-  all.places = at::tensor(places, at::kLong).to(device);
+  all.positions = at::tensor(positions, at::kLong).to(device);
   if (!pixels.empty()) all.pixels = at::cat(pixels).to(device);
   return all;
 }

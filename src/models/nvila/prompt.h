@@ -34,9 +34,10 @@ class Prompter {
   Prompter(const NvilaConfig& config, const text::Tokenizer& tokenizer, text::ChatTemplate chat);
 
   /// `plans`: of the conversation's media, in order. Texts are stripped of white space around them and of media tokens, and
-  /// read as plain text. `open`: ends where the assistant begins to speak.
+  /// read as plain text. `add_generation_prompt`: ends where the assistant begins to speak.
   /// Throws UserError when messages speak of more or fewer media than there are.
-  PromptRow row(const std::vector<text::Message>& messages, const std::vector<MediaPlan>& plans, bool open) const;
+  PromptRow row(const std::vector<text::Message>& messages, const std::vector<MediaPlan>& plans,
+                bool add_generation_prompt) const;
   const text::ChatTemplate& chat() const { return chat_; }
 
  private:
@@ -54,11 +55,11 @@ std::string plain_text(std::string text);
 
 /// A batch, padded on the left, ready for NvilaModel::embed.
 struct Assembled {
-  Tensor ids;     // [B, L] int64; 0 where a feature stands and in the padding
-  Tensor labels;  // [B, L] int64: the token itself where it is learnt, else no_label
-  Tensor pad;     // [B] int64: padding before each row; absent when no row has any
-  Tensor places;  // [R] int64: where the rows of features go, in ids flattened
-  Tensor pixels;  // [N, 3, S, S] fp32: tiles of all media; absent when there are none
+  Tensor ids;        // [B, L] int64; 0 where a feature stands and in the padding
+  Tensor labels;     // [B, L] int64: the token itself where it is learnt, else no_label
+  Tensor pad;        // [B] int64: padding before each row; absent when no row has any
+  Tensor positions;  // [R] int64: where the rows of features go, in ids flattened
+  Tensor pixels;     // [N, 3, S, S] fp32: tiles of all media; absent when there are none
   std::vector<MediaPlan> media;
 };
 

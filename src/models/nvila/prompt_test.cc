@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "core/error.h"
-#include "models/nvila/config_files.h"
+#include "models/nvila/model_files.h"
 #include "models/nvila/testing.h"
 
 namespace tessera::nvila {
@@ -91,9 +91,9 @@ TEST_F(NvilaPrompt, RowsArePaddedOnTheLeftAndPlacesPointAtTheFeatures) {
   const int64_t length = batch.ids.size(1), pad = length - std::ssize(shorter.ids);
   ASSERT_GT(pad, 0);
   EXPECT_EQ(batch.pad[1].item<int64_t>(), pad);
-  EXPECT_EQ(batch.places.numel(), 4);
+  EXPECT_EQ(batch.positions.numel(), 4);
   const auto first = std::find(shorter.ids.begin(), shorter.ids.end(), media_row) - shorter.ids.begin();
-  EXPECT_EQ(batch.places[0].item<int64_t>(), length + pad + first);
+  EXPECT_EQ(batch.positions[0].item<int64_t>(), length + pad + first);
 }
 
 TEST_F(NvilaPrompt, MoreOrFewerMediaThanTheConversationSpeaksOfAreRefused) {

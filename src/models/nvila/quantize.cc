@@ -4,7 +4,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "core/error.h"
-#include "models/lm/quantize.h"
+#include "models/lm/architecture/quantize.h"
 #include "models/nvila/model_files.h"
 #include "models/nvila/prompt.h"
 #include "quant/packed_dir.h"
@@ -69,7 +69,7 @@ class QuantizableNvila : public Quantizable {
     const Assembled all =
         assemble({row}, {pixels_of(model_.config, media, plans[0])}, plans, model_.llm.embed_tokens.device());
     const Tensor x = model_.embed(all);  // [1, L, C]
-    model_.llm.forward(x, lm::places_of(model_.config.text, 0, x.size(1), all.pad, x.device()));
+    model_.llm.forward(x, lm::positions_of(model_.config.text, 0, x.size(1), all.pad, x.device()));
     return x.size(1);
   }
 
@@ -91,11 +91,11 @@ std::vector<SharedInput> shared_inputs(VisionTower& tower, const std::string& pr
     };
     VisionAttention& attention = block.self_attn;
     all.push_back({.name = name + "self_attn.q_proj",
-                   .readers = {{&attention.q_proj}, {&attention.k_proj}, {&attention.v_proj}},
+                   .consumers = {{&attention.q_proj}, {&attention.k_proj}, {&attention.v_proj}},
                    .norm = norm_of(block.layer_norm1)});
-    all.push_back({.name = name + "self_attn.out_proj", .readers = {{&attention.out_proj}}, .norm = {}});
-    all.push_back({.name = name + "mlp.fc1", .readers = {{&block.mlp.fc1}}, .norm = norm_of(block.layer_norm2)});
-    all.push_back({.name = name + "mlp.fc2", .readers = {{&block.mlp.fc2}}, .norm = {}});
+    all.push_back({.name = name + "self_attn.out_proj", .consumers = {{&attention.out_proj}}, .norm = {}});
+    all.push_back({.name = name + "mlp.fc1", .consumers = {{&block.mlp.fc1}}, .norm = norm_of(block.layer_norm2)});
+    all.push_back({.name = name + "mlp.fc2", .consumers = {{&block.mlp.fc2}}, .norm = {}});
   }
   return all;
 }

@@ -8,7 +8,7 @@
 #include "models/nvila/model_files.h"
 #include "models/nvila/testing.h"
 #include "quant/awq.h"
-#include "quant/smooth_quant.h"
+#include "quant/rounding.h"
 #include "tests/support/scratch.h"
 
 namespace tessera::nvila {
@@ -25,7 +25,7 @@ TEST(NvilaQuantize, SmoothingLeavesTheTowerAsItIsAndEveryLayerIsListedOnce) {
   const Tensor pixels = at::rand({2, 3, 24, 24}) * 2 - 1, before = model.vision_tower.forward(pixels);
   size_t layers = 0;
   for (const auto& input : shared_inputs(model.vision_tower)) {
-    layers += input.readers.size();
+    layers += input.consumers.size();
     if (input.scalable()) quant::fold(input, at::rand({input.width()}) + 0.5);
   }
   EXPECT_EQ(layers, 6 * model.vision_tower.layers.size());

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "models/lm/writes.h"
+#include "models/lm/text/writes.h"
 #include "models/nvila/model_files.h"
 #include "models/registry.h"
 

@@ -16,7 +16,7 @@ class NvilaSees : public ::testing::Test {
  protected:
   static Path saved(const std::string& mode) {
     const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    const Path directory = Path(testing::TempDir()) / ("nvila-sees-" + test + "-" + mode);
+    const Path directory = Path(::testing::TempDir()) / ("nvila-sees-" + test + "-" + mode);
     save_model(outspoken_nvila(tiny_config(mode)), StoredAs::f32, directory,
                Path(TESSERA_SOURCE_DIR) / "tests/golden/data/nvila-flat");
     return directory;

@@ -35,7 +35,7 @@ inline NvilaModel tiny_nvila(const NvilaConfig& config = tiny_config(), uint64_t
   return model;
 }
 
-/// One whose language model has weights large enough for pictures to change the likeliest words.
+/// One whose language model has weights large enough for pictures to change the most likely words.
 inline NvilaModel outspoken_nvila(const NvilaConfig& config = tiny_config(), uint64_t seed = 7) {
   NvilaModel model = tiny_nvila(config, seed);
   model.llm = lm::tiny_lm(config.text, seed);

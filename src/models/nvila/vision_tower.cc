@@ -5,8 +5,8 @@
 
 #include <ATen/ops/conv2d.h>
 
-#include "nn/attention.h"
-#include "nn/recompute.h"
+#include "nn/attention/attention.h"
+#include "nn/layers/recompute.h"
 #include "tensor/build.h"
 
 namespace tessera::nvila {

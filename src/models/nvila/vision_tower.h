@@ -5,9 +5,8 @@
 #include <vector>
 
 #include "models/nvila/config.h"
-#include "nn/feed_forward.h"
-#include "nn/linear.h"
-#include "nn/norm.h"
+#include "nn/layers/linear.h"
+#include "nn/layers/norm.h"
 
 namespace tessera::nvila {
 

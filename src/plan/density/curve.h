@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "core/fields.h"
-#include "plan/laws.h"
+#include "plan/curves/curves.h"
 
 namespace tessera::plan {
 

@@ -9,6 +9,7 @@
 #include "plan/density/fit.h"
 #include "plan/density/model_table.h"
 #include "plan/density/trend.h"
+#include "plan/report/report.h"
 
 namespace tessera::plan {
 
@@ -203,5 +204,11 @@ template <class V> void fields(V& v, DensityResult& r) {
 DensityResult density(const DensityOptions& options);
 /// The same for tables that are read already.
 DensityResult density(const std::vector<ModelRow>& models, const ModelTable& reference, const DensityOptions& options);
+
+/// "2.39 to 4.14", "up to 3", "2 or more", or "" when nothing is known.
+std::string interval_text(const Interval& interval);
+
+/// A page for people of what density() found.
+Report density_page(const DensityResult& result);
 
 }  // namespace tessera::plan

@@ -6,9 +6,9 @@
 #include <set>
 
 #include "core/error.h"
+#include "plan/curves/random.h"
 #include "plan/density/problems.h"
-#include "plan/random.h"
-#include "plan/tasks.h"
+#include "plan/ladder/ladder_table.h"
 
 namespace tessera::plan {
 

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "plan/minimize.h"
+#include "plan/curves/minimize.h"
 
 namespace tessera::plan {
 

@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "core/error.h"
-#include "plan/random.h"
+#include "plan/curves/random.h"
 
 namespace tessera::plan {
 

@@ -1,4 +1,4 @@
-// Places models on reference curves, with what the draws say of each, and fits trends through many models.
+// Positions models on reference curves, with what the draws say of each, and fits trends through many models.
 #pragma once
 
 #include <map>

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/files.h"
-#include "plan/dates.h"
-#include "plan/ladder_table.h"
+#include "plan/ladder/ladder_table.h"
+#include "plan/quantity.h"
 
 namespace tessera::plan {
 

@@ -1,5 +1,5 @@
 // Every figure is drawn from the result alone, so that a page can be made of a result at any time.
-#include "plan/density/page.h"
+#include "plan/density/density.h"
 
 #include <algorithm>
 #include <cmath>
@@ -15,8 +15,6 @@ namespace {
 
 std::string number(const std::optional<double>& value) { return value ? fmt::format("{:.3g}", *value) : "-"; }
 
-std::string percent(double share) { return fmt::format("{:.0f}%", 100 * share); }
-
 std::string tip(const ModelDensity& model) {
   return fmt::format("{}: density {:.3g} ({}), {} parameters, {}", model.name, *model.density,
                      interval_text(model.interval), short_number(model.n_params), model.released);
@@ -26,7 +24,7 @@ void add_facts(Report& page, const DensityResult& result) {
   std::vector<std::pair<std::string, std::string>> facts;
   if (result.trend && result.trend->doubling_months) {
     facts.emplace_back("density doubles every", fmt::format("{:.1f} months", *result.trend->doubling_months));
-    facts.emplace_back(percent(result.coverage) + " interval",
+    facts.emplace_back(percent(result.coverage, 0) + " interval",
                        interval_text(result.trend->doubling_interval_months) + " months");
     facts.emplace_back("the paper (arXiv 2412.04315)", fmt::format("{:.1f} months", result.paper.doubling_months));
     facts.emplace_back("R² over the envelope", fmt::format("{:.3f}", result.trend->r2));
@@ -78,11 +76,11 @@ void add_trend(Report& page, const DensityResult& result) {
       "reference curves.",
       trend.slope_per_day, trend.intercept, trend.envelope, trend.models,
       fmt::format("{} and {}", number(trend.slope_interval.low), number(trend.slope_interval.high)),
-      percent(result.coverage)));
+      percent(result.coverage, 0)));
   Figure figure{.title = "Density over time",
                 .caption = fmt::format("Band: {} of the draws' lines. Models beyond reach are shown, not fitted: "
                                        "their sizes lie too far outside the reference models'.",
-                                       percent(result.coverage)),
+                                       percent(result.coverage, 0)),
                 .x = {.label = "released", .scale = Scale::time},
                 .y = {.label = "density", .scale = Scale::log}};
   Series band{.kind = Series::Kind::band, .name = "trend", .colour = 0};
@@ -102,7 +100,7 @@ void add_trend(Report& page, const DensityResult& result) {
 void add_densities(Report& page, const DensityResult& result) {
   page.section("Densities");
   Table table{.header = {"model", "size", "released", "effective size", "density",
-                         percent(result.coverage) + " interval", "scores", "remark"},
+                         percent(result.coverage, 0) + " interval", "scores", "remark"},
               .numeric = {false, true, false, true, true, true, false, false},
               .caption =
                   "Effective size: the parameters that a reference model would need for the same scores. Density: "
@@ -214,7 +212,7 @@ std::vector<std::string> trend_cells(const std::optional<DensityTrend>& trend) {
 void add_sensitivity(Report& page, const DensityResult& result) {
   if (result.families.empty() && result.reaches.empty()) return;
   page.section("What the trend hangs on");
-  const std::string interval = percent(result.coverage) + " interval";
+  const std::string interval = percent(result.coverage, 0) + " interval";
   Table families{.header = {"reference family", "models", "doubling, months", interval, "R²", "remark"},
                  .numeric = {false, true, true, true, true, false},
                  .caption = "The same models on other reference families."};
@@ -241,7 +239,7 @@ void add_sensitivity(Report& page, const DensityResult& result) {
 void add_left_out(Report& page, const DensityResult& result) {
   if (result.left_out.empty()) return;
   page.section("Leave one out");
-  Table table{.header = {"reference model", "density", percent(result.coverage) + " interval", "covers 1", "remark"},
+  Table table{.header = {"reference model", "density", percent(result.coverage, 0) + " interval", "covers 1", "remark"},
               .numeric = {false, true, true, false, false},
               .caption = "Each reference model at its own tokens on a curve that was fitted without it."};
   for (const auto& row : result.left_out) {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "plan/tasks.h"
+#include "plan/ladder/ladder_table.h"
 
 namespace tessera::plan {
 

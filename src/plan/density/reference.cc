@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
-#include "plan/tasks.h"
+#include "plan/ladder/ladder_table.h"
 
 namespace tessera::plan {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/fields.h"
-#include "plan/dates.h"
+#include "plan/quantity.h"
 
 namespace tessera::plan {
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/json.h"
-#include "plan/report.h"
+#include "plan/report/report.h"
 
 namespace tessera::plan {
 

@@ -1,0 +1,52 @@
+// Directories of decoder language models: released ones as they are, and our own, which transformers reads too.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/files.h"
+#include "models/lm/architecture/module.h"
+#include "tensor/mapped_weights.h"
+#include "tensor/weights.h"
+
+namespace tessera::lm {
+
+struct LoadLmOptions {
+  at::Device device = at::kCPU;
+  /// "fp32", "bf16", or "auto": as stored, but fp16 runs as fp32 on the CPU.
+  std::string dtype = "auto";
+  /// What stands before the names in the files: "llm." where a language model is part of a larger one, whose other
+  /// tensors are then passed over.
+  std::string prefix = {};
+  /// The weights will be written into (training): copies instead of views of the files.
+  bool writable = false;
+  /// Refuse NaN and infinite weights. Reads the files once.
+  bool check_numbers = true;
+};
+
+/// The model of a directory with config.json and weights, sharded or not. Throws UserError for what is no such
+/// directory, an unsupported config, missing shards, tensors that are missing or of another shape, and unsound numbers.
+DecoderLm load_lm(const Path& directory, const LoadLmOptions& options = {});
+/// The same with a config of its own (a part of a larger model's config.json) and weights already opened.
+DecoderLm load_lm(const Json& config, const std::shared_ptr<const StoredTensors>& stored, const Path& directory,
+                  const LoadLmOptions& options);
+
+/// Throws UserError when ids of a tokenizer with `ids` of them could be no rows of the embedding.
+void require_rows_for(const LmConfig& config, int64_t ids, const Path& directory);
+
+struct SaveLmOptions {
+  StoredAs stored_as = StoredAs::bf16;
+  std::optional<int32_t> begin_token = {}, pad_token = {};
+  std::vector<int32_t> end_tokens = {};
+  /// Further keys of generation_config.json: "temperature", "top_p", ...
+  Json generation = Json::object();
+};
+
+/// Writes config.json, generation_config.json and model.safetensors. Throws as save_tensors() and config_json() do.
+void save_lm(const Path& directory, const DecoderLm& model, const SaveLmOptions& options = {},
+             FileSystem& files = disk());
+
+}  // namespace tessera::lm

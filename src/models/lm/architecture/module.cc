@@ -1,0 +1,111 @@
+// The forward pass. Formats: what a weight's format is, its product has; norms, softmax and logits come out of fp32
+// sums.
+#include "models/lm/architecture/module.h"
+
+#include <cmath>
+
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/gelu.h>
+
+#include "nn/attention/grouped_attention.h"
+#include "nn/kernels/linear_16bit.h"
+#include "nn/kernels/token_ops.h"
+#include "nn/layers/recompute.h"
+#include "tensor/build.h"
+
+namespace tessera::lm {
+
+namespace {
+nn::RmsNorm norm_of(const LmConfig& c) { return nn::RmsNorm(c.width, c.norm_eps, c.norm_plus_one); }
+}  // namespace
+
+Attention::Attention(const LmConfig& c)
+    : q_proj(c.width, c.heads * c.head_dim, c.qkv_bias), k_proj(c.width, c.kv_heads * c.head_dim, c.qkv_bias),
+      v_proj(c.width, c.kv_heads * c.head_dim, c.qkv_bias), o_proj(c.heads * c.head_dim, c.width, c.out_bias) {
+  if (!c.qk_norm) return;
+  q_norm.emplace(c.heads * c.head_dim, c.norm_eps, c.norm_plus_one);
+  k_norm.emplace(c.kv_heads * c.head_dim, c.norm_eps, c.norm_plus_one);
+}
+
+Tensor Attention::forward(const LmConfig& c, const Tensor& x, const Positions& positions, size_t layer,
+                          nn::TokenCache* cache) const {
+  Tensor q = q_proj.forward(x), k = k_proj.forward(x), v = v_proj.forward(x);  // [B, L, heads * head_dim]
+  if (q_norm) q = q_norm->forward(q), k = k_norm->forward(k);
+  q = nn::rotate_halves(q.unflatten(-1, {c.heads, c.head_dim}), positions.cos, positions.sin);  // [B, H, L, head_dim]
+  k = nn::rotate_halves(k.unflatten(-1, {c.kv_heads, c.head_dim}), positions.cos,
+                        positions.sin);  // [B, G, L, head_dim]
+  v = v.unflatten(-1, {c.kv_heads, c.head_dim}).transpose(1, 2);
+  if (cache) std::tie(k, v) = cache->append(layer, k, v);
+  const bool windowed = c.windowed(layer) && present(positions.window_mask);
+  return o_proj.forward(nn::attend_grouped(
+      q, k, v,
+      {.mask = windowed ? positions.window_mask : positions.mask, .scale = c.softmax_scale(), .cap = c.attention_cap}));
+}
+
+GatedFeedForward::GatedFeedForward(const LmConfig& c)
+    : gate_proj(c.width, c.hidden, c.mlp_bias), up_proj(c.width, c.hidden, c.mlp_bias),
+      down_proj(c.hidden, c.width, c.mlp_bias) {}
+
+Tensor GatedFeedForward::forward(const LmConfig& c, const Tensor& x) const {
+  const Tensor gate = gate_proj.forward(x), up = up_proj.forward(x);  // [..., hidden]
+  return down_proj.forward(c.gelu ? at::gelu(gate, "tanh") * up : nn::gated_silu(gate, up));
+}
+
+Block::Block(const LmConfig& c) : self_attn(c), mlp(c) {
+  if (c.norm_before) input_layernorm = norm_of(c);
+  post_attention_layernorm = norm_of(c);
+  if (c.norm_before && c.norm_after) pre_feedforward_layernorm = norm_of(c);
+  if (c.norm_after) post_feedforward_layernorm = norm_of(c);
+}
+
+Tensor Block::forward(const LmConfig& c, const Tensor& x, const Positions& positions, size_t layer,
+                      nn::TokenCache* cache) const {
+  const auto normed = [](const auto& norm, const Tensor& t) { return norm ? norm->forward(t) : t; };
+  const auto& before_mlp = c.norm_after ? pre_feedforward_layernorm : post_attention_layernorm;
+  const Tensor attended = self_attn.forward(c, normed(input_layernorm, x), positions, layer, cache);
+  const Tensor y = x + (c.norm_after ? normed(post_attention_layernorm, attended) : attended);
+  return y + normed(post_feedforward_layernorm, mlp.forward(c, normed(before_mlp, y)));
+}
+
+DecoderLm::DecoderLm(const LmConfig& c) : config(c) {
+  validate(c);
+  embed_tokens = empty_weight({c.vocabulary, c.width});
+  for (int64_t i = 0; i < c.depth; ++i) layers.emplace_back(c);
+  norm = norm_of(c);
+  if (!c.tied) lm_head = nn::Linear(c.width, c.vocabulary, false);
+}
+
+Tensor DecoderLm::embed(const Tensor& ids) const {
+  const Tensor rows = at::embedding(embed_tokens, ids).to(norm.weight.scalar_type());  // packed models keep it narrower
+  if (!config.scaled_embedding) return rows;
+  const at::Scalar scale = std::sqrt(static_cast<double>(config.width));
+  return rows *
+         at::scalar_tensor(scale, rows.options());  // the factor is rounded to the embedding's format, as in Gemma
+}
+
+Tensor DecoderLm::forward(const Tensor& embeddings, const Positions& positions, nn::TokenCache* cache) const {
+  Tensor x = embeddings;  // [B, L, C]
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (positions.recompute && !cache) {
+      const auto block = [this, positions, i](const Tensor& in) {
+        return layers[i].forward(config, in, positions, i, nullptr);
+      };
+      x = nn::recomputed(block, x, nn::trained_tensors(layers[i]));
+    } else {
+      x = layers[i].forward(config, x, positions, i, cache);
+    }
+  }
+  return norm.forward(x);
+}
+
+Tensor DecoderLm::logits(const Tensor& hidden) const {
+  const Tensor& head = config.tied ? embed_tokens : lm_head.weight;
+  const bool narrow = present(head) && hidden.scalar_type() == at::kFloat && head.element_size() == 2;
+  const Tensor scores = narrow        ? nn::linear_16bit(hidden, head)
+                        : config.tied ? at::linear(hidden, embed_tokens)
+                                      : lm_head.forward(hidden);
+  const Tensor logits = scores.to(at::kFloat);
+  return config.logit_cap ? (logits / *config.logit_cap).tanh() * *config.logit_cap : logits;
+}
+
+}  // namespace tessera::lm

@@ -1,0 +1,106 @@
+// A decoder language model: token embedding, blocks of causal attention and gated feed-forward, final norm, head.
+// Tensor names are those of the Hugging Face checkpoints.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "models/lm/architecture/config.h"
+#include "nn/attention/token_cache.h"
+#include "nn/layers/linear.h"
+#include "nn/layers/norm.h"
+
+namespace tessera::lm {
+
+/// What a pass depends on beside its tokens. Made by positions_of() and packed_positions().
+struct Positions {
+  Tensor cos, sin;  // [B or 1, L, head_dim / 2]: rotary angles of every position
+  Tensor
+      mask;  // additive fp32 [B or 1, 1, L, S]; absent: plain causal over the L new positions, all visible when L is 1
+  Tensor window_mask;      // the same for blocks with a sliding window; absent where `mask` serves them too
+  bool recompute = false;  // blocks are computed again in the backward pass instead of kept (gradient checkpointing)
+};
+
+struct Attention {
+  nn::Linear q_proj, k_proj, v_proj, o_proj;
+  std::optional<nn::RmsNorm> q_norm, k_norm;
+
+  Attention() = default;
+  explicit Attention(const LmConfig& config);
+  /// x [B, L, C] -> [B, L, C]. `layer` says which block this is, of the cache and of those with a window.
+  Tensor forward(const LmConfig& config, const Tensor& x, const Positions& positions, size_t layer,
+                 nn::TokenCache* cache) const;
+};
+template <class V> void tensors(V& v, Attention& m) {
+  v("q_proj", m.q_proj), v("k_proj", m.k_proj), v("v_proj", m.v_proj), v("o_proj", m.o_proj);
+  v("q_norm", m.q_norm), v("k_norm", m.k_norm);
+}
+
+/// down(act(gate(x)) * up(x)).
+struct GatedFeedForward {
+  nn::Linear gate_proj, up_proj, down_proj;
+
+  GatedFeedForward() = default;
+  explicit GatedFeedForward(const LmConfig& config);
+  /// x [..., C] -> [..., C].
+  Tensor forward(const LmConfig& config, const Tensor& x) const;
+};
+template <class V> void tensors(V& v, GatedFeedForward& m) {
+  v("gate_proj", m.gate_proj), v("up_proj", m.up_proj), v("down_proj", m.down_proj);
+}
+
+struct Block {
+  Attention self_attn;
+  GatedFeedForward mlp;
+  // Which of them are there is the config's matter. With norms before alone (Llama, Qwen2, Gemma) the checkpoints call the
+  // one before the feed-forward post_attention_layernorm; with norms after (OLMo 2, Gemma 2) that name is what it says.
+  std::optional<nn::RmsNorm> input_layernorm, post_attention_layernorm, pre_feedforward_layernorm,
+      post_feedforward_layernorm;
+
+  Block() = default;
+  explicit Block(const LmConfig& config);
+  /// x [B, L, C] -> [B, L, C], a function of x alone but for the cache.
+  Tensor forward(const LmConfig& config, const Tensor& x, const Positions& positions, size_t layer,
+                 nn::TokenCache* cache) const;
+};
+template <class V> void tensors(V& v, Block& m) {
+  v("self_attn", m.self_attn), v("mlp", m.mlp), v("input_layernorm", m.input_layernorm);
+  v("post_attention_layernorm", m.post_attention_layernorm),
+      v("pre_feedforward_layernorm", m.pre_feedforward_layernorm);
+  v("post_feedforward_layernorm", m.post_feedforward_layernorm);
+}
+
+struct DecoderLm {
+  LmConfig config;
+  Tensor embed_tokens;  // [V, C]
+  std::vector<Block> layers;
+  nn::RmsNorm norm;
+  nn::Linear lm_head;  // undefined when tied
+
+  DecoderLm() = default;
+  /// Checks `config` and builds the layers with undefined weights. Throws UserError.
+  explicit DecoderLm(const LmConfig& config);
+
+  /// ids [B, L] int64 -> [B, L, C].
+  Tensor embed(const Tensor& ids) const;
+  /// embeddings [B, L, C] -> final hidden states [B, L, C], after the last norm. With a cache: attends to what it holds too, and adds to it.
+  Tensor forward(const Tensor& embeddings, const Positions& positions, nn::TokenCache* cache = nullptr) const;
+  /// hidden [..., C] -> [..., V] in fp32.
+  Tensor logits(const Tensor& hidden) const;
+};
+template <class V> void tensors(V& v, DecoderLm& m) {
+  v("model.embed_tokens.weight", m.embed_tokens), v("model.layers", m.layers), v("model.norm", m.norm),
+      v("lm_head", m.lm_head);
+}
+
+/// Positions of `length` new positions after `cached` ones. pad [B] int64: how many positions at each row's beginning are padding
+/// (prompts of different lengths are padded on the left); absent: none.
+Positions positions_of(const LmConfig& config, int64_t cached, int64_t length, const Tensor& pad, at::Device device);
+/// Positions of packed rows: segments [B, L] int64; a position sees earlier ones of its own segment, and positions count from each segment's beginning.
+Positions packed_positions(const LmConfig& config, const Tensor& segments);
+
+/// Normal weights (deviation 0.02 cut at two of them, output projections divided by sqrt(2 depth)), biases zero, norms at
+/// their identity; a pure function of the seed.
+void initialise(DecoderLm& model, uint64_t seed);
+
+}  // namespace tessera::lm

@@ -1,0 +1,157 @@
+// What reads what in a block, and the passes of calibration.
+#include "models/lm/architecture/quantize.h"
+
+#include <algorithm>
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/tensor.h>
+#include <torch/csrc/autograd/grad_mode.h>
+
+#include "core/error.h"
+#include "core/rng.h"
+#include "models/lm/architecture/model_files.h"
+#include "models/lm/text/decode.h"
+#include "quant/packed_dir.h"
+#include "tensor/model_dir.h"
+
+namespace tessera::lm {
+
+namespace {
+
+using quant::SharedInput;
+
+SharedInput::Norm as_input_norm(const LmConfig& config, nn::RmsNorm& norm) {
+  return {.weight = norm.weight, .bias = {}, .offset = config.norm_plus_one ? 1.0 : 0.0};
+}
+
+/// Which output of v_proj each input channel of o_proj is a mean over: a key-value head serves several query heads.
+Tensor value_channels(const LmConfig& c, at::Device device) {
+  return at::arange(c.kv_heads * c.head_dim, at::TensorOptions(at::kLong).device(device))
+      .view({c.kv_heads, 1, c.head_dim})
+      .expand({c.kv_heads, c.heads / c.kv_heads, c.head_dim})
+      .reshape({-1});
+}
+
+/// Rows of ids, each at most `length` long, at most `tokens` together.
+std::vector<std::vector<int32_t>> rows_of(const std::vector<std::string>& texts, const text::Tokenizer& tokenizer,
+                                          const CalibrationData& data, int64_t context) {
+  const auto length = static_cast<size_t>(std::min(data.length, context));
+  std::vector<std::vector<int32_t>> rows;
+  int64_t total = 0;
+  for (const std::string& text : texts) {
+    const std::vector<int32_t> ids = tokenizer.encode(text);
+    for (size_t at = 0; at < ids.size() && total < data.tokens; at += length) {
+      rows.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(at),
+                        ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), at + length)));
+      total += std::ssize(rows.back());
+    }
+  }
+  return rows;
+}
+
+/// Rows that the model draws itself, from its begin token, or from any token where it has none.
+std::vector<std::vector<int32_t>> drawn_rows(const DecoderLm& model, const text::Tokenizer& tokenizer,
+                                             const CalibrationData& data) {
+  const int64_t length = std::min({data.length, model.config.context - 1, int64_t{256}});
+  const auto count = static_cast<size_t>(std::max<int64_t>(1, data.tokens / length));
+  std::vector<std::vector<int32_t>> rows;
+  Rng rng(data.seed);
+  const auto any = static_cast<uint64_t>(std::min(tokenizer.vocabulary(), model.config.vocabulary));
+  for (size_t i = 0; i < count; ++i) {
+    rows.push_back({tokenizer.begin_token().value_or(static_cast<int32_t>(rng.below(any)))});
+  }
+  generate::TextOptions options{.max_new_tokens = length - 1};
+  options.sampling.temperature = 1, options.sampling.seed = data.seed;
+  for (size_t first = 0; first < count; first += 16) {
+    const std::vector<std::vector<int32_t>> batch(
+        rows.begin() + static_cast<std::ptrdiff_t>(first),
+        rows.begin() + static_cast<std::ptrdiff_t>(std::min(count, first + 16)));
+    options.rows.clear();
+    for (size_t i = 0; i < batch.size(); ++i) options.rows.push_back(first + i);
+    DecodeSteps steps(model, padded(batch, model.embed_tokens.device()));
+    const auto written = generate::run(steps, batch, tokenizer, options);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      auto& row = rows[first + i];
+      row.insert(row.end(), written[i].tokens.begin(), written[i].tokens.end());
+    }
+  }
+  return rows;
+}
+
+class QuantizableLm : public Quantizable {
+ public:
+  QuantizableLm(Path directory, Json config, DecoderLm model)
+      : directory_(std::move(directory)), config_(std::move(config)), model_(std::move(model)) {}
+
+  std::vector<SharedInput> language_inputs() override { return shared_inputs(model_); }
+
+  int64_t calibrate(const CalibrationData& data) const override {
+    if (!data.pictures.empty()) throw UserError("[quant] {} reads no pictures; give texts", directory_.string());
+    return lm::calibrate(model_, *text::load_tokenizer(directory_), data);
+  }
+
+  void save(const Path& out, const quant::Int4Format& format) override {
+    Json config = config_;
+    config["torch_dtype"] = "float16";
+    config["quantization_config"] = quant::int4_format_json(format, {"lm_head"});
+    quant::write_packed_directory(directory_, out, quant::saving_form(model_), config);
+  }
+
+ private:
+  Path directory_;
+  Json config_;
+  DecoderLm model_;
+};
+
+}  // namespace
+
+std::vector<SharedInput> shared_inputs(DecoderLm& model, const std::string& prefix) {
+  const LmConfig& c = model.config;
+  std::vector<SharedInput> all;
+  for (size_t i = 0; i < model.layers.size(); ++i) {
+    Block& block = model.layers[i];
+    Attention& attention = block.self_attn;
+    GatedFeedForward& mlp = block.mlp;
+    const std::string name = prefix + "model.layers." + std::to_string(i) + ".";
+    SharedInput qkv{.name = name + "self_attn.q_proj",
+                    .consumers = {{&attention.q_proj, false}, {&attention.k_proj, false}, {&attention.v_proj}}};
+    if (block.input_layernorm) qkv.norm = as_input_norm(c, *block.input_layernorm);
+    SharedInput gate_up{.name = name + "mlp.gate_proj", .consumers = {{&mlp.gate_proj}, {&mlp.up_proj}}};
+    auto& before = c.norm_after ? block.pre_feedforward_layernorm : block.post_attention_layernorm;
+    if (before) gate_up.norm = as_input_norm(c, *before);
+    all.push_back(std::move(qkv));
+    all.push_back({.name = name + "self_attn.o_proj",
+                   .consumers = {{&attention.o_proj}},
+                   .producer = &attention.v_proj,
+                   .channels = value_channels(c, attention.v_proj.weight.device())});
+    all.push_back(std::move(gate_up));
+    all.push_back({.name = name + "mlp.down_proj", .consumers = {{&mlp.down_proj}}, .producer = &mlp.up_proj});
+  }
+  return all;
+}
+
+int64_t calibrate(const DecoderLm& model, const text::Tokenizer& tokenizer, const CalibrationData& data) {
+  const at::NoGradGuard no_grad;
+  const auto rows = data.texts.empty() ? drawn_rows(model, tokenizer, data)
+                                       : rows_of(data.texts, tokenizer, data, model.config.context);
+  int64_t seen = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].empty()) continue;
+    const Tensor ids = at::tensor(rows[i], at::kLong).unsqueeze(0).to(model.embed_tokens.device());
+    model.forward(model.embed(ids), positions_of(model.config, 0, ids.size(1), {}, ids.device()));
+    seen += ids.size(1);
+    if (data.on_progress) data.on_progress(static_cast<int64_t>(i) + 1, std::ssize(rows));
+  }
+  if (seen == 0) throw UserError("[quant] the calibration texts hold no tokens");
+  return seen;
+}
+
+std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device) {
+  ModelDirectory found = read_model_directory(directory);
+  if (found.config.contains("quantization_config") && !found.config["quantization_config"].is_null())
+    throw UserError("[quant] {} is packed already; give the model that it was made from", directory.string());
+  DecoderLm model = load_lm(directory, {.device = device, .dtype = "fp32", .writable = true});
+  return std::make_unique<QuantizableLm>(directory, found.config, std::move(model));
+}
+
+}  // namespace tessera::lm

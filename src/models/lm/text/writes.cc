@@ -1,0 +1,161 @@
+// Rows of like length are written together; each is what it would be alone.
+#include "models/lm/text/writes.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+#include <utility>
+
+#include "core/error.h"
+
+namespace tessera::lm {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
+
+void require_room(size_t tokens, int64_t context, std::string_view what) {
+  const auto count = static_cast<int64_t>(tokens);
+  if (count < context) return;
+  throw UserError("[lm] {} has {} tokens, the context is {}: {} too many for one new token", what, count, context,
+                  count + 1 - context);
+}
+
+/// Positions of `lengths` in groups whose members go through the model together, longest first so that too little memory
+/// shows at once.
+std::vector<std::vector<size_t>> batches(const std::vector<size_t>& lengths, int64_t rows, int64_t tokens) {
+  std::vector<size_t> order(lengths.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return lengths[a] > lengths[b]; });
+  std::vector<std::vector<size_t>> groups;
+  int64_t longest = 0;
+  for (const size_t i : order) {
+    const bool room =
+        !groups.empty() && std::ssize(groups.back()) < rows && (std::ssize(groups.back()) + 1) * longest <= tokens;
+    if (!room) groups.emplace_back(), longest = std::max<int64_t>(static_cast<int64_t>(lengths[i]), 1);
+    groups.back().push_back(i);
+  }
+  return groups;
+}
+
+/// The special tokens that end an assistant's turn.
+std::vector<int32_t> ends_of_turn(const text::Tokenizer& tokenizer, const text::ChatTemplate& chat) {
+  const text::ChatIds turns = text::encode_chat(
+      tokenizer, chat.pieces({{.role = "user", .content = "q"}, {.role = "assistant", .content = "a"}}, false));
+  std::vector<int32_t> ends;
+  for (size_t i = 0; i < turns.ids.size(); ++i) {
+    if (turns.answer[i] != 0 && tokenizer.is_special(turns.ids[i])) ends.push_back(turns.ids[i]);
+  }
+  return ends;
+}
+
+}  // namespace
+
+LmWriter::LmWriter(WriterParts parts) : parts_(std::move(parts)), end_tokens_(parts_.defaults.end_tokens) {
+  const int64_t ids = parts_.tokenizer->vocabulary(), rows = parts_.model.config.vocabulary;
+  if (ids > rows && !parts_.spare_ids) {
+    throw UserError("[lm] the tokenizer does not belong to the weights; it has {} ids, the embedding has {} rows", ids,
+                    rows);
+  }
+  if (const auto end = parts_.tokenizer->end_token()) end_tokens_.push_back(*end);
+  if (!parts_.chat) return;
+  const std::vector<int32_t> ends = ends_of_turn(*parts_.tokenizer, *parts_.chat);
+  end_tokens_.insert(end_tokens_.end(), ends.begin(), ends.end());
+}
+
+generate::TextOptions LmWriter::completed(generate::TextOptions options) const {
+  generate::check(options);
+  options.end_tokens.insert(options.end_tokens.end(), end_tokens_.begin(), end_tokens_.end());
+  for (const std::string& stop : options.stop) {
+    const auto id = parts_.tokenizer->id_of(stop);
+    if (id && parts_.tokenizer->is_special(*id)) options.end_tokens.push_back(*id);
+  }
+  options.context = options.context > 0 ? std::min(options.context, context()) : context();
+  return options;
+}
+
+std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_t>>& prompts,
+                                            const generate::TextOptions& options) const {
+  return continue_ids(prompts, options, nullptr);
+}
+
+/// With a memory (of a single prompt) only what it does not hold goes through the model.
+std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_t>>& prompts,
+                                            const generate::TextOptions& options, ConversationMemory* memory) const {
+  const auto began = Clock::now();
+  generate::TextOptions full = completed(options);
+  std::vector<size_t> lengths;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const std::string what = prompts.size() == 1 ? "the prompt" : fmt::format("prompt {}", i + 1);
+    if (prompts[i].empty()) throw UserError("[lm] {} is empty; say how the text begins", what);
+    require_room(prompts[i].size(), full.context, what);
+    lengths.push_back(prompts[i].size());
+  }
+  std::vector<Written> written(prompts.size());
+  for (Written& w : written) w.continuation.reason = generate::StopReason::caller;  // until its turn comes
+  int64_t before = 0;  // tokens of the batches that are done
+  for (const auto& group : batches(lengths, parts_.batch_rows, parts_.batch_tokens)) {
+    std::vector<std::vector<int32_t>> rows;
+    full.rows.clear();
+    for (const size_t i : group) {
+      rows.push_back(prompts[i]), full.rows.push_back(options.rows.empty() ? i : options.rows[i]);
+    }
+    double first = 0;
+    int64_t drawn = 0;
+    bool go_on = true;
+    full.on_step = [&](int64_t tokens) {
+      if (first == 0) first = since(began);
+      drawn = tokens;
+      go_on = go_on && (!options.on_step || options.on_step(before + tokens));
+      return go_on;
+    };
+    nn::TokenCache cache(cache_options(parts_.model, parts_.decode));
+    if (memory) cache = memory->recall(rows.front(), cache_options(parts_.model, parts_.decode));
+    const int64_t remembered = cache.length();
+    std::vector<std::vector<int32_t>> unread = rows;
+    if (remembered > 0) unread.front().erase(unread.front().begin(), unread.front().begin() + remembered);
+    DecodeSteps steps(parts_.model, padded(unread, parts_.model.embed_tokens.device()), parts_.decode,
+                      std::move(cache));
+    std::vector<generate::Continuation> said = generate::run(steps, rows, *parts_.tokenizer, full);
+    if (memory) {
+      std::vector<int32_t> all = rows.front();
+      all.insert(all.end(), said.front().tokens.begin(), said.front().tokens.end());
+      memory->remember(std::move(all), std::move(steps).take_cache());
+    }
+    for (size_t r = 0; r < group.size(); ++r) {
+      written[group[r]] = {.continuation = std::move(said[r]),
+                           .prompt_tokens = std::ssize(rows[r]),
+                           .remembered_tokens = remembered,
+                           .first_token_seconds = first,
+                           .seconds = since(began)};
+    }
+    before += drawn;
+    if (!go_on) break;
+  }
+  return written;
+}
+
+std::vector<Written> LmWriter::write(const std::vector<std::string>& prompts,
+                                     const generate::TextOptions& options) const {
+  std::vector<std::vector<int32_t>> rows;
+  for (const std::string& prompt : prompts) rows.push_back(parts_.tokenizer->encode(prompt));
+  return continue_ids(rows, options);
+}
+
+std::vector<int32_t> LmWriter::chat_prompt(const std::vector<text::Message>& messages) const {
+  if (!parts_.chat) throw UserError("[lm] this model cannot chat: {}", parts_.no_chat);
+  if (messages.empty() || messages.back().role != "user")
+    throw UserError("[lm] a conversation must end with a user's turn; got {}",
+                    messages.empty() ? "no turns" : "one of '" + messages.back().role + "'");
+  return text::encode_chat(*parts_.tokenizer, parts_.chat->pieces(messages)).ids;
+}
+
+Written LmWriter::chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const {
+  const std::vector<int32_t> prompt = chat_prompt(messages);
+  require_room(prompt.size(), context(), "the conversation");
+  const std::unique_lock<std::mutex> alone(chatting_, std::try_to_lock);
+  return std::move(continue_ids({prompt}, options, alone ? &memory_ : nullptr).front());
+}
+
+}  // namespace tessera::lm

@@ -1,0 +1,76 @@
+// Windows go in batches of equal prompts, so that nothing is padded: once to be continued, once to be predicted.
+#include "models/lm/training/repetition_metrics.h"
+
+#include <algorithm>
+
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/tensor.h>
+
+#include "models/lm/text/decode.h"
+#include "text/variety.h"
+
+namespace tessera::lm {
+
+namespace {
+using Tokens = std::vector<int32_t>;
+constexpr size_t at_once = 32;
+
+/// The most likely continuation of each prompt, up to its end token.
+std::vector<Tokens> continued(const DecoderLm& model, const text::Tokenizer& tokenizer,
+                              const std::vector<Tokens>& prompts, int64_t most, at::Device device) {
+  DecodeSteps steps(model, padded(prompts, device));
+  std::vector<Tokens> texts(prompts.size());
+  std::vector<bool> ended(prompts.size(), false);
+  Tensor logits = steps.start();
+  for (int64_t t = 0; t < most; ++t) {
+    const Tensor best = logits.argmax(-1);
+    const Tensor ids = best.cpu();
+    for (size_t row = 0; row < texts.size(); ++row) {
+      const auto id = static_cast<int32_t>(ids.const_data_ptr<int64_t>()[row]);
+      ended[row] = ended[row] || tokenizer.end_token() == id;
+      if (!ended[row] && !tokenizer.is_special(id)) texts[row].push_back(id);
+    }
+    if (t + 1 < most) logits = steps.next(best);
+  }
+  return texts;
+}
+
+/// Adds up entropy and probability of the most likely token over the predictions after a window's prompt.
+int64_t add_certainty(const DecoderLm& model, const Tokens& window, int64_t most, at::Device device,
+                      RepetitionMetrics& sum) {
+  const int64_t length = std::min<int64_t>(std::ssize(window), repetition_prompt + most) - 1;
+  const Tensor ids = at::tensor(window).to(at::kLong).narrow(0, 0, length).unsqueeze(0).to(device);
+  const Tensor hidden = model.forward(model.embed(ids), positions_of(model.config, 0, length, {}, device));
+  const Tensor predicting = hidden.select(0, 0).narrow(0, repetition_prompt - 1, length - repetition_prompt + 1);
+  const Tensor logs = at::log_softmax(model.logits(predicting), -1);  // [n, V]
+  sum.entropy -= (logs.exp() * logs).nan_to_num(0).sum().item<double>();
+  sum.top1 += logs.amax(-1).exp().sum().item<double>();
+  return predicting.size(0);
+}
+}  // namespace
+
+RepetitionMetrics measure_repetition(const DecoderLm& model, const text::Tokenizer& tokenizer,
+                                     const std::vector<Tokens>& windows, int64_t most, at::Device device) {
+  const at::NoGradGuard no_grad;
+  RepetitionMetrics sum;
+  int64_t predictions = 0;
+  std::vector<Tokens> prompts;
+  for (const Tokens& window : windows) {
+    if (std::ssize(window) <= repetition_prompt) continue;
+    prompts.emplace_back(window.begin(), window.begin() + repetition_prompt);
+    predictions += add_certainty(model, window, most, device, sum);
+  }
+  if (prompts.empty()) return sum;
+  for (auto first = prompts.begin(); first != prompts.end();) {
+    const auto last = first + std::min<std::ptrdiff_t>(at_once, prompts.end() - first);
+    for (const Tokens& text : continued(model, tokenizer, {first, last}, most, device)) {
+      sum.ttr += text::type_token_ratio(text), sum.repeated += text::repeated_share(text, 4);
+    }
+    first = last;
+  }
+  const auto texts = static_cast<double>(prompts.size()), all = static_cast<double>(predictions);
+  return {
+      .ttr = sum.ttr / texts, .repeated = sum.repeated / texts, .entropy = sum.entropy / all, .top1 = sum.top1 / all};
+}
+
+}  // namespace tessera::lm

@@ -1,0 +1,105 @@
+// Attention against sums written out by hand, and the laws that callers rely on.
+#include "nn/attention/attention.h"
+
+#include <gtest/gtest.h>
+
+#include "nn/attention/rope.h"
+#include "nn/kernels/fused.h"
+#include "nn/layers/norm.h"
+
+namespace tessera::nn {
+namespace {
+
+/// Every tensor of a module, drawn at random.
+template <class M> void randomise(M& module) {
+  at::manual_seed(5);
+  for_each_tensor(module, [](const std::string&, Tensor& t) { t.normal_(0, 0.3); });
+}
+
+Rope2d no_turn(int64_t length, int64_t head_dim) {
+  return {at::ones({length, head_dim / 2}), at::zeros({length, head_dim / 2})};
+}
+
+TEST(Attend, EqualsTheSoftmaxWrittenOut) {
+  at::manual_seed(1);
+  const Tensor q = at::randn({2, 3, 4, 8}), k = at::randn({2, 3, 5, 8}), v = at::randn({2, 3, 5, 8});
+  const Tensor mask = at::randn({1, 1, 4, 5});
+  const Tensor weights = (0.7 * q.matmul(k.transpose(-1, -2)) + mask).softmax(-1);
+  const Tensor expected = weights.matmul(v).transpose(1, 2).reshape({2, 4, 24});
+  EXPECT_TRUE(at::allclose(attend(q, k, v, mask, 0.7), expected, 1e-5, 1e-6));
+}
+
+TEST(CosineSelfAttention, CachedStepsEqualOneMaskedPass) {
+  CosineSelfAttention attention(16, 2);
+  randomise(attention);
+  const Tensor x = at::randn({2, 5, 16});
+  const Rope2d rope = rope_2d({{1, 1, 2, 2}, {2, 2, 2, 2}}, 8, at::kCPU);
+  Tensor mask = at::zeros({1, 1, 5, 5});
+  mask.slice(2, 0, 1).slice(3, 1, 5).fill_(-INFINITY);  // the first scale has one position
+
+  KvCache cache(1, 2, 2, 5, 8, x.options());
+  const Tensor first =
+      attention.forward(x.slice(1, 0, 1), attention.constants(), rope.slice(0, 1), {}, &cache.layers[0]);
+  const Tensor second =
+      attention.forward(x.slice(1, 1, 5), attention.constants(), rope.slice(1, 5), {}, &cache.layers[0]);
+  const Tensor whole = attention.forward(x, attention.constants(), rope, mask, nullptr);
+  EXPECT_TRUE(at::allclose(at::cat({first, second}, 1), whole, 1e-5, 1e-5));
+}
+
+TEST(CosineSelfAttention, DoesNotDependOnTheLengthOfItsQueriesAndKeys) {
+  CosineSelfAttention attention(16, 2);
+  randomise(attention);
+  const Tensor x = at::randn({1, 3, 16});
+  const Tensor before = attention.forward(x, attention.constants(), no_turn(3, 8), {}, nullptr);
+  for (Tensor t : {attention.mat_qkv.weight, attention.q_bias, attention.zero_k_bias})
+    t.slice(0, 0, t.size(0) == 48 ? 32 : 16).mul_(7);
+  EXPECT_TRUE(
+      at::allclose(attention.forward(x, attention.constants(), no_turn(3, 8), {}, nullptr), before, 1e-4, 1e-5));
+}
+
+TEST(CosineSelfAttention, TheLearnedScaleIsCappedAtAHundred) {
+  CosineSelfAttention attention(16, 2);
+  randomise(attention);
+  const Tensor x = at::randn({1, 3, 16});
+  attention.scale_mul.fill_(std::log(100.0));
+  const Tensor at_cap = attention.forward(x, attention.constants(), no_turn(3, 8), {}, nullptr);
+  attention.scale_mul.fill_(50);
+  EXPECT_TRUE(
+      at::allclose(attention.forward(x, attention.constants(), no_turn(3, 8), {}, nullptr), at_cap, 1e-5, 1e-6));
+}
+
+TEST(CrossAttention, DoesNotSeePaddingNorTheOrderOfThePrompt) {
+  CrossAttention attention(16, 2, 12);
+  randomise(attention);
+  const Tensor x = at::randn({1, 3, 16}), prompt = at::randn({1, 4, 12});
+  const Tensor plain = attention.forward(x, attention.keys(prompt), {});
+
+  const Tensor padded = at::cat({prompt, at::randn({1, 2, 12})}, 1);
+  const Tensor mask = padding_mask(at::full({1}, 4, at::kLong), 6);
+  EXPECT_TRUE(at::allclose(attention.forward(x, attention.keys(padded), mask), plain, 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(attention.forward(x, attention.keys(prompt.flip(1)), {}), plain, 1e-5, 1e-6));
+  EXPECT_FALSE(at::allclose(attention.forward(x, attention.keys(padded), {}), plain, 1e-3, 1e-3));
+}
+
+TEST(AttentionPool, GivesTheValueItselfForAPromptOfOneState) {
+  AttentionPool pool(16, 2, 12);
+  randomise(pool);
+  const Tensor prompt = at::randn({3, 1, 12});
+  const Tensor value = at::linear(prompt, pool.mat_kv.weight.slice(0, 16, 32), pool.v_bias).squeeze(1);
+  EXPECT_TRUE(at::allclose(pool.forward(prompt, {}), pool.proj.forward(value), 1e-5, 1e-6));
+}
+
+TEST(Norms, ModulationIsAnAffineMapOfThePlainNorm) {
+  at::manual_seed(2);
+  const Tensor x = at::randn({2, 3, 8}), scale = at::randn({2, 1, 8}), shift = at::randn({2, 1, 8});
+  const Tensor centred = x - x.mean(-1, true);
+  const Tensor plain = centred / (centred.square().mean(-1, true) + 1e-6).sqrt();
+  EXPECT_TRUE(at::allclose(layer_norm(x), plain, 1e-5, 1e-6));
+  EXPECT_TRUE(at::allclose(modulated_norm(x, scale, shift), plain * (1 + scale) + shift, 1e-5, 1e-5));
+  RmsNorm rms(8);
+  rms.weight.fill_(2);
+  EXPECT_TRUE(at::allclose(rms.forward(x), 2 * x / (x.square().mean(-1, true) + 1e-6).sqrt(), 1e-5, 1e-6));
+}
+
+}  // namespace
+}  // namespace tessera::nn

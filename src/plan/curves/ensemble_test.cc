@@ -1,0 +1,111 @@
+// Ensembles: a mean of curves, and resamples that depend on the seed alone.
+#include "plan/curves/ensemble.h"
+
+#include <gmock/gmock.h>
+
+#include "plan/curves/random.h"
+#include "plan/ladder/testing.h"
+#include "plan/ladder/testing_tables.h"
+
+namespace tessera::plan {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+
+constexpr RunScale kTarget = {7e9, 4e12, 6 * 7e9 * 4e12};
+
+/// A small simulated ladder and the ensemble of its first task.
+struct FittedLadder {
+  LadderTable table = testing::simulate_ladder(1, {.tasks = 1, .checkpoints = 12}).table;
+  Rungs rungs = all_rungs(table);
+  TaskEnsemble ensemble = fit_ensemble(rungs, 0, "task0", {{Feature::bpb}, {Feature::loss, 0.5}});
+
+  std::vector<double> samples(uint64_t seed, size_t count) const {
+    std::vector<double> found;
+    for (size_t i = 0; i < count; ++i) {
+      found.push_back(resampled_accuracies(ensemble, rungs, {kTarget}, Rng(seed).split(i))[0]);
+    }
+    return found;
+  }
+};
+
+TEST(Ensemble, APredictionIsTheMeanOfItsCurves) {
+  const FittedLadder fitted;
+  const auto& curves = fitted.ensemble.curves;
+  EXPECT_DOUBLE_EQ(fitted.ensemble.accuracy_at(kTarget),
+                   (curves[0].accuracy_at(kTarget) + curves[1].accuracy_at(kTarget)) / 2);
+}
+
+TEST(Ensemble, ResamplesDependOnTheSeedAlone) {
+  const FittedLadder fitted, again;
+  EXPECT_EQ(fitted.samples(1, 5), again.samples(1, 5));
+  EXPECT_NE(fitted.samples(1, 5), fitted.samples(2, 5));
+}
+
+TEST(Ensemble, ResamplesScatterAroundThePrediction) {
+  const FittedLadder fitted;
+  std::vector<double> samples = fitted.samples(1, 100);
+  EXPECT_THAT(samples, Each(::testing::AllOf(::testing::Ge(0), ::testing::Le(1))));
+  EXPECT_NEAR(quantile(samples, 0.5), fitted.ensemble.accuracy_at(kTarget), 0.03);
+  EXPECT_GT(quantile(samples, 0.9), quantile(samples, 0.1));
+}
+
+TEST(Ensemble, MoreResamplesConverge) {
+  const FittedLadder fitted;
+  const auto width = [&](uint64_t seed, size_t count) {
+    const Spread spread = spread_of(fitted.samples(seed, count), 0.5, 0.8);
+    return spread.high - spread.low;
+  };
+  const double much = width(9, 1500);
+  double few_error = 0, many_error = 0;
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    few_error += std::abs(width(seed, 15) - much), many_error += std::abs(width(seed, 240) - much);
+  }
+  EXPECT_LT(many_error, few_error);
+}
+
+TEST(Ensemble, TooFewRungsAreNamedWithTheTaskAndTheFeature) {
+  const LadderTable table = testing::simulate_ladder(1, {.sizes = {190e6}, .lengths = {1, 2, 5}, .tasks = 1}).table;
+  EXPECT_EQ(testing::refusal([&] { fit_ensemble(all_rungs(table), 0, "mmlu", {{Feature::bpb}}); }),
+            "[plan] too few rungs for mmlu: got 3 runs with 'bpb' measured, want at least 4");
+}
+
+TEST(Quantile, OrderStatisticsAreJoinedByLines) {
+  std::vector<double> values = {3, 1, 2, 4};
+  EXPECT_EQ(quantile(values, 0), 1);
+  EXPECT_EQ(quantile(values, 1), 4);
+  EXPECT_DOUBLE_EQ(quantile(values, 0.5), 2.5);
+  EXPECT_DOUBLE_EQ(quantile(values, 0.1), 1.3);
+  EXPECT_THAT(values, ElementsAre(1, 2, 3, 4));
+  std::vector<double> one = {7};
+  EXPECT_EQ(quantile(one, 0.9), 7);
+}
+
+TEST(Spread, TheQuantilesDistancesAreLaidAroundThePointAndStretched) {
+  std::vector<double> samples;
+  for (int i = 0; i <= 100; ++i) samples.push_back(0.4 + 0.002 * i);  // 0.4 ... 0.6
+  const Spread plain = spread_of(samples, 0.55, 0.8), wide = spread_of(samples, 0.55, 0.8, 2);
+  EXPECT_EQ(plain.point, 0.55);
+  EXPECT_NEAR(plain.low, 0.47, 1e-12);
+  EXPECT_NEAR(plain.high, 0.63, 1e-12);
+  EXPECT_NEAR(wide.low, 0.39, 1e-12);
+  EXPECT_NEAR(wide.high, 0.71, 1e-12);
+}
+
+TEST(Spread, AnIntervalStaysBetweenNoneAndAll) {
+  const std::vector<double> samples = {0, 0.25, 0.5, 0.75, 1};
+  const Spread low = spread_of(samples, 0.05, 0.8, 4), high = spread_of(samples, 0.95, 0.8, 4);
+  EXPECT_EQ(low.low, 0);
+  EXPECT_EQ(high.high, 1);
+  EXPECT_LE(low.high, 1);
+  EXPECT_GE(high.low, 0);
+}
+
+TEST(NormalTail, HoldsTheShareItIsAskedFor) {
+  EXPECT_NEAR(normal_tail(0.8), 1.2815515655, 1e-9);
+  EXPECT_NEAR(normal_tail(0.95), 1.9599639845, 1e-9);
+}
+
+}  // namespace
+}  // namespace tessera::plan

@@ -1,0 +1,77 @@
+// What stands between compute and accuracy: the losses that a ladder's runs ended with and passed through on the way.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "plan/curves/curves.h"
+#include "plan/ladder/ladder_table.h"
+
+namespace tessera::plan {
+
+/// The quantity that is predicted first and turned into accuracy second (arXiv 2412.04403, sections 3 and 5.3).
+enum class Feature {
+  bpb,    // bits per byte of the task's gold answers: the paper's choice
+  loss,   // language-model loss on text (column c4_loss)
+  ce,     // cross entropy over the task's choices
+  flops,  // bits per byte again, predicted from compute alone
+};
+
+/// A feature, and which checkpoints turn it into accuracy: the first `skip` of each run are passed over.
+struct Form {
+  Feature feature = Feature::bpb;
+  double skip = 0.1;
+};
+
+/// "bpb", "loss", "ce" or "flops"; throws UserError for another word.
+Feature parse_feature(std::string_view word);
+std::string_view feature_name(Feature feature);
+
+/// Where in the space of recipes a run stands.
+struct RunScale {
+  double params = 0;  // N
+  double tokens = 0;  // D
+  double flops = 0;   // of training
+};
+
+/// The runs that a fit learns from.
+using Rungs = std::vector<const LadderRun*>;
+Rungs all_rungs(const LadderTable& table);
+
+RunScale final_scale(const LadderRun& run);
+
+/// How many of the last checkpoints are averaged for a run's final value: section 3.1.
+inline constexpr size_t kLastCheckpoints = 5;
+
+/// The run's series of a feature, aligned with its checkpoints; empty when the table has none.
+const std::vector<double>& feature_series(const LadderRun& run, size_t task, Feature feature);
+
+/// Loss and accuracy that a run ended with; NaN where nothing was measured.
+double final_loss(const LadderRun& run, size_t task, Feature feature, size_t last = kLastCheckpoints);
+double final_accuracy(const LadderRun& run, size_t task);
+
+/// Standard error of final_accuracy, from the scatter of the checkpoints it averages; 0 when there is one.
+double final_accuracy_error(const LadderRun& run, size_t task);
+
+/// One point per rung that has the feature; `weights`, if any, is aligned with `rungs`.
+std::vector<LossPoint> loss_points(const Rungs& rungs, size_t task, Feature feature,
+                                   const std::vector<double>* weights = nullptr, size_t last = kLastCheckpoints);
+
+/// How step 2 sees a rung's checkpoints; the defaults are section 3.2's.
+struct Smoothing {
+  double skip = 0.1;                  // share of the first checkpoints that is dropped
+  size_t average = kLastCheckpoints;  // moving average of loss and accuracy
+  size_t join = 1;                    // as many neighbours become one point of that weight
+};
+std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, Feature feature,
+                                             const Smoothing& smoothing = {});
+
+/// True when enough rungs measured what the feature needs to be fitted.
+bool has_feature(const Rungs& rungs, size_t task, Feature feature);
+
+/// Throws UserError when all that `rungs` measured of a feature, or of the task's accuracy, is one and the same number.
+void require_variety(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature);
+
+}  // namespace tessera::plan

@@ -1,0 +1,192 @@
+// Forecasts as a whole: how well --method best does on the shipped ladder and on known truths, and what does not matter.
+#include "plan/ladder/ladder.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+
+#include "plan/ladder/testing.h"
+#include "plan/ladder/testing_tables.h"
+
+namespace tessera::plan {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::refusal;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+const LadderTarget kTarget{"7B", {7e9, 4e12, 6 * 7e9 * 4e12}};
+
+LadderTable small_table(uint64_t seed = 1) {
+  return testing::simulate_ladder(seed, {.tasks = 2, .checkpoints = 12}).table;
+}
+
+/// Options of a forecast that takes a moment.
+LadderOptions quick(size_t resamples = 20) { return {.targets = {kTarget}, .resamples = resamples}; }
+
+std::string said_of(const LadderTable& table, const LadderOptions& options) {
+  return refusal([&] { forecast_ladder(table, options); });
+}
+
+LadderTable reread(std::vector<std::string> rows) { return parse_ladder_table(testing::joined(rows), "t.csv"); }
+
+TEST(Ladder, TheShippedTargetsArePredictedWithinTwoPointsAndMostAreCovered) {
+  const LadderForecast forecast = forecast_ladder(testing::shipped_table(), {.resamples = 300});
+  ASSERT_THAT(forecast.predictions, SizeIs(16));
+  size_t covered = 0;
+  for (const LadderTarget& target : forecast.targets) {
+    double error = 0;
+    for (const LadderPrediction& each : forecast.predictions) {
+      if (each.target != target.name) continue;
+      error += *each.abs_error_points / 8;
+      covered += *each.low <= *each.actual && *each.actual <= *each.high;
+    }
+    EXPECT_LE(error, 2.0) << target.name;
+  }
+  EXPECT_GE(covered, 13u);
+}
+
+TEST(Ladder, ANoiselessLadderIsPredictedWithinAPoint) {
+  double error = 0, count = 0;
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    const auto made =
+        testing::simulate_ladder(seed, {.checkpoints = 20, .run_noise = 0, .checkpoint_noise = 0, .accuracy_noise = 0});
+    const LadderForecast forecast = forecast_ladder(made.table, quick(1));
+    for (size_t t = 0; t < made.truth.size(); ++t, ++count) {
+      error += 100 * std::abs(forecast.predictions[t].predicted - made.truth[t]);
+    }
+  }
+  EXPECT_LT(error / count, 1);
+}
+
+TEST(Ladder, TheSameSeedGivesTheSameIntervalsOnAnyNumberOfThreads) {
+  LadderOptions one = quick(), three = quick(), other = quick();
+  one.threads = 1, three.threads = 3, other.seed = 1;
+  const auto table = small_table();
+  const auto a = forecast_ladder(table, one).predictions, b = forecast_ladder(table, three).predictions,
+             c = forecast_ladder(table, other).predictions;
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].predicted, b[i].predicted);
+    EXPECT_EQ(a[i].low, b[i].low);
+    EXPECT_EQ(a[i].high, b[i].high);
+    EXPECT_EQ(a[i].predicted, c[i].predicted);
+    EXPECT_NE(a[i].low, c[i].low);
+  }
+}
+
+TEST(Ladder, TheOrderOfTheTablesRowsDoesNotMatter) {
+  std::vector<std::string> rows = testing::csv_rows(small_table());
+  const auto once = forecast_ladder(reread(rows), quick()).predictions;
+  std::reverse(rows.begin() + 1, rows.end());
+  const auto again = forecast_ladder(reread(rows), quick()).predictions;
+  for (size_t i = 0; i < once.size(); ++i) {
+    EXPECT_NEAR(once[i].predicted, again[i].predicted, 1e-6);
+    EXPECT_NEAR(*once[i].low, *again[i].low, 1e-6);
+  }
+}
+
+TEST(Ladder, AnIntervalHoldsItsPredictionAndStaysBetweenNoneAndAll) {
+  for (const LadderPrediction& each : forecast_ladder(small_table(2), quick()).predictions) {
+    EXPECT_LE(0, *each.low);
+    EXPECT_LE(*each.low, each.predicted);
+    EXPECT_LE(each.predicted, *each.high);
+    EXPECT_LE(*each.high, 1);
+  }
+}
+
+TEST(Ladder, MoreCoverageMakesWiderIntervals) {
+  LadderOptions half = quick(60), most = half;
+  half.coverage = 0.5, most.coverage = 0.95;
+  const auto table = small_table();
+  const auto a = forecast_ladder(table, half).predictions, b = forecast_ladder(table, most).predictions;
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_LT(*a[i].high - *a[i].low, *b[i].high - *b[i].low);
+}
+
+TEST(Ladder, OnlyATargetWithinOnePercentHasAnActual) {
+  LadderTable table = small_table();
+  LadderRun target = table.runs.back();
+  target.name = "measured", target.params = 7.05e9, target.tokens.back() = 4.03e12;
+  table.targets = {target};
+  LadderOptions near = quick(1), far = quick(1);
+  far.targets[0].scale.tokens = 4.2e12;
+  const auto measured = forecast_ladder(table, near).predictions[0],
+             unknown = forecast_ladder(table, far).predictions[0];
+  ASSERT_TRUE(measured.actual && measured.abs_error_points && measured.rel_error_percent);
+  EXPECT_NEAR(*measured.abs_error_points, 100 * std::abs(measured.predicted - *measured.actual), 1e-9);
+  EXPECT_NEAR(*measured.rel_error_percent, *measured.abs_error_points / *measured.actual, 1e-9);
+  EXPECT_FALSE(unknown.actual || unknown.abs_error_points || unknown.rel_error_percent);
+}
+
+TEST(Ladder, WithoutTargetsTheTablesOwnArePredicted) {
+  LadderOptions options{.method = LadderMethod::paper};
+  EXPECT_THAT(said_of(small_table(), options), StartsWith("[plan] nothing to predict: give --target NAME=N:D"));
+  const LadderForecast forecast = forecast_ladder(testing::shipped_table(), options);
+  ASSERT_THAT(forecast.targets, SizeIs(2));
+  EXPECT_EQ(forecast.targets[0].scale.flops, 49412071424.0 * 3945065873408.0);
+}
+
+TEST(Ladder, AConstantColumnIsNamed) {
+  LadderTable flat_accuracy = small_table(), flat_loss = small_table(), flat_text = small_table();
+  for (LadderRun& run : flat_accuracy.runs) run.tasks[1].acc.assign(run.tokens.size(), 0.25);
+  for (LadderRun& run : flat_loss.runs) run.tasks[0].bpb.assign(run.tokens.size(), 1.5);
+  for (LadderRun& run : flat_text.runs) run.loss.assign(run.tokens.size(), 3);
+  EXPECT_EQ(said_of(flat_accuracy, quick()),
+            "[plan] constant column 'task1_acc': 0.25 in all 192 rows of the rungs, so there is nothing to learn from");
+  EXPECT_THAT(said_of(flat_loss, quick()), StartsWith("[plan] constant column 'task0_bpb': 1.5 in all 192 rows"));
+  EXPECT_THAT(said_of(flat_text, quick()), StartsWith("[plan] constant column 'c4_loss': 3 in all 192 rows"));
+  LadderOptions paper = quick();
+  paper.method = LadderMethod::paper;
+  EXPECT_EQ(said_of(flat_text, paper), "nothing was refused");  // it looks at bits per byte alone
+}
+
+TEST(Ladder, TooFewRungsAreSaidToBe) {
+  LadderTable table = small_table();
+  table.runs.resize(3);
+  for (const LadderMethod method : {LadderMethod::best, LadderMethod::paper}) {
+    LadderOptions options = quick();
+    options.method = method;
+    EXPECT_THAT(said_of(table, options), StartsWith("[plan] too few rungs for task0"));
+  }
+}
+
+TEST(Ladder, ATaskWithoutAccuracyOrLossIsNotPredicted) {
+  for (const LadderMethod method : {LadderMethod::best, LadderMethod::paper}) {
+    LadderTable no_accuracy = small_table(), no_loss = small_table();
+    for (LadderRun& run : no_accuracy.runs) run.tasks[1].acc.assign(run.tokens.size(), kMissing);
+    for (LadderRun& run : no_loss.runs) run.tasks[1].bpb.assign(run.tokens.size(), kMissing), run.loss.clear();
+    LadderOptions options = quick();
+    options.method = method, options.tasks = {"task1"};
+    EXPECT_THAT(said_of(no_accuracy, options), HasSubstr("task1")) << said_of(no_accuracy, options);
+    no_loss.has_loss = false;
+    EXPECT_THAT(said_of(no_loss, options), HasSubstr("task1"));
+    options.tasks = {};
+    EXPECT_THAT(forecast_ladder(no_accuracy, options).warnings,
+                ::testing::Contains("task1: left out, it lacks bits per byte or accuracy"));
+  }
+}
+
+TEST(Ladder, ALadderOfRunsThatAreKnownByTheirEndsAloneIsEnough) {
+  const LadderTable table = testing::simulate_ladder(1, {.tasks = 1, .checkpoints = 1}).table;
+  const LadderPrediction each = forecast_ladder(table, quick()).predictions[0];
+  EXPECT_TRUE(each.predicted > 0.2 && each.predicted <= 1 && *each.low < *each.high);
+}
+
+TEST(ParseTarget, ANameASizeAndALengthAreATarget) {
+  const LadderTarget target = parse_target("7B=6.9B:3.9T");
+  EXPECT_EQ(target.name, "7B");
+  EXPECT_DOUBLE_EQ(target.scale.params, 6.9e9);
+  EXPECT_DOUBLE_EQ(target.scale.tokens, 3.9e12);
+  EXPECT_DOUBLE_EQ(target.scale.flops, 6 * 6.9e9 * 3.9e12);
+}
+
+TEST(ParseTarget, AnythingElseIsRefused) {
+  for (const char* text :
+       {"", "7B", "=7e9:4e12", "7B=7e9", "7B:7e9=4e12", "7B=7e9:", "7B=:4e12", "7B=7e9:4e12:1", "7B=-7e9:4e12",
+        "7B=7e9:0", "7B=inf:4e12", "7B=1e308T:4e12", "7B=nan:1", "7B=7e9x:1", "7B=1e300:1e300"}) {
+    EXPECT_THAT(refusal([&] { parse_target(text); }), StartsWith("[plan] ")) << text;
+  }
+}
+
+}  // namespace
+}  // namespace tessera::plan

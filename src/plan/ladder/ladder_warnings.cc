@@ -1,0 +1,154 @@
+// What can be wrong with a ladder, said in one line each.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include <fmt/ranges.h>
+
+#include "plan/ladder/ladder.h"
+#include "plan/quantity.h"
+
+namespace tessera::plan {
+
+namespace {
+
+constexpr double kFar = 10;           // times the largest rung's compute
+constexpr double kOffInScatters = 5;  // of the other rungs
+constexpr double kLeastOff = 0.02;    // of the loss
+constexpr double kNoisyShare = 0.1;   // scatter of the last checkpoints over the range that the ladder spans
+constexpr double kWide = 0.08;        // an interval of so much accuracy is not robust yet
+constexpr size_t kLastForNoise = 10;
+
+using Warnings = std::vector<std::string>;
+
+/// Rungs whose losses lie away from the law in at least half of the tasks.
+void warn_of_bad_rungs(const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {
+  std::map<const LadderRun*, std::pair<size_t, double>> off;  // tasks, largest deviation
+  for (const TaskEnsemble& ensemble : forecast.curves) {
+    const TaskCurve& curve = ensemble.curves.front();
+    if (curve.form.feature == Feature::flops) return;  // compute alone leaves every rung off
+    for (const LadderRun* run : rungs) {
+      const double loss = final_loss(*run, ensemble.task, curve.form.feature);
+      const double away = std::isnan(loss) ? 0 : loss / curve.loss_at(final_scale(*run)) - 1;
+      if (std::abs(away) < std::max(kLeastOff, kOffInScatters * curve.scatter)) continue;
+      auto& [tasks, most] = off[run];
+      ++tasks;
+      if (std::abs(away) > std::abs(most)) most = away;
+    }
+  }
+  for (const LadderRun* run : rungs) {
+    const auto found = off.find(run);
+    if (found == off.end() || 2 * found->second.first < forecast.curves.size()) continue;
+    warnings.push_back(
+        fmt::format("rung '{}' is off: up to {:+.1f}% from the law of the others, in {} of {} tasks; check it "
+                    "or leave it out",
+                    run->name, 100 * found->second.second, found->second.first, forecast.curves.size()));
+  }
+}
+
+/// Size and tokens must vary apart from each other, or their exponents cannot be told apart.
+void warn_of_design(const Rungs& rungs, Warnings& warnings) {
+  std::set<long> sizes, tokens, lengths;
+  const auto step = [](double value) { return std::lround(10 * std::log(value)); };
+  for (const LadderRun* run : rungs) {
+    sizes.insert(step(run->params)), tokens.insert(step(run->final_tokens()));
+    lengths.insert(step(run->final_tokens() / run->params));
+  }
+  const char* why = nullptr;
+  if (sizes.size() == 1) why = "all rungs have one size, so what size does is a guess";
+  else if (tokens.size() == 1) why = "all rungs share one number of tokens, so what tokens do is a guess";
+  else if (lengths.size() == 1)
+    why = "tokens grow in step with size in all rungs, so their effects cannot be told apart";
+  if (why) warnings.push_back(fmt::format("N and D are not separable: {}; add rungs of other lengths and sizes", why));
+}
+
+void warn_of_distance(const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {
+  double largest = 0;
+  for (const LadderRun* run : rungs) largest = std::max(largest, run->final_flops());
+  for (const LadderTarget& target : forecast.targets) {
+    const double times = target.scale.flops / largest;
+    if (times > kFar) {
+      warnings.push_back(fmt::format("target {} is far away: {:.3g} times the compute of the largest rung (beyond {}x)",
+                                     target.name, times, kFar));
+    }
+  }
+}
+
+void warn_of_bounds(const LadderForecast& forecast, Warnings& warnings) {
+  for (const TaskEnsemble& ensemble : forecast.curves) {
+    for (const TaskCurve& curve : ensemble.curves) {
+      std::vector<std::string> names = curve.on_bound;
+      std::erase(names, "b");  // the ceiling of one is where many tasks belong
+      if (names.empty()) continue;
+      warnings.push_back(fmt::format("{}: the fit on {} ended on a bound ({}); the data do not determine it",
+                                     ensemble.name, feature_name(curve.form.feature), fmt::join(names, ", ")));
+    }
+  }
+}
+
+void warn_of_noise(const LadderTable& table, const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {
+  const LadderRun* largest = *std::max_element(rungs.begin(), rungs.end(),
+                                               [](auto* a, auto* b) { return a->final_flops() < b->final_flops(); });
+  for (const size_t task : forecast.tasks) {
+    double low = 1, high = 0, mean = 0, square = 0, count = 0;
+    for (const LadderRun* run : rungs) {
+      const double accuracy = final_accuracy(*run, task);
+      if (!std::isnan(accuracy)) low = std::min(low, accuracy), high = std::max(high, accuracy);
+    }
+    const auto& series = largest->tasks[task].acc;
+    for (size_t i = series.size(); i-- > 0 && count < kLastForNoise;) {
+      if (!std::isnan(series[i])) mean += series[i], square += series[i] * series[i], ++count;
+    }
+    if (count < 3) continue;
+    mean /= count;
+    const double scatter = std::sqrt(std::max(0.0, square / count - mean * mean) * count / (count - 1));
+    if (scatter < kNoisyShare * std::max(high - low, 1e-9)) continue;
+    warnings.push_back(
+        fmt::format("{} is noisy: over its last {} checkpoints the largest rung scatters by {:.1f} points, "
+                    "the whole ladder spans {:.1f}",
+                    table.tasks[task], count, 100 * scatter, 100 * (high - low)));
+  }
+}
+
+void warn_of_width(const LadderOptions& options, const LadderForecast& forecast, Warnings& warnings) {
+  for (const LadderTarget& target : forecast.targets) {
+    size_t wide = 0, tasks = 0;
+    double mean = 0;
+    for (const LadderPrediction& each : forecast.predictions) {
+      if (each.target != target.name || !each.low) continue;
+      ++tasks, mean += *each.high - *each.low;
+      wide += *each.high - *each.low > kWide;
+    }
+    if (tasks == 0 || wide == 0) continue;
+    std::string text = fmt::format(
+        "not robust yet: {:.0f}% intervals of {} are {:.1f} points wide on average, wider than "
+        "{:.0f} in {} of {} tasks",
+        100 * options.coverage, target.name, 100 * mean / static_cast<double>(tasks), 100 * kWide, wide, tasks);
+    if (&target == &forecast.targets.front() && forecast.next) {
+      const RunScale& next = forecast.next->scale;
+      text += fmt::format(
+          "; most would be gained by a rung of {} parameters on {} tokens ({:.2g} FLOPs, {:.2g}% of the "
+          "target): intervals about {:.0f}% narrower",
+          short_number(next.params), short_number(next.tokens), next.flops, 100 * next.flops / target.scale.flops,
+          100 * forecast.next->narrowing);
+    }
+    warnings.push_back(text);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> ladder_warnings(const LadderTable& table, const Rungs& rungs, const LadderOptions& options,
+                                         const LadderForecast& forecast) {
+  Warnings warnings = table.notes;
+  warn_of_design(rungs, warnings);
+  warn_of_bad_rungs(rungs, forecast, warnings);
+  warn_of_distance(rungs, forecast, warnings);
+  warn_of_bounds(forecast, warnings);
+  warn_of_noise(table, rungs, forecast, warnings);
+  warn_of_width(options, forecast, warnings);
+  return warnings;
+}
+
+}  // namespace tessera::plan

@@ -1,0 +1,103 @@
+// Warnings: each is given for the ladder that deserves it, and not for its neighbour that does not.
+#include <gmock/gmock.h>
+
+#include "plan/ladder/ladder.h"
+#include "plan/ladder/testing.h"
+#include "plan/ladder/testing_tables.h"
+
+namespace tessera::plan {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr RunScale kNear = {2e9, 4e10, 6 * 2e9 * 4e10};
+
+LadderTable ladder_of(std::vector<double> sizes = {190e6, 370e6, 760e6, 1.3e9},
+                      std::vector<double> lengths = {1, 2, 5, 10}) {
+  return testing::simulate_ladder(
+             1, {.sizes = std::move(sizes), .lengths = std::move(lengths), .tasks = 2, .checkpoints = 12})
+      .table;
+}
+
+std::vector<std::string> warnings_of(const LadderTable& table, const RunScale& target = kNear, size_t resamples = 1) {
+  return forecast_ladder(table, {.targets = {{"big", target}}, .resamples = resamples}).warnings;
+}
+
+/// `table` with one run's losses multiplied.
+LadderTable with_losses_off(LadderTable table, size_t run, double times) {
+  for (double& loss : table.runs[run].loss) loss *= times;
+  for (TaskSeries& task : table.runs[run].tasks) {
+    for (double& loss : task.bpb) loss *= times;
+  }
+  return table;
+}
+
+TEST(LadderWarnings, ARungThatIsOffIsNamed) {
+  LadderTable table = with_losses_off(ladder_of(), 9, 1.1);
+  table.runs[9].name = "spoilt";
+  EXPECT_THAT(warnings_of(table), Contains(HasSubstr("rung 'spoilt' is off")));
+  EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("is off"))));
+}
+
+TEST(LadderWarnings, OneSharedNumberOfTokensDoesNotSeparateSizeFromTokens) {
+  LadderTable table = ladder_of({1e8, 2e8, 4e8, 8e8, 1.6e9}, {1});
+  for (LadderRun& run : table.runs) {
+    for (double& tokens : run.tokens) tokens *= 20e9 / run.final_tokens();
+  }
+  for (LadderRun& run : table.runs) run.tokens.back() = 20e9;
+  EXPECT_THAT(warnings_of(table), Contains(HasSubstr("all rungs share one number of tokens")));
+}
+
+TEST(LadderWarnings, TokensInStepWithSizeDoNotSeparateThem) {
+  EXPECT_THAT(warnings_of(ladder_of({1e8, 2e8, 4e8, 8e8, 1.6e9}, {2})),
+              Contains(HasSubstr("tokens grow in step with size")));
+}
+
+TEST(LadderWarnings, OneSizeSaysNothingOfSizes) {
+  EXPECT_THAT(warnings_of(ladder_of({4e8}, {1, 2, 4, 8, 16})), Contains(HasSubstr("all rungs have one size")));
+}
+
+TEST(LadderWarnings, AGridOfSizesAndLengthsSeparatesThem) {
+  EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("not separable"))));
+}
+
+TEST(LadderWarnings, AFarTargetIsCalledFarAndANearOneIsNot) {
+  EXPECT_THAT(warnings_of(ladder_of(), {7e9, 4e12, 6 * 7e9 * 4e12}), Contains(HasSubstr("target big is far away")));
+  EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("far away"))));
+}
+
+TEST(LadderWarnings, BoolQIsNoisyWhenItIsAskedFor) {
+  const auto said =
+      forecast_ladder(testing::shipped_table(), {.method = LadderMethod::paper, .tasks = {"boolq", "hellaswag"}})
+          .warnings;
+  EXPECT_THAT(said, Contains(HasSubstr("boolq is noisy")));
+  EXPECT_THAT(said, Not(Contains(HasSubstr("hellaswag is noisy"))));
+}
+
+TEST(LadderWarnings, AWideIntervalIsNotRobustYetAndNamesTheRungThatHelpsMost) {
+  const LadderTable table = ladder_of();
+  LadderForecast forecast;
+  forecast.targets = {{"big", kNear}};
+  forecast.predictions = {{.target = "big", .task = "task0", .predicted = 0.5, .low = 0.45, .high = 0.6},
+                          {.target = "big", .task = "task1", .predicted = 0.5, .low = 0.47, .high = 0.52}};
+  forecast.next = NextRung{{1e9, 2e10, 1.2e20}, 0.3};
+  const auto said = ladder_warnings(table, all_rungs(table), {}, forecast);
+  EXPECT_EQ(
+      said.back(),
+      "not robust yet: 80% intervals of big are 10.0 points wide on average, wider than 8 in 1 of 2 tasks; most would "
+      "be gained by a rung of 1B parameters on 20B tokens (1.2e+20 FLOPs, 25% of the target): intervals about 30% "
+      "narrower");
+  forecast.predictions[0].high = 0.5;
+  EXPECT_THAT(ladder_warnings(table, all_rungs(table), {}, forecast), Not(Contains(HasSubstr("not robust yet"))));
+}
+
+TEST(LadderWarnings, WhatTheTableNotedIsPassedOn) {
+  LadderTable table = ladder_of();
+  table.notes = {"3 rows were odd"};
+  EXPECT_THAT(warnings_of(table), Contains("3 rows were odd"));
+}
+
+}  // namespace
+}  // namespace tessera::plan
