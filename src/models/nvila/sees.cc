@@ -20,10 +20,9 @@ double since(Clock::time_point began) { return std::chrono::duration<double>(Clo
 
 bool speaks(const generate::TextOptions& o) { return o.on_text || o.on_step || !o.rules.empty() || !o.rows.empty(); }
 
-/// Whether two requests can be drawn as rows of one batch.
+/// Whether two requests that may be equally long can be drawn as rows of one batch.
 bool same_drawing(const generate::TextOptions& a, const generate::TextOptions& b) {
-  return !speaks(a) && !speaks(b) && a.max_new_tokens == b.max_new_tokens && a.context == b.context &&
-         a.sampling == b.sampling && a.stop == b.stop && a.end_tokens == b.end_tokens;
+  return !speaks(a) && !speaks(b) && a.sampling == b.sampling && a.stop == b.stop && a.end_tokens == b.end_tokens;
 }
 
 }  // namespace
@@ -34,6 +33,7 @@ struct LoadedNvila::Asked {
   const SeeRequest* request;
   PromptRow row;
   std::vector<MediaPlan> plans;
+  int64_t limit;  // new tokens at most: what was asked for, or what the context has room for after words and media
 };
 
 std::vector<int32_t> NvilaWriter::chat_prompt(const std::vector<text::Message>& messages) const {
@@ -62,13 +62,14 @@ LoadedNvila::Asked LoadedNvila::asked(const SeeRequest& request, size_t place) c
     throw UserError("[nvila] a conversation must end with a user's turn");
   Asked one{.place = place, .request = &request, .plans = plans_of(model_.config, request.media)};
   one.row = prompter_->row(request.messages, one.plans, true);
-  const auto tokens = std::ssize(one.row.ids), context = model_.config.text.context;
+  const auto tokens = std::ssize(one.row.ids), context = writer_->completed(request.options).context;
   if (tokens >= context) {
     const auto media = tokens - std::ssize(one.row.words());
     throw UserError(
         "[nvila] the question takes {} tokens, {} of them for pictures and clips; the context is {}: {} too many",
         tokens, media, context, tokens + 1 - context);
   }
+  one.limit = std::min(request.options.max_new_tokens, context - tokens);
   return one;
 }
 
@@ -79,6 +80,7 @@ void LoadedNvila::answer(const std::vector<Asked>& batch, std::vector<Written>& 
   std::vector<Tensor> pixels;
   std::vector<MediaPlan> plans;
   generate::TextOptions options = writer_->completed(batch.front().request->options);
+  options.max_new_tokens = batch.front().limit;
   const bool numbered = !options.rows.empty();
   for (const Asked& one : batch) {
     for (size_t i = 0; i < one.plans.size(); ++i)
@@ -115,9 +117,10 @@ std::vector<Written> LoadedNvila::see(const std::vector<SeeRequest>& requests) c
   std::vector<Asked> batch;
   for (Asked& one : all) {
     const bool fits =
-        batch.empty() || (std::ssize(batch) < batch_rows &&
-                          (std::ssize(batch) + 1) * std::ssize(batch.front().row.ids) <= batch_positions &&
-                          same_drawing(batch.front().request->options, one.request->options));
+        batch.empty() ||
+        (std::ssize(batch) < batch_rows &&
+         (std::ssize(batch) + 1) * std::ssize(batch.front().row.ids) <= batch_positions &&
+         batch.front().limit == one.limit && same_drawing(batch.front().request->options, one.request->options));
     if (!fits) answer(batch, written), batch.clear();
     batch.push_back(std::move(one));
   }

@@ -9,15 +9,18 @@
 namespace tessera::nvila {
 namespace {
 
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
 class NvilaSees : public ::testing::Test {
  protected:
-  static Path saved(const std::string& mode) {
+  static Path saved(const std::string& mode, int64_t context = 512) {
     const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    const Path directory = Path(::testing::TempDir()) / ("nvila-sees-" + test + "-" + mode);
-    save_model(outspoken_nvila(tiny_config(mode)), StoredAs::f32, directory,
+    const Path directory = Path(::testing::TempDir()) / fmt::format("nvila-sees-{}-{}-{}", test, mode, context);
+    NvilaConfig config = tiny_config(mode);
+    config.text.context = context;
+    save_model(outspoken_nvila(config), StoredAs::f32, directory,
                Path(TESSERA_SOURCE_DIR) / "tests/golden/data/nvila-flat");
     return directory;
   }
@@ -62,6 +65,38 @@ TEST_F(NvilaSees, ABatchOfUnlikeRequestsAnswersEachAsAlone) {
   }
   EXPECT_NE(together[0].continuation.tokens, together[1].continuation.tokens);  // or the test could not fail
   EXPECT_NE(together[2].continuation.tokens, together[3].continuation.tokens);
+}
+
+TEST_F(NvilaSees, WordsMediaAndNewTokensTogetherNeverExceedTheContext) {
+  for (const char* mode : {"single", "dynamic", "dynamic_s2"}) {
+    const SeeRequest asked = request("what is it?", {picture_of(1, 50, 24)}), hello = request("hello", {});
+    const auto roomy = load_model(saved(mode), at::kCPU);
+    const Written free = roomy->sees()->see({asked}).front();
+    ASSERT_GT(free.continuation.tokens.size(), 3u) << mode;
+    const int64_t context = free.prompt_tokens + 3;
+    const auto tight = load_model(saved(mode, context), at::kCPU);
+    const std::vector<Written> answers = tight->sees()->see({hello, asked});
+    const std::vector<int32_t>& tokens = free.continuation.tokens;
+    EXPECT_THAT(answers[1].continuation.tokens, ElementsAreArray(tokens.begin(), tokens.begin() + 3)) << mode;
+    EXPECT_EQ(answers[1].continuation.reason, generate::StopReason::length) << mode;
+    EXPECT_EQ(answers[0].continuation.tokens, roomy->sees()->see({hello}).front().continuation.tokens)
+        << "the other request has room of its own";
+
+    SeeRequest limited = asked;  // by the caller instead of the model
+    limited.options.context = context;
+    EXPECT_EQ(roomy->sees()->see({limited}).front().continuation.tokens.size(), 3u) << mode;
+  }
+}
+
+TEST_F(NvilaSees, APromptThatFillsTheContextIsRefusedWithTheNumberOfTokensTooMany) {
+  const auto loaded = load_model(saved("dynamic"), at::kCPU);
+  SeeRequest asked = request("what is it?", {picture_of(1, 50, 24)});
+  const int64_t positions = loaded->sees()->see({asked}).front().prompt_tokens;
+  for (const int64_t missing : {1, 2, 5}) {
+    asked.options.context = positions + 1 - missing;
+    const std::string words = fmt::format("the context is {}: {} too many", asked.options.context, missing);
+    EXPECT_THAT([&] { loaded->sees()->see({asked}); }, ThrowsMessage<UserError>(HasSubstr(words)));
+  }
 }
 
 TEST_F(NvilaSees, TheModelWritesAndChatsToo) {
