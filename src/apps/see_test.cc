@@ -57,7 +57,14 @@ TEST_F(SeeVerb, AnswersTheSameForTheSamePicturesAndOtherwiseForOthers) {
             said({file("a.png"), file("b.png"), "what is it?"})["prompt_tokens"]);
 }
 
-TEST_F(SeeVerb, AQuestionNeedsNoPicture) { EXPECT_GT(said({"hello"})["tokens"].size(), 0u); }
+TEST_F(SeeVerb, AQuestionWithoutAPictureIsAnsweredAsTheLanguageModelAnswersIt) {
+  const auto model = load_model(options.model, at::kCPU);
+  const Written chatted = model->writes()->chat({{.role = "user", .content = "hello"}}, {.max_new_tokens = 6});
+  const Json alone = said({"hello"});
+  EXPECT_EQ(alone["tokens"], chatted.continuation.tokens);
+  EXPECT_EQ(alone["answer"], chatted.continuation.text);
+  EXPECT_EQ(alone["prompt_tokens"], chatted.prompt_tokens);
+}
 
 TEST_F(SeeVerb, ShowsTheAnswerAsItComes) {
   const std::string answer = said({file("a.png"), "what is it?"})["answer"];

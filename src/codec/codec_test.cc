@@ -4,7 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
+
 #include <ATen/ops/randn.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "codec/objective.h"
 #include "core/error.h"
@@ -84,7 +88,7 @@ TEST(Codec, TransparentPixelsAreSeenOnWhite) {
   EXPECT_EQ(tensor_to_pictures(pictures_to_tensor({clear}, at::kCPU)).front(), Image(16, 16, 3, 255));
 }
 
-TEST(Codec, AnyNumberOfBitsEncodesAndDecodes) {
+TEST(Codec, ThePictureDependsOnTheBitsAloneAndOnEachOfThemForAnyNumberOfBits) {
   for (const int64_t bits : {1, 33, 64}) {
     CodecConfig config = tiny_config();
     config.bits = bits;
@@ -93,8 +97,14 @@ TEST(Codec, AnyNumberOfBitsEncodesAndDecodes) {
     const at::NoGradGuard no_grad;
     const Tensor pictures = pictures_to_tensor({striped(16, 5)}, at::kCPU);
     const ResidualCodes codes = quantise(codec.encode(pictures), codec.scales());
-    EXPECT_EQ(codes.bits.back().sizes(), (std::vector<int64_t>{1, bits, 4, 4}));
-    EXPECT_EQ(codec.decode(codes.sums.back()).sizes(), pictures.sizes());
+    const Tensor decoded = codec.decode(codes.sums.back());
+    EXPECT_TRUE(at::equal(codec.decode(sum_codes(codes.bits, {4, 4})), decoded)) << bits;
+    for (int64_t bit = 0; bit < bits; ++bit) {
+      std::vector<Tensor> changed = codes.bits;
+      changed.back() = changed.back().clone();
+      changed.back().select(1, bit).logical_not_();
+      EXPECT_FALSE(at::equal(codec.decode(sum_codes(changed, {4, 4})), decoded)) << bit << " of " << bits;
+    }
   }
 }
 
@@ -121,35 +131,84 @@ TEST(Codec, AnotherModelsDirectoryIsRefused) {
   }
 }
 
+/// The gradients of all tensors that learn, by name; they are taken off the tensors.
+std::map<std::string, Tensor> taken_gradients(CodecObjective& objective) {
+  std::map<std::string, Tensor> gradients;
+  for (const auto& p : objective.parameters()) {
+    EXPECT_TRUE(p.tensor.grad().defined()) << p.name << " gets no gradient";
+    gradients[p.name] = p.tensor.grad().defined() ? p.tensor.grad().clone() : at::zeros_like(p.tensor);
+    p.tensor.mutable_grad().reset();
+  }
+  return gradients;
+}
+
 TEST(CodecObjective, TheEncoderGetsTheDecodersGradientStraightThrough) {
   Codec codec(tiny_config());
   initialise(codec, 5);
-  CodecObjective objective(codec, {.commitment = 0, .entropy = 0}, {striped(16, 5)}, at::kCPU);
+  CodecObjective objective(codec, {.l1 = 1, .mse = 2, .commitment = 0, .entropy = 0, .drop_scales = 0},
+                           {striped(16, 5)}, at::kCPU);
   for (const auto& p : objective.parameters()) p.tensor.requires_grad_(true);
   const std::vector<Sample> batch{{.picture = striped(16, 5)}, {.picture = striped(16, 9)}};
   objective.loss(batch, {}).value.backward();
-  double smallest = 1e9;
-  for (const auto& p : objective.parameters())
-    smallest = std::min(smallest, p.tensor.grad().defined() ? p.tensor.grad().abs().max().item<double>() : 0.0);
-  EXPECT_GT(smallest, 0) << "every tensor of encoder and decoder learns";
+  const auto got = taken_gradients(objective);
+
+  // The second way: the decoder's gradient with respect to its input, a leaf, is handed to the encoder's output.
+  const Tensor pictures = pictures_to_tensor({striped(16, 5), striped(16, 9)}, at::kCPU);
+  const Tensor latent = codec.encode(pictures);
+  const Tensor sum = quantise(latent.detach(), codec.scales()).sums.back().requires_grad_(true);
+  const Tensor error = codec.decoder.forward(sum) - pictures;
+  (error.abs().mean() + 2 * error.square().mean()).backward();
+  latent.backward(sum.grad());
+  for (const auto& [name, want] : taken_gradients(objective)) {
+    const double size = want.abs().max().item<double>();
+    EXPECT_GT(size, 0) << name;
+    EXPECT_NEAR((got.at(name) - want).abs().max().item<double>(), 0, 1e-4 * size) << name;
+  }
 }
 
 TEST(CodecObjective, AFrozenEncoderKeepsItsBitsWhileTheDecoderLearns) {
   Codec codec(tiny_config());
   initialise(codec, 8);
   CodecObjective objective(codec, {.freeze_encoder = true}, {striped(16, 5)}, at::kCPU);
-  for (const auto& p : objective.parameters()) EXPECT_THAT(p.name, ::testing::StartsWith("decoder."));
   for (const auto& p : objective.parameters()) p.tensor.requires_grad_(true);
-  const std::vector<Sample> batch{{.picture = striped(16, 5), .picture_id = 1}, {.picture = striped(16, 9)}};
-  const double first = objective.loss(batch, {}).value.item<double>(),
-               again = objective.loss(batch, {}).value.item<double>();
-  EXPECT_EQ(first, again) << "kept codes are the codes";
+  const std::vector<Sample> kept{{.picture = striped(16, 5), .picture_id = 1},
+                                 {.picture = striped(16, 9), .picture_id = 2}};
+  const std::vector<Sample> fresh{{.picture = striped(16, 5)}, {.picture = striped(16, 9)}};  // encoded every time
+  const auto codes = [&] {
+    const at::NoGradGuard no_grad;
+    return quantise(codec.encode(pictures_to_tensor({striped(16, 5), striped(16, 9)}, at::kCPU)), codec.scales());
+  };
+  const ResidualCodes before = codes();
+  const Tensor first = objective.loss(kept, {}).value;
+  first.backward();
+  {
+    const at::NoGradGuard no_grad;
+    for (const auto& p : objective.parameters()) p.tensor.sub_(p.tensor.grad(), 1e-3);
+  }
+  for (size_t k = 0; k < before.bits.size(); ++k) EXPECT_TRUE(at::equal(codes().bits[k], before.bits[k])) << k;
+  const double learned = objective.loss(kept, {}).value.item<double>();
+  EXPECT_LT(learned, first.item<double>());
+  EXPECT_NEAR(learned, objective.loss(fresh, {}).value.item<double>(), 1e-6) << "codes that are kept by picture_id";
 }
 
-TEST(CodecObjective, PsnrPerScaleCountsEveryScale) {
+TEST(CodecObjective, PsnrOfAScaleIsTheMeanOverPicturesDecodedFromTheScalesUpToIt) {
   Codec codec(tiny_config());
   initialise(codec, 6);
-  EXPECT_EQ(psnr_per_scale(codec, {striped(16, 5), striped(16, 2)}, at::kCPU).size(), 3u);
+  const std::vector<Image> pictures{striped(16, 5), striped(16, 2), striped(16, 11)};
+  const std::vector<double> measured = psnr_per_scale(codec, pictures, at::kCPU);
+  ASSERT_EQ(measured.size(), 3u);
+  const at::NoGradGuard no_grad;
+  for (size_t k = 0; k < 3; ++k) {
+    double sum = 0;
+    for (const Image& picture : pictures) {
+      const Tensor truth = pictures_to_tensor({picture}, at::kCPU);
+      std::vector<Tensor> bits = quantise(codec.encode(truth), codec.scales()).bits;
+      bits.resize(k + 1);
+      const Tensor error = (codec.decode(sum_codes(bits, {4, 4})) - truth) / 2;  // of a range of 1
+      sum += -10 * std::log10(error.square().mean().item<double>());
+    }
+    EXPECT_NEAR(measured[k], sum / 3, 1e-3) << k;
+  }
 }
 
 TEST(Psnr, OfAKnownErrorIsKnown) {

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "generate/testing.h"
 #include "models/lm/testing.h"
@@ -174,7 +176,19 @@ TEST(LmWriter, EmbeddingRowsWithoutATokenAreNeverDrawn) {
   }
 }
 
-TEST(LmWriter, EndTokensComeFromTheModelAndAStopThatIsASpecialTokenIsOne) {
+TEST(LmWriter, AStopTextThatIsASpecialTokenEndsTheTextBeforeThatToken) {
+  const LmWriter lm = writer(tiny_config());
+  TextOptions options{.max_new_tokens = 60, .sampling = {.temperature = 50, .seed = 4}};
+  const std::vector<int32_t> free = lm.write({"b"}, options)[0].continuation.tokens;
+  const auto special = std::find(free.begin(), free.end(), *lm.tokenizer().id_of("<e>"));
+  ASSERT_NE(special, free.end()) << "choose another seed: the special token must be drawn";
+  options.stop = {"<e>"};
+  const Continuation said = lm.write({"b"}, options)[0].continuation;
+  EXPECT_EQ(said.tokens, std::vector<int32_t>(free.begin(), special));
+  EXPECT_EQ(said.reason, StopReason::end_token);
+}
+
+TEST(LmWriter, TheModelsOwnEndTokensEndTheText) {
   const LmWriter plain = writer(tiny_config());
   const std::vector<int32_t> free = plain.write({"b"}, {.max_new_tokens = 5})[0].continuation.tokens;
   const LmWriter ending = writer(tiny_config(), {}, {.end_tokens = {free[0]}});
