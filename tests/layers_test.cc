@@ -1,10 +1,11 @@
 // The house keeps its own rules: layers point down, LibTorch stays out of what must start at once, every test is
-// registered, files stay short. Each check is first shown to find a made-up violation.
+// registered, files stay short, paths in pages exist. Each check is first shown to find a made-up violation.
 #include <gmock/gmock.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 
 #include "tests/support/house_rules.h"
 
@@ -34,6 +35,39 @@ const SourceTree& repository() {
     return found;
   }();
   return tree;
+}
+
+/// Every file of the repository's folders, and every Markdown page among them.
+struct Pages {
+  std::set<std::string> files;
+  SourceTree pages;
+};
+Pages pages_of_the_repository() {
+  Pages found;
+  const fs::path root = TESSERA_SOURCE_DIR;
+  const auto add = [&](const fs::path& path) {
+    const std::string name = path.lexically_relative(root).generic_string();
+    found.files.insert(name);
+    if (path.extension() != ".md") return;
+    std::ifstream file(path);
+    found.pages[name] = {std::istreambuf_iterator<char>(file), {}};
+  };
+  for (const auto& entry : fs::directory_iterator(root)) {
+    if (entry.is_regular_file()) add(entry.path());
+  }
+  for (const char* folder : {"src", "tests", "docs", "recipes", "models", "tools", "bench", "examples"}) {
+    if (!fs::exists(root / folder)) continue;
+    for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
+      if (entry.is_regular_file()) add(entry.path());
+    }
+  }
+  return found;
+}
+
+TEST(HouseRules, PathsAndHeadingsNamedInPagesExist) {
+  const Pages repository = pages_of_the_repository();
+  ASSERT_GT(repository.pages.size(), 5u);
+  EXPECT_THAT(path_faults(repository.pages, repository.files), IsEmpty());
 }
 
 TEST(HouseRules, EveryIncludePointsDown) {
@@ -101,6 +135,27 @@ TEST(HouseRulesChecker, FindsTestsThatNobodyRegisteredAndTestsThatAreGone) {
   EXPECT_THAT(registration_faults(tree), ElementsAre(HasSubstr("src/data/rope_test.cc is registered nowhere"),
                                                      HasSubstr("src/nn/norm_test.cc is registered nowhere"),
                                                      "src/nn/gone_test.cc is registered and does not exist"));
+}
+
+TEST(HouseRulesChecker, FindsPathsAndHeadingsThatPagesNameAndThatDoNotExist) {
+  const std::set<std::string> files = {"src/nn/layers/rope.h", "docs/a.md", "docs/b.md", "docs/images/sheet.png"};
+  const auto faults = [&](const std::string& text) {
+    return path_faults({{"docs/a.md", text}, {"docs/b.md", "# B\n## On a card, twice\n"}}, files);
+  };
+  EXPECT_THAT(faults("`src/nn/rope.h` and `nn/`, `src/nn/layers/rope.h`"),
+              ElementsAre("docs/a.md names src/nn/rope.h, which does not exist"));
+  EXPECT_THAT(faults("`rope.h`, `layers/rope.h`, `places.cc`"),
+              ElementsAre("docs/a.md names places.cc, which does not exist"));
+  EXPECT_THAT(faults("```sh\ntessera train recipes/gone.toml runs/mine # `nn/cache/`\n```\nrecipes/prose.toml"),
+              UnorderedElementsAre("docs/a.md names recipes/gone.toml, which does not exist",
+                                   "docs/a.md names nn/cache/, which does not exist"));
+  EXPECT_THAT(
+      faults("[b](b.md#on-a-card-twice) ![s](images/sheet.png) [w](https://a.b/c) `src/models/NAME/` `src/*/x`"),
+      IsEmpty());
+  EXPECT_THAT(faults("[b](b.md#on-a-card) [c](../c.md) [own](#none)"),
+              UnorderedElementsAre("docs/a.md links to b.md#on-a-card, a heading that does not exist",
+                                   "docs/a.md links to ../c.md, which does not exist",
+                                   "docs/a.md links to #none, a heading that does not exist"));
 }
 
 TEST(HouseRulesChecker, FindsLongFilesAndFilesWithoutAnOpening) {

@@ -1,8 +1,9 @@
 // The rules of the house as data and checks over a set of files: which room may include which, which tests are
-// registered, how long a file may be. Nothing here touches the disk, so that made-up trees can be checked too.
+// registered, how long a file may be, that paths in pages exist. Nothing here touches the disk, so that made-up trees can be checked too.
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,5 +24,10 @@ std::vector<std::string> registration_faults(const SourceTree& tree);
 
 /// Files longer than 400 lines, and files that do not open with a comment that says what they hold.
 std::vector<std::string> page_faults(const SourceTree& tree);
+
+/// Paths and headings that Markdown pages name and that do not exist. `files`: every file of the repository. Looked at are
+/// targets of links, and in code (spans and blocks) words that begin with a folder of the repository or a room of src/, or that
+/// end like a source file: the latter must be the end of some file's path. Words with a placeholder (NAME, *, <...>) are not.
+std::vector<std::string> path_faults(const SourceTree& pages, const std::set<std::string>& files);
 
 }  // namespace tessera::testing
