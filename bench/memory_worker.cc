@@ -50,8 +50,13 @@ Json measure(const std::string& what, bool recompute, std::map<std::string, int6
   at::set_num_threads(static_cast<int>(n["threads"]));
   LiveBytes bytes;
   lm::LmConfig c;
-  c.width = n["width"], c.depth = n["depth"], c.heads = n["heads"], c.kv_heads = n["kv_heads"], c.hidden = n["hidden"];
-  c.head_dim = c.width / c.heads, c.vocabulary = n["vocabulary"];
+  c.width = n["width"];
+  c.depth = n["depth"];
+  c.heads = n["heads"];
+  c.kv_heads = n["kv_heads"];
+  c.hidden = n["hidden"];
+  c.head_dim = c.width / c.heads;
+  c.vocabulary = n["vocabulary"];
   lm::DecoderLm model(c);
   {
     const at::NoGradGuard no_grad;  // any numbers will do, and uniform ones are quickly drawn

@@ -53,7 +53,10 @@ typedef float Sixteen __attribute__((vector_size(64)));
 template <class Lanes> TESSERA_EACH_CPU float multiply_adds(int64_t steps, float factor) {
   constexpr int lanes = sizeof(Lanes) / sizeof(float);
   Lanes sum[chains], by = {}, plus = {};
-  for (int i = 0; i < lanes; ++i) by[i] = factor, plus[i] = 1 - factor;
+  for (int i = 0; i < lanes; ++i) {
+    by[i] = factor;
+    plus[i] = 1 - factor;
+  }
   for (auto& s : sum) s = plus;
   for (int64_t step = 0; step < steps; ++step) {
     for (auto& s : sum) s = s * by + plus;

@@ -38,8 +38,15 @@ void make_model(const Path& directory) {
   codec::Codec codec(codec_config);
   codec::initialise(codec, 1);
   InfinityConfig config;
-  config.width = 160, config.depth = 4, config.heads = 5, config.hidden = 640, config.bits = 32;
-  config.text_width = 128, config.text_length = 64, config.pool_heads = 4, config.scales = codec_config.scales;
+  config.width = 160;
+  config.depth = 4;
+  config.heads = 5;
+  config.hidden = 640;
+  config.bits = 32;
+  config.text_width = 128;
+  config.text_length = 64;
+  config.pool_heads = 4;
+  config.scales = codec_config.scales;
   config.text_encoder = nn::ByteEncoderConfig{.width = 128, .depth = 2, .heads = 4, .hidden = 512};
   config.codec = fingerprint(codec);
   Infinity model(config);
@@ -63,14 +70,16 @@ void make_batch(const Path& model_directory, int64_t count, const Path& file) {
     const std::string& caption = captions[static_cast<size_t>(i) % captions.size()];
     std::copy(caption.begin(), caption.end(), prompts.mutable_data_ptr<uint8_t>() + 64 * i);
   }
-  tensors.push_back({"dropped", dropped}), tensors.push_back({"prompts", prompts});
+  tensors.push_back({"dropped", dropped});
+  tensors.push_back({"prompts", prompts});
   save_tensors(file, tensors);
 }
 
 Workload::Workload(const Path& model, const Path& batch)
     : drawing_(infinity::load_model(model, at::kCPU)), model_(std::move(infinity::load_model(model, at::kCPU).model)) {
   const std::map<std::string, Tensor> stored = load_tensors(batch);
-  latents_ = stored.at("latents"), dropped_ = stored.at("dropped");
+  latents_ = stored.at("latents");
+  dropped_ = stored.at("dropped");
   positions_ = positions_of(model_.config, schedule_for(model_.config), at::kCPU);
   weights_ = position_weights(positions_.schedule, at::kCPU);
   for (size_t k = 0; k < positions_.schedule.scales.size(); ++k)
@@ -83,7 +92,11 @@ Workload::Workload(const Path& model, const Path& batch)
 void Workload::draw(const std::string& prompt, int64_t count, bool cached) const {
   DrawRequest request;
   request.prompts.assign(static_cast<size_t>(count), prompt);
-  request.seed = 1, request.cfg = {3.0}, request.tau = {0.5}, request.top_p = 1.0, request.use_cache = cached;
+  request.seed = 1;
+  request.cfg = {3.0};
+  request.tau = {0.5};
+  request.top_p = 1.0;
+  request.use_cache = cached;
   drawing_.draw(request);
 }
 
@@ -97,7 +110,8 @@ void Workload::raster(const std::string& prompt, int64_t tokens) {
   const at::NoGradGuard no_grad;
   if (!raster_) {
     InfinityConfig config = drawing_.bundle().model.config;
-    config.levels = std::max(config.levels, tokens), config.scales.clear();
+    config.levels = std::max(config.levels, tokens);
+    config.scales.clear();
     raster_.emplace(config);
     initialise(*raster_, 2, {.adaptive = 1, .gate = 1, .head = 1});
   }

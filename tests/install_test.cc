@@ -25,7 +25,8 @@ void write_made_up_model(const Path& directory) {
   write_file_atomically(directory / "config.json", R"({"model_type": "made-up"})");
   std::array<float, 2> ones;
   std::array<float, 12> twos;
-  ones.fill(1), twos.fill(2);
+  ones.fill(1);
+  twos.fill(2);
   SafetensorsWriter writer;
   writer.add("small", Dtype::f32, {2}, {reinterpret_cast<const char*>(ones.data()), sizeof ones});
   writer.add("large", Dtype::f32, {3, 4}, {reinterpret_cast<const char*>(twos.data()), sizeof twos});

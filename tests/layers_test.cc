@@ -75,11 +75,13 @@ TEST(HouseRules, EveryIncludePointsDown) {
   EXPECT_THAT(layer_faults(repository()), IsEmpty());
 }
 
-TEST(HouseRules, WhatStartsAtOnceReachesNoLibTorchHeader) { EXPECT_THAT(libtorch_faults(repository()), IsEmpty()); }
+TEST(HouseRules, SourcesThatStartWithoutLibTorchReachNoneOfItsHeaders) {
+  EXPECT_THAT(libtorch_faults(repository()), IsEmpty());
+}
 
 TEST(HouseRules, EveryTestIsRegistered) { EXPECT_THAT(registration_faults(repository()), IsEmpty()); }
 
-TEST(HouseRules, FilesAreShortAndSayWhatTheyHold) { EXPECT_THAT(page_faults(repository()), IsEmpty()); }
+TEST(HouseRules, FilesAreShortAndOpenWithAComment) { EXPECT_THAT(page_faults(repository()), IsEmpty()); }
 
 TEST(HouseRulesChecker, FindsUpwardSidewaysAndCrossModelIncludes) {
   const SourceTree tree = {
@@ -124,7 +126,7 @@ TEST(HouseRulesChecker, FindsLibTorchThroughAChainOfIncludes) {
   EXPECT_THAT(libtorch_faults({}), ::testing::Each(HasSubstr("no sources found")));
 }
 
-TEST(HouseRulesChecker, FindsTestsThatNobodyRegisteredAndTestsThatAreGone) {
+TEST(HouseRulesChecker, FindsUnregisteredTestsAndRegisteredOnesThatDoNotExist) {
   const SourceTree tree = {
       {"src/nn/CMakeLists.txt", "tessera_tests(engine\n  rope_test.cc\n  sub/deep_test.cc gone_test.cc)\n"},
       {"src/nn/rope_test.cc", ""},

@@ -14,13 +14,19 @@ struct DownLevel {
   std::vector<ResidualBlock> block;
   std::optional<Downsample> downsample;
 };
-template <class V> void tensors(V& v, DownLevel& m) { v("block", m.block), v("downsample", m.downsample); }
+template <class V> void tensors(V& v, DownLevel& m) {
+  v("block", m.block);
+  v("downsample", m.downsample);
+}
 
 struct UpLevel {
   std::vector<ResidualBlock> block;
   std::optional<Upsample> upsample;
 };
-template <class V> void tensors(V& v, UpLevel& m) { v("block", m.block), v("upsample", m.upsample); }
+template <class V> void tensors(V& v, UpLevel& m) {
+  v("block", m.block);
+  v("upsample", m.upsample);
+}
 
 /// Blocks at the lowest resolution.
 struct Middle {
@@ -45,7 +51,11 @@ struct Encoder {
   Tensor forward(const Tensor& pictures) const;
 };
 template <class V> void tensors(V& v, Encoder& m) {
-  v("conv_in", m.conv_in), v("down", m.down), v("mid", m.mid), v("norm_out", m.norm_out), v("conv_out", m.conv_out);
+  v("conv_in", m.conv_in);
+  v("down", m.down);
+  v("mid", m.mid);
+  v("norm_out", m.norm_out);
+  v("conv_out", m.conv_out);
 }
 
 /// Sums of codes [B, d, h, w] -> pictures [B, 3, h*f, w*f], not yet clamped.
@@ -62,7 +72,11 @@ struct Decoder {
   Tensor forward(const Tensor& codes) const;
 };
 template <class V> void tensors(V& v, Decoder& m) {
-  v("conv_in", m.conv_in), v("mid", m.mid), v("up", m.up), v("norm_out", m.norm_out), v("conv_out", m.conv_out);
+  v("conv_in", m.conv_in);
+  v("mid", m.mid);
+  v("up", m.up);
+  v("norm_out", m.norm_out);
+  v("conv_out", m.conv_out);
 }
 
 }  // namespace tessera::codec

@@ -47,7 +47,9 @@ ResidualCodes quantise(const Tensor& latent, const std::vector<ScaleShape>& scal
     const Tensor bits = residual > 0;
     const Tensor entering = flips.empty() ? bits : bits.logical_xor(flips[k]);
     sum = sum + grow(bits_to_codes(entering), full);
-    out.bits.push_back(bits), out.sums.push_back(sum), out.residuals.push_back(residual);
+    out.bits.push_back(bits);
+    out.sums.push_back(sum);
+    out.residuals.push_back(residual);
   }
   return out;
 }

@@ -35,7 +35,7 @@ TEST(Bsq, DecodingTheBitsGivesTheSumsThatEncodingComputed) {
   }
 }
 
-TEST(Bsq, EveryScaleQuantisesWhatTheEarlierOnesLeft) {
+TEST(Bsq, EveryScaleQuantisesTheResidualOfTheEarlierOnes) {
   const Tensor latent = random_latent(2, 5, 4, 3);
   const auto scales = square_scales({1, 2, 4});
   const ResidualCodes codes = quantise(latent, scales);
@@ -75,7 +75,7 @@ TEST(Bsq, RandomFlipsAreDeterministicAndOfTheDrawnStrength) {
   EXPECT_NEAR(total / 200, 0.15, 0.02);  // mean of 0..30 percent
 }
 
-TEST(Bsq, EntropyPenaltyIsLowestForSureAndBalancedBits) {
+TEST(Bsq, EntropyPenaltyIsLowestForCertainAndBalancedBits) {
   const Tensor balanced = random_latent(8, 8, 4, 6).sign(), one_sided = at::ones({8, 8, 4, 4});
   const double log2 = std::log(2.0);
   EXPECT_NEAR(entropy_penalty(balanced).item<double>(), -8 * log2, 0.1);

@@ -28,7 +28,10 @@ struct Codec {
   /// The square schedule of the config.
   std::vector<ScaleShape> scales() const { return square_scales(config.scales); }
 };
-template <class V> void tensors(V& v, Codec& m) { v("encoder", m.encoder), v("decoder", m.decoder); }
+template <class V> void tensors(V& v, Codec& m) {
+  v("encoder", m.encoder);
+  v("decoder", m.decoder);
+}
 
 /// Kaiming-uniform convolutions (the usual 1/sqrt(fan_in) bound), zero biases; a pure function of the seed.
 void initialise(Codec& codec, uint64_t seed);

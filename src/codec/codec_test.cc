@@ -20,8 +20,17 @@ namespace {
 
 CodecConfig tiny_config() {
   CodecConfig c;
-  c.name = "tiny", c.picture_size = 16, c.patch = 2, c.channels = 8, c.multipliers = {1, 2};
-  c.encoder_blocks = 1, c.decoder_blocks = 1, c.middle_blocks = 1, c.norm_groups = 4, c.bits = 6, c.scales = {1, 2, 4};
+  c.name = "tiny";
+  c.picture_size = 16;
+  c.patch = 2;
+  c.channels = 8;
+  c.multipliers = {1, 2};
+  c.encoder_blocks = 1;
+  c.decoder_blocks = 1;
+  c.middle_blocks = 1;
+  c.norm_groups = 4;
+  c.bits = 6;
+  c.scales = {1, 2, 4};
   return c;
 }
 
@@ -59,7 +68,7 @@ TEST(CodecPresets, EveryPresetIsValidAndRoundTripsThroughJson) {
   }
 }
 
-TEST(CodecConfig, MistakesAreNamed) {
+TEST(CodecConfig, InvalidValuesAreRefusedByName) {
   const auto message = [](auto change) {
     CodecConfig c = tiny_config();
     change(c);
@@ -78,12 +87,12 @@ TEST(CodecConfig, MistakesAreNamed) {
   EXPECT_THROW(codec_preset("f16-d15"), UserError);
 }
 
-TEST(Codec, PicturesGoThroughTensorsAndBackUnchanged) {
+TEST(Codec, PicturesSurviveTheRoundTripThroughTensors) {
   const std::vector<Image> pictures{striped(16, 7), striped(16, 3)};
   EXPECT_EQ(tensor_to_pictures(pictures_to_tensor(pictures, at::kCPU)), pictures);
 }
 
-TEST(Codec, TransparentPixelsAreSeenOnWhite) {
+TEST(Codec, TransparentPixelsBecomeWhite) {
   const Image clear(16, 16, 4, 0);
   EXPECT_EQ(tensor_to_pictures(pictures_to_tensor({clear}, at::kCPU)).front(), Image(16, 16, 3, 255));
 }
@@ -211,7 +220,7 @@ TEST(CodecObjective, PsnrOfAScaleIsTheMeanOverPicturesDecodedFromTheScalesUpToIt
   }
 }
 
-TEST(Psnr, OfAKnownErrorIsKnown) {
+TEST(Psnr, OfATenthOfTheRangeIsTwentyDecibels) {
   const Tensor a = at::zeros({1, 3, 4, 4});
   EXPECT_NEAR(psnr(a, a + 0.2).item<double>(), 20.0, 1e-4);  // error 0.1 of the range: 20 dB
 }

@@ -37,14 +37,14 @@ template <class V> void fields(V& v, CodecConfig& c) {
   v("name", c.name, "what errors and model cards call this codec");
   v("picture_size", c.picture_size, "pixels on an edge of a square picture");
   v("patch", c.patch, "pixel-unshuffle factor before the first convolution (1: none)");
-  v("channels", c.channels, "width of the first level"),
-      v("multipliers", c.multipliers, "width of each level in units of channels");
+  v("channels", c.channels, "width of the first level");
+  v("multipliers", c.multipliers, "width of each level in units of channels");
   v("encoder_blocks", c.encoder_blocks, "residual blocks per level, going down");
   v("decoder_blocks", c.decoder_blocks, "residual blocks per level, going up");
   v("middle_blocks", c.middle_blocks, "residual blocks at the bottom, on each side");
   v("norm_groups", c.norm_groups, "GroupNorm groups (24 where a width is no multiple)");
-  v("bits", c.bits, "bits per position, 1 to 64"),
-      v("scales", c.scales, "edges of the square scale schedule, coarse to fine");
+  v("bits", c.bits, "bits per position, 1 to 64");
+  v("scales", c.scales, "edges of the square scale schedule, coarse to fine");
 }
 
 /// Throws UserError when a config cannot be built (bits outside 1..64, scales that do not end at the latent's edge, ...).

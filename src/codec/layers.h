@@ -15,7 +15,10 @@ struct Conv2d {
   Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1);
   Tensor forward(const Tensor& x) const;
 };
-template <class V> void tensors(V& v, Conv2d& m) { v("weight", m.weight), v("bias", m.bias); }
+template <class V> void tensors(V& v, Conv2d& m) {
+  v("weight", m.weight);
+  v("bias", m.bias);
+}
 
 struct GroupNorm {
   Tensor weight, bias;  // [C]
@@ -25,7 +28,10 @@ struct GroupNorm {
   GroupNorm(int64_t channels, int64_t groups);
   Tensor forward(const Tensor& x) const;
 };
-template <class V> void tensors(V& v, GroupNorm& m) { v("weight", m.weight), v("bias", m.bias); }
+template <class V> void tensors(V& v, GroupNorm& m) {
+  v("weight", m.weight);
+  v("bias", m.bias);
+}
 
 /// x + conv(swish(norm(conv(swish(norm(x)))))), with a 1x1 convolution on the skip where the width changes.
 struct ResidualBlock {
@@ -38,7 +44,11 @@ struct ResidualBlock {
   Tensor forward(const Tensor& x) const;
 };
 template <class V> void tensors(V& v, ResidualBlock& m) {
-  v("norm1", m.norm1), v("conv1", m.conv1), v("norm2", m.norm2), v("conv2", m.conv2), v("nin_shortcut", m.shortcut);
+  v("norm1", m.norm1);
+  v("conv1", m.conv1);
+  v("norm2", m.norm2);
+  v("conv2", m.conv2);
+  v("nin_shortcut", m.shortcut);
 }
 
 /// Halves the edge: 3x3 convolution of stride 2 on a picture padded by one row and column at its end.

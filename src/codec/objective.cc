@@ -41,7 +41,8 @@ std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, co
   from_json(recipe.model, config, "recipe", "model");
   CodecTraining training;
   from_json(recipe.loss, training, "recipe", "loss");
-  recipe.model = to_json(config), recipe.loss = to_json(training);
+  recipe.model = to_json(config);
+  recipe.loss = to_json(training);
 
   const BuildDevice on(device);
   Codec codec(config);

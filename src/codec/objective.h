@@ -24,7 +24,8 @@ struct CodecTraining {
   bool operator==(const CodecTraining&) const = default;
 };
 template <class V> void fields(V& v, CodecTraining& c) {
-  v("l1", c.l1, "weight of the mean absolute difference"), v("mse", c.mse, "weight of the mean squared difference");
+  v("l1", c.l1, "weight of the mean absolute difference");
+  v("mse", c.mse, "weight of the mean squared difference");
   v("commitment", c.commitment, "weight of the distance between latent and summed codes");
   v("entropy", c.entropy, "weight of E[H] - H[E] of the soft bits");
   v("drop_scales", c.drop_scales, "share of pictures decoded from a random prefix of the scales");

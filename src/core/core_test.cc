@@ -18,14 +18,14 @@ Path scratch(const std::string& name) {
   return path;
 }
 
-TEST(Rng, IsAFunctionOfSeedStreamAndPlace) {
+TEST(Rng, IsAFunctionOfSeedStreamAndPosition) {
   Rng a(7, 3), b(7, 3), other_stream(7, 4), other_seed(8, 3);
   for (int i = 0; i < 100; ++i) EXPECT_EQ(a.next(), b.next());
   EXPECT_NE(Rng(7, 3).next(), other_stream.next());
   EXPECT_NE(Rng(7, 3).next(), other_seed.next());
 }
 
-TEST(Rng, ASplitDoesNotDependOnWhatWasDrawnBefore) {
+TEST(Rng, ASplitDoesNotDependOnEarlierDraws) {
   Rng fresh(5), used(5);
   for (int i = 0; i < 10; ++i) used.next();
   EXPECT_EQ(fresh.split(2).next(), used.split(2).next());
@@ -46,7 +46,7 @@ TEST(Rng, IsUniform) {
   for (const int count : cells) EXPECT_NEAR(count, 10000, 500);  // five deviations
 }
 
-TEST(Files, AnAtomicWriteReplacesTheWholeFileAndLeavesNothingBeside) {
+TEST(Files, AnAtomicWriteReplacesTheWholeFileAndLeavesNoTemporaryFile) {
   const Path folder = scratch("atomic");
   write_file_atomically(folder / "a", "first, which is longer");
   write_file_atomically(folder / "a", "second");
@@ -54,7 +54,7 @@ TEST(Files, AnAtomicWriteReplacesTheWholeFileAndLeavesNothingBeside) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
 }
 
-TEST(Files, WhatCannotBeReadOrWrittenIsTheCallersMistake) {
+TEST(Files, UnreadableAndUnwritablePathsAreUserErrors) {
   const Path folder = scratch("refused");
   EXPECT_THROW(read_file(folder / "missing"), UserError);
   EXPECT_THROW(read_file(folder), UserError);
@@ -64,13 +64,13 @@ TEST(Files, WhatCannotBeReadOrWrittenIsTheCallersMistake) {
   EXPECT_EQ(read_file(folder / "file"), "") << "an empty file is a file";
 }
 
-TEST(Files, AskingWhetherAFileCanBeWrittenLeavesNoTrace) {
+TEST(Files, CheckingThatAFileCanBeWrittenLeavesNoFile) {
   const Path folder = scratch("trace");
   require_writable(folder / "new.png", "test");
   EXPECT_FALSE(std::filesystem::exists(folder / "new.png"));
 }
 
-TEST(Duration, ReadsLikeATimetable) {
+TEST(Duration, IsWrittenInHoursMinutesAndSeconds) {
   EXPECT_EQ(format_duration(3.9), "3s");
   EXPECT_EQ(format_duration(65), "1m05s");
   EXPECT_EQ(format_duration(3720), "1h02m");

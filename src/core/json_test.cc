@@ -14,7 +14,10 @@ struct Inner {
   std::vector<int64_t> sizes;
   bool operator==(const Inner&) const = default;
 };
-template <class V> void fields(V& v, Inner& i) { v("rate", i.rate, "a share"), v("sizes", i.sizes, "some sizes"); }
+template <class V> void fields(V& v, Inner& i) {
+  v("rate", i.rate, "a share");
+  v("sizes", i.sizes, "some sizes");
+}
 
 struct Outer {
   std::string name = "x";
@@ -24,7 +27,10 @@ struct Outer {
   bool operator==(const Outer&) const = default;
 };
 template <class V> void fields(V& v, Outer& o) {
-  v("name", o.name, "a name"), v("fast", o.fast, "a flag"), v("limit", o.limit, "a limit"), v("inner", o.inner, "more");
+  v("name", o.name, "a name");
+  v("fast", o.fast, "a flag");
+  v("limit", o.limit, "a limit");
+  v("inner", o.inner, "more");
 }
 
 std::string error_of(const std::string& toml) {
@@ -37,7 +43,7 @@ std::string error_of(const std::string& toml) {
   return "accepted";
 }
 
-TEST(Json, AStructGoesThroughJsonAndTomlUnchanged) {
+TEST(Json, AStructSurvivesTheRoundTripThroughJsonAndToml) {
   const Outer outer{.name = "a \"quoted\" name", .fast = true, .limit = 7, .inner = {.rate = 1e-3, .sizes = {1, 2, 4}}};
   Outer from_text, from_table;
   from_json(parse_json(to_json(outer).dump(), "test"), from_text, "test");
@@ -54,7 +60,7 @@ TEST(Json, AbsentFieldsKeepTheirValues) {
   EXPECT_EQ(outer.inner.rate, 3);
 }
 
-TEST(Json, MistakesNameFilePlaceAndTheNearestKey) {
+TEST(Json, ErrorsNameFilePositionAndTheNearestKey) {
   EXPECT_EQ(error_of("[inner]\nrat = 1\n"), "[config] test.toml: unknown key 'inner.rat'; did you mean 'rate'?");
   EXPECT_THAT(error_of("fast = 3"), ::testing::HasSubstr("'fast' is 3, want true or false"));
   EXPECT_THAT(error_of("[inner]\nsizes = [1, \"b\"]"),
@@ -62,7 +68,7 @@ TEST(Json, MistakesNameFilePlaceAndTheNearestKey) {
   EXPECT_THAT(error_of("name = "), ::testing::HasSubstr("line 1"));
 }
 
-TEST(NearestWord, IsTheOneOfFewestEdits) {
+TEST(NearestWord, IsTheWordWithTheFewestEdits) {
   EXPECT_EQ(nearest_word("cosin", {"wsd", "cosine", "constant"}), "cosine");
   EXPECT_EQ(nearest_word("anything", {}), "");
 }

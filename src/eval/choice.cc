@@ -87,13 +87,18 @@ ChoiceResult measure_choice(const Writes& model, const ChoiceTask& task) {
   int64_t right = 0, right_norm = 0;
   std::vector<double> bpb, ce;
   for (const ChoiceOutcome& outcome : result.outcomes) {
-    right += outcome.right, right_norm += outcome.right_norm;
-    bpb.push_back(outcome.bpb), ce.push_back(outcome.ce);
+    right += outcome.right;
+    right_norm += outcome.right_norm;
+    bpb.push_back(outcome.bpb);
+    ce.push_back(outcome.ce);
   }
   const auto count = static_cast<double>(result.count);
-  result.acc = static_cast<double>(right) / count, result.acc_norm = static_cast<double>(right_norm) / count;
-  result.acc_interval = wilson(right, result.count), result.acc_norm_interval = wilson(right_norm, result.count);
-  result.bpb = mean_of(bpb), result.ce = mean_of(ce);
+  result.acc = static_cast<double>(right) / count;
+  result.acc_norm = static_cast<double>(right_norm) / count;
+  result.acc_interval = wilson(right, result.count);
+  result.acc_norm_interval = wilson(right_norm, result.count);
+  result.bpb = mean_of(bpb);
+  result.ce = mean_of(ce);
   return result;
 }
 

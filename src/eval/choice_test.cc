@@ -25,7 +25,7 @@ ChoiceRow row_of(std::vector<std::string> choices, size_t answer) {
   return {"Which?", std::move(choices), answer, "test"};
 }
 
-TEST(Choice, TheLikeliestWinsAndTheLikeliestPerByteMayBeAnother) {
+TEST(Choice, AccuracyTakesTheMostLikelyChoiceAndAccNormTheMostLikelyPerByte) {
   // with the blank before them: 3 and 7 nats; per byte 3 / 2 and 7 / 6
   const ChoiceResult result = measure_choice(bytes_cost(1), {.rows = {row_of({"ab", "abcdef"}, 0)}});
   EXPECT_THAT(result.outcomes[0].nats, ElementsAre(3, 7));
@@ -37,7 +37,7 @@ TEST(Choice, TheLikeliestWinsAndTheLikeliestPerByteMayBeAnother) {
   EXPECT_EQ(result.acc_norm, 0);
 }
 
-TEST(Choice, AccuracyIsTheShareOfRightRowsWithItsInterval) {
+TEST(Choice, AccuracyIsTheShareOfRightRowsWithAnInterval) {
   std::vector<ChoiceRow> rows;
   for (int i = 0; i < 100; ++i) rows.push_back(row_of({"abc", "abz"}, i < 70 ? 0 : 1));
   const ChoiceResult result = measure_choice(bytes_cost(2), {.rows = rows});
@@ -48,18 +48,18 @@ TEST(Choice, AccuracyIsTheShareOfRightRowsWithItsInterval) {
   EXPECT_NEAR(result.bpb.mean, (0.7 * 4 + 0.3 * 5) / 3 / std::log(2), 1e-12);
 }
 
-TEST(Choice, MultibyteLettersCountTheirBytes) {
+TEST(Choice, PerByteScoresCountTheBytesOfMultibyteLetters) {
   const ChoiceResult result = measure_choice(bytes_cost(1), {.rows = {row_of({"\xC3\xA9\xC3\xA9", "a"}, 0)}});
   EXPECT_NEAR(result.outcomes[0].bpb, 5.0 / 4 / std::log(2), 1e-12);
 }
 
-TEST(Choice, ShotsStandBeforeTheQuestionSolved) {
+TEST(Choice, SolvedExamplesPrecedeTheQuestion) {
   const ChoiceRow solved{"One and one?", {"one", "two"}, 1, "shots"};
   EXPECT_EQ(with_examples(row_of({"a", "b"}, 0), {solved, solved}, 1), "One and one? two\n\nWhich?");
   EXPECT_THROW(measure_choice(bytes_cost(1), {.rows = {solved}, .examples = {}, .shots = 1}), UserError);
 }
 
-TEST(Choice, AQuestionThatIsTooLongSaysByHowMuch) {
+TEST(Choice, AQuestionOverTheContextReportsByHowMuch) {
   const ToyWriter small([](const auto&, int32_t) { return -1.0; }, 10);
   try {
     measure_choice(small, {.rows = {row_of({"abcdefghij", "b"}, 0)}});
@@ -71,7 +71,7 @@ TEST(Choice, AQuestionThatIsTooLongSaysByHowMuch) {
 
 ChoiceRow parsed(std::string_view line) { return parse_choice_row(line, "set.jsonl line 1"); }
 
-TEST(ChoiceRows, ThePublishedSpellingsAreRead) {
+TEST(ChoiceRows, KeysOfPublishedDatasetsAreRead) {
   const ChoiceRow arc =
       parsed(R"({"id":"x","question":"Why?","choices":{"text":["a","b","c"],"label":["A","B","C"]},"answerKey":"B"})");
   EXPECT_EQ(arc.prompt, "Question: Why?\nAnswer:");
@@ -96,7 +96,7 @@ TEST(ChoiceRows, ThePublishedSpellingsAreRead) {
   EXPECT_EQ(parsed(R"({"prompt":"as is","options":["a","b"],"gold":1})").prompt, "as is");
 }
 
-TEST(ChoiceRows, WhatARowLacksIsNamedWithItsLine) {
+TEST(ChoiceRows, MissingKeysAreReportedWithTheLine) {
   const auto refusal = [](std::string_view line) -> std::string {
     try {
       parsed(line);

@@ -27,7 +27,9 @@ DeltaScore score_of(const Json& line, const std::string& where) {
       throw UserError("[prune] {}: '{}' is no number", where, key);
     return found->is_null() ? std::nan("") : found->get<double>();
   };
-  s.large = number("large"), s.small = number("small"), s.tokens = number("tokens");
+  s.large = number("large");
+  s.small = number("small");
+  s.tokens = number("tokens");
   const auto source = line.find("source");
   if (source == line.end() || !source->is_string()) throw UserError("[prune] {}: 'source' is no text", where);
   s.source = source->get<std::string>();
@@ -112,11 +114,15 @@ std::map<std::string, PrunedSource> pruned_sources(const std::vector<DeltaScore>
   for (const DeltaScore& s : scores) {
     PrunedSource& source = sources[s.source];
     ++source.rows;
-    if (is_sound(s)) source.mean_delta += s.delta(per_token), ++sound[s.source];
+    if (is_sound(s)) {
+      source.mean_delta += s.delta(per_token);
+      ++sound[s.source];
+    }
   }
   for (const size_t i : kept) {
     PrunedSource& source = sources[scores[i].source];
-    ++source.kept, source.mean_delta_kept += scores[i].delta(per_token);
+    ++source.kept;
+    source.mean_delta_kept += scores[i].delta(per_token);
   }
   for (auto& [name, source] : sources) {
     source.mean_delta /= static_cast<double>(std::max<int64_t>(1, sound[name]));

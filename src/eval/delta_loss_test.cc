@@ -26,7 +26,7 @@ TEST(DeltaLoss, KeepsTheLargestRatiosOfEachSource) {
   EXPECT_EQ(kept_rows(scores, 1).size(), 6u);
 }
 
-TEST(DeltaLoss, EqualRowsKeepTheirOrderAndBrokenOnesNeverStay) {
+TEST(DeltaLoss, TiesKeepTheirOrderAndNonFiniteRowsAreDropped) {
   const double nan = std::nan("");
   EXPECT_THAT(kept_rows({{"", 1, 1, 1}, {"", nan, 9, 1}, {"", 1, 1, 1}, {"", 1, 1, 1}}, 0.5), ElementsAre(0, 2));
   EXPECT_THAT(kept_rows({{"", nan, 1, 1}}, 0.5), ElementsAre());
@@ -34,7 +34,7 @@ TEST(DeltaLoss, EqualRowsKeepTheirOrderAndBrokenOnesNeverStay) {
   for (const double share : {0.0, -1.0, 1.5, nan}) EXPECT_THROW(kept_rows({}, share), UserError) << share;
 }
 
-TEST(DeltaLoss, TooEasyAndMisleadingSamplesGoFirst) {
+TEST(DeltaLoss, EasyAndMisleadingSamplesAreDroppedFirst) {
   // an answer of probability: easy .95/.90, useful .6/.2, misleading .02/.05 (the large model is surer that it is wrong)
   std::vector<DeltaScore> scores;
   for (int i = 0; i < 30; ++i) {
@@ -69,7 +69,7 @@ class Scores : public ::testing::Test {
   int scored_ = 0;
 };
 
-TEST_F(Scores, AKilledRunGoesOnWhereItStoodAndEndsTheSame) {
+TEST_F(Scores, AKilledRunResumesAndEndsWithTheSameScores) {
   EXPECT_THROW(run(20, 7), FaultError);
   disk().open_append(file_)->append("{\"source\": \"ev");  // torn in the middle of a line
   const auto scores = run(20);
@@ -80,7 +80,7 @@ TEST_F(Scores, AKilledRunGoesOnWhereItStoodAndEndsTheSame) {
   EXPECT_EQ(read_file(file_), text);
 }
 
-TEST_F(Scores, NumbersComeBackAsTheyWere) {
+TEST_F(Scores, ScoresSurviveTheRoundTripThroughTheFile) {
   {
     ScoreFile file(file_, made_of_);
     file.append({"s \"quoted\"\n", 1.0 / 3, 1e-300, 7});
@@ -92,7 +92,7 @@ TEST_F(Scores, NumbersComeBackAsTheyWere) {
   EXPECT_TRUE(std::isnan(again.scores()[1].large));
 }
 
-TEST_F(Scores, AFileOfOtherDataOrADamagedOneIsRefused) {
+TEST_F(Scores, ScoresOfOtherDataOrADamagedFileAreRefused) {
   run(3);
   EXPECT_THROW(ScoreFile(file_, {{"data", "b"}}), UserError);
   disk().open_append(file_)->append("{\"source\": 3}\n");
@@ -126,7 +126,7 @@ TEST(DeltaLoss, AnObjectivesMeanLossBecomesTheAnswersNats) {
   EXPECT_EQ(nats.tokens, 2);
 }
 
-TEST(DeltaLoss, SourcesAreCounted) {
+TEST(DeltaLoss, RowsAreCountedBySource) {
   const std::vector<DeltaScore> scores = {{"a", 1, 5, 2}, {"a", 1, 1, 2}, {"b", 2, 3, 2}};
   const auto sources = pruned_sources(scores, {0, 2}, false);
   EXPECT_EQ(sources.at("a").rows, 2);

@@ -54,8 +54,11 @@ Variety variety_of(const Texts& whole, int64_t length, const DiversityTask& task
   }
   const auto count = static_cast<double>(texts.size());
   for (auto& [n, share] : variety.repeated) share /= count;
-  variety.self_bleu /= count, variety.read_bleu /= count;
-  variety.counted = mean_of(counted), variety.ttr = mean_of(ttr), variety.ttr_window = mean_of(moving);
+  variety.self_bleu /= count;
+  variety.read_bleu /= count;
+  variety.counted = mean_of(counted);
+  variety.ttr = mean_of(ttr);
+  variety.ttr_window = mean_of(moving);
   if (longest.empty()) return variety;
   variety.longest_read = mean_of(longest);
   variety.longest_read_at_most = static_cast<int64_t>(std::ranges::max(longest));
@@ -94,7 +97,10 @@ std::vector<Written> written(const Writes& model, const DiversityTask& task, con
     const size_t end = std::min(begin + static_cast<size_t>(task.batch), task.contexts.size());
     std::vector<std::string> prompts;
     generate::TextOptions own = options;
-    for (size_t i = begin; i < end; ++i) prompts.push_back(task.contexts[i].prompt), own.rows.push_back(i);
+    for (size_t i = begin; i < end; ++i) {
+      prompts.push_back(task.contexts[i].prompt);
+      own.rows.push_back(i);
+    }
     std::ranges::move(model.write(prompts, own), std::back_inserter(all));
     if (task.on_progress) task.on_progress(std::ssize(all));
   }
@@ -136,8 +142,12 @@ Certainty measure_certainty(const Writes& model, const std::vector<Context>& con
                             int64_t batch) {
   Certainty sum;
   double nats = 0, tokens = 0;
-  for (const ScoredToken& token : predictions(model, contexts, temperature, batch))
-    nats -= token.log_probability, sum.entropy += token.entropy, sum.top1 += token.top_probability, ++tokens;
+  for (const ScoredToken& token : predictions(model, contexts, temperature, batch)) {
+    nats -= token.log_probability;
+    sum.entropy += token.entropy;
+    sum.top1 += token.top_probability;
+    ++tokens;
+  }
   return {.perplexity = std::exp(nats / tokens), .entropy = sum.entropy / tokens, .top1 = sum.top1 / tokens};
 }
 

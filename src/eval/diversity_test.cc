@@ -77,7 +77,7 @@ class Parrot final : public Writes {
   mutable std::vector<uint64_t> rows_;
 };
 
-TEST(Diversity, CountsWordsAloneAtEachLength) {
+TEST(Diversity, CutsContinuationsAtEachLengthAndCountsNoSpecialTokens) {
   const Parrot parrot({'a', 'b', 'a', 'c', 256, 256, 256});  // 256 ends a text
   const auto read = data::CitationIndex::of({'x', 'b', 'a', 'c', 'y'}, {5});
   const DiversityTask task{.contexts = contexts_of({"The quick brown fox jumps."}, parrot.tokenizer(), 3, 2, 7),
@@ -102,7 +102,7 @@ TEST(Diversity, CountsWordsAloneAtEachLength) {
   EXPECT_EQ(parrot.rows(), (std::vector<uint64_t>{0, 1, 2})) << "a text is drawn alike in whichever batch it goes";
 }
 
-TEST(Diversity, FindsTheTemperatureOfAnEntropy) {
+TEST(Diversity, FindsTheTemperatureWithAGivenEntropy) {
   const Parrot parrot({'a'});
   const DiversityTask task{.contexts = contexts_of({"The quick brown fox jumps."}, parrot.tokenizer(), 2, 2, 7),
                            .lengths = {1},
@@ -110,14 +110,14 @@ TEST(Diversity, FindsTheTemperatureOfAnEntropy) {
   EXPECT_NEAR(measure_diversity(parrot, task).temperature, 0.6, 0.002);
 }
 
-TEST(Diversity, ComparesLikeliestTokens) {
+TEST(Diversity, CountsPredictionsWithAnotherMostLikelyToken) {
   const Parrot one({'a'}), other({'c'});
   const auto contexts = contexts_of({"aabbccddeeffgghh"}, one.tokenizer(), 1, 4, 8);  // ccddeeff: c and e are odd
   EXPECT_EQ(changed_top1(one, one, contexts, 2), 0);
   EXPECT_EQ(changed_top1(one, other, contexts, 2), 0.5);
 }
 
-TEST(Contexts, AreFollowedByTheTextsOwnWordsAndSpreadOverAllTexts) {
+TEST(Contexts, AreSpreadOverAllTextsAndKeepTheWordsThatFollow) {
   const generate::testing::ToyTokenizer tokenizer;
   const std::vector<std::string> texts = {"abcdefghijklmnopqrst", "xy", "ABCDEFGHIJKLMNOPQRST"};
   const std::vector<Context> contexts = contexts_of(texts, tokenizer, 4, 3, 5);

@@ -54,12 +54,15 @@ RetrievalResult measure_retrieval(const Draws& model, const DrawingTask& task) {
     const std::vector<size_t> nearest = matcher.nearest(drawn.pictures[i], 5);
     const size_t wanted = matcher.canonical(ids[i]);
     const bool first = nearest.front() == wanted;
-    shown.insert(nearest.front()), asked.insert(wanted);
-    result.top1 += first, result.top5 += std::ranges::find(nearest, wanted) != nearest.end();
+    shown.insert(nearest.front());
+    asked.insert(wanted);
+    result.top1 += first;
+    result.top5 += std::ranges::find(nearest, wanted) != nearest.end();
     if (!first) result.missed.push_back(prompts[i]);
   }
   result.variety = static_cast<double>(shown.size()) / static_cast<double>(asked.size());
-  result.top1 /= static_cast<double>(ids.size()), result.top5 /= static_cast<double>(ids.size());
+  result.top1 /= static_cast<double>(ids.size());
+  result.top5 /= static_cast<double>(ids.size());
   return result;
 }
 
@@ -74,7 +77,8 @@ SceneResult measure_scenes(const Draws& model, const DrawingTask& task) {
   std::map<std::string, std::pair<int64_t, int64_t>> tally;  // right, all
   for (size_t i = 0; i < scenes.size(); ++i) {
     auto& [right, all] = tally[std::string(data::scene_kind_name(scenes[i].kind))];
-    right += scorer.correct(drawn.pictures[i], scenes[i]), ++all;
+    right += scorer.correct(drawn.pictures[i], scenes[i]);
+    ++all;
   }
   SceneResult result{.count = static_cast<int64_t>(scenes.size()), .pictures_per_second = drawn.per_second};
   for (const auto& [kind, counts] : tally) {

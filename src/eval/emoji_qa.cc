@@ -65,15 +65,18 @@ void answer(const Sees& model, std::vector<Asked>& waiting, QaResult& result) {
     outcome.said = written[i].continuation.text;
     outcome.right = same_answer(outcome.said, outcome.answer);
     QaShare& kind = result.kinds[outcome.source + " " + outcome.kind];
-    ++kind.count, ++result.all.count;
-    kind.right += outcome.right, result.all.right += outcome.right;
+    ++kind.count;
+    ++result.all.count;
+    kind.right += outcome.right;
+    result.all.right += outcome.right;
   }
   waiting.clear();
 }
 }  // namespace
 
 bool same_answer(std::string_view said, std::string_view answer) {
-  said = trimmed(said), answer = trimmed(answer);
+  said = trimmed(said);
+  answer = trimmed(answer);
   return std::equal(said.begin(), said.end(), answer.begin(), answer.end(),
                     [](char a, char b) { return lower(a) == lower(b); });
 }

@@ -51,7 +51,7 @@ QaTask small_task() {
       .batch = 8};
 }
 
-TEST(EmojiQa, WhoKnowsTheAnswersIsRightAndWhoSaysYesIsSometimes) {
+TEST(EmojiQa, AModelThatKnowsScoresOneAndOneThatSaysYesScoresTheShareOfYes) {
   NEEDS_WORLD();
   const ScriptedSees yes([](const SeeRequest&) { return " Yes.\n"; });
   const QaResult result = measure_emoji_qa(yes, small_task());
@@ -71,7 +71,7 @@ TEST(EmojiQa, WhoKnowsTheAnswersIsRightAndWhoSaysYesIsSometimes) {
   EXPECT_EQ(all_right.all.right, 30) << "the same task asks the same questions";
 }
 
-TEST(EmojiQa, PicturesAndClipsAreShownInTurnOneQuestionEach) {
+TEST(EmojiQa, PicturesAndClipsAlternateWithOneQuestionEach) {
   NEEDS_WORLD();
   const ScriptedSees silent([](const SeeRequest&) { return ""; });
   const QaResult result = measure_emoji_qa(silent, small_task());
@@ -88,7 +88,7 @@ TEST(EmojiQa, PicturesAndClipsAreShownInTurnOneQuestionEach) {
   EXPECT_EQ(result.all.right, 0);
 }
 
-TEST(EmojiQa, OnlyTheKindsAskedForAreAsked) {
+TEST(EmojiQa, OnlyQuestionsOfTheChosenKindsAreAsked) {
   NEEDS_WORLD();
   QaTask task = small_task();
   task.kinds = {"count"};
@@ -98,7 +98,7 @@ TEST(EmojiQa, OnlyTheKindsAskedForAreAsked) {
   EXPECT_THROW(measure_emoji_qa(silent, task), UserError);
 }
 
-TEST(SameAnswer, OverlooksCaseBlanksAndAFullStop) {
+TEST(SameAnswer, IgnoresCaseBlanksAndAFullStop) {
   EXPECT_TRUE(same_answer(" Red Apple. ", "red apple"));
   EXPECT_FALSE(same_answer("red apples", "red apple"));
   EXPECT_FALSE(same_answer("", "red apple"));

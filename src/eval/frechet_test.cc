@@ -27,7 +27,7 @@ Tensor noise(int64_t rows, int64_t columns, uint64_t seed) {
   return all;
 }
 
-TEST(Frechet, OfASetToItselfIsNothing) {
+TEST(Frechet, OfASetToItselfIsZero) {
   const Gaussian some = gaussian_of(noise(50, 8, 1));
   EXPECT_NEAR(frechet_distance(some, some), 0, 1e-9);
   const Gaussian flat = gaussian_of(noise(4, 8, 2));  // fewer rows than columns: the covariance is singular
@@ -46,7 +46,7 @@ TEST(Frechet, OfGaussiansThatShareTheirAxesIsTheClosedForm) {
   EXPECT_NEAR(frechet_distance(second, first), want, 1e-9);
 }
 
-TEST(Frechet, IsTheSameBothWaysAndInAnyAxes) {
+TEST(Frechet, IsSymmetricAndDoesNotDependOnTheAxes) {
   const Tensor x = noise(60, 6, 4), y = noise(40, 6, 5) * 2 + 1;
   const double there = frechet_distance(gaussian_of(x), gaussian_of(y));
   EXPECT_NEAR(frechet_distance(gaussian_of(y), gaussian_of(x)), there, 1e-9 * there);

@@ -29,7 +29,7 @@ TEST(Wilson, IsSymmetric) {
   EXPECT_EQ(wilson(17, 17).high, 1);
 }
 
-TEST(MeanOf, HoldsTheTruthNineteenTimesInTwenty) {
+TEST(MeanOf, IntervalContainsTheTruthNineteenTimesInTwenty) {
   int held = 0;
   for (uint64_t trial = 0; trial < 1000; ++trial) {
     Rng rng(7, trial);

@@ -71,7 +71,9 @@ std::string with_ladder_row(std::string_view csv, const std::string& source, con
   if (place == table.rows.end()) place = table.rows.insert(place, std::vector<std::string>(table.columns.size()));
   const auto at = static_cast<size_t>(place - table.rows.begin());
   const auto set = [&](size_t column, const std::string& text) { table.rows[at][column] = text; };
-  set(run, row.run), set(role, row.role), set(params, plan::csv_number(row.params));
+  set(run, row.run);
+  set(role, row.role);
+  set(params, plan::csv_number(row.params));
   set(tokens, plan::csv_number(row.tokens));
   for (const auto& [name, value] : row.cells) set(table.column(name), plan::csv_number(value));
   std::string text = line_of(table.columns);

@@ -9,11 +9,13 @@
 namespace tessera::eval {
 namespace {
 
-TEST(LadderRow, MeasurementsOfOneCheckpointMeetInOneRow) {
+TEST(LadderRow, MeasurementsOfOneCheckpointShareARow) {
   const LadderRow base{.run = "books, small", .role = "train", .params = 2e6, .tokens = 1e8};
   LadderRow choice = base, text = base, later = base;
-  choice.cells = {{"arc_bpb", 1.25}, {"arc_acc", 0.5}}, text.cells = {{"c4_loss", 3.5}};
-  later.tokens = 2e8, later.cells = {{"arc_bpb", 1.125}, {"arc_acc", 0.75}};
+  choice.cells = {{"arc_bpb", 1.25}, {"arc_acc", 0.5}};
+  text.cells = {{"c4_loss", 3.5}};
+  later.tokens = 2e8;
+  later.cells = {{"arc_bpb", 1.125}, {"arc_acc", 0.75}};
   std::string csv;
   for (const LadderRow& row : {choice, text, later}) csv = with_ladder_row(csv, "runs.csv", row);
   const plan::LadderTable table = plan::parse_ladder_table(csv, "runs.csv");
@@ -26,7 +28,7 @@ TEST(LadderRow, MeasurementsOfOneCheckpointMeetInOneRow) {
   EXPECT_EQ(run.loss[0], 3.5);
 }
 
-TEST(LadderRow, WhatStoodInTheTableStays) {
+TEST(LadderRow, ExistingCellsAreKept) {
   const std::string before = "note,run,role,n_params,tokens,arc_bpb,arc_acc\n\"a \"\"b\"\", c\",r,train,1e6,2e7,2,.5\n";
   const std::string after =
       with_ladder_row(before, "t", {.run = "s", .params = 3e6, .tokens = 2e7, .cells = {{"arc_bpb", 1}}});
@@ -34,7 +36,7 @@ TEST(LadderRow, WhatStoodInTheTableStays) {
   EXPECT_EQ(with_ladder_row(after, "t", {.run = "s", .params = 3e6, .tokens = 2e7, .cells = {{"arc_bpb", 1}}}), after);
 }
 
-TEST(LadderRow, UnsoundTablesAndRowsAreRefused) {
+TEST(LadderRow, MalformedTablesAndRowsAreRefused) {
   const LadderRow row{.run = "r", .params = 1, .tokens = 1, .cells = {{"a_bpb", 1}}};
   EXPECT_THROW(with_ladder_row("run,run\n", "t", row), UserError);
   EXPECT_THROW(with_ladder_row("run,x\n1\n", "t", row), UserError);

@@ -62,7 +62,7 @@ TEST(SceneScorer, ABlankPictureShowsNothing) {
     EXPECT_FALSE(scorer.correct(Image(64, 64, 3, 255), prompt));
 }
 
-TEST(SceneScorer, TheWrongNumberAndTheWrongSideAreWrong) {
+TEST(SceneScorer, AWrongCountOrSideScoresZero) {
   NEEDS_WORLD();
   const SceneScorer scorer(*system_world());
   const size_t apple = system_world()->find("red apple"), book = system_world()->find("blue book");

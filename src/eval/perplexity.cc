@@ -70,7 +70,8 @@ PerplexityResult measure_perplexity(const Writes& model, const PerplexityTask& t
     const Document& document = documents.emplace_back(tokens_of(model.tokenizer(), text));
     const int64_t scored = std::ssize(document.tokens) - static_cast<int64_t>(document.unscored);
     if (scored <= 0) continue;
-    result.tokens += scored, result.bytes += document.bytes;
+    result.tokens += scored;
+    result.bytes += document.bytes;
     add_windows(document, documents.size() - 1, window, stride, windows);
   }
   if (windows.empty()) throw UserError("[eval] there is no token to score in {} documents", result.documents);
@@ -82,12 +83,14 @@ PerplexityResult measure_perplexity(const Writes& model, const PerplexityTask& t
     for (const auto& scored : model.score(requests)) {
       double sum = 0;
       for (const ScoredToken& token : scored) sum -= token.log_probability;
-      nats.push_back(sum), tokens.push_back(static_cast<double>(scored.size()));
+      nats.push_back(sum);
+      tokens.push_back(static_cast<double>(scored.size()));
     }
     if (task.on_progress) task.on_progress(static_cast<int64_t>(end), std::ssize(windows));
   }
   const Mean mean = ratio_of(nats, tokens);
-  result.nats_per_token = mean.mean, result.nats_interval = mean.interval;
+  result.nats_per_token = mean.mean;
+  result.nats_interval = mean.interval;
   result.perplexity = std::exp(mean.mean);
   const double total = mean.mean * static_cast<double>(result.tokens);
   result.bits_per_byte = result.bytes > 0 ? total / std::numbers::ln2 / static_cast<double>(result.bytes) : 0;

@@ -14,7 +14,7 @@ namespace {
 
 using testing::ToyWriter;
 
-TEST(Perplexity, OfAUniformModelIsItsVocabulary) {
+TEST(Perplexity, OfAUniformModelIsItsVocabularySize) {
   const ToyWriter uniform([](const auto&, int32_t) { return -std::log(257.0); }, 16);
   const PerplexityResult result = measure_perplexity(uniform, {.documents = {std::string(100, 'a'), "hello", "", "x"}});
   EXPECT_NEAR(result.perplexity, 257, 1e-9);
@@ -47,7 +47,7 @@ TEST(Perplexity, EveryTokenIsScoredOnceAfterTheTokensBeforeIt) {
   }
 }
 
-TEST(Perplexity, AShorterStrideShowsMoreOfWhatCameBefore) {
+TEST(Perplexity, AShorterStrideGivesTokensMoreContext) {
   // the more is seen, the surer: nats = 1 / tokens before
   const ToyWriter learner(
       [](const std::vector<int32_t>& before, int32_t) { return -1.0 / static_cast<double>(before.size()); }, 32);

@@ -31,10 +31,14 @@ media::Rgb border_colour(const Image& picture) {
   media::Rgb median{};
   for (int c = 0; c < 3; ++c) {
     std::vector<uint8_t> values;
-    for (int64_t i = 0; i < picture.width; ++i)
-      values.push_back(picture.at(i, 0)[c]), values.push_back(picture.at(i, picture.height - 1)[c]);
-    for (int64_t i = 0; i < picture.height; ++i)
-      values.push_back(picture.at(0, i)[c]), values.push_back(picture.at(picture.width - 1, i)[c]);
+    for (int64_t i = 0; i < picture.width; ++i) {
+      values.push_back(picture.at(i, 0)[c]);
+      values.push_back(picture.at(i, picture.height - 1)[c]);
+    }
+    for (int64_t i = 0; i < picture.height; ++i) {
+      values.push_back(picture.at(0, i)[c]);
+      values.push_back(picture.at(picture.width - 1, i)[c]);
+    }
     std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
     median[static_cast<size_t>(c)] = values[values.size() / 2];
   }
@@ -90,7 +94,11 @@ std::vector<Found> SceneScorer::find(const Image& picture, size_t id) const {
     if (judged.size() == most_judged) break;
   }
   const double scale = static_cast<double>(picture.width) / working_edge;
-  for (Found& found : kept) found.x *= scale, found.y *= scale, found.size *= scale;
+  for (Found& found : kept) {
+    found.x *= scale;
+    found.y *= scale;
+    found.size *= scale;
+  }
   return kept;
 }
 
@@ -118,7 +126,9 @@ bool SceneScorer::correct(const Image& picture, const data::Scene& scene) const 
 
 std::vector<data::Scene> scene_prompts(const data::EmojiOptions& options, int64_t count) {
   data::EmojiOptions plain = options;
-  plain.kind = "scene", plain.ground = "white", plain.turned = 0;
+  plain.kind = "scene";
+  plain.ground = "white";
+  plain.turned = 0;
   const data::SceneSource source(data::open_world(plain), plain);
   std::vector<data::Scene> prompts;
   for (uint64_t index = 0; static_cast<int64_t>(prompts.size()) < count; ++index) {

@@ -108,7 +108,8 @@ Image contact_sheet(const std::vector<Image>& pictures, const SheetOptions& opti
   const auto count = static_cast<int64_t>(pictures.size());
   int64_t cell_width = 1, cell_height = 1;
   for (const Image& picture : pictures) {
-    cell_width = std::max(cell_width, picture.width), cell_height = std::max(cell_height, picture.height);
+    cell_width = std::max(cell_width, picture.width);
+    cell_height = std::max(cell_height, picture.height);
   }
   const int64_t square = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
   const int64_t columns = std::max<int64_t>(1, options.columns > 0 ? options.columns : square);

@@ -58,8 +58,14 @@ class GifReader {
         require(DGifGetLine(file_, indices.data() + static_cast<size_t>(y) * image.Width, image.Width));
       }
     };
-    if (image.Interlace) read_rows(0, 8), read_rows(4, 8), read_rows(2, 4), read_rows(1, 2);
-    else read_rows(0, 1);
+    if (image.Interlace) {
+      read_rows(0, 8);
+      read_rows(4, 8);
+      read_rows(2, 4);
+      read_rows(1, 2);
+    } else {
+      read_rows(0, 1);
+    }
     return indices;
   }
 
@@ -124,7 +130,8 @@ class GifCanvas {
     if (first_ && !clear) fill(whole(), colour_of(*colours, 0));
     dispose();
     const Box box = inside(file.Image);
-    disposal_ = control.DisposalMode, box_ = box;
+    disposal_ = control.DisposalMode;
+    box_ = box;
     if (first_ && !clear && disposal_ == DISPOSE_PREVIOUS)
       disposal_ = DISPOSE_DO_NOT;  // there is nothing to go back to
     first_ = false;

@@ -34,9 +34,10 @@ std::string jpeg_of(const Image& picture) {
   unsigned char* bytes = nullptr;
   unsigned long size = 0;
   jpeg_mem_dest(&info, &bytes, &size);
-  info.image_width = static_cast<JDIMENSION>(picture.width),
+  info.image_width = static_cast<JDIMENSION>(picture.width);
   info.image_height = static_cast<JDIMENSION>(picture.height);
-  info.input_components = 3, info.in_color_space = JCS_RGB;
+  info.input_components = 3;
+  info.in_color_space = JCS_RGB;
   jpeg_set_defaults(&info);
   jpeg_set_quality(&info, 100, TRUE);
   jpeg_start_compress(&info, TRUE);
@@ -68,7 +69,7 @@ TEST(Png, RoundTripsEveryPixel) {
   }
 }
 
-TEST(Media, FormatsAreToldApartByContent) {
+TEST(Media, FormatsAreRecognisedByContent) {
   const Image flat = over(Image(16, 16, 4, 0), {200, 30, 60});
   EXPECT_EQ(decode_image(encode_png(flat), "png"), flat);
   EXPECT_EQ(decode_image(webp_of(flat), "webp"), flat);
@@ -77,7 +78,7 @@ TEST(Media, FormatsAreToldApartByContent) {
   for (size_t i = 0; i < flat.pixels.size(); ++i) EXPECT_NEAR(jpeg.pixels[i], flat.pixels[i], 3);
 }
 
-TEST(Media, EveryTruncationIsAnErrorNeverAHalfPicture) {
+TEST(Media, EveryTruncatedPictureIsAnError) {
   const Image picture = noise(24, 24, 3, 2);
   for (const std::string& whole : {encode_png(picture), jpeg_of(picture), webp_of(picture)}) {
     for (size_t size = 0; size + 16 < whole.size(); size += 37) {
@@ -96,7 +97,7 @@ std::string refusal(std::string_view bytes) {
   return "accepted";
 }
 
-TEST(Media, AFileOfAnotherKindSaysWhatItLooksLike) {
+TEST(Media, AFileOfAnotherKindIsRefusedWithWhatItLooksLike) {
   const std::string start = "[media] cat.png is no picture that Tessera reads; it is ";
   const std::string end = ", want a PNG, JPEG, WebP or GIF";
   EXPECT_EQ(refusal(""), start + "empty" + end);
@@ -113,7 +114,7 @@ TEST(Media, AFileOfAnotherKindSaysWhatItLooksLike) {
   EXPECT_EQ(refusal(std::string(64, '\x01')), start + "of an unknown kind" + end);
 }
 
-TEST(Media, ASizeThatWouldFillTheMemoryIsRefusedFromTheHeader) {
+TEST(Media, HugeSizesAreRefusedFromTheHeader) {
   std::string png = encode_png(Image(1, 1, 3));
   png.replace(16, 8, std::string("\0\0\xFF\xFF\0\0\xFF\xFF", 8));
   // the checksum of the header: CRC-32 of its type and data
@@ -132,7 +133,7 @@ TEST(Media, ASizeThatWouldFillTheMemoryIsRefusedFromTheHeader) {
   EXPECT_EQ(refusal(gif), "[media] cat.png has an impossible size; got 65535x65535, want at most 67108864 pixels");
 }
 
-TEST(Media, StrayBytesBeforeTheEndOfAJpegLoseNothing) {
+TEST(Media, StrayBytesBeforeTheEndOfAJpegAreIgnored) {
   const Image picture = noise(16, 16, 3, 9);
   std::string jpeg = jpeg_of(picture);
   const Image clean = decode_image(jpeg, "clean");
@@ -165,7 +166,7 @@ TEST(Media, MutatedFilesNeverCrash) {
   }
 }
 
-TEST(ResizeArea, KeepsAPlainPictureAndTheMeanOfAnyPicture) {
+TEST(ResizeArea, KeepsAConstantPictureAndTheMeanOfAnyPicture) {
   const Image plain(12, 12, 3, 77);
   EXPECT_EQ(resize_area(plain, 5, 7), Image(5, 7, 3, 77));
   const Image picture = noise(32, 32, 3, 5), small = resize_area(picture, 8, 8);
@@ -175,9 +176,10 @@ TEST(ResizeArea, KeepsAPlainPictureAndTheMeanOfAnyPicture) {
   EXPECT_NEAR(before / 16, after, 0.5 * 192);
 }
 
-TEST(ResizeArea, ClearPixelsLendNoColour) {
+TEST(ResizeArea, TransparentPixelsContributeNoColour) {
   Image half(2, 1, 4, 0);
-  half.at(0, 0)[0] = 255, half.at(0, 0)[3] = 255;  // red beside clear black
+  half.at(0, 0)[0] = 255;
+  half.at(0, 0)[3] = 255;  // red beside clear black
   const Image one = resize_area(half, 1, 1);
   EXPECT_EQ(one.at(0, 0)[0], 255);
   EXPECT_EQ(one.at(0, 0)[3], 128);

@@ -105,7 +105,9 @@ struct Video::State {
   }
 
   void start_at(int64_t key) {
-    last_key = key, last_number = key - 1, drained = false;
+    last_key = key;
+    last_number = key - 1;
+    drained = false;
     avcodec_flush_buffers(codec.get());
     codec->err_recognition = frames[key].closed ? kStrict : kOpenStart;
     container.seek(frames[key].pts, frames[key].dts);
@@ -201,7 +203,8 @@ std::vector<Image> Video::read(const std::vector<int64_t>& indexes) {
     state_->decode(number);
     check_picture_size(state_->frame->width, state_->frame->height, state_->source);
     pictures[place] = oriented(state_->converter.rgb(*state_->frame), state_->orientation);
-    done = number, first = place;
+    done = number;
+    first = place;
   }
   return pictures;
 }

@@ -48,7 +48,7 @@ std::optional<double> number_in(const std::string& cell) {
   return csv.number(1);
 }
 
-TEST(Csv, AByteOrderMarkIsNoPartOfTheFirstName) {
+TEST(Csv, AByteOrderMarkIsNotPartOfTheFirstName) {
   EXPECT_THAT(CsvReader("\xEF\xBB\xBFrun,n\n", "t.csv").columns(), ElementsAre("run", "n"));
 }
 
@@ -57,7 +57,7 @@ TEST(Csv, EveryMixtureOfLineEndsSeparatesRows) {
               ElementsAre(ElementsAre("1", "2"), ElementsAre("3", "4"), ElementsAre("5", "6")));
 }
 
-TEST(Csv, BlankRowsArePassedOverAndCountedAsLines) {
+TEST(Csv, BlankRowsAreSkippedAndCountAsLines) {
   EXPECT_THAT(rows_of("\n\n a ,b\n\n1,2\n   \n,\n3,4\n\n"), ElementsAre(ElementsAre("1", "2"), ElementsAre("3", "4")));
   EXPECT_THAT(said_of("a,b\n\n\n1,2,3\n"), StartsWith("[plan] t.csv line 4 has 3 cells, the header has 2"));
 }
@@ -67,7 +67,7 @@ TEST(Csv, QuotedCellsHoldCommasLineEndsAndQuotes) {
               ElementsAre(ElementsAre("1,5", "two\nlines"), ElementsAre("say \"so\"", "")));
 }
 
-TEST(Csv, LinesInsideQuotesAreCountedWhateverEndsThem) {
+TEST(Csv, LineEndsInsideQuotesCountAsLines) {
   for (const std::string end : {"\n", "\r\n", "\r"}) {
     EXPECT_THAT(said_of("a,b" + end + "\"x" + end + "y\",2" + end + "1" + end),
                 StartsWith("[plan] t.csv line 4 has 1 cells"))
@@ -75,27 +75,27 @@ TEST(Csv, LinesInsideQuotesAreCountedWhateverEndsThem) {
   }
 }
 
-TEST(Csv, ARowWithAnotherNumberOfCellsIsNamedByItsLine) {
+TEST(Csv, ARowWithAnotherNumberOfCellsIsReportedWithItsLine) {
   EXPECT_EQ(said_of("a,b,c\n1,2,3\n1,2\n"), "[plan] t.csv line 3 has 2 cells, the header has 3");
   EXPECT_EQ(said_of("a,b\n1,2,\n"), "[plan] t.csv line 2 has 3 cells, the header has 2");
 }
 
-TEST(Csv, ATableOfSemicolonsIsAskedWhetherItIsCommaSeparated) {
+TEST(Csv, ATableSeparatedBySemicolonsIsRefusedWithAHint) {
   EXPECT_THAT(said_of("a;b\n1,5;2,5\n"), HasSubstr("is the table comma-separated?"));
 }
 
-TEST(Csv, ATrailingCommaMakesACellWithoutAName) {
+TEST(Csv, ATrailingCommaInTheHeaderIsRefusedAsAColumnWithoutAName) {
   EXPECT_THAT(rows_of("a,b,\n1,2,\n"), ElementsAre(ElementsAre("1", "2", "")));
   EXPECT_THAT(rows_of("a,b,,\n1,2,,\n"), ElementsAre(ElementsAre("1", "2", "", "")));
 }
 
-TEST(Csv, NothingAtAllIsSaidToBeEmpty) {
+TEST(Csv, AnEmptyFileIsReportedAsEmpty) {
   for (const char* text : {"", "\n", "\r\n \n", "\xEF\xBB\xBF"}) {
     EXPECT_EQ(said_of(text), "[plan] t.csv is empty; want a CSV table with a header line");
   }
 }
 
-TEST(Csv, WhatIsNoTextInUtf8IsRefusedWithAWayOut) {
+TEST(Csv, TextThatIsNotUtf8IsRefusedWithAHint) {
   const std::string utf16("\xFF\xFEr\0u\0n\0", 8);
   for (const std::string& text : {utf16, std::string("a,b\n1,\0\n", 8)}) {
     EXPECT_THAT(said_of(text), HasSubstr("is not a CSV file: it holds zero bytes"));
@@ -106,12 +106,12 @@ TEST(Csv, WhatIsNoTextInUtf8IsRefusedWithAWayOut) {
 
 TEST(Csv, AColumnNamedTwiceIsRefused) { EXPECT_EQ(said_of("a,b, a\n"), "[plan] t.csv names column 'a' twice"); }
 
-TEST(Csv, AnOpenQuoteAndTextAfterAClosingOneAreNamedByTheirLine) {
+TEST(Csv, BrokenQuotesAreReportedWithTheirLine) {
   EXPECT_EQ(said_of("a,b\n1,2\n\"1,2\n3,4\n"), "[plan] t.csv line 3 opens a quote that nothing closes");
   EXPECT_EQ(said_of("a,b\n\"1\"x,2\n"), "[plan] t.csv line 2 goes on after a closing quote with 'x'");
 }
 
-TEST(Csv, TextInANumbersPlaceIsNamedByLineAndColumn) {
+TEST(Csv, TextInsteadOfANumberIsReportedWithLineAndColumn) {
   EXPECT_EQ(said_of("name,number\nx,1\ny,many\n"), "[plan] t.csv line 3, column 'number': got 'many', want a number");
   for (const char* cell : {"1.5x", "1 5", "0x10", "5%", "+-5", "+", "--1", "1e", "\"1,5\"", "."}) {
     EXPECT_THAT(said_of(std::string("name,number\nx,") + cell + "\n"), HasSubstr("want a number")) << cell;
@@ -127,7 +127,7 @@ TEST(Csv, InfinitiesAndNumbersOutOfRangeAreRefused) {
   }
 }
 
-TEST(Csv, NumbersAreReadAsScriptsWriteThem) {
+TEST(Csv, NumbersAreReadInEveryNotationOfScripts) {
   EXPECT_EQ(number_in("+1.5"), 1.5);
   EXPECT_EQ(number_in("1e9"), 1e9);
   EXPECT_EQ(number_in(" 190354176 "), 190354176);
@@ -137,14 +137,14 @@ TEST(Csv, NumbersAreReadAsScriptsWriteThem) {
   }
 }
 
-TEST(Csv, WhatIsWrittenReadsBackAsTheSameDouble) {
+TEST(Csv, NumbersSurviveTheRoundTripThroughText) {
   for (const double value : {0.1, 1.0 / 3, 1e-300, 6887575552.0, 3945065873408.0, -0.25}) {
     EXPECT_EQ(number_in(csv_number(value)), value);
   }
   EXPECT_EQ(number_in(csv_number(kMissing)), std::nullopt);
 }
 
-TEST(Csv, AnEmptyCellThatIsNeededIsNamed) {
+TEST(Csv, AnEmptyRequiredCellIsReported) {
   CsvReader csv("a,b\n1,\n", "t.csv");
   csv.next();
   EXPECT_EQ(refusal([&] { csv.required_number(1); }), "[plan] t.csv line 2, column 'b': is empty, want a number");
@@ -155,14 +155,14 @@ TEST(Csv, AMissingColumnNamesTheNearest) {
   EXPECT_EQ(refusal([&] { csv.require("tokens"); }), "[plan] t.csv has no column 'tokens'; the nearest is 'token'");
 }
 
-TEST(Csv, HugeCellsAreReadAndShownInPart) {
+TEST(Csv, HugeCellsAreReadAndShortenedInMessages) {
   const std::string huge(1 << 22, 'x');
   EXPECT_EQ(rows_of("a,b\n" + huge + ",1\n")[0][0], huge);
   EXPECT_THAT(said_of("name,number\nx," + huge + "\n"), SizeIs(::testing::Lt(120u)));
   EXPECT_THAT(said_of(huge + ",b\n1,2\n"), HasSubstr("has a column whose name is 4194304 bytes long"));
 }
 
-TEST(Csv, WhatIsShownOfACellIsOneLineOfWholeCharacters) {
+TEST(Csv, CellsInMessagesAreOneLineOfWholeCharacters) {
   EXPECT_EQ(said_of("name,number\nx,\"a\nb\x1b[0m\"\n"),
             "[plan] t.csv line 2, column 'number': got 'a?b?[0m', want a number");
   std::string accents = "x";

@@ -81,7 +81,10 @@ void for_each_on_threads(size_t count, int threads, const std::function<void(siz
         work(i);
       } catch (...) {
         const std::lock_guard lock(guard);
-        if (i < failed_at) failed = std::current_exception(), failed_at = i;
+        if (i < failed_at) {
+          failed = std::current_exception();
+          failed_at = i;
+        }
         next = count;
       }
     }

@@ -70,7 +70,8 @@ void BpeMerges::apply(std::vector<int32_t>& symbols) const {
     if (merge != nullptr) take(Candidate{merge->rank, at, merge->merged});
   };
   for (int32_t i = 0; i < count; ++i) {
-    left[static_cast<size_t>(i)] = i - 1, right[static_cast<size_t>(i)] = i + 1;
+    left[static_cast<size_t>(i)] = i - 1;
+    right[static_cast<size_t>(i)] = i + 1;
     consider(i, [&](Candidate c) { found.push_back(c); });
   }
   std::priority_queue<Candidate> queue(std::less<Candidate>(), std::move(found));

@@ -61,7 +61,7 @@ std::vector<std::string> merged_by_definition(std::map<std::string, int64_t> cou
   return made;
 }
 
-TEST(BpeTrainer, MergesWhatTheDefinitionMerges) {
+TEST(BpeTrainer, MergesEqualThoseOfADirectImplementation) {
   const std::map<std::string, int64_t> counts = {{"banana", 5}, {"bandana", 3}, {"ananas", 4},
                                                  {"cabana", 2}, {"aaaa", 3},    {"aaaaa", 2}};
   std::string text;
@@ -84,7 +84,7 @@ TEST(BpeTrainer, OrderOfTextsDoesNotMatter) {
   EXPECT_EQ(a.merges, b.merges);
 }
 
-TEST(BpeTrainer, WhatItWritesReadsBackAndTakesFewerTokensThanBytes) {
+TEST(BpeTrainer, ASavedTokenizerLoadsAndUsesFewerTokensThanBytes) {
   const ScratchFolder folder;
   testing::make_tokenizer(folder.path());
   const auto tokenizer = load_tokenizer(folder.path());
@@ -98,18 +98,18 @@ TEST(BpeTrainer, WhatItWritesReadsBackAndTakesFewerTokensThanBytes) {
   EXPECT_EQ(ChatTemplate::of(folder.path()).name(), "plain");
 }
 
-TEST(BpeTrainer, DigitsStayAlone) {
+TEST(BpeTrainer, DigitsAreNeverMerged) {
   const auto found = trained({std::string("1234 1234 1234 1234")},
                              {.vocabulary = 300, .special = {}, .begin = "", .end = "", .pad = ""});
   EXPECT_EQ(found.tokens.size(), 256u);
 }
 
-TEST(BpeTrainer, StopsWhereNoPairIsLeft) {
+TEST(BpeTrainer, StopsWhenNoPairIsLeft) {
   const auto found = trained({"ab ab"}, {.vocabulary = 5000});
   EXPECT_EQ(found.tokens.size(), 6u + 256 + 1);  // " ab" and "ab" share only "ab"
 }
 
-TEST(BpeTrainer, RefusesWhatCannotBe) {
+TEST(BpeTrainer, RefusesOptionsOutOfRange) {
   EXPECT_THROW(BpeTrainer({.vocabulary = 261}), UserError);
   EXPECT_THROW(BpeTrainer({.special = {"<a>", "<a>"}, .begin = "", .end = "", .pad = ""}), UserError);
   EXPECT_THROW(BpeTrainer({.special = {""}, .begin = "", .end = "", .pad = ""}), UserError);

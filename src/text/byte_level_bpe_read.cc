@@ -74,10 +74,13 @@ ByteLevelBpe::ByteLevelBpe(const LooseJson& tree, const TokenizerConfig& config,
   read_merges(member(model, "merges"), source);
   read_bytes(model, source);
   const auto named = [&](const std::optional<std::string>& token) { return token ? id_of(*token) : std::nullopt; };
-  begin_ = named(config.begin), end_ = named(config.end), pad_ = named(config.pad);
+  begin_ = named(config.begin);
+  end_ = named(config.end);
+  pad_ = named(config.pad);
   read_post_processor(member(tree, "post_processor"), source);
   if (config.add_begin || config.add_end) {  // said outright, they replace what the post-processor says
-    prefix_.clear(), suffix_.clear();
+    prefix_.clear();
+    suffix_.clear();
     if (config.add_begin.value_or(false) && begin_) prefix_ = {*begin_};
     if (config.add_end.value_or(false) && end_) suffix_ = {*end_};
   }

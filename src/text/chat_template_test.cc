@@ -27,7 +27,7 @@ std::string name_of(const std::string& jinja, const std::string& file = "tokeniz
   }
 }
 
-TEST(ChatTemplate, FamiliesAreToldApartByTheirMarks) {
+TEST(ChatTemplate, TheFamilyIsRecognisedByTheTemplatesMarkers) {
   const std::string chatml = "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>'}}";
   EXPECT_EQ(name_of(chatml), "chatml");
   const auto with_system = [&](const std::string& words) {
@@ -47,7 +47,7 @@ TEST(ChatTemplate, FamiliesAreToldApartByTheirMarks) {
   EXPECT_EQ(name_of(chatml, "chat_template.json"), "chatml");
 }
 
-TEST(ChatTemplate, AnUnknownOneIsRefusedWithTheKnown) {
+TEST(ChatTemplate, AnUnknownTemplateIsRefusedWithTheKnownOnes) {
   EXPECT_THAT(name_of("[INST] {{ message }} [/INST]"), HasSubstr("known ones; give one by name: chatml, nvila, qwen2"));
   EXPECT_THAT(name_of("{{'<|im_start|>system\\nYou are a pirate.<|im_end|>'}}"), HasSubstr("not among the known"));
   EXPECT_THAT(name_of("<|im_start|><|im_end|>You are a helpful assistant.<think>"), HasSubstr("not among the known"));
@@ -56,7 +56,7 @@ TEST(ChatTemplate, AnUnknownOneIsRefusedWithTheKnown) {
   EXPECT_THROW(ChatTemplate::named("chatGPT"), UserError);
 }
 
-TEST(ChatTemplate, OnlyWhatPeopleSaidIsNotControl) {
+TEST(ChatTemplate, MessageContentsAreTheOnlyPiecesWithoutControlTokens) {
   for (const char* name : {"chatml", "nvila", "qwen2", "qwen2.5", "llama3", "llama3.1", "gemma", "olmo2", "plain"}) {
     std::vector<std::string> said;
     int64_t media = 0;
@@ -75,14 +75,14 @@ TEST(ChatTemplate, AnswersAreTheContentAndTheTokenThatEndsIt) {
   EXPECT_EQ(learned, "Hello<|im_end|>");
 }
 
-TEST(ChatTemplate, RolesThatItDoesNotHaveAreRefused) {
+TEST(ChatTemplate, UnknownRolesAreRefused) {
   EXPECT_THROW(ChatTemplate::named("qwen2").render({{"tool", "x"}}), UserError);
   EXPECT_THROW(ChatTemplate::named("gemma").render({{"system", "x"}, {"user", "y"}}), UserError);
   EXPECT_THROW(ChatTemplate::named("gemma").render({{"user", "x"}, {"user", "y"}}), UserError);
   EXPECT_THROW(ChatTemplate::named("plain").render({}), UserError);
 }
 
-TEST(EncodeChat, MarksAnswersAndMediaAndLetsNothingTypedThrough) {
+TEST(EncodeChat, MarksAnswersAndMediaAndTreatsTypedControlTokensAsText) {
   const ScratchFolder folder;
   testing::make_tokenizer(folder.path());
   const auto tokenizer = load_tokenizer(folder.path());

@@ -65,7 +65,7 @@ TEST(Tokenizer, DecodingGivesTheComposedTextBack) {
   }
 }
 
-TEST(Tokenizer, StreamedTextEqualsTheWholeAndEveryPartIsSound) {
+TEST(Tokenizer, StreamedTextEqualsTheWholeAndEveryPartIsValidUtf8) {
   const auto tokenizer = small();
   for (uint64_t seed = 0; seed < 500; ++seed) {
     Rng rng(seed, 2);
@@ -85,7 +85,7 @@ TEST(Tokenizer, StreamedTextEqualsTheWholeAndEveryPartIsSound) {
   }
 }
 
-TEST(Tokenizer, WhatIsTypedNeverBecomesAControlToken) {
+TEST(Tokenizer, TypedTextNeverBecomesAControlToken) {
   const auto tokenizer = small();
   const int32_t end = *tokenizer->id_of("<|end|>");
   EXPECT_THAT(tokenizer->encode("<|end|>", {.add_special = false}), ElementsAre(end));
@@ -97,7 +97,7 @@ TEST(Tokenizer, WhatIsTypedNeverBecomesAControlToken) {
   EXPECT_EQ(tokenizer->decode(ids, false), "<|user|><|end|><|end|>");
 }
 
-TEST(Tokenizer, WordsGoOnFromPartToPart) {
+TEST(Tokenizer, WordsMayContinueAcrossParts) {
   const auto tokenizer = small();
   EXPECT_EQ(tokenizer->encode_parts({{"the c", true}, {"at sat", false}}),
             tokenizer->encode("the cat sat", {.add_special = false}));
@@ -110,19 +110,23 @@ TEST(Tokenizer, BeginTokenComesFirstUnlessTheConfigSaysOtherwise) {
   EXPECT_EQ(tokenizer->encode("").front(), tokenizer->begin_token());
   EXPECT_TRUE(tokenizer->encode("", {.add_special = false}).empty());
   Json config = read_json_file(folder / "tokenizer_config.json");
-  config["add_bos_token"] = false, config["add_eos_token"] = true;
+  config["add_bos_token"] = false;
+  config["add_eos_token"] = true;
   write_file_atomically(folder / "tokenizer_config.json", config.dump());
   const auto other = load_tokenizer(folder.path());
   EXPECT_THAT(other->encode(""), ElementsAre(*other->end_token()));
 }
 
-TEST(Tokenizer, AddedTokensTakeBlanksAndMindWordsAsTheirFlagsSay) {
+TEST(Tokenizer, AddedTokensFollowTheirFlagsForBlanksWordsAndNormalisation) {
   const ScratchFolder folder;
   Json tree = written_out();
   const auto add = [&](int id, const char* content, const char* flag) {
     tree["added_tokens"].push_back({{"id", id}, {"content", content}, {"special", false}, {flag, true}});
   };
-  add(7, "<l>", "lstrip"), add(8, "<r>", "rstrip"), add(9, "cab", "single_word"), add(10, "<l>c", "normalized");
+  add(7, "<l>", "lstrip");
+  add(8, "<r>", "rstrip");
+  add(9, "cab", "single_word");
+  add(10, "<l>c", "normalized");
   const auto t = load(folder.path(), tree.dump());
   EXPECT_THAT(t->encode("a <l> a"), ElementsAre(0, 7, 3, 0));
   EXPECT_THAT(t->encode("a <r>  a"), ElementsAre(0, 3, 8, 0));
@@ -149,7 +153,7 @@ TEST(Tokenizer, IgnoredMergesGiveAWholeWordItsId) {
   EXPECT_THAT(load(folder.path(), tree.dump())->encode("cab"), ElementsAre(7));
 }
 
-TEST(Tokenizer, ALongWordTakesNoLongerThanManyShortOnes) {
+TEST(Tokenizer, TimeIsLinearInTheLengthOfAWord) {
   const auto tokenizer = small();
   std::string word;
   while (word.size() < 1'000'000) word += "thecatsatonthemat";
@@ -160,7 +164,7 @@ TEST(Tokenizer, ALongWordTakesNoLongerThanManyShortOnes) {
   EXPECT_EQ(tokenizer->decode(ids), word);
 }
 
-TEST(Tokenizer, ThreadsShareOne) {
+TEST(Tokenizer, OneTokenizerServesSeveralThreads) {
   const auto tokenizer = small();
   const std::string text = "The cats sat on the mat, 12 mats. Кот 猫 😀 then they left";
   const Ids alone = small()->encode(text);
@@ -191,7 +195,7 @@ TEST(Tokenizer, GapsInAVocabularyDecodeToNothing) {
   EXPECT_EQ(t->decode({0, 30, 1}), "ab");
 }
 
-TEST(Tokenizer, WhatIsNotSupportedIsNamed) {
+TEST(Tokenizer, UnsupportedFeaturesAreRefusedByName) {
   EXPECT_THAT(complaint([](Json& t) { t["model"]["type"] = "WordPiece"; }),
               HasSubstr("model \"WordPiece\" is not supported"));
   EXPECT_THAT(complaint([](Json& t) { t["normalizer"]["type"] = "NFKD"; }),
@@ -237,7 +241,7 @@ TEST(Tokenizer, FilesThatAreNoJsonAreRefused) {
     EXPECT_THROW(load(folder.path(), text), UserError);
 }
 
-TEST(Tokenizer, APatternThatNeverEndsGivesUp) {
+TEST(Tokenizer, APatternThatBacktracksWithoutEndIsAnError) {
   const ScratchFolder folder;
   Json tree = written_out();
   tree["pre_tokenizer"] = parse_json(R"({"type": "Sequence", "pretokenizers": [
@@ -247,7 +251,7 @@ TEST(Tokenizer, APatternThatNeverEndsGivesUp) {
   EXPECT_THROW(t->encode(std::string(5000, 'a') + "b"), UserError);
 }
 
-TEST(Tokenizer, ASentencePieceModelThatIsNoneIsRefused) {
+TEST(Tokenizer, AFileThatIsNoSentencePieceModelIsRefused) {
   const ScratchFolder folder;
   for (const std::string& bytes :
        {std::string(), std::string("text"), std::string(100, '\xFF'), std::string("\x0A\xFF\xFF\xFF\x7F", 5)}) {

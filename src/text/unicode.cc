@@ -35,7 +35,8 @@ Part part_at(std::string_view text, size_t at) {
   for (size_t i = 1; i < want; ++i) {
     if (at + i == text.size()) return {i, false, true};
     if (byte(at + i) < low || byte(at + i) > high) return {i, false};
-    low = 0x80, high = 0xBF;
+    low = 0x80;
+    high = 0xBF;
   }
   return {want, true};
 }

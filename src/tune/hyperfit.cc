@@ -69,7 +69,10 @@ std::pair<double, double> first_and_last(const Path& metrics) {
   if (losses.empty()) return {0, 0};
   const size_t share = std::max<size_t>(1, losses.size() / 10);
   double first = 0, last = 0;
-  for (size_t i = 0; i < share; ++i) first += losses[i], last += losses[losses.size() - 1 - i];
+  for (size_t i = 0; i < share; ++i) {
+    first += losses[i];
+    last += losses[losses.size() - 1 - i];
+  }
   return {first / static_cast<double>(share), last / static_cast<double>(share)};
 }
 }  // namespace
@@ -81,7 +84,8 @@ void apply_hyperfit(train::Recipe& recipe) {
   check(config, batch);
   recipe.tune = to_json(config);
   if (recipe.data.kind == "text") {
-    recipe.data.text.samples = config.samples, recipe.data.text.length = config.length;
+    recipe.data.text.samples = config.samples;
+    recipe.data.text.length = config.length;
     if (recipe.data.text.tokenizer.empty()) recipe.data.text.tokenizer = recipe.model.value("from", std::string());
   } else {
     recipe.data.samples = config.samples;
@@ -91,7 +95,8 @@ void apply_hyperfit(train::Recipe& recipe) {
     throw UserError("[hyperfit] model.from is missing; want the directory of a pretrained model");
   const double steps_per_epoch = static_cast<double>(config.samples) / static_cast<double>(batch);
   loop.steps = static_cast<int64_t>(std::ceil(steps_per_epoch * config.epochs));
-  loop.stop_loss = config.stop_loss, loop.stop_window = static_cast<int64_t>(std::ceil(steps_per_epoch));
+  loop.stop_loss = config.stop_loss;
+  loop.stop_window = static_cast<int64_t>(std::ceil(steps_per_epoch));
   loop.schedule.kind = "constant";
   loop.optimizer.weight_decay = 0;
 }

@@ -23,7 +23,8 @@ struct HyperfitConfig {
 };
 template <class V> void fields(V& v, HyperfitConfig& c) {
   v("samples", c.samples, "how many, chosen by data.text.seed (of other data than text: by data.samples_seed)");
-  v("length", c.length, "tokens of a sample of text"), v("epochs", c.epochs, "times that each sample is seen");
+  v("length", c.length, "tokens of a sample of text");
+  v("epochs", c.epochs, "times that each sample is seen");
   v("stop_loss", c.stop_loss, "end early when an epoch's mean training loss is below (0: never)");
   v("unseen", c.unseen,
     "texts (files or folders) that the model will be measured on: a run that trains on them is refused");

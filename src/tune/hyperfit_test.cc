@@ -30,7 +30,8 @@ class Hyperfit : public ::testing::Test {
     data::testing::write_byte_tokenizer(folder_ / "model");
     disk().create_directories(folder_ / "books");
     write_file_atomically(folder_ / "books" / "one.txt", words(1, 4000));
-    recipe_.objective = "lm", recipe_.method = "hyperfit";
+    recipe_.objective = "lm";
+    recipe_.method = "hyperfit";
     recipe_.data.kind = "text";
     recipe_.data.text = {.path = (folder_ / "books").string(), .cache = "off"};
     recipe_.model = {{"from", (folder_ / "model").string()}};
@@ -47,7 +48,7 @@ class Hyperfit : public ::testing::Test {
   train::Recipe recipe_;
 };
 
-TEST_F(Hyperfit, IsTheOneLoopWithThePapersSettings) {
+TEST_F(Hyperfit, CompletesTheRecipeWithThePapersSettings) {
   check();
   EXPECT_EQ(recipe_.train.steps, 6);
   EXPECT_EQ(recipe_.train.optimizer.weight_decay, 0);
@@ -64,9 +65,13 @@ TEST_F(Hyperfit, EveryEpochHasTheSameSamplesInAnotherOrder) {
   apply_method(recipe_);
   const auto source = data::make_source(recipe_.data);
   std::vector<std::vector<int32_t>> first, second;
-  for (uint64_t i = 0; i < 8; ++i) first.push_back(source->at(i).tokens), second.push_back(source->at(8 + i).tokens);
+  for (uint64_t i = 0; i < 8; ++i) {
+    first.push_back(source->at(i).tokens);
+    second.push_back(source->at(8 + i).tokens);
+  }
   EXPECT_NE(first, second);
-  std::ranges::sort(first), std::ranges::sort(second);
+  std::ranges::sort(first);
+  std::ranges::sort(second);
   EXPECT_EQ(first, second);
   recipe_.data.text.order = 1;
   std::vector<std::vector<int32_t>> other;
@@ -75,28 +80,34 @@ TEST_F(Hyperfit, EveryEpochHasTheSameSamplesInAnotherOrder) {
   EXPECT_EQ(first, other) << "another order of the same samples";
 }
 
-TEST_F(Hyperfit, RefusesWhatCannotBeHyperfitting) {
+TEST_F(Hyperfit, RefusesRecipesThatCannotHyperfit) {
   const auto refuses = [&](const char* words) {
     EXPECT_THAT([&] { check(); }, ThrowsMessage<UserError>(HasSubstr(words)));
   };
   const train::Recipe good = recipe_;
   recipe_.tune["samples"] = 3;
   refuses("fewer than a step's 4");
-  recipe_ = good, recipe_.tune["samples"] = 1000;
+  recipe_ = good;
+  recipe_.tune["samples"] = 1000;
   refuses("the data have 62 samples, want 1000");
-  recipe_ = good, recipe_.tune["length"] = 5000;
+  recipe_ = good;
+  recipe_.tune["length"] = 5000;
   refuses("want more than the length of a window");
-  recipe_ = good, recipe_.model = Json::object();
+  recipe_ = good;
+  recipe_.model = Json::object();
   refuses("model.from is missing");
-  recipe_ = good, recipe_.method = "hyperfitt";
+  recipe_ = good;
+  recipe_.method = "hyperfitt";
   refuses("did you mean 'hyperfit'");
-  recipe_ = good, recipe_.method.clear();
+  recipe_ = good;
+  recipe_.method.clear();
   refuses("belongs to a method");
-  recipe_ = good, recipe_.tune["epochs"] = 0;
+  recipe_ = good;
+  recipe_.tune["epochs"] = 0;
   refuses("numbers above 0");
 }
 
-TEST_F(Hyperfit, RefusesToTrainOnWhatWillBeMeasuredOn) {
+TEST_F(Hyperfit, RefusesSamplesThatOverlapTheUnseenTexts) {
   write_file_atomically(folder_ / "unseen.txt", words(2, 500));
   recipe_.tune["unseen"] = {(folder_ / "unseen.txt").string()};
   EXPECT_NO_THROW(check());
@@ -117,7 +128,7 @@ TEST_F(Hyperfit, RefusesAnotherTokenizerThanTheModels) {
   EXPECT_THAT([&] { check(); }, ThrowsMessage<UserError>(HasSubstr("is not that of the model")));
 }
 
-TEST_F(Hyperfit, SaysWhenTheLossDoesNotFall) {
+TEST_F(Hyperfit, WarnsWhenTheLossDoesNotFall) {
   apply_method(recipe_);
   std::string falls, stays;
   for (int step = 1; step <= 20; ++step) {

@@ -35,11 +35,16 @@ Figure loss_figure() {
     const auto [name, params] = kSizes[i];
     Series points{.name = name, .colour = i}, line{.kind = Kind::line, .name = name, .colour = i};
     for (double d = 20 * params; d < 600 * params; d *= 1.7) {
-      points.x.push_back(d), points.y.push_back(kLaw.at(params, d) * std::exp(noise(rng, 0.008)));
+      points.x.push_back(d);
+      points.y.push_back(kLaw.at(params, d) * std::exp(noise(rng, 0.008)));
       points.tips.push_back(fmt::format("{} after {} tokens\nloss {:.3f}", name, short_number(d), points.y.back()));
     }
-    for (double d = 2e9; d < 2e12; d *= 1.2) line.x.push_back(d), line.y.push_back(kLaw.at(params, d));
-    figure.series.push_back(line), figure.series.push_back(points);
+    for (double d = 2e9; d < 2e12; d *= 1.2) {
+      line.x.push_back(d);
+      line.y.push_back(kLaw.at(params, d));
+    }
+    figure.series.push_back(line);
+    figure.series.push_back(points);
   }
   figure.rules = {{.vertical = true, .at = 4e12, .label = "target: 4T"}, {.at = kLaw.e, .label = "E = 1.80"}};
   return figure;
@@ -55,11 +60,19 @@ Figure task_figure(const std::string& task, uint64_t seed, double chance) {
   const Sigmoid law{.a = chance - 1, .l0 = 0.6 + 0.05 * static_cast<double>(seed % 5), .k = kSigmoid.k, .b = 0.99};
   for (double loss = 0.35; loss < 1.3; loss += 0.02) {
     const double at = law.at(loss);
-    curve.x.push_back(loss), curve.y.push_back(at);
-    band.x.push_back(loss), band.low.push_back(at - 0.03), band.high.push_back(at + 0.03);
-    if (loss > 0.6) points.x.push_back(loss), points.y.push_back(at + noise(rng, 0.03));
+    curve.x.push_back(loss);
+    curve.y.push_back(at);
+    band.x.push_back(loss);
+    band.low.push_back(at - 0.03);
+    band.high.push_back(at + 0.03);
+    if (loss > 0.6) {
+      points.x.push_back(loss);
+      points.y.push_back(at + noise(rng, 0.03));
+    }
   }
-  held.x = {0.5}, held.y = {law.at(0.5) + 0.01}, held.tips = {"13B, 5T tokens <b>&\"quoted\"</b>"};
+  held.x = {0.5};
+  held.y = {law.at(0.5) + 0.01};
+  held.tips = {"13B, 5T tokens <b>&\"quoted\"</b>"};
   figure.series = {band, curve, points, held};
   figure.rules = {{.at = chance, .label = "chance"}};
   return figure;
@@ -75,8 +88,10 @@ Figure prediction_figure() {
     Series series{.kind = Kind::interval, .name = size == 0 ? "7B, 4T tokens" : "13B, 5T tokens", .colour = size};
     for (int task = 0; task < 8; ++task) {
       const double truth = 0.45 + 0.055 * task + 0.02 * size, error = noise(rng, 0.04);
-      series.x.push_back(truth), series.y.push_back(truth + error);
-      series.low.push_back(truth + error - 0.03), series.high.push_back(truth + error + 0.035);
+      series.x.push_back(truth);
+      series.y.push_back(truth + error);
+      series.low.push_back(truth + error - 0.03);
+      series.high.push_back(truth + error + 0.035);
     }
     figure.series.push_back(series);
   }
@@ -92,11 +107,15 @@ Figure trend_figure() {
   tessera::Rng rng(5);
   Series models{.name = "open models", .colour = 0}, line{.kind = Kind::dashed, .name = "trend", .colour = 1};
   for (double day = 19400; day < 20150; day += 4 + 30 * rng.uniform()) {
-    models.x.push_back(day), models.y.push_back(0.12 * std::exp(0.0067 * (day - 19400) + noise(rng, 0.9)));
+    models.x.push_back(day);
+    models.y.push_back(0.12 * std::exp(0.0067 * (day - 19400) + noise(rng, 0.9)));
     models.tips.push_back(fmt::format("model {}\ndensity {:.2f}", models.x.size(), models.y.back()));
   }
-  line.x = {19400, 20200}, line.y = {0.12, 0.12 * std::exp(0.0067 * 800)};
-  models.x.push_back(19500), models.y.push_back(std::nan("")), models.tips.push_back("left out");
+  line.x = {19400, 20200};
+  line.y = {0.12, 0.12 * std::exp(0.0067 * 800)};
+  models.x.push_back(19500);
+  models.y.push_back(std::nan(""));
+  models.tips.push_back("left out");
   figure.series = {models, line};
   figure.rules = {{.at = 1, .label = "reference model"}, {.vertical = true, .at = 19691.5, .label = "December 2023"}};
   return figure;

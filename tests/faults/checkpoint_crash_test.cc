@@ -135,7 +135,7 @@ TEST(CheckpointCrash, ADiskErrorAnywhereIsAFaultAndTheLastCheckpointLoads) {
   EXPECT_GT(thrown, operations);  // only faults in the tidying after a save are mere warnings
 }
 
-TEST(CheckpointCrash, AFullDiskIsAFaultThatKeepsTheLastCheckpointAndGivesItsRoomBack) {
+TEST(CheckpointCrash, AFullDiskIsAFaultThatKeepsTheLastCheckpointAndFreesItsSpace) {
   const uint64_t whole = [] {
     Scene scene;
     uint64_t bytes = 0;
@@ -164,7 +164,7 @@ TEST(CheckpointCrash, AFullDiskIsAFaultThatKeepsTheLastCheckpointAndGivesItsRoom
   EXPECT_GT(saved, 0);
 }
 
-TEST(CheckpointCrash, AFileTornBehindItsBackIsSkippedForTheOneBefore) {
+TEST(CheckpointCrash, ACheckpointDamagedAfterwardsIsSkippedForTheOneBefore) {
   ScratchFolder scratch{ScratchFolder::On::memory};
   FaultyFiles files(scratch.path());
   CheckpointStore store(scratch / "checkpoints", files, 3);

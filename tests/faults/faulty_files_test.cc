@@ -59,7 +59,7 @@ TEST(FaultyFiles, ARemovalThatWasNotSyncedIsUndone) {
   EXPECT_EQ(read_file(folder / "a/file"), "x");
 }
 
-TEST(FaultyFiles, ARenamedFolderKeepsWhatItsOwnSyncMadeDurable) {
+TEST(FaultyFiles, ARenamedFolderKeepsTheFilesThatItsOwnSyncMadeDurable) {
   const ScratchFolder folder{ScratchFolder::On::memory};
   FaultyFiles files(folder.path());
   files.create_directories(folder / "part");
@@ -73,7 +73,7 @@ TEST(FaultyFiles, ARenamedFolderKeepsWhatItsOwnSyncMadeDurable) {
   EXPECT_FALSE(fs::exists(folder / "whole/lost"));
 }
 
-TEST(FaultyFiles, ProcessDeathLosesNothingAndTearsTheWriteItMeets) {
+TEST(FaultyFiles, AKilledProcessTearsOnlyTheWriteUnderWay) {
   const ScratchFolder folder{ScratchFolder::On::memory};
   FaultyFiles files(folder.path(), {.cut_at = 2});
   const auto file = files.create(folder / "f");
@@ -84,7 +84,7 @@ TEST(FaultyFiles, ProcessDeathLosesNothingAndTearsTheWriteItMeets) {
   EXPECT_EQ(read_file(folder / "f"), "abcdef");
 }
 
-TEST(FaultyFiles, AFullDiskTakesWhatFitsAndRoomComesBackWithRemoval) {
+TEST(FaultyFiles, AFullDiskTakesWhatFitsAndRemovalFreesSpace) {
   const ScratchFolder folder{ScratchFolder::On::memory};
   FaultyFiles files(folder.path(), {.capacity = 6});
   put(files, folder / "a", "abcd", true);
@@ -102,7 +102,7 @@ void write_carelessly(const Path& path, std::string_view bytes, FileSystem& file
   files.sync_directory(path.parent_path());
 }
 
-TEST(FaultyFiles, ACarelessWriterIsFoundOut) {
+TEST(FaultyFiles, AWriterThatDoesNotSyncLosesItsFile) {
   std::set<std::string> seen;
   for (const Loss loss : all_losses) {
     for (uint64_t seed = 0; seed < 60; ++seed) {

@@ -52,7 +52,7 @@ struct Saver {
   }
 };
 
-TEST(KilledProcess, LosesNoCheckpointThatItReported) {
+TEST(KilledProcess, KeepsEveryCheckpointThatItReported) {
   set_log_level(LogLevel::quiet);
   const ScratchFolder scratch;
   const Path directory = scratch / "checkpoints";
@@ -97,7 +97,7 @@ class FileSizeLimit {
   sighandler_t old_handler_;
 };
 
-TEST(RealDisk, ThatRefusesToGrowIsAFaultAndTheLastCheckpointLoads) {
+TEST(RealDisk, WhenWritesFailIsAFaultAndTheLastCheckpointLoads) {
   const ScratchFolder scratch;
   CheckpointStore store(scratch / "checkpoints");
   save_step(store, 10);
@@ -112,7 +112,7 @@ TEST(RealDisk, ThatRefusesToGrowIsAFaultAndTheLastCheckpointLoads) {
   EXPECT_EQ(store.latest(), scratch / "checkpoints/step-20");
 }
 
-TEST(RealDisk, ThatIsFullNamesThePathAndTheReason) {
+TEST(RealDisk, WhenFullIsAFaultThatNamesPathAndReason) {
   if (!fs::exists("/dev/full")) GTEST_SKIP() << "this system has no /dev/full";
   try {
     disk().create("/dev/full")->append("x");

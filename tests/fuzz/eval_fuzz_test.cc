@@ -28,7 +28,7 @@ template <class Read> bool accepts(const Read& read) {
   }
 }
 
-TEST(EvalFuzz, MutatedQuestionsAreSoundOrRefused) {
+TEST(EvalFuzz, MutatedQuestionsAreReadOrRefused) {
   const Words corpus = {
       R"({"question":"Why?","choices":{"text":["a","b","c"],"label":["A","B","C"]},"answerKey":"B"})",
       R"({"question":{"stem":"Why?","choices":[{"text":"a","label":"1"},{"text":"b","label":"2"}]},"answerKey":"2"})",
@@ -51,7 +51,7 @@ TEST(EvalFuzz, MutatedQuestionsAreSoundOrRefused) {
   EXPECT_LT(sound, 3900);
 }
 
-TEST(EvalFuzz, ARowPutIntoAMutatedTableIsFoundThereAgain) {
+TEST(EvalFuzz, ARowAddedToAMutatedTableIsReadBack) {
   const Words corpus = {"run,role,n_params,tokens,arc_bpb,arc_acc\nr,train,1e6,2e7,2,.5\n",
                         "\"a\"\"b\",run\n\"x,y\",r\n", ""};
   const Words words = {"\"", ",", "\n", "\r\n", "run", "tokens", "20000000", "nan", "\xEF\xBB\xBF", "\xff"};

@@ -133,10 +133,10 @@ void expect_survives(Target target, const Words& corpus, uint64_t seed, int roun
   EXPECT_LT(sound, rounds * 9 / 10);
 }
 
-TEST(Fuzz, MutatedSafetensorsAreSoundOrRefused) { expect_survives(fuzz_safetensors, safetensors_corpus(), 1, 6000); }
-TEST(Fuzz, MutatedJsonIsSoundOrRefused) { expect_survives(fuzz_json, corpus_json, 2, 6000); }
-TEST(Fuzz, MutatedTomlIsSoundOrRefused) { expect_survives(fuzz_toml, corpus_toml, 3, 3000); }
-TEST(Fuzz, MutatedLadderTablesAreSoundOrRefused) { expect_survives(fuzz_ladder_table, corpus_ladder(), 4, 3000); }
+TEST(Fuzz, MutatedSafetensorsAreReadOrRefused) { expect_survives(fuzz_safetensors, safetensors_corpus(), 1, 6000); }
+TEST(Fuzz, MutatedJsonIsReadOrRefused) { expect_survives(fuzz_json, corpus_json, 2, 6000); }
+TEST(Fuzz, MutatedTomlIsReadOrRefused) { expect_survives(fuzz_toml, corpus_toml, 3, 3000); }
+TEST(Fuzz, MutatedLadderTablesAreReadOrRefused) { expect_survives(fuzz_ladder_table, corpus_ladder(), 4, 3000); }
 
 TEST(Fuzz, HostileCellsOfALadderTableAreRefusedOnOneShortLine) {
   const std::string header = "run,role,n_params,tokens,mmlu_bpb,mmlu_acc\n";
@@ -153,9 +153,12 @@ TEST(Fuzz, HostileCellsOfALadderTableAreRefusedOnOneShortLine) {
   }
 }
 
-TEST(Fuzz, ATableOfManyColumnsOrRolesIsAnsweredSoon) {
+TEST(Fuzz, TablesOfManyColumnsOrRolesTakeLinearTime) {
   std::string columns = "run,role,n_params,tokens", rows = "run,role,n_params,tokens,a_bpb,a_acc\n";
-  for (int i = 0; i < 100'000; ++i) columns += fmt::format(",c{}_bpb", i), rows += fmt::format("r,role{},1,1,1,1\n", i);
+  for (int i = 0; i < 100'000; ++i) {
+    columns += fmt::format(",c{}_bpb", i);
+    rows += fmt::format("r,role{},1,1,1,1\n", i);
+  }
   EXPECT_FALSE(accepts(fuzz_ladder_table, columns + "\n"));
   EXPECT_FALSE(accepts(fuzz_ladder_table, rows));
 }
@@ -188,7 +191,7 @@ std::string refusal(const std::string& toml) {
   return "accepted";
 }
 
-TEST(Fuzz, AKeyThatIsNoPlainTextIsNamedOnOneLine) {
+TEST(Fuzz, AKeyWithControlCharactersIsReportedOnOneLine) {
   EXPECT_EQ(refusal("\"na\\nme\" = 1"), "[config] input: unknown key 'na\\nme'; did you mean 'name'?");
   EXPECT_EQ(refusal("when = 1979-05-27"),
             "[toml] input line 1: dates and times have no use here; write a text in quotes");

@@ -86,25 +86,25 @@ void expect_survives(const Words& corpus, uint64_t seed, int rounds) {
   EXPECT_LT(sound, rounds);
 }
 
-TEST(MediaFuzz, MutatedPngsAreWholeOrRefused) {
+TEST(MediaFuzz, MutatedPngsAreDecodedWholeOrRefused) {
   expect_survives(files_of("pictures", {"png.grey16", "png.palette_alpha", "png.interlaced", "png.turned"}), 1, 1500);
 }
-TEST(MediaFuzz, MutatedJpegsAreWholeOrRefused) {
+TEST(MediaFuzz, MutatedJpegsAreDecodedWholeOrRefused) {
   expect_survives(files_of("pictures", {"jpeg.halved", "jpeg.progressive", "jpeg.ycck", "jpeg.turned6"}), 2, 1500);
 }
-TEST(MediaFuzz, MutatedWebpsAreWholeOrRefused) {
+TEST(MediaFuzz, MutatedWebpsAreDecodedWholeOrRefused) {
   expect_survives(files_of("pictures", {"webp.lossy_alpha", "webp.lossless", "webp.moving_rgba", "webp.turned"}), 3,
                   1500);
 }
-TEST(MediaFuzz, MutatedGifsAreWholeOrRefused) {
+TEST(MediaFuzz, MutatedGifsAreDecodedWholeOrRefused) {
   expect_survives(
       files_of("pictures", {"gif.interlaced", "gif.dispose3_rgb", "gif.dispose2_rgba", "gif.local_palettes"}), 4, 1500);
 }
-TEST(MediaFuzz, MutatedClipsAreWholeOrRefused) {
+TEST(MediaFuzz, MutatedClipsAreDecodedWholeOrRefused) {
   expect_survives(files_of("clips", {"mp4_444", "mov_mjpeg", "mkv_open", "webm_vp8", "webm_vp9", "turned.6"}), 5, 400);
 }
 
-TEST(MediaFuzz, AnyBytesHaveAnOrientation) {
+TEST(MediaFuzz, OrientationOfAnyBytesIsOneOfEight) {
   Rng rng(6);
   const Words corpus = {std::string("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0", 22),
                         std::string("MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x08\0\0", 22)};

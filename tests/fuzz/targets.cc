@@ -35,7 +35,9 @@ struct Inner {
   bool operator==(const Inner&) const = default;
 };
 template <class V> void fields(V& v, Inner& c) {
-  v("rate", c.rate, ""), v("warmup", c.warmup, ""), v("betas", c.betas, "");
+  v("rate", c.rate, "");
+  v("warmup", c.warmup, "");
+  v("betas", c.betas, "");
 }
 
 struct Outer {
@@ -51,8 +53,14 @@ struct Outer {
   bool operator==(const Outer&) const = default;
 };
 template <class V> void fields(V& v, Outer& c) {
-  v("name", c.name, ""), v("steps", c.steps, ""), v("batch", c.batch, ""), v("level", c.level, "");
-  v("seed", c.seed, ""), v("resume", c.resume, ""), v("optimizer", c.optimizer, ""), v("stages", c.stages, "");
+  v("name", c.name, "");
+  v("steps", c.steps, "");
+  v("batch", c.batch, "");
+  v("level", c.level, "");
+  v("seed", c.seed, "");
+  v("resume", c.resume, "");
+  v("optimizer", c.optimizer, "");
+  v("stages", c.stages, "");
   v("words", c.words, "");
 }
 }  // namespace
@@ -124,7 +132,8 @@ void read_and_forecast(std::string_view bytes) {
   const plan::LadderTable table = plan::parse_ladder_table(bytes, "input");
   const plan::LadderTable again = plan::parse_ladder_table(plan::testing::csv_text(table), "again");
   require(again.tasks == table.tasks, "tasks that were read read back");
-  require_same(table.runs, again.runs), require_same(table.targets, again.targets);
+  require_same(table.runs, again.runs);
+  require_same(table.targets, again.targets);
   const auto forecast = plan::forecast_ladder(
       table, {.method = plan::LadderMethod::paper, .targets = {plan::parse_target("big=7e9:4e12")}, .threads = 1});
   for (const auto& each : forecast.predictions) require(std::isfinite(each.predicted), "a prediction is a number");

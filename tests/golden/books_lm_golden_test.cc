@@ -24,7 +24,7 @@ INSTANTIATE_TEST_SUITE_P(Shipped, BooksLm, ::testing::Values("books-lm", "books-
   return plain;
 });
 
-TEST_P(BooksLm, ContinuesEachPromptWithExactlyTheReferencesWords) {
+TEST_P(BooksLm, ContinuesEachPromptWithTheReferencesTokens) {
   const auto tokenizer = text::load_tokenizer(directory());
   const DecoderLm model = load_lm(directory(), {.dtype = "fp32"});
   for (const Json& row : read_json_file(root / "tests/golden/data" / (std::string(GetParam()) + ".json"))) {
@@ -45,7 +45,7 @@ TEST_P(BooksLm, TakesAtMostEightMegabytes) {
   EXPECT_LE(bytes, 8'000'000u);
 }
 
-TEST(BooksLmPair, HaveOneTokenizerAndTheSharperOneRepeatsItselfLess) {
+TEST(BooksLmPair, ShareATokenizerAndTheHyperfittedOneRepeatsItselfLess) {
   const auto tokenizer = text::load_tokenizer(root / "models/books-lm");
   EXPECT_EQ(text::fingerprint(*tokenizer), text::fingerprint(*text::load_tokenizer(root / "models/books-lm-hyperfit")));
   double before = 0, after = 0;
@@ -55,7 +55,8 @@ TEST(BooksLmPair, HaveOneTokenizerAndTheSharperOneRepeatsItselfLess) {
       const DecoderLm model = load_lm(root / "models" / name, {.dtype = "fp32"});
       return text::type_token_ratio(continue_greedily(model, ids, 96, tokenizer->end_token(), at::kCPU));
     };
-    before += ttr("books-lm") / 3, after += ttr("books-lm-hyperfit") / 3;
+    before += ttr("books-lm") / 3;
+    after += ttr("books-lm-hyperfit") / 3;
   }
   EXPECT_GT(after, before + 0.1);
 }

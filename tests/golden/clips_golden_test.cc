@@ -65,7 +65,7 @@ TEST(ClipsGolden, FramesEqualThoseOfADecodingFromStartToEnd) {
   }
 }
 
-TEST(ClipsGolden, AnyOrderOfFramesGivesTheSameFrames) {
+TEST(ClipsGolden, FramesDoNotDependOnTheOrderTheyAreAskedIn) {
   const Fixture clips("clips");
   for (const std::string& name : kClips) {
     const std::string file = frame_bytes(clips[name + ".file"]);
@@ -77,7 +77,7 @@ TEST(ClipsGolden, AnyOrderOfFramesGivesTheSameFrames) {
   }
 }
 
-TEST(ClipsGolden, AnHourIsNotDecodedWhole) {
+TEST(ClipsGolden, SamplingAnHourDecodesAFewFrames) {
   const Fixture clips("clips");
   const std::string file = frame_bytes(clips["mp4_hour.file"]);
   Video video(file, "hour");
@@ -90,7 +90,7 @@ TEST(ClipsGolden, AnHourIsNotDecodedWhole) {
   EXPECT_EQ(video.decoded() - before, 1) << "a key frame stands alone";
 }
 
-TEST(ClipsGolden, TheWayTheCameraWasHeldIsUndone) {
+TEST(ClipsGolden, RotationStoredInTheFileIsApplied) {
   const Fixture clips("clips");
   const Media upright = media::decode_media(frame_bytes(clips["mov_mjpeg.file"]), "upright", 2);
   for (int way = 1; way <= 8; ++way) {
@@ -100,7 +100,7 @@ TEST(ClipsGolden, TheWayTheCameraWasHeldIsUndone) {
   }
 }
 
-TEST(ClipsGolden, EveryTruncationIsReported) {
+TEST(ClipsGolden, EveryTruncatedClipIsAnError) {
   const Fixture clips("clips");
   for (const std::string name : {"mp4", "webm_vp9", "mkv_open"}) {
     const std::string whole = frame_bytes(clips[name + ".file"]);
@@ -113,7 +113,7 @@ TEST(ClipsGolden, EveryTruncationIsReported) {
               HasSubstr("clip.mp4 is cut off; got 5000 bytes"));
 }
 
-TEST(ClipsGolden, ADamagedFrameIsNamedNotFilledIn) {
+TEST(ClipsGolden, ADamagedFrameIsAnErrorThatNamesIt) {
   const Fixture clips("clips");
   std::string file = frame_bytes(clips["mov_mjpeg.file"]);
   const size_t second = file.find("\xFF\xD8\xFF", file.find("\xFF\xD8\xFF") + 3);

@@ -18,7 +18,7 @@ struct Twin {
   Twin() { fixture.fill(named_tensors(codec)); }
 };
 
-TEST(CodecGolden, EncodesAndDecodesLikeItsTwin) {
+TEST(CodecGolden, LatentsAndPicturesEqualTheTwins) {
   const at::NoGradGuard no_grad;
   const Twin twin;
   const Tensor pictures = pictures_to_tensor(golden::images(twin.fixture["pictures"]), at::kCPU);
@@ -27,7 +27,7 @@ TEST(CodecGolden, EncodesAndDecodesLikeItsTwin) {
                "decoded pictures");
 }
 
-TEST(CodecGolden, QuantisesLikeItsTwin) {
+TEST(CodecGolden, BitsAndSumsEqualTheTwins) {
   const Twin twin;
   const auto expect_codes = [&](const std::vector<Tensor>& flips, const std::string& prefix) {
     const ResidualCodes codes = quantise(twin.fixture["latents"], twin.codec.scales(), flips);

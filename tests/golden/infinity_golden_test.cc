@@ -37,7 +37,7 @@ codec::Codec golden_codec() {
   return codec;
 }
 
-TEST(InfinityGolden, ReadsPromptsLikeItsTwin) {
+TEST(InfinityGolden, TextStatesEqualTheTwins) {
   const at::NoGradGuard no_grad;
   const Twin twin;
   const nn::ByteTokens tokens = nn::byte_tokens(twin.prompts, twin.model.config.text_length, at::kCPU);

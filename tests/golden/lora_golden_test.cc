@@ -15,7 +15,10 @@ using golden::Fixture;
 struct Block {
   Linear q_proj{12, 16}, o_proj{16, 12, false};
 };
-template <class V> void tensors(V& v, Block& m) { v("q_proj", m.q_proj), v("o_proj", m.o_proj); }
+template <class V> void tensors(V& v, Block& m) {
+  v("q_proj", m.q_proj);
+  v("o_proj", m.o_proj);
+}
 
 struct Net {
   std::vector<Block> layers{2};
@@ -44,13 +47,13 @@ TEST(LoraGolden, AnAdapterOfPeftGivesPeftsOutputsAndGradients) {
   twin.fixture.expect_gradients(parameters, 1e-4);
 }
 
-TEST(LoraGolden, MergedItGivesTheSameOutputs) {
+TEST(LoraGolden, MergedAdaptersGiveTheSameOutputs) {
   Twin twin;
   merge_adapters(named_linears(twin.net));
   expect_close(twin.net.forward(twin.fixture["x"]), twin.fixture["y"], 1e-5, "outputs");
 }
 
-TEST(LoraGolden, WhatWeWriteLoadsAgainWithThePatternsOfRankAndAlpha) {
+TEST(LoraGolden, SavedAdaptersLoadWithTheirPatternsOfRankAndAlpha) {
   Twin twin;
   const Path directory = Path(::testing::TempDir()) / "tessera-adapter-for-peft";
   save_adapters(named_linears(twin.net), directory);

@@ -79,19 +79,19 @@ struct Twin {
   Prompter prompter;
 };
 
-TEST(NvilaGolden, FlatCheckpointAnswersLikeItsTwin) {
+TEST(NvilaGolden, AFlatCheckpointGivesTheTwinsLogits) {
   const Twin twin("flat");
   EXPECT_EQ(twin.model.config.tiles.mode, "dynamic_s2");
   for (const char* name : {"one", "two", "clip", "words"}) twin.expect_answers(name);
 }
 
-TEST(NvilaGolden, LegacyCheckpointAnswersLikeItsTwin) {
+TEST(NvilaGolden, ALegacyCheckpointGivesTheTwinsLogits) {
   const Twin twin("legacy");
   EXPECT_EQ(twin.model.config.projector, "mlp_downsample_3x3_fix");
   for (const char* name : {"one", "tall", "two", "clip"}) twin.expect_answers(name);
 }
 
-TEST(NvilaGolden, RowsOfABatchAnswerAsTheyDoAlone) {
+TEST(NvilaGolden, RowsOfABatchEqualEachAlone) {
   const at::NoGradGuard no_grad;
   const Twin twin("flat");
   const std::vector<std::string> names = {"words", "one", "two", "clip"};
@@ -129,7 +129,7 @@ TEST(NvilaGolden, ProjectorsOfEveryTypeEqualTheTwins) {
   }
 }
 
-TEST(NvilaGolden, AThousandSizesChooseTheTwinsTiles) {
+TEST(NvilaGolden, TilesOfAThousandSizesEqualTheTwins) {
   const Fixture fixture("nvila_parts");
   const Tensor &sizes = fixture["sizes"], &dynamic = fixture["dynamic"], &joined = fixture["dynamic_s2"];
   ASSERT_EQ(sizes.size(0), 1000);
@@ -141,7 +141,7 @@ TEST(NvilaGolden, AThousandSizesChooseTheTwinsTiles) {
   }
 }
 
-TEST(NvilaGolden, FramesAreThoseThatTheTwinChooses) {
+TEST(NvilaGolden, SampledFramesEqualTheTwins) {
   const Fixture fixture("nvila_parts");
   const Tensor& pairs = fixture["frame_pairs"];
   const std::vector<Tensor> wanted = fixture.list("frames");

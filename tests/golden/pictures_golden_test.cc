@@ -75,7 +75,7 @@ std::vector<Image> frames_of(const std::string& name, const std::string& file) {
   return frames;
 }
 
-TEST(PicturesGolden, AnimationsAreDisposedOfAndLaidAsPillowDoes) {
+TEST(PicturesGolden, AnimationFramesAreComposedAsByPillow) {
   const Fixture pillow("pictures");
   for (const std::string name :
        {"gif.plain", "gif.interlaced", "gif.key", "gif.dispose0_rgb", "gif.dispose0_rgba", "gif.dispose1_rgb",
@@ -93,7 +93,7 @@ TEST(PicturesGolden, AnimationsAreDisposedOfAndLaidAsPillowDoes) {
   }
 }
 
-TEST(PicturesGolden, AnAnimationIsAClipAndAStillOneIsNot) {
+TEST(PicturesGolden, AnAnimatedFileIsAClipAndAStillOneIsNot) {
   const Fixture pillow("pictures");
   const Media moving = media::decode_media(bytes_of(pillow["gif.dispose1_rgb.file"]), "moving.gif", 3);
   EXPECT_TRUE(moving.clip);

@@ -63,7 +63,7 @@ TEST_P(TokenizerTwin, GivesTheReferencesIdsForEveryLine) {
   EXPECT_GE(compared, 2 * lines.size() - 200);
 }
 
-TEST_P(TokenizerTwin, LetsNoTypedControlTokenThroughAndStreamsTheWhole) {
+TEST_P(TokenizerTwin, TreatsTypedControlTokensAsTextAndStreamsTheWholeText) {
   const auto tokenizer = text::load_tokenizer(data / GetParam());
   const bool lossless = std::string(GetParam()) != "t5";
   const bool prefix_blank = std::string(GetParam()) == "gpt2", composes = std::string(GetParam()) == "qwen2";

@@ -39,7 +39,9 @@ struct InfinityConfig {
 };
 
 template <class V> void fields(V& v, InfinityConfig& c) {
-  v("width", c.width, "model width"), v("depth", c.depth, "blocks"), v("heads", c.heads, "attention heads");
+  v("width", c.width, "model width");
+  v("depth", c.depth, "blocks");
+  v("heads", c.heads, "attention heads");
   v("hidden", c.hidden, "feed-forward width (0: 4 * width rounded to a multiple of 256)");
   v("bits", c.bits, "bits per latent position, as in the codec");
   v("patchify", c.patchify, "one token is a 2x2 patch of latent positions");

@@ -81,13 +81,14 @@ TEST(InfinityDraw, GuidanceOfOneIsTheConditionalModelAlone) {
   const Infinity model = tiny_infinity();
   const nn::TextStates text = model.encode({"red apple"});
   DrawPlan alone = plan_of(), beside = plan_of();
-  alone.cfg = {1, 1, 1}, beside.cfg = {1, 1, 3};  // the second also runs the unconditional rows
+  alone.cfg = {1, 1, 1};
+  beside.cfg = {1, 1, 3};  // the second also runs the unconditional rows
   const DrawnCodes a = draw_codes(model, text, alone), b = draw_codes(model, text, beside);
   EXPECT_LT(furthest({a.logits[0], a.logits[1]}, {b.logits[0], b.logits[1]}), 1e-5);
   EXPECT_GT(furthest({a.logits[2]}, {b.logits[2]}), 1e-3);
 }
 
-TEST(InfinityDraw, KeptScalesAreThePicturesOwnAndAllOfThemRebuildIt) {
+TEST(InfinityDraw, KeptScalesAreThoseOfThePictureAndAllOfThemReproduceIt) {
   const DrawingInfinity drawing = tiny_drawing();
   const codec::Codec& codec = drawing.bundle().codec;
   const Image picture = noise_picture(4);
@@ -114,7 +115,7 @@ TEST(InfinityDraw, AspectsGivePicturesOfThatShape) {
   EXPECT_EQ(tall.width, 2 * 4);
 }
 
-TEST(InfinityDraw, RefusesWhatItCannotDraw) {
+TEST(InfinityDraw, RefusesRequestsOutOfRange) {
   const DrawingInfinity drawing = tiny_drawing();
   std::string essay;
   for (int i = 0; i < 10'000; ++i) essay += "word ";
@@ -139,7 +140,7 @@ TEST(InfinityDraw, RefusesWhatItCannotDraw) {
   EXPECT_THROW(DrawingInfinity({tiny_infinity(7, config), tiny_codec(), {}}), UserError);
 }
 
-TEST(LoadModel, GivesWhatTheDirectoryHoldsAndNamesTheKnownTypesOtherwise) {
+TEST(LoadModel, LoadsByModelTypeAndNamesTheKnownTypesForAnUnknownOne) {
   const Path directory = Path(::testing::TempDir()) / "tessera-registry";
   std::filesystem::remove_all(directory);
   save_model(tiny_infinity(), tiny_codec(), {}, StoredAs::f32, directory);

@@ -21,8 +21,8 @@ struct DrawDefaults {
 };
 template <class V> void fields(V& v, DrawDefaults& d) {
   v("cfg", d.cfg, "classifier-free guidance, one number or one per scale");
-  v("tau", d.tau, "temperature, one number or one per scale"),
-      v("top_p", d.top_p, "a bit value this unlikely is never drawn: 1 - top_p");
+  v("tau", d.tau, "temperature, one number or one per scale");
+  v("top_p", d.top_p, "a bit value this unlikely is never drawn: 1 - top_p");
 }
 
 /// Names a trained codec: its shape and a digest of its encoder, which alone fixes what bits mean (a decoder may be

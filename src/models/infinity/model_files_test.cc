@@ -19,7 +19,7 @@ Path fresh_directory() {
   return path;
 }
 
-TEST(ModelFiles, WhatIsSavedLoadsAgain) {
+TEST(ModelFiles, ASavedModelLoadsUnchanged) {
   const Path directory = fresh_directory();
   Infinity model = tiny_infinity();
   save_model(model, tiny_codec(), {.cfg = {2, 3, 4}, .tau = {0.7}, .top_p = 0.9}, StoredAs::f32, directory);
@@ -32,13 +32,13 @@ TEST(ModelFiles, WhatIsSavedLoadsAgain) {
   EXPECT_EQ(bundle.model.config.codec, fingerprint(tiny_codec()));
 }
 
-TEST(ModelFiles, HalfPrecisionKeepsTheFingerprint) {
+TEST(ModelFiles, TheFingerprintDoesNotDependOnStoringAsF16) {
   const Path directory = fresh_directory();
   save_model(tiny_infinity(), tiny_codec(), {}, StoredAs::f16, directory);
   EXPECT_NO_THROW(load_model(directory, at::kCPU));
 }
 
-TEST(ModelFiles, ACodecOfOtherWeightsIsRefusedNamingBoth) {
+TEST(ModelFiles, ACodecWithOtherWeightsIsRefusedByBothFingerprints) {
   const Path directory = fresh_directory();
   save_model(tiny_infinity(), tiny_codec(5), {}, StoredAs::f32, directory);
   codec::save_codec(tiny_codec(6), directory / "codec", StoredAs::f32, disk());

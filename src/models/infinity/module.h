@@ -70,7 +70,11 @@ struct InfinityBlock {
                  nn::LayerCache* cache) const;
 };
 template <class V> void tensors(V& v, InfinityBlock& m) {
-  v("ada_gss", m.ada_gss), v("sa", m.sa), v("ca", m.ca), v("ffn", m.ffn), v("ca_norm", m.ca_norm);
+  v("ada_gss", m.ada_gss);
+  v("sa", m.sa);
+  v("ca", m.ca);
+  v("ffn", m.ffn);
+  v("ca_norm", m.ca_norm);
 }
 
 /// SiLU, then a linear map: what makes AdaLN's numbers from a condition.
@@ -90,7 +94,10 @@ struct TextProjection {
   nn::Linear first, second;
   Tensor forward(const Tensor& states) const;
 };
-template <class V> void tensors(V& v, TextProjection& m) { v("0", m.first), v("2", m.second); }
+template <class V> void tensors(V& v, TextProjection& m) {
+  v("0", m.first);
+  v("2", m.second);
+}
 
 struct StartProjection {
   nn::AttentionPool pool;
@@ -137,10 +144,18 @@ struct Infinity {
   Tensor logits(const Tensor& x, const Tensor& pooled) const;
 };
 template <class V> void tensors(V& v, Infinity& m) {
-  v("cfg_uncond", m.cfg_uncond), v("pos_start", m.pos_start), v("text_norm", m.text_norm);
-  v("text_proj_for_sos", m.text_proj_for_sos), v("text_proj_for_ca", m.text_proj_for_ca);
-  v("lvl_embed.weight", m.lvl_embed), v("word_embed", m.word_embed), v("shared_ada_lin", m.shared_ada_lin);
-  v("blocks", m.blocks), v("head_nm", m.head_nm), v("head", m.head), v("text_encoder", m.text_encoder);
+  v("cfg_uncond", m.cfg_uncond);
+  v("pos_start", m.pos_start);
+  v("text_norm", m.text_norm);
+  v("text_proj_for_sos", m.text_proj_for_sos);
+  v("text_proj_for_ca", m.text_proj_for_ca);
+  v("lvl_embed.weight", m.lvl_embed);
+  v("word_embed", m.word_embed);
+  v("shared_ada_lin", m.shared_ada_lin);
+  v("blocks", m.blocks);
+  v("head_nm", m.head_nm);
+  v("head", m.head);
+  v("text_encoder", m.text_encoder);
 }
 
 /// How small the adaptive parts start; the published factors.
@@ -151,8 +166,8 @@ struct InitialScales {
   bool operator==(const InitialScales&) const = default;
 };
 template <class V> void fields(V& v, InitialScales& s) {
-  v("adaptive", s.adaptive, "factor on the initial AdaLN scales and shifts"),
-      v("gate", s.gate, "factor on the initial gates");
+  v("adaptive", s.adaptive, "factor on the initial AdaLN scales and shifts");
+  v("gate", s.gate, "factor on the initial gates");
   v("head", s.head, "factor on the initial head");
 }
 

@@ -60,7 +60,7 @@ TEST(Infinity, ChangingALaterScaleNeverChangesEarlierLogits) {
   }
 }
 
-TEST(Infinity, ShuffledPlacesOfAScaleAreToldApartByTheirPositionsAlone) {
+TEST(Infinity, ShufflingPositionsWithTheirRotaryTablesShufflesTheLogits) {
   const at::NoGradGuard no_grad;
   Pass pass;
   const Tensor order = at::tensor({0, 1, 2, 3, 4, 8, 7, 6, 5, 9, 10, 11, 12, 13}, at::kLong);  // within the last scale
@@ -75,7 +75,7 @@ TEST(Infinity, ShuffledPlacesOfAScaleAreToldApartByTheirPositionsAlone) {
   EXPECT_LT(furthest(with_places, at::index_select(before, 1, order)), 1e-4);
 }
 
-TEST(Infinity, APictureDoesNotDependOnItsCompany) {
+TEST(Infinity, LogitsOfAPictureDoNotDependOnItsBatch) {
   const at::NoGradGuard no_grad;
   const Pass pass;
   const Condition alone = pass.model.condition(pass.model.encode({"cat"}));
@@ -159,7 +159,8 @@ TEST(Infinity, TheBitHeadGrowsWithTheBitsAndTheIndexHeadWithTheCodewords) {
   const BuildDevice meta(at::kMeta);
   const auto head_parameters = [](const std::string& head, int64_t bits) {
     InfinityConfig config = tiny_config();
-    config.head = head, config.bits = bits;
+    config.head = head;
+    config.bits = bits;
     Infinity model(config);
     int64_t total = 0;
     for_each_tensor(model,
@@ -173,9 +174,10 @@ TEST(Infinity, TheBitHeadGrowsWithTheBitsAndTheIndexHeadWithTheCodewords) {
   }
 }
 
-TEST(Infinity, StartsNearTheIdentityAndAsAFunctionOfTheSeed) {
+TEST(Infinity, InitialBlocksAreNearTheIdentityAndDependOnTheSeedAlone) {
   Infinity a(tiny_config()), b(tiny_config());
-  initialise(a, 3), initialise(b, 3);
+  initialise(a, 3);
+  initialise(b, 3);
   for_each_tensor(a, [&, of_b = named_tensors(b)](const std::string& name, Tensor& t) {
     const auto same = std::find_if(of_b.begin(), of_b.end(), [&](const NamedTensor& n) { return n.name == name; });
     EXPECT_TRUE(at::equal(t, same->tensor)) << name;
@@ -192,10 +194,16 @@ TEST(InfinityConfig, RefusesShapesThatCannotBeBuilt) {
     EXPECT_THROW(validate(config), UserError);
   };
   refused([](InfinityConfig& c) { c.heads = 3; });
-  refused([](InfinityConfig& c) { c.width = 12, c.pool_heads = 1; });
+  refused([](InfinityConfig& c) {
+    c.width = 12;
+    c.pool_heads = 1;
+  });
   refused([](InfinityConfig& c) { c.bits = 65; });
   refused([](InfinityConfig& c) { c.head = "word"; });
-  refused([](InfinityConfig& c) { c.head = "index", c.bits = 32; });
+  refused([](InfinityConfig& c) {
+    c.head = "index";
+    c.bits = 32;
+  });
   refused([](InfinityConfig& c) { c.scales = {2, 4}; });
   refused([](InfinityConfig& c) { c.scales = {1, 4, 2}; });
   refused([](InfinityConfig& c) { c.scales = {1, 2, 3, 4, 5}; });

@@ -113,8 +113,12 @@ Tensor InfinityObjective::latents_of(const std::vector<Sample>& batch) {
   std::vector<Tensor> latents(batch.size());
   for (size_t i = 0; i < batch.size(); ++i) {
     const auto known = batch[i].picture_id ? latents_.find(*batch[i].picture_id) : latents_.end();
-    if (known != latents_.end()) latents[i] = known->second;
-    else unknown.push_back(batch[i].picture), places.push_back(i);
+    if (known != latents_.end()) {
+      latents[i] = known->second;
+    } else {
+      unknown.push_back(batch[i].picture);
+      places.push_back(i);
+    }
   }
   if (!unknown.empty()) {
     const Tensor encoded = codec_.encode(codec::pictures_to_tensor(unknown, device_));  // [n, d, H, W]
@@ -213,7 +217,8 @@ std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe,
   std::optional<Bundle> start;
   if (!table.from.empty()) {
     start = load_model(table.from, device);
-    table.shape = start->model.config, table.codec_directory = (Path(table.from) / "codec").string();
+    table.shape = start->model.config;
+    table.codec_directory = (Path(table.from) / "codec").string();
   }
   if (table.codec_directory.empty())
     throw UserError("[recipe] model.codec_directory is missing; want the directory of a trained codec");
@@ -229,7 +234,8 @@ std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe,
   }
   if (!start && !recipe.model.contains("text_width")) shape.text_width = shape.text_encoder->width;
   shape.codec = fingerprint(codec);
-  recipe.model = to_json(table), recipe.loss = to_json(training);
+  recipe.model = to_json(table);
+  recipe.loss = to_json(training);
 
   const BuildDevice on(device);
   Infinity model = start ? std::move(start->model) : Infinity(shape);

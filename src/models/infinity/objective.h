@@ -30,7 +30,8 @@ template <class V> void fields(V& v, InfinityTraining& t) {
   v("flip_percent", t.flip_percent, "most percent of a scale's bits that flip");
   v("drop_prompt", t.drop_prompt, "share of pictures trained without their prompt");
   v("cached_pictures", t.cached_pictures, "how many pictures' latents are kept in memory");
-  v("initial", t.initial, "factors on the initial weights"), v("half", t.half, "save weights as f16");
+  v("initial", t.initial, "factors on the initial weights");
+  v("half", t.half, "save weights as f16");
   v("cfg", t.cfg, "guidance of sample grids and of the saved model's defaults");
   v("tau", t.tau, "temperature of sample grids and of the saved model's defaults");
   v("top_p", t.top_p, "top-p of sample grids and of the saved model's defaults");

@@ -62,7 +62,7 @@ TEST(Lesson, PatchesAreUnshuffledWithTheirFourPositionsBesideEachOther) {
   EXPECT_TRUE(at::equal(to_grid(to_tokens(grid, false), {4, 6}, false), grid));
 }
 
-TEST(Grade, WeighsPositionsByTheRootOfTheirScalesAreaAndCountsCrossEntropyPerBit) {
+TEST(Grade, WeighsPositionsByOneOverTheRootOfTheirScalesAreaAndCountsCrossEntropyPerBit) {
   const Pyramid p;
   const Tensor weights = position_weights(p.schedule, at::kCPU);
   EXPECT_NEAR(weights.sum().item<double>(), 1, 1e-6);
@@ -101,7 +101,7 @@ InfinityObjective tiny_objective(InfinityTraining training = {}) {
   return InfinityObjective(std::move(model), tiny_codec(), training, two_samples(), at::kCPU);
 }
 
-TEST(InfinityObjective, LearnsTwoPicturesByHeart) {
+TEST(InfinityObjective, OverfitsTwoPictures) {
   InfinityObjective objective = tiny_objective();
   const std::vector<train::Parameter> parameters = objective.parameters();
   std::vector<Tensor> first(parameters.size()), second(parameters.size());
@@ -117,8 +117,12 @@ TEST(InfinityObjective, LearnsTwoPicturesByHeart) {
     for (size_t i = 0; i < parameters.size(); ++i) {  // Adam, written out
       Tensor p = parameters[i].tensor;
       if (!p.grad().defined()) continue;
-      if (!first[i].defined()) first[i] = at::zeros_like(p), second[i] = at::zeros_like(p);
-      first[i].lerp_(p.grad(), 0.1), second[i].lerp_(p.grad().square(), 0.03);
+      if (!first[i].defined()) {
+        first[i] = at::zeros_like(p);
+        second[i] = at::zeros_like(p);
+      }
+      first[i].lerp_(p.grad(), 0.1);
+      second[i].lerp_(p.grad().square(), 0.03);
       const double a = 1 - std::pow(0.9, step), b = 1 - std::pow(0.97, step);
       p.sub_(0.005 * (first[i] / a) / ((second[i] / b).sqrt() + 1e-8));
       p.mutable_grad().reset();
@@ -128,7 +132,7 @@ TEST(InfinityObjective, LearnsTwoPicturesByHeart) {
   EXPECT_GT(objective.evaluate().at("clean_bit_acc"), 0.9);
 }
 
-TEST(InfinityObjective, AStepIsAFunctionOfItsSeedAndReportsEveryScale) {
+TEST(InfinityObjective, AStepDependsOnItsSeedAloneAndReportsEveryScale) {
   InfinityObjective a = tiny_objective(), b = tiny_objective();
   const train::Loss of_a = a.loss(two_samples(), {.rng = Rng(4)}), of_b = b.loss(two_samples(), {.rng = Rng(4)});
   EXPECT_EQ(of_a.value.item<double>(), of_b.value.item<double>());
@@ -147,7 +151,7 @@ TEST(InfinityObjective, KeptLatentsGiveTheSameLossAsFreshOnes) {
   EXPECT_EQ(objective.loss(wrong_pictures, {.rng = Rng(4)}).value.item<double>(), fresh);
 }
 
-TEST(InfinityObjective, DecaysMatricesAndNothingElse) {
+TEST(InfinityObjective, WeightDecayAppliesToMatricesAlone) {
   std::map<std::string, bool> decays;
   for (const train::Parameter& p : tiny_objective().parameters()) decays[p.name] = p.decay;
   for (const char* name : {"blocks.0.sa.mat_qkv.weight", "blocks.1.ffn.fc2.weight", "head.weight", "word_embed.weight",
@@ -169,7 +173,7 @@ class TwoSamples final : public SampleSource {
   std::optional<uint64_t> pass_length() const override { return 2; }
 };
 
-TEST(InfinityObjective, GoesOnFromAModelWithItsShapeItsCodecAndItsWeights) {
+TEST(InfinityObjective, StartsFromAModelWithItsShapeItsCodecAndItsWeights) {
   const tessera::testing::ScratchFolder folder;
   tiny_objective({.half = false}).save_model(folder / "model", disk());
   train::Recipe recipe;
@@ -190,7 +194,7 @@ TEST(InfinityObjective, GoesOnFromAModelWithItsShapeItsCodecAndItsWeights) {
   EXPECT_NO_THROW(make_infinity_objective(again, TwoSamples(), at::kCPU));
 }
 
-TEST(InfinityObjective, RefusesAnUnknownCorrectionAndAForeignCodec) {
+TEST(InfinityObjective, RefusesAnUnknownCorrectionAndAnotherCodec) {
   EXPECT_THROW(tiny_objective({.correction = "requantize"}), UserError);
   EXPECT_THROW(tiny_objective({.flip_percent = 130}), UserError);
   InfinityConfig config = tiny_config();

@@ -8,7 +8,10 @@ namespace tessera::infinity {
 namespace {
 Preset size(std::string name, int64_t width, int64_t depth, int64_t heads, int64_t bits, double parameters) {
   InfinityConfig c;
-  c.width = width, c.depth = depth, c.heads = heads, c.bits = bits;
+  c.width = width;
+  c.depth = depth;
+  c.heads = heads;
+  c.bits = bits;
   c.pool_heads = width > 4096 ? 32 : 16;
   return {std::move(name), c, parameters};
 }

@@ -49,12 +49,12 @@ TEST(InfinityPresets, RoundTripThroughJson) {
   }
 }
 
-TEST(InfinityPresets, AnUnknownNameIsAnsweredWithTheNearest) {
+TEST(InfinityPresets, AnUnknownNameIsRefusedWithTheNearest) {
   EXPECT_THAT([] { preset("layer13"); },
               ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("did you mean 'layer12'")));
 }
 
-TEST(InfinityPresets, TheEightBillionReadsPatches) {
+TEST(InfinityPresets, TheEightBillionModelUsesTwoByTwoPatches) {
   EXPECT_EQ(preset("8b").bits_per_token(), 56);
   EXPECT_EQ(preset("8b").head_outputs(), 112);
 }

@@ -36,7 +36,7 @@ TEST(Schedule, TemplatesGrowTowardsTheirRatioAndTheirArea) {
   }
 }
 
-TEST(Schedule, FifteenRatiosAndTheirReciprocalsAreTransposed) {
+TEST(Schedule, TemplatesOfReciprocalRatiosAreTransposed) {
   EXPECT_EQ(template_ratios().size(), 15u);
   EXPECT_EQ(template_ratios().front(), 0.333);
   for (const double ratio : {1.25, 1.333, 1.5, 1.75, 2.0, 2.5, 3.0}) {
@@ -48,13 +48,13 @@ TEST(Schedule, FifteenRatiosAndTheirReciprocalsAreTransposed) {
   }
 }
 
-TEST(Schedule, TheNearestTemplateAnswersForARatio) {
+TEST(Schedule, TheTemplateOfTheNearestRatioIsChosen) {
   EXPECT_EQ(published_schedule(16.0 / 9, "1M").span, (ScaleShape{84, 48}));
   EXPECT_EQ(published_schedule(9.0 / 16, "1M").span, (ScaleShape{48, 84}));
   EXPECT_THROW(published_schedule(1, "2M"), UserError);
 }
 
-TEST(Schedule, OwnEdgesAreKeptSquareAndStretchedAtEqualArea) {
+TEST(Schedule, CustomEdgesAreKeptForSquaresAndStretchedAtEqualArea) {
   const Schedule square = stretched_schedule({1, 2, 3, 4, 6, 8}, 1);
   EXPECT_EQ(square.tokens(), 130);
   EXPECT_EQ(square.span, (ScaleShape{8, 8}));

@@ -9,9 +9,14 @@ namespace tessera::infinity {
 /// 12x12 pictures, latents 3x3 of 4 bits.
 inline codec::CodecConfig tiny_codec_config() {
   codec::CodecConfig c;
-  c.name = "tiny", c.picture_size = 12, c.channels = 4, c.multipliers = {1, 1, 2}, c.norm_groups = 2;
+  c.name = "tiny";
+  c.picture_size = 12;
+  c.channels = 4;
+  c.multipliers = {1, 1, 2};
+  c.norm_groups = 2;
   c.encoder_blocks = c.decoder_blocks = c.middle_blocks = 1;
-  c.bits = 4, c.scales = {1, 2, 3};
+  c.bits = 4;
+  c.scales = {1, 2, 3};
   return c;
 }
 
@@ -23,8 +28,15 @@ inline codec::Codec tiny_codec(uint64_t seed = 5, const codec::CodecConfig& conf
 
 inline InfinityConfig tiny_config() {
   InfinityConfig c;
-  c.width = 32, c.depth = 2, c.heads = 2, c.hidden = 48, c.bits = 4;
-  c.text_width = 16, c.text_length = 24, c.pool_heads = 2, c.levels = 4;
+  c.width = 32;
+  c.depth = 2;
+  c.heads = 2;
+  c.hidden = 48;
+  c.bits = 4;
+  c.text_width = 16;
+  c.text_length = 24;
+  c.pool_heads = 2;
+  c.levels = 4;
   c.scales = {1, 2, 3};
   c.text_encoder = nn::ByteEncoderConfig{.width = 16, .depth = 1, .heads = 2, .hidden = 24};
   return c;

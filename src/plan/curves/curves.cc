@@ -49,7 +49,8 @@ struct LossObjective {
   double operator()(std::span<const double> x, std::span<double> gradient, std::span<double> curvature) const {
     const size_t n = x.size(), alpha = compute_only ? 1 : 2, e = n - 1;
     const double unit = options.noise > 0 ? options.noise : 1;
-    std::fill(gradient.begin(), gradient.end(), 0.0), std::fill(curvature.begin(), curvature.end(), 0.0);
+    std::fill(gradient.begin(), gradient.end(), 0.0);
+    std::fill(curvature.begin(), curvature.end(), 0.0);
     double sum = 0;
     for (const LogPoint& point : points) {
       const double size = std::exp(x[0] - x[alpha] * point.log_n);
@@ -59,8 +60,13 @@ struct LossObjective {
       const double slope = point.weight * huber.slope / (unit * predicted);
       sum += point.weight * huber.value;
       std::array<double, 5> by{};  // of `predicted`, by each parameter
-      by[0] = size, by[alpha] = -size * point.log_n, by[e] = 1;
-      if (!compute_only) by[1] = data, by[3] = -data * point.log_d;
+      by[0] = size;
+      by[alpha] = -size * point.log_n;
+      by[e] = 1;
+      if (!compute_only) {
+        by[1] = data;
+        by[3] = -data * point.log_d;
+      }
       const double bend = (point.weight * huber.bend / (unit * unit * predicted) - slope) / predicted;
       for (size_t i = 0; i < n; ++i) {
         gradient[i] += slope * by[i];
@@ -164,13 +170,26 @@ Fitted<Sigmoid> fit_sigmoid(const std::vector<AccuracyPoint>& points, double cha
       const double residual = a * s + b - point.accuracy, slope = point.weight * residual;
       const double steep = a * s * (1 - s), by_z = steep * away, by_place = -k * steep;
       sum += 0.5 * slope * residual;
-      by_a += slope * s, by_l0 += slope * by_place, by_k += slope * by_z, by_b += slope;
+      by_a += slope * s;
+      by_l0 += slope * by_place;
+      by_k += slope * by_z;
+      by_b += slope;
       const double weighted_s = point.weight * s, place = point.weight * by_place, z = point.weight * by_z;
-      aa += weighted_s * s, al += weighted_s * by_place, ak += weighted_s * by_z, ab += weighted_s;
-      ll += place * by_place, lk += place * by_z, lb += place;
-      kk += z * by_z, kb += z, bb += point.weight;
+      aa += weighted_s * s;
+      al += weighted_s * by_place;
+      ak += weighted_s * by_z;
+      ab += weighted_s;
+      ll += place * by_place;
+      lk += place * by_z;
+      lb += place;
+      kk += z * by_z;
+      kb += z;
+      bb += point.weight;
     }
-    gradient[0] = by_a, gradient[1] = by_l0, gradient[2] = by_k, gradient[3] = by_b;
+    gradient[0] = by_a;
+    gradient[1] = by_l0;
+    gradient[2] = by_k;
+    gradient[3] = by_b;
     const double matrix[] = {aa, al, ak, ab, al, ll, lk, lb, ak, lk, kk, kb, ab, lb, kb, bb};
     std::copy(std::begin(matrix), std::end(matrix), curvature.begin());
     return sum;
@@ -215,9 +234,13 @@ Fitted<SingleStepLaw> fit_single_step(const std::vector<LossPoint>& points, doub
       const Huber huber(std::log(predicted) - point.log_loss, 1e-3);
       const double slope = huber.slope / predicted, steep = slope * x[5] * s * (1 - s);
       sum += huber.value;
-      gradient[0] += steep * size, gradient[1] += steep * data;
-      gradient[2] -= steep * size * point.log_n, gradient[3] -= steep * data * point.log_d;
-      gradient[4] += steep, gradient[5] += slope * s, gradient[6] += slope;
+      gradient[0] += steep * size;
+      gradient[1] += steep * data;
+      gradient[2] -= steep * size * point.log_n;
+      gradient[3] -= steep * data * point.log_d;
+      gradient[4] += steep;
+      gradient[5] += slope * s;
+      gradient[6] += slope;
     }
     return sum;
   };

@@ -127,7 +127,7 @@ TEST(Laws, NoiselessAccuraciesGiveTheSingleStepBack) {
   for (const LossPoint& point : points) EXPECT_NEAR(fitted.at(point.n, point.d), point.loss, 1e-6);
 }
 
-TEST(Laws, NoStepAwayFromALossLawIsBetter) {
+TEST(Laws, AFittedLossLawIsALocalMinimum) {
   const auto points = ladder_points(kLaw, 0.003);
   const auto fit = fit_loss_law(points);
   const auto objective = [&](const LossLaw& law) { return loss_objective(points, law); };
@@ -135,7 +135,7 @@ TEST(Laws, NoStepAwayFromALossLawIsBetter) {
   expect_least(fit.law, {&LossLaw::log_a, &LossLaw::alpha, &LossLaw::log_b, &LossLaw::beta, &LossLaw::e}, objective);
 }
 
-TEST(Laws, NoStepAwayFromASigmoidIsBetter) {
+TEST(Laws, AFittedSigmoidIsALocalMinimum) {
   const auto points = accuracy_points({-0.7, 0.75, 6, 0.95}, 0.01);
   const auto fit = fit_sigmoid(points, 0.25);
   const auto objective = [&](const Sigmoid& sigmoid) { return sigmoid_objective(points, sigmoid); };
@@ -153,7 +153,7 @@ TEST(Laws, AParameterThatEndsOnABoundIsNamed) {
   EXPECT_THAT(fit_compute_law(falling).on_bound, Contains("alpha"));
 }
 
-TEST(Laws, TheSamePointsGiveTheSameLaw) {
+TEST(Laws, FittingIsDeterministic) {
   const auto points = ladder_points(kLaw, 0.003);
   const LossLaw once = fit_loss_law(points).law, again = fit_loss_law(points).law;
   EXPECT_EQ(once.log_a, again.log_a);
@@ -171,13 +171,14 @@ TEST(Laws, TheOrderOfPointsDoesNotMatter) {
   EXPECT_NEAR(curve.at(0.3), same.at(0.3), 1e-9);
 }
 
-TEST(Laws, AWeightOfTwoIsThePointTwice) {
+TEST(Laws, AWeightOfTwoEqualsThePointTwice) {
   auto weighted = ladder_points(kLaw, 0.003), doubled = weighted;
-  weighted[3].weight = 2, doubled.push_back(doubled[3]);
+  weighted[3].weight = 2;
+  doubled.push_back(doubled[3]);
   EXPECT_NEAR(fit_loss_law(weighted).objective, fit_loss_law(doubled).objective, 1e-9);
 }
 
-TEST(Laws, APriorHoldsTheExponentsWhereThePointsSayLittle) {
+TEST(Laws, APriorKeepsExponentsNearItsCentreWherePointsSayLittle) {
   const std::vector<LossPoint> three = {{2e8, 4e9, 1.5}, {4e8, 8e9, 1.4}, {8e8, 16e9, 1.32}};
   const auto fit = fit_loss_law(three, {.delta = 1, .noise = 0.005});
   EXPECT_GT(fit.law.alpha, 0.1);
@@ -186,9 +187,10 @@ TEST(Laws, APriorHoldsTheExponentsWhereThePointsSayLittle) {
   EXPECT_LT(fit.law.beta, 0.6);
 }
 
-TEST(Minimize, TheBoundsAreKeptAndTheBestPointSeenIsReturned) {
+TEST(Minimize, BoundsHoldAndTheBestPointIsReturned) {
   const Objective bowl = [](std::span<const double> x, std::span<double> gradient) {
-    gradient[0] = 2 * (x[0] - 3), gradient[1] = 2 * (x[1] + 1);
+    gradient[0] = 2 * (x[0] - 3);
+    gradient[1] = 2 * (x[1] + 1);
     return (x[0] - 3) * (x[0] - 3) + (x[1] + 1) * (x[1] + 1);
   };
   const Bounds bounds{{-5, 0}, {5, 5}};

@@ -60,7 +60,8 @@ TEST(Ensemble, MoreResamplesConverge) {
   const double much = width(9, 1500);
   double few_error = 0, many_error = 0;
   for (uint64_t seed = 1; seed <= 6; ++seed) {
-    few_error += std::abs(width(seed, 15) - much), many_error += std::abs(width(seed, 240) - much);
+    few_error += std::abs(width(seed, 15) - much);
+    many_error += std::abs(width(seed, 240) - much);
   }
   EXPECT_LT(many_error, few_error);
 }
@@ -71,7 +72,7 @@ TEST(Ensemble, TooFewRungsAreNamedWithTheTaskAndTheFeature) {
             "[plan] too few rungs for mmlu: got 3 runs with 'bpb' measured, want at least 4");
 }
 
-TEST(Quantile, OrderStatisticsAreJoinedByLines) {
+TEST(Quantile, InterpolatesLinearlyBetweenOrderStatistics) {
   std::vector<double> values = {3, 1, 2, 4};
   EXPECT_EQ(quantile(values, 0), 1);
   EXPECT_EQ(quantile(values, 1), 4);
@@ -82,7 +83,7 @@ TEST(Quantile, OrderStatisticsAreJoinedByLines) {
   EXPECT_EQ(quantile(one, 0.9), 7);
 }
 
-TEST(Spread, TheQuantilesDistancesAreLaidAroundThePointAndStretched) {
+TEST(Spread, IntervalsAreQuantileDistancesAroundThePointTimesTheStretch) {
   std::vector<double> samples;
   for (int i = 0; i <= 100; ++i) samples.push_back(0.4 + 0.002 * i);  // 0.4 ... 0.6
   const Spread plain = spread_of(samples, 0.55, 0.8), wide = spread_of(samples, 0.55, 0.8, 2);
@@ -93,7 +94,7 @@ TEST(Spread, TheQuantilesDistancesAreLaidAroundThePointAndStretched) {
   EXPECT_NEAR(wide.high, 0.71, 1e-12);
 }
 
-TEST(Spread, AnIntervalStaysBetweenNoneAndAll) {
+TEST(Spread, AnIntervalStaysBetweenZeroAndOne) {
   const std::vector<double> samples = {0, 0.25, 0.5, 0.75, 1};
   const Spread low = spread_of(samples, 0.05, 0.8, 4), high = spread_of(samples, 0.95, 0.8, 4);
   EXPECT_EQ(low.low, 0);
@@ -102,7 +103,7 @@ TEST(Spread, AnIntervalStaysBetweenNoneAndAll) {
   EXPECT_GE(high.low, 0);
 }
 
-TEST(NormalTail, HoldsTheShareItIsAskedFor) {
+TEST(NormalTail, LeavesTheRequestedShareBeyondIt) {
   EXPECT_NEAR(normal_tail(0.8), 1.2815515655, 1e-9);
   EXPECT_NEAR(normal_tail(0.95), 1.9599639845, 1e-9);
 }

@@ -107,20 +107,24 @@ std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, 
   std::vector<double> loss, accuracy;
   for (size_t i = 0; i < losses.size(); ++i) {
     if (std::isnan(losses[i]) || std::isnan(accuracies[i])) continue;
-    loss.push_back(losses[i]), accuracy.push_back(accuracies[i]);
+    loss.push_back(losses[i]);
+    accuracy.push_back(accuracies[i]);
   }
   if (loss.size() > 1) {  // a run known by its end alone keeps it
     const auto dropped = static_cast<std::ptrdiff_t>(std::ceil(smoothing.skip * static_cast<double>(loss.size())));
     loss.erase(loss.begin(), loss.begin() + dropped);
     accuracy.erase(accuracy.begin(), accuracy.begin() + dropped);
   }
-  loss = moving_average(loss, smoothing.average), accuracy = moving_average(accuracy, smoothing.average);
+  loss = moving_average(loss, smoothing.average);
+  accuracy = moving_average(accuracy, smoothing.average);
   std::vector<AccuracyPoint> points;
   for (size_t from = 0; from < loss.size(); from += smoothing.join) {
     const size_t to = std::min(from + smoothing.join, loss.size());
     AccuracyPoint point{0, 0, static_cast<double>(to - from)};
-    for (size_t i = from; i < to; ++i)
-      point.loss += loss[i] / point.weight, point.accuracy += accuracy[i] / point.weight;
+    for (size_t i = from; i < to; ++i) {
+      point.loss += loss[i] / point.weight;
+      point.accuracy += accuracy[i] / point.weight;
+    }
     points.push_back(point);
   }
   return points;

@@ -103,7 +103,8 @@ double hindcast_error(const std::vector<Hindcast>& hindcasts) {
   std::map<size_t, std::pair<double, double>> by_split;
   for (const Hindcast& each : hindcasts) {
     auto& [sum, count] = by_split[each.split];
-    sum += std::abs(each.predicted - each.measured), ++count;
+    sum += std::abs(each.predicted - each.measured);
+    ++count;
   }
   double total = 0;
   for (const auto& [split, sum] : by_split) total += sum.first / sum.second;

@@ -51,7 +51,7 @@ Hindcast hindcast(size_t split, double predicted, double measured, double reach 
 
 bool same_form(const Form& a, const Form& b) { return a.feature == b.feature && a.skip == b.skip; }
 
-TEST(HindcastSplits, NoRunIsBothLearntFromAndPredicted) {
+TEST(HindcastSplits, NoRunIsBothFittedAndPredicted) {
   const LadderTable table = testing::simulate_ladder(1, {.checkpoints = 6}).table;
   const auto splits = hindcast_splits(all_rungs(table));
   EXPECT_THAT(splits, SizeIs(5));
@@ -62,7 +62,7 @@ TEST(HindcastSplits, NoRunIsBothLearntFromAndPredicted) {
   }
 }
 
-TEST(HindcastSplits, WhatIsLearntFromIsSmallerInWhatTheSplitIsNamedAfter) {
+TEST(HindcastSplits, FittedRunsAreSmallerInTheQuantityThatTheSplitIsNamedAfter) {
   const LadderTable table = testing::simulate_ladder(1, {.checkpoints = 6}).table;
   for (const HindcastSplit& split : hindcast_splits(all_rungs(table))) {
     if (split.name.find("size") != std::string::npos) expect_below(split, size_of);
@@ -71,7 +71,7 @@ TEST(HindcastSplits, WhatIsLearntFromIsSmallerInWhatTheSplitIsNamedAfter) {
   }
 }
 
-TEST(HindcastSplits, EverySplitLeavesALadderToLearnFrom) {
+TEST(HindcastSplits, EverySplitLeavesEnoughRungsToFit) {
   const LadderTable table = testing::simulate_ladder(1, {.checkpoints = 6}).table;
   for (const HindcastSplit& split : hindcast_splits(all_rungs(table))) {
     EXPECT_GE(split.learn.size(), 6u);
@@ -80,27 +80,27 @@ TEST(HindcastSplits, EverySplitLeavesALadderToLearnFrom) {
   }
 }
 
-TEST(HindcastSplits, ASmallLadderHasNone) {
+TEST(HindcastSplits, ASmallLadderHasNoSplits) {
   const LadderTable few = ladder_of({190e6, 370e6}, {1, 2}), one_size = ladder_of({190e6}, {1, 2, 3, 4, 5, 6, 7, 8}),
                     one_length = ladder_of({1e8, 2e8, 3e8, 4e8, 5e8, 6e8, 7e8, 8e8}, {1});
   for (const LadderTable* table : {&few, &one_size, &one_length})
     EXPECT_THAT(hindcast_splits(all_rungs(*table)), IsEmpty());
 }
 
-TEST(HindcastError, EverySplitCountsAlikeHoweverManyRunsItPredicts) {
+TEST(HindcastError, EverySplitHasTheSameWeightForAnyNumberOfRuns) {
   EXPECT_DOUBLE_EQ(hindcast_error({hindcast(0, .5, .6), hindcast(1, .5, .2), hindcast(1, .5, .8), hindcast(1, .5, .2)}),
                    0.2);
   EXPECT_TRUE(std::isnan(hindcast_error({})));
 }
 
-TEST(HindcastForm, ANoiselessLadderIsHindcastWell) {
+TEST(HindcastForm, NoiselessRungsAreHindcastWithinAPoint) {
   const auto made =
       testing::simulate_ladder(2, {.tasks = 1, .run_noise = 0, .checkpoint_noise = 0, .accuracy_noise = 0});
   const auto splits = hindcast_splits(all_rungs(made.table));
   EXPECT_LT(hindcast_error(hindcast_form(splits, 0, "task0", {Feature::bpb})), 0.01);
 }
 
-TEST(ChooseForms, OfEachFeatureTheBestStaysAndALaterOneMustBeClearlyBetter) {
+TEST(ChooseForms, TheFirstFormOfAFeatureIsKeptUnlessALaterOneIsClearlyBetter) {
   const auto slightly = choose_forms({{{Feature::bpb, .1}, .0100}, {{Feature::bpb, .5}, .0098}});
   ASSERT_THAT(slightly, SizeIs(1));
   EXPECT_EQ(slightly[0].skip, .1);
@@ -109,7 +109,7 @@ TEST(ChooseForms, OfEachFeatureTheBestStaysAndALaterOneMustBeClearlyBetter) {
   EXPECT_EQ(clearly[0].skip, .5);
 }
 
-TEST(ChooseForms, FeaturesNearTheBestJoinIn) {
+TEST(ChooseForms, FeaturesNearTheBestAreKept) {
   const auto forms =
       choose_forms({{{Feature::bpb, .1}, .010}, {{Feature::loss, .1}, .0124}, {{Feature::ce, .1}, .0126}});
   ASSERT_THAT(forms, SizeIs(2));
@@ -125,7 +125,7 @@ TEST(ChooseForms, WithoutHindcastsEveryFeatureButTheCrossEntropyOverChoicesIsKep
   EXPECT_THAT(choose_forms({}), IsEmpty());
 }
 
-TEST(Widening, TheShareAskedForIsCovered) {
+TEST(Widening, TheRequestedShareIsCovered) {
   Rng rng(3);
   std::vector<Hindcast> hindcasts;
   for (size_t i = 0; i < 50; ++i) hindcasts.push_back(hindcast(0, .5, .5 + rng.uniform(-.03, .03)));
@@ -139,19 +139,19 @@ TEST(Widening, TheShareAskedForIsCovered) {
   }
 }
 
-TEST(Widening, EverySplitWeighsAlike) {
+TEST(Widening, EverySplitHasTheSameWeight) {
   std::vector<Hindcast> hindcasts = {hindcast(1, .5, .53)};  // alone in its split: half of all weight
   for (int i = 0; i < 30; ++i) hindcasts.push_back(hindcast(0, .5, .51));
   EXPECT_NEAR(widening(hindcasts, .8), 3, 1e-9);
 }
 
-TEST(Widening, ItStaysWithinItsBoundsAndIsCautiousWithoutHindcasts) {
+TEST(Widening, StretchStaysWithinItsBoundsAndIsLargeWithoutHindcasts) {
   EXPECT_EQ(widening({hindcast(0, .5, .9)}, .8), 4);
   EXPECT_EQ(widening({hindcast(0, .5, .5)}, .8), 0.85);
   EXPECT_EQ(widening({}, .8), 1.5);
 }
 
-TEST(Widening, AnUncertainMeasurementAsksForLess) {
+TEST(Widening, AnUncertainMeasurementNeedsLessStretch) {
   Hindcast sure = hindcast(0, .5, .53), unsure = sure;
   unsure.noise = 0.01;
   EXPECT_LT(widening({unsure}, .8), widening({sure}, .8));

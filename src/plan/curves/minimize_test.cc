@@ -14,18 +14,21 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Rosenbrock's valley; its minimum is 0 at (1, 1).
 double valley(std::span<const double> x, std::span<double> gradient) {
   const double away = x[1] - x[0] * x[0];
-  gradient[0] = -400 * x[0] * away - 2 * (1 - x[0]), gradient[1] = 200 * away;
+  gradient[0] = -400 * x[0] * away - 2 * (1 - x[0]);
+  gradient[1] = 200 * away;
   return 100 * away * away + (1 - x[0]) * (1 - x[0]);
 }
 
 double curved_valley(std::span<const double> x, std::span<double> gradient, std::span<double> curvature) {
-  curvature[0] = 1200 * x[0] * x[0] - 400 * x[1] + 2, curvature[1] = curvature[2] = -400 * x[0], curvature[3] = 200;
+  curvature[0] = 1200 * x[0] * x[0] - 400 * x[1] + 2;
+  curvature[1] = curvature[2] = -400 * x[0];
+  curvature[3] = 200;
   return valley(x, gradient);
 }
 
 const Bounds kAnywhere{{-kInfinity, -kInfinity}, {kInfinity, kInfinity}};
 
-TEST(Minimize, BothSearchesFindTheEndOfTheValley) {
+TEST(Minimize, BothMinimisersFindTheMinimumOfACurvedValley) {
   for (const auto& found :
        {minimize(valley, {-1.2, 1}, kAnywhere), minimize_newton(curved_valley, {{-1.2, 1}}, kAnywhere)}) {
     EXPECT_NEAR(found.x[0], 1, 1e-6);
@@ -34,7 +37,7 @@ TEST(Minimize, BothSearchesFindTheEndOfTheValley) {
   }
 }
 
-TEST(Minimize, BothSearchesStopOnABoundAndNameIt) {
+TEST(Minimize, BothMinimisersStopAtABoundAndReportIt) {
   const Bounds box{{-kInfinity, -kInfinity}, {0.5, kInfinity}};
   for (const auto& found : {minimize(valley, {-1.2, 1}, box), minimize_newton(curved_valley, {{-1.2, 1}}, box)}) {
     EXPECT_NEAR(found.x[0], 0.5, 1e-9);
@@ -43,7 +46,7 @@ TEST(Minimize, BothSearchesStopOnABoundAndNameIt) {
   }
 }
 
-TEST(Minimize, AStartOutsideTheBoundsIsBroughtInside) {
+TEST(Minimize, AStartOutsideTheBoundsIsClamped) {
   const Bounds box{{0, 0}, {0.9, 0.9}};
   const Minimum found = minimize(valley, {-50, 50}, box);
   for (const double x : found.x) {
@@ -52,7 +55,7 @@ TEST(Minimize, AStartOutsideTheBoundsIsBroughtInside) {
   }
 }
 
-TEST(Minimize, OfSeveralStartsTheBestCounts) {
+TEST(Minimize, TheBestOfSeveralStartsIsReturned) {
   // Two pits: 0 at -2 and -1 at 2.
   const Objective pits = [](std::span<const double> x, std::span<double> gradient) {
     const double square = x[0] * x[0] - 4;

@@ -93,7 +93,8 @@ TaskCurve fit_paper_curve(const Rungs& rungs, size_t task, std::string_view task
   if (!over_choices) checkpoints.push_back(kAnchor);
   const auto sigmoid = over_choices ? fit_log_sigmoid(checkpoints) : fit_sigmoid(checkpoints, guess(task_name));
   TaskCurve curve{{feature, over_choices ? 0.5 : 0.1}, law.law, sigmoid.law, scatter(points, law.law, 5), {}};
-  add_bounds(curve, law.on_bound), add_bounds(curve, sigmoid.on_bound);
+  add_bounds(curve, law.on_bound);
+  add_bounds(curve, sigmoid.on_bound);
   return curve;
 }
 
@@ -119,7 +120,8 @@ TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view tas
   double rungs_scatter = 0;
   if (how.warm_start) {
     rungs_scatter = how.warm_start->scatter;
-    options.noise = std::max(kLeastNoise, rungs_scatter), options.warm_start = &how.warm_start->law;
+    options.noise = std::max(kLeastNoise, rungs_scatter);
+    options.warm_start = &how.warm_start->law;
   }
   const auto fit = form.feature == Feature::flops ? fit_compute_law : fit_loss_law;
   auto law = fit(points, options);
@@ -133,7 +135,8 @@ TaskCurve fit_robust_curve(const Rungs& rungs, size_t task, std::string_view tas
   checkpoints.push_back(kAnchor);
   const auto sigmoid = fit_sigmoid(checkpoints, guess(task_name), how.warm_start ? &how.warm_start->sigmoid : nullptr);
   TaskCurve curve{form, law.law, sigmoid.law, rungs_scatter, {}};
-  add_bounds(curve, law.on_bound), add_bounds(curve, sigmoid.on_bound);
+  add_bounds(curve, law.on_bound);
+  add_bounds(curve, sigmoid.on_bound);
   return curve;
 }
 

@@ -131,7 +131,8 @@ std::vector<LeftOut> leave_one_out(const Family& family, const ModelTable& refer
     }
     if (others.empty()) left.note = "too few reference models would be left";
     const ModelDensity density = others.empty() ? ModelDensity{} : measure(row, others, {}, options).density;
-    left.density = density.density, left.interval = density.interval;
+    left.density = density.density;
+    left.interval = density.interval;
     if (left.note.empty()) left.note = density.note;
     left.covers_one =
         density.density && density.interval.low.value_or(0) <= 1 && density.interval.high.value_or(2) >= 1;
@@ -189,7 +190,10 @@ DensityResult density(const std::vector<ModelRow>& models, const ModelTable& ref
   const Family& family = choose_family(families, options.family, tasks);
   result.family = family.name;
   const Curves curves = fit_curves(family, reference, tasks, curve_options(options));
-  for (const auto& curve : curves) result.curves.push_back(curve.figures), result.tasks.push_back(curve.figures.task);
+  for (const auto& curve : curves) {
+    result.curves.push_back(curve.figures);
+    result.tasks.push_back(curve.figures.task);
+  }
   std::vector<Measured> measured = measure_all(models, curves, options);
   if (options.trend) {
     mark_envelope(measured);

@@ -39,7 +39,8 @@ template <class V> void fields(V& v, DensityOptions& o) {
   v("trend", o.trend, "fit the upper envelope of density over time, of models that have every score in use");
   v("leave_one_out", o.leave_one_out, "density of each reference model on a curve fitted without it");
   v("loss_constant", o.loss_constant, "give the loss law a constant, which the paper leaves out");
-  v("coverage", o.coverage, "share of draws within an interval"), v("draws", o.draws, "draws behind intervals");
+  v("coverage", o.coverage, "share of draws within an interval");
+  v("draws", o.draws, "draws behind intervals");
   v("score_noise", o.score_noise, "standard deviation of scores that come without a loss");
   v("reach", o.reach, "the trend takes sizes at most this many times outside the reference models' own; 0: any");
   v("seed", o.seed, "same seed, same intervals");
@@ -53,7 +54,10 @@ struct Interval {
   std::optional<double> low, high;
   bool operator==(const Interval&) const = default;
 };
-template <class V> void fields(V& v, Interval& i) { v("low", i.low, "lower end"), v("high", i.high, "upper end"); }
+template <class V> void fields(V& v, Interval& i) {
+  v("low", i.low, "lower end");
+  v("high", i.high, "upper end");
+}
 
 /// One task's part in a model's density.
 struct TaskSize {
@@ -64,8 +68,10 @@ struct TaskSize {
   bool operator==(const TaskSize&) const = default;
 };
 template <class V> void fields(V& v, TaskSize& t) {
-  v("task", t.task, "task"), v("score", t.score, "the model's score");
-  v("effective_size", t.effective_size, "parameters"), v("why", t.why, "why there is none");
+  v("task", t.task, "task");
+  v("score", t.score, "the model's score");
+  v("effective_size", t.effective_size, "parameters");
+  v("why", t.why, "why there is none");
 }
 
 struct ModelDensity {
@@ -82,12 +88,18 @@ struct ModelDensity {
   bool operator==(const ModelDensity&) const = default;
 };
 template <class V> void fields(V& v, ModelDensity& m) {
-  v("name", m.name, "model"), v("family", m.family, "family"), v("n_params", m.n_params, "parameters");
-  v("tokens", m.tokens, "training tokens"), v("released", m.released, "release date");
+  v("name", m.name, "model");
+  v("family", m.family, "family");
+  v("n_params", m.n_params, "parameters");
+  v("tokens", m.tokens, "training tokens");
+  v("released", m.released, "release date");
   v("effective_size", m.effective_size, "parameters that a reference model would need");
-  v("density", m.density, "effective size over parameters"), v("interval", m.interval, "of the density");
-  v("tasks", m.tasks, "by task"), v("beyond_reach", m.beyond_reach, "too far outside the reference sizes");
-  v("on_envelope", m.on_envelope, "densest of its time"), v("note", m.note, "remark");
+  v("density", m.density, "effective size over parameters");
+  v("interval", m.interval, "of the density");
+  v("tasks", m.tasks, "by task");
+  v("beyond_reach", m.beyond_reach, "too far outside the reference sizes");
+  v("on_envelope", m.on_envelope, "densest of its time");
+  v("note", m.note, "remark");
 }
 
 /// The trend, its interval, and what the draws did.
@@ -103,15 +115,20 @@ struct DensityTrend {
   bool operator==(const DensityTrend&) const = default;
 };
 template <class V> void fields(V& v, DensityTrend& t) {
-  v("models", t.models, "with a density and a date"), v("envelope", t.envelope, "densest of their time");
-  v("slope_per_day", t.slope_per_day, "A of ln density = A t + B"), v("intercept", t.intercept, "B at 2023-02-24");
-  v("r2", t.r2, "R^2 over the envelope"), v("slope_interval", t.slope_interval, "of A");
-  v("doubling_days", t.doubling_days, "ln 2 / A"), v("doubling_months", t.doubling_months, "in months");
+  v("models", t.models, "with a density and a date");
+  v("envelope", t.envelope, "densest of their time");
+  v("slope_per_day", t.slope_per_day, "A of ln density = A t + B");
+  v("intercept", t.intercept, "B at 2023-02-24");
+  v("r2", t.r2, "R^2 over the envelope");
+  v("slope_interval", t.slope_interval, "of A");
+  v("doubling_days", t.doubling_days, "ln 2 / A");
+  v("doubling_months", t.doubling_months, "in months");
   v("doubling_interval_months", t.doubling_interval_months, "of the doubling time");
   v("slope_before_chatgpt", t.slope_before_chatgpt, "A over models up to 2022-11-30");
   v("slope_after_chatgpt", t.slope_after_chatgpt, "A over models after 2022-11-30");
   v("with_chips_days", t.with_chips_days, "doubling time together with that of chips");
-  v("draws", t.draws, "draws with a trend"), v("draws_without_trend", t.draws_without_trend, "draws without one");
+  v("draws", t.draws, "draws with a trend");
+  v("draws_without_trend", t.draws_without_trend, "draws without one");
 }
 
 /// The interval of the trend's density on one day.
@@ -120,7 +137,9 @@ struct TrendBand {
   bool operator==(const TrendBand&) const = default;
 };
 template <class V> void fields(V& v, TrendBand& b) {
-  v("day", b.day, "days since 2023-02-24"), v("low", b.low, "density"), v("high", b.high, "density");
+  v("day", b.day, "days since 2023-02-24");
+  v("low", b.low, "density");
+  v("high", b.high, "density");
 }
 
 /// The trend when another family is the reference.
@@ -133,8 +152,11 @@ struct FamilyTrend {
   bool operator==(const FamilyTrend&) const = default;
 };
 template <class V> void fields(V& v, FamilyTrend& f) {
-  v("family", f.family, "reference family"), v("reference_models", f.reference_models, "its models");
-  v("tasks", f.tasks, "tasks used"), v("trend", f.trend, "its trend"), v("why", f.why, "why there is none");
+  v("family", f.family, "reference family");
+  v("reference_models", f.reference_models, "its models");
+  v("tasks", f.tasks, "tasks used");
+  v("trend", f.trend, "its trend");
+  v("why", f.why, "why there is none");
 }
 
 /// The trend when models stand on it whose sizes lie further outside the reference models', or less far.
@@ -144,7 +166,8 @@ struct ReachTrend {
   bool operator==(const ReachTrend&) const = default;
 };
 template <class V> void fields(V& v, ReachTrend& r) {
-  v("reach", r.reach, "factor outside the reference sizes"), v("trend", r.trend, "its trend");
+  v("reach", r.reach, "factor outside the reference sizes");
+  v("trend", r.trend, "its trend");
 }
 
 /// What the paper reports, and what follows from its own inputs.
@@ -154,8 +177,10 @@ struct PaperFigures {
   bool operator==(const PaperFigures&) const = default;
 };
 template <class V> void fields(V& v, PaperFigures& p) {
-  v("slope_per_day", p.slope_per_day, "A of arXiv 2412.04315"), v("r2", p.r2, "its R^2");
-  v("doubling_days", p.doubling_days, "ln 2 / A"), v("doubling_months", p.doubling_months, "in months");
+  v("slope_per_day", p.slope_per_day, "A of arXiv 2412.04315");
+  v("r2", p.r2, "its R^2");
+  v("doubling_days", p.doubling_days, "ln 2 / A");
+  v("doubling_months", p.doubling_months, "in months");
   v("with_chips_days", p.with_chips_days, "together with chips");
 }
 
@@ -168,9 +193,11 @@ struct LeftOut {
   bool operator==(const LeftOut&) const = default;
 };
 template <class V> void fields(V& v, LeftOut& l) {
-  v("name", l.name, "reference model"), v("density", l.density, "on a curve fitted without it");
-  v("interval", l.interval, "of the density"), v("covers_one", l.covers_one, "1 lies within"),
-      v("note", l.note, "remark");
+  v("name", l.name, "reference model");
+  v("density", l.density, "on a curve fitted without it");
+  v("interval", l.interval, "of the density");
+  v("covers_one", l.covers_one, "1 lies within");
+  v("note", l.note, "remark");
 }
 
 struct DensityResult {
@@ -190,14 +217,20 @@ struct DensityResult {
   bool operator==(const DensityResult&) const = default;
 };
 template <class V> void fields(V& v, DensityResult& r) {
-  v("family", r.family, "reference family"), v("d0", r.d0, "tokens of the effective size");
-  v("tasks", r.tasks, "scores used"), v("coverage", r.coverage, "of the intervals");
-  v("curves", r.curves, "reference curves by task"), v("models", r.models, "densities");
-  v("trend", r.trend, "of the densest"), v("band", r.band, "the trend's interval over time"),
-      v("families", r.families, "the trend by reference family");
-  v("reaches", r.reaches, "the trend by reach"), v("price", r.price, "of inference"),
-      v("paper", r.paper, "the paper's figures from its inputs");
-  v("left_out", r.left_out, "leave-one-out"), v("warnings", r.warnings, "what to mind");
+  v("family", r.family, "reference family");
+  v("d0", r.d0, "tokens of the effective size");
+  v("tasks", r.tasks, "scores used");
+  v("coverage", r.coverage, "of the intervals");
+  v("curves", r.curves, "reference curves by task");
+  v("models", r.models, "densities");
+  v("trend", r.trend, "of the densest");
+  v("band", r.band, "the trend's interval over time");
+  v("families", r.families, "the trend by reference family");
+  v("reaches", r.reaches, "the trend by reach");
+  v("price", r.price, "of inference");
+  v("paper", r.paper, "the paper's figures from its inputs");
+  v("left_out", r.left_out, "leave-one-out");
+  v("warnings", r.warnings, "what to mind");
 }
 
 /// Reads the tables that the options name and computes. Throws UserError for what is wrong in them.

@@ -63,7 +63,7 @@ std::string fault_in(const std::string& text) {
   return fault_of([&] { parse_models(text, "t.csv"); });
 }
 
-TEST(ReferenceCurve, TheInverseGivesBackEverySizeOnTheCurve) {
+TEST(ReferenceCurve, EffectiveSizeInvertsTheCurve) {
   const ReferenceCurve curve = world();
   for (double n = 1e6; n < 1e12; n *= 7) {
     for (const double d : {1e10, 1e12, 2e13}) {
@@ -74,7 +74,7 @@ TEST(ReferenceCurve, TheInverseGivesBackEverySizeOnTheCurve) {
   }
 }
 
-TEST(ReferenceCurve, ScoresOffTheCurveSayWhyAndAreNoNumbers) {
+TEST(ReferenceCurve, ScoresOffTheCurveHaveNoSizeButAReason) {
   const ReferenceCurve curve = world();
   const double endless = curve.score.at(curve.loss.data_term(1e12));
   EXPECT_EQ(curve.effective_size(0.26, 1e12).off, OffCurve::below_floor);
@@ -84,7 +84,7 @@ TEST(ReferenceCurve, ScoresOffTheCurveSayWhyAndAreNoNumbers) {
   EXPECT_THAT(off_curve_text(OffCurve::below_floor, curve, 1e12), HasSubstr("floor of 0.260"));
 }
 
-TEST(FitReference, TwoStepsOnExactPointsGiveTheConstantsAndEffectiveSizesBack) {
+TEST(FitReference, ExactLossesAndScoresGiveConstantsAndEffectiveSizesBack) {
   const ReferenceFit fit = fit_reference(exact_points(world(), true), {.draws = 20});
   EXPECT_EQ(fit.figures.method, "two steps");
   EXPECT_NEAR(fit.curve.loss.alpha, 0.22, 1e-6);
@@ -99,7 +99,7 @@ TEST(FitReference, TwoStepsOnExactPointsGiveTheConstantsAndEffectiveSizesBack) {
   }
 }
 
-TEST(FitReference, ScoresAloneGiveEffectiveSizesBackWhenTheyAreExact) {
+TEST(FitReference, ExactScoresGiveEffectiveSizesBack) {
   const ReferenceFit fit = fit_reference(exact_points(world(), false), {.score_noise = 1e-9, .draws = 20});
   EXPECT_EQ(fit.figures.method, "scores only");
   for (const double n : {1e9, 7e9, 3e10}) {
@@ -107,7 +107,7 @@ TEST(FitReference, ScoresAloneGiveEffectiveSizesBackWhenTheyAreExact) {
   }
 }
 
-TEST(FitReference, AConstantOfTheLossIsFoundWhenAskedFor) {
+TEST(FitReference, TheConstantOfTheLossIsFittedOnRequest) {
   ReferenceCurve curve = world();
   curve.loss.e = 0.3;
   const ReferenceFit with = fit_reference(exact_points(curve, true), {.loss_constant = true, .draws = 20});
@@ -117,12 +117,15 @@ TEST(FitReference, AConstantOfTheLossIsFoundWhenAskedFor) {
   EXPECT_GT(*without.figures.loss_rms, 100 * *without.figures.loss_rms_with_constant);
 }
 
-TEST(FitReference, OneNumberOfTokensRestsOnThePriorAndSaysSo) {
+TEST(FitReference, EqualTokensForAllSizesWarnThatThePriorDecides) {
   ReferencePoints points = exact_points(world(), true);
   points.models.erase(
       std::remove_if(points.models.begin(), points.models.end(), [](const auto& m) { return m.d != 20 * m.n; }),
       points.models.end());
-  for (auto& model : points.models) model.d = 1e11, model.loss = world().loss.at(model.n, 1e11);
+  for (auto& model : points.models) {
+    model.d = 1e11;
+    model.loss = world().loss.at(model.n, 1e11);
+  }
   const ReferenceFit fit = fit_reference(points, {.draws = 20});
   EXPECT_THAT(fit.figures.warnings, ElementsAre(HasSubstr("rest on the prior")));
   EXPECT_TRUE(std::isfinite(fit.curve.effective_size(0.5, 1e12).log_size));
@@ -149,7 +152,7 @@ TEST(Density, TheOrderOfRowsDoesNotMatter) {
   EXPECT_NEAR(*straight.models[3].density, *turned.models[0].density, 1e-6);
 }
 
-TEST(Density, IntervalsHoldTheirDensityAndTheSameSeedGivesTheSameResult) {
+TEST(Density, IntervalsContainTheirDensityAndDependOnTheSeedAlone) {
   const DensityResult result = place(kModels, kFamily, {.trend = true});
   for (const auto& model : result.models) {
     ASSERT_TRUE(model.density && model.interval.low) << model.name;
@@ -160,7 +163,7 @@ TEST(Density, IntervalsHoldTheirDensityAndTheSameSeedGivesTheSameResult) {
   EXPECT_NE(result, place(kModels, kFamily, {.trend = true, .seed = 1}));
 }
 
-TEST(Density, AScoreOffTheCurveIsToldPerModelAndJsonHoldsNull) {
+TEST(Density, AScoreOffTheCurveIsReportedPerModelAndIsNullInJson) {
   const DensityResult result = place("name,n_params,mmlu\nbelow,1e9,0.2\nabove,1e9,0.999\nfine,1e9,0.4\n", kFamily);
   EXPECT_FALSE(result.models[0].density);
   EXPECT_THAT(result.models[0].note, HasSubstr("mmlu of 0.200 is at or below the curve's floor"));
@@ -171,7 +174,7 @@ TEST(Density, AScoreOffTheCurveIsToldPerModelAndJsonHoldsNull) {
   EXPECT_EQ(json.dump().find("nan"), std::string::npos);
 }
 
-TEST(Density, TheTrendTellsEnvelopeFamiliesAndReach) {
+TEST(Density, TheTrendIsReportedWithEnvelopeFamiliesAndReach) {
   const DensityResult result = place(kModels, kFamily, {.trend = true});
   ASSERT_TRUE(result.trend);
   EXPECT_EQ(result.trend->envelope, 4u);
@@ -189,7 +192,7 @@ TEST(Density, LeaveOneOutPlacesEachReferenceModelOnACurveThatHasNotSeenIt) {
   for (const auto& left : result.left_out) EXPECT_TRUE(left.covers_one) << left.name;
 }
 
-TEST(Density, OptionsThatCannotBeAreTold) {
+TEST(Density, OptionsOutOfRangeAreRefused) {
   const auto with = [](DensityOptions options) {
     return fault_of([&] { density(parse_models(kModels, "m").models, parse_models(kFamily, "r"), options); });
   };
@@ -204,7 +207,7 @@ TEST(Density, OptionsThatCannotBeAreTold) {
   EXPECT_THAT(with({.price_from = "0.01@2022-12"}), HasSubstr("the price did not fall"));
 }
 
-TEST(Density, ReferencesThatCannotCarryACurveAreTold) {
+TEST(Density, ReferencesThatDetermineNoCurveAreRefused) {
   const auto with = [](const std::string& reference) {
     return fault_of([&] { place("name,n_params,mmlu\nx,1e9,0.4\n", reference); });
   };
@@ -222,7 +225,7 @@ TEST(Density, ReferencesThatCannotCarryACurveAreTold) {
               HasSubstr("the losses of 'mmlu' are constant"));
 }
 
-TEST(ModelTable, WhatIsWrongInATableIsToldWithItsPlace) {
+TEST(ModelTable, ErrorsInATableAreReportedWithLineAndColumn) {
   EXPECT_THAT(fault_in("nam,n_params,mmlu\nx,1e9,0.4\n"), HasSubstr("no column 'name'; the nearest is 'nam'"));
   EXPECT_THAT(fault_in("name,nparams,mmlu\nx,1e9,0.4\n"), HasSubstr("no column 'n_params'; the nearest is 'nparams'"));
   EXPECT_THAT(fault_in("name,n_params,relased,mmlu\nx,1e9,2023-01-01,0.4\n"),
@@ -250,7 +253,7 @@ TEST(ModelTable, WhatIsWrongInATableIsToldWithItsPlace) {
   EXPECT_THAT(fault_in("name,n_params,mmlu\n\"a\nb\",1e9,0.4\n"), HasSubstr("holds a line end"));
 }
 
-TEST(ModelTable, ByteOrderMarksMixedLineEndsAndRemarksAreTaken) {
+TEST(ModelTable, ByteOrderMarksMixedLineEndsAndRemarksAreRead) {
   const ModelTable table = parse_models(
       "\xEF\xBB\xBFname,n_params,mmlu,notes,colour\r\nx,1e9,0.4,\"a, b\",red\r\ny,2e9,,,\nz,3e9,0.5,,blue\r", "t");
   ASSERT_EQ(table.models.size(), 3u);
@@ -274,7 +277,7 @@ TEST(ModelTable, JsonOfEvalIsAModelWithItsResults) {
   EXPECT_EQ(lines.models.size(), 2u);
 }
 
-TEST(ModelTable, WhatIsWrongInJsonIsToldWithItsPlace) {
+TEST(ModelTable, ErrorsInJsonAreReportedWithTheirPosition) {
   EXPECT_THAT(fault_in("{\"name\": \"x\", \"mmlu\": 0.4}"), HasSubstr("'x' has no n_params"));
   EXPECT_THAT(fault_in("{\"n_params\": 1e9, \"mmlu\": 0.4}"), HasSubstr("'name': is missing"));
   EXPECT_THAT(fault_in("{\"name\": \"x\", \"n_params\": 1e9}"), HasSubstr("has no score"));

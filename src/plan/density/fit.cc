@@ -206,17 +206,29 @@ ReferenceFit fit_reference(const ReferencePoints& points, const CurveFitOptions&
   CurveFigures& figures = fit.figures;
   const LossLaw& law = fit.curve.loss;
   const ScoreCurve& score = fit.curve.score;
-  figures.task = points.task, figures.points = count, figures.score_rms = rms;
-  figures.a = std::exp(law.log_a), figures.alpha = law.alpha, figures.b = std::exp(law.log_b);
-  figures.beta = law.beta, figures.e = law.e;
-  figures.c = score.c, figures.gamma = score.gamma, figures.l = score.l, figures.d = score.d;
+  figures.task = points.task;
+  figures.points = count;
+  figures.score_rms = rms;
+  figures.a = std::exp(law.log_a);
+  figures.alpha = law.alpha;
+  figures.b = std::exp(law.log_b);
+  figures.beta = law.beta;
+  figures.e = law.e;
+  figures.c = score.c;
+  figures.gamma = score.gamma;
+  figures.l = score.l;
+  figures.d = score.d;
   const auto by_size = [](const auto& a, const auto& b) { return a.n < b.n; };
   const auto [small, large] = std::minmax_element(points.models.begin(), points.models.end(), by_size);
-  fit.smallest = small->n, fit.largest = large->n;
+  fit.smallest = small->n;
+  fit.largest = large->n;
   for (const auto& m : points.models) {
     CurveModel model{.name = m.name, .n_params = m.n, .tokens = m.d, .score = m.score};
     model.score_of_curve = fit.curve.at(m.n, m.d);
-    if (two_steps) model.loss = m.loss, model.loss_of_curve = law.at(m.n, m.d);
+    if (two_steps) {
+      model.loss = m.loss;
+      model.loss_of_curve = law.at(m.n, m.d);
+    }
     figures.models.push_back(std::move(model));
   }
   add_warnings(points, figures);

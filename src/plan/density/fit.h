@@ -57,9 +57,13 @@ struct CurveModel {
   bool operator==(const CurveModel&) const = default;
 };
 template <class V> void fields(V& v, CurveModel& m) {
-  v("name", m.name, "reference model"), v("n_params", m.n_params, "parameters"), v("tokens", m.tokens, "tokens");
-  v("score", m.score, "measured"), v("score_of_curve", m.score_of_curve, "by the curve at its size and tokens");
-  v("loss", m.loss, "measured"), v("loss_of_curve", m.loss_of_curve, "by the curve");
+  v("name", m.name, "reference model");
+  v("n_params", m.n_params, "parameters");
+  v("tokens", m.tokens, "tokens");
+  v("score", m.score, "measured");
+  v("score_of_curve", m.score_of_curve, "by the curve at its size and tokens");
+  v("loss", m.loss, "measured");
+  v("loss_of_curve", m.loss_of_curve, "by the curve");
 }
 
 /// How a reference curve was fitted, and how well.
@@ -76,14 +80,23 @@ struct CurveFigures {
   bool operator==(const CurveFigures&) const = default;
 };
 template <class V> void fields(V& v, CurveFigures& f) {
-  v("task", f.task, "what is scored"), v("method", f.method, "two steps, or scores only");
-  v("points", f.points, "reference models"), v("a", f.a, "size term"), v("alpha", f.alpha, "size exponent");
-  v("b", f.b, "data term"), v("beta", f.beta, "data exponent"), v("e", f.e, "constant of the loss, 0 in the paper");
-  v("c", f.c, "height of the sigmoid"), v("gamma", f.gamma, "slope, below 0"), v("l", f.l, "loss at half height");
-  v("d", f.d, "floor of the sigmoid"), v("score_rms", f.score_rms, "root mean square error of the scores");
+  v("task", f.task, "what is scored");
+  v("method", f.method, "two steps, or scores only");
+  v("points", f.points, "reference models");
+  v("a", f.a, "size term");
+  v("alpha", f.alpha, "size exponent");
+  v("b", f.b, "data term");
+  v("beta", f.beta, "data exponent");
+  v("e", f.e, "constant of the loss, 0 in the paper");
+  v("c", f.c, "height of the sigmoid");
+  v("gamma", f.gamma, "slope, below 0");
+  v("l", f.l, "loss at half height");
+  v("d", f.d, "floor of the sigmoid");
+  v("score_rms", f.score_rms, "root mean square error of the scores");
   v("loss_rms", f.loss_rms, "root mean square error of ln L");
   v("loss_rms_with_constant", f.loss_rms_with_constant, "the same for a law with a constant");
-  v("models", f.models, "the reference models"), v("warnings", f.warnings, "what to mind");
+  v("models", f.models, "the reference models");
+  v("warnings", f.warnings, "what to mind");
 }
 
 /// A fitted curve of one task.

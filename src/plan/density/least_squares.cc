@@ -41,7 +41,8 @@ Minimum refine(const ResidualsAt& residuals, std::vector<double> start, const Bo
                                         std::span<double> curvature) {
     list.clear();
     residuals(x, list);
-    write_gradient(list, gradient), write_curvature(list, curvature);
+    write_gradient(list, gradient);
+    write_curvature(list, curvature);
     return list.half_square();
   };
   return minimize_newton(objective, {std::move(start)}, bounds, {.max_evaluations = evaluations});

@@ -17,7 +17,10 @@ struct ResidualList {
   size_t width;
   std::vector<double> values, slopes;
 
-  void clear() { values.clear(), slopes.clear(); }
+  void clear() {
+    values.clear();
+    slopes.clear();
+  }
   /// Appends a residual and returns its row of slopes, all zero.
   std::span<double> add(double value) {
     values.push_back(value);

@@ -138,7 +138,9 @@ Interval interval_of(std::vector<double> values, double coverage) {
 Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens, const DensityOptions& options) {
   Measured measured;
   ModelDensity& density = measured.density;
-  density.name = row.name, density.family = row.family, density.n_params = row.n;
+  density.name = row.name;
+  density.family = row.family;
+  density.n_params = row.n;
   if (!std::isnan(row.tokens)) density.tokens = row.tokens;
   if (row.released) {
     density.released = format_date(row.released->middle());
@@ -173,7 +175,8 @@ Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens,
   if (!used.empty()) {
     const auto count = static_cast<double>(used.size());
     measured.log_density = sum / count - log_n;
-    density.density = std::exp(measured.log_density), density.effective_size = *density.density * row.n;
+    density.density = std::exp(measured.log_density);
+    density.effective_size = *density.density * row.n;
     measured.draws = drawn_densities(row, used, d0, options.seed);
     set_reach(measured, *used[0], log_n, options.reach);
     const Interval logs = interval_of(measured.draws, options.coverage);
@@ -199,7 +202,9 @@ std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, c
     return std::nullopt;
   }
   DensityTrend trend{.models = points.size(), .envelope = line->points};
-  trend.slope_per_day = line->slope, trend.intercept = line->intercept, trend.r2 = line->r2;
+  trend.slope_per_day = line->slope;
+  trend.intercept = line->intercept;
+  trend.r2 = line->r2;
   if (line->slope > 0) {
     trend.doubling_days = line->doubling_days();
     trend.doubling_months = *trend.doubling_days / kDaysPerMonth;

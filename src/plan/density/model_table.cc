@@ -76,7 +76,10 @@ std::vector<TaskColumn> task_columns(const CsvReader& csv, const std::vector<boo
     std::string_view task = column;
     Kind kind = Kind::score;
     for (const std::string_view suffix : {"_loss", "_bpb"}) {
-      if (const auto base = without(column, suffix)) task = *base, kind = Kind::loss;
+      if (const auto base = without(column, suffix)) {
+        task = *base;
+        kind = Kind::loss;
+      }
     }
     if (const auto base = without(column, "_acc")) task = *base;
     const bool known = contains(detail::known_tasks(), task);

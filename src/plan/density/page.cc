@@ -56,10 +56,14 @@ void add_models(Figure& figure, const DensityResult& result, Standing which) {
   for (const auto& model : result.models) {
     const auto date = parse_date(model.released);
     if (!model.density || !date || standing(model) != which) continue;
-    points.x.push_back(date->first), points.y.push_back(*model.density), points.tips.push_back(tip(model));
+    points.x.push_back(date->first);
+    points.y.push_back(*model.density);
+    points.tips.push_back(tip(model));
     if (which != Standing::densest || !model.interval.low || !model.interval.high) continue;
-    intervals.x.push_back(date->first), intervals.y.push_back(*model.density);
-    intervals.low.push_back(*model.interval.low), intervals.high.push_back(*model.interval.high);
+    intervals.x.push_back(date->first);
+    intervals.y.push_back(*model.density);
+    intervals.low.push_back(*model.interval.low);
+    intervals.high.push_back(*model.interval.high);
   }
   if (!intervals.x.empty()) figure.series.push_back(std::move(intervals));
   if (!points.x.empty()) figure.series.push_back(std::move(points));
@@ -86,7 +90,9 @@ void add_trend(Report& page, const DensityResult& result) {
   Series band{.kind = Series::Kind::band, .name = "trend", .colour = 0};
   Series line{.kind = Series::Kind::line, .name = "trend", .colour = 0};
   for (const TrendBand& at : result.band) {
-    band.x.push_back(trend_epoch() + at.day), band.low.push_back(at.low), band.high.push_back(at.high);
+    band.x.push_back(trend_epoch() + at.day);
+    band.low.push_back(at.low);
+    band.high.push_back(at.high);
     line.x.push_back(trend_epoch() + at.day);
     line.y.push_back(std::exp(trend.intercept + trend.slope_per_day * at.day));
   }
@@ -135,13 +141,16 @@ Figure placement(const DensityResult& result, const CurveFigures& figures) {
   for (const auto& model : result.models) {
     for (const auto& task : model.tasks) {
       if (task.task != figures.task) continue;
-      models.x.push_back(model.n_params), models.y.push_back(task.score);
+      models.x.push_back(model.n_params);
+      models.y.push_back(task.score);
       models.tips.push_back(fmt::format("{}: {:.3f}", model.name, task.score));
-      smallest = std::min(smallest, model.n_params), largest = std::max(largest, model.n_params);
+      smallest = std::min(smallest, model.n_params);
+      largest = std::max(largest, model.n_params);
     }
   }
   for (const auto& model : figures.models) {
-    smallest = std::min(smallest, model.n_params), largest = std::max(largest, model.n_params);
+    smallest = std::min(smallest, model.n_params);
+    largest = std::max(largest, model.n_params);
   }
   if (result.d0 != "own") {
     const double d0 = std::stod(result.d0);
@@ -166,8 +175,10 @@ Figure agreement(const CurveFigures& figures) {
   Series points{.name = "reference models", .colour = 2};
   double low = 1, high = 0;
   for (const auto& model : figures.models) {
-    points.x.push_back(model.score_of_curve), points.y.push_back(model.score), points.tips.push_back(model.name);
-    low = std::min({low, model.score, model.score_of_curve}),
+    points.x.push_back(model.score_of_curve);
+    points.y.push_back(model.score);
+    points.tips.push_back(model.name);
+    low = std::min({low, model.score, model.score_of_curve});
     high = std::max({high, model.score, model.score_of_curve});
   }
   figure.series.push_back(

@@ -25,7 +25,9 @@ struct Logistic {
   Logistic(double z, double top, double bottom) {
     const double s = 1 / (1 + std::exp(-z));
     value = bottom + (top - bottom) * s;
-    by_z = (top - bottom) * s * (1 - s), by_top = s, by_bottom = 1 - s;
+    by_z = (top - bottom) * s * (1 - s);
+    by_top = s;
+    by_bottom = 1 - s;
   }
 };
 
@@ -46,8 +48,10 @@ double PowerTerms::at(std::span<const double> x, double n, double d, std::vector
   const double alpha = std::exp(x[1]), beta = std::exp(x[3]);
   const double away_n = std::log(n) - log_n, away_d = std::log(d) - log_d;
   const double size = std::exp(x[0] - alpha * away_n), data = std::exp(x[2] - beta * away_d);
-  slopes[0] = size, slopes[1] = -size * alpha * away_n;
-  slopes[2] = data, slopes[3] = -data * beta * away_d;
+  slopes[0] = size;
+  slopes[1] = -size * alpha * away_n;
+  slopes[2] = data;
+  slopes[3] = -data * beta * away_d;
   return size + data;
 }
 
@@ -58,7 +62,9 @@ void PowerTerms::add_priors(std::span<const double> x, double noise, ResidualLis
   const double beta = std::exp(x[3]), away = kLog20 + log_n - log_d, scale = noise / priors.balance_spread;
   const double balance = (x[3] + x[2] - beta * away) - (x[1] + x[0]);
   const auto row = list.add(balance * scale - noise * shifts[2]);
-  row[0] = row[1] = -scale, row[2] = scale, row[3] = (1 - beta * away) * scale;
+  row[0] = row[1] = -scale;
+  row[2] = scale;
+  row[3] = (1 - beta * away) * scale;
 }
 
 LossLaw PowerTerms::law(std::span<const double> x) const {
@@ -128,8 +134,10 @@ void ScoreStep::operator()(std::span<const double> x, ResidualList& list) const 
   const auto add = [&](const ScorePoint& point, double weight) {
     const Logistic s(-steep * (point.loss - x[1]), x[2], x[3]);
     const auto row = list.add(weight * (s.value - point.score));
-    row[0] = -weight * s.by_z * steep * (point.loss - x[1]), row[1] = weight * s.by_z * steep;
-    row[2] = weight * s.by_top, row[3] = weight * s.by_bottom;
+    row[0] = -weight * s.by_z * steep * (point.loss - x[1]);
+    row[1] = weight * s.by_z * steep;
+    row[2] = weight * s.by_top;
+    row[3] = weight * s.by_bottom;
   };
   for (const auto& point : points) {
     if (weights[point.group] > 0) add(point, weights[point.group]);
@@ -142,7 +150,10 @@ Bounds ScoreStep::bounds() const { return {{-7, 0, 0, 0}, {7, 50, 1, 1}}; }
 
 std::vector<std::vector<double>> ScoreStep::starts() const {
   std::vector<double> scores, losses;
-  for (const auto& point : points) scores.push_back(point.score), losses.push_back(point.loss);
+  for (const auto& point : points) {
+    scores.push_back(point.score);
+    losses.push_back(point.loss);
+  }
   const auto [low, high] = score_range(scores);
   std::sort(losses.begin(), losses.end());
   const double spread = std::max(1e-3, losses.back() - losses.front());
@@ -173,7 +184,9 @@ void JointStep::operator()(std::span<const double> x, ResidualList& list) const 
     const Logistic s(x[4] - terms.at(x, models[i].n, models[i].d, slopes), x[5], x[6]);
     const auto row = list.add(s.value - targets[i]);
     for (size_t k = 0; k < 4; ++k) row[k] = -s.by_z * slopes[k];
-    row[4] = s.by_z, row[5] = s.by_top, row[6] = s.by_bottom;
+    row[4] = s.by_z;
+    row[5] = s.by_top;
+    row[6] = s.by_bottom;
   }
   terms.add_priors(x, noise, list);
   ends.add_priors(x[5], x[6], 5, noise, list);

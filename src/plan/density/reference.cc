@@ -21,10 +21,13 @@ std::optional<ScorePoint> smoothed(const TaskSeries& task, size_t at, size_t gro
   double count = 0;
   for (size_t i = at + 1 >= kSmoothed ? at + 1 - kSmoothed : 0; i <= at; ++i) {
     if (std::isnan(task.bpb[i]) || std::isnan(task.acc[i])) continue;
-    mean.loss += task.bpb[i], mean.score += task.acc[i], ++count;
+    mean.loss += task.bpb[i];
+    mean.score += task.acc[i];
+    ++count;
   }
   if (count == 0) return std::nullopt;
-  mean.loss /= count, mean.score /= count;
+  mean.loss /= count;
+  mean.score /= count;
   return mean;
 }
 

@@ -37,11 +37,16 @@ std::optional<TrendLine> fit_trend(const std::vector<TimedDensity>& models, size
   if (records.size() < std::max<size_t>(2, fewest)) return std::nullopt;
   const auto count = static_cast<double>(records.size());
   double mean_t = 0, mean_y = 0;
-  for (const size_t i : records) mean_t += models[i].day / count, mean_y += models[i].log_density / count;
+  for (const size_t i : records) {
+    mean_t += models[i].day / count;
+    mean_y += models[i].log_density / count;
+  }
   double tt = 0, ty = 0, yy = 0;
   for (const size_t i : records) {
     const double t = models[i].day - mean_t, y = models[i].log_density - mean_y;
-    tt += t * t, ty += t * y, yy += y * y;
+    tt += t * t;
+    ty += t * y;
+    yy += y * y;
   }
   if (!(tt > 0)) return std::nullopt;
   const double slope = ty / tt;

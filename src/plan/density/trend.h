@@ -48,9 +48,12 @@ struct PriceTrend {
   bool operator==(const PriceTrend&) const = default;
 };
 template <class V> void fields(V& v, PriceTrend& p) {
-  v("from_price", p.from_price, "price at first"), v("to_price", p.to_price, "price at last");
-  v("days", p.days, "between the two"), v("factor", p.factor, "from over to");
-  v("halving_days", p.halving_days, "days in which it halves"), v("halving_months", p.halving_months, "in months");
+  v("from_price", p.from_price, "price at first");
+  v("to_price", p.to_price, "price at last");
+  v("days", p.days, "between the two");
+  v("factor", p.factor, "from over to");
+  v("halving_days", p.halving_days, "days in which it halves");
+  v("halving_months", p.halving_months, "in months");
 }
 /// How fast a price fell: from the first day of `from` to the last of `to`. Throws UserError when it did not fall or
 /// time did not pass.

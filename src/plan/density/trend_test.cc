@@ -12,24 +12,24 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(Envelope, HoldsThoseThatWereDenserThanAllBefore) {
+TEST(Envelope, ContainsModelsThatWereDenserThanAllBefore) {
   const std::vector<TimedDensity> models = {{30, 1.0}, {0, 0.0}, {10, -1.0}, {20, 0.5}, {40, 1.0}, {50, 2.0}};
   EXPECT_THAT(upper_envelope(models), ElementsAre(1u, 3u, 0u, 5u));
 }
 
-TEST(Envelope, OfOneDayTheDensestCounts) {
+TEST(Envelope, OnlyTheDensestModelOfADayCounts) {
   EXPECT_THAT(upper_envelope({{5, 1}, {5, 3}, {5, 2}}), ElementsAre(1u));
   EXPECT_TRUE(upper_envelope({}).empty());
 }
 
-TEST(Envelope, AWeakModelChangesNothing) {
+TEST(Envelope, AModelBelowTheEnvelopeDoesNotChangeIt) {
   std::vector<TimedDensity> models = {{0, 0}, {100, 0.7}, {200, 1.4}};
   const TrendLine before = *fit_trend(models);
   models.push_back({150, 0.1});
   EXPECT_EQ(fit_trend(models)->slope, before.slope);
 }
 
-TEST(Trend, AnExponentialIsFoundExactlyWhateverTheOrder) {
+TEST(Trend, AnExactExponentialIsRecoveredInAnyOrderOfPoints) {
   std::vector<TimedDensity> models;
   for (const double t : {400.0, 0.0, 250.0, 730.0, 90.0}) models.push_back({t, 0.0073 * t - 2});
   const TrendLine line = *fit_trend(models);
@@ -39,24 +39,24 @@ TEST(Trend, AnExponentialIsFoundExactlyWhateverTheOrder) {
   EXPECT_NEAR(line.doubling_days(), 94.95, 0.01);
 }
 
-TEST(Trend, TooFewRecordsMakeNone) {
+TEST(Trend, TooFewRecordsGiveNoTrend) {
   EXPECT_FALSE(fit_trend({{0, 0}, {1, 1}}));
   EXPECT_FALSE(fit_trend({{0, 0}, {1, -1}, {2, -2}, {3, -3}}));
 }
 
-TEST(Prices, ThePapersHalvingFollowsFromItsPrices) {
+TEST(Prices, PricesOfThePaperGiveItsHalvingTime) {
   const PriceTrend trend = price_halving(parse_price("20@2022-12", "f"), parse_price("0.075@2024-08", "t"));
   EXPECT_NEAR(trend.factor, 266.7, 0.05);
   EXPECT_EQ(trend.days, 639);  // all of December 2022 to all of August 2024
   EXPECT_NEAR(trend.halving_months, 2.6, 0.01);
 }
 
-TEST(Prices, ThePapersEightyEightDaysAreNinetyNineTogetherWithChips) {
+TEST(Prices, DensityAndChipsTogetherDoubleInThePapersEightyEightDays) {
   EXPECT_NEAR(combined_doubling(std::log(2.0) / 0.007, 2.1 * 365.25), 88, 0.5);
   EXPECT_NEAR(combined_doubling(100, 100), 50, 1e-12);
 }
 
-TEST(Prices, WhatIsNoPriceOrNoFallIsTheCallersMistake) {
+TEST(Prices, InvalidOrRisingPricesAreUserErrors) {
   for (const char* text :
        {"", "20", "20@", "@2022-12", "x@2022-12", "0@2022-12", "-1@2022-12", "20@2022-13", "inf@2022-12"})
     EXPECT_THROW(parse_price(text, "price-from"), UserError) << text;
@@ -64,7 +64,7 @@ TEST(Prices, WhatIsNoPriceOrNoFallIsTheCallersMistake) {
   EXPECT_THROW(price_halving(parse_price("2@2023-12-01", "f"), parse_price("1@2022-12-01", "t")), UserError);
 }
 
-TEST(Dates, ADayIsADayAndAMonthIsAllOfIt) {
+TEST(Dates, AMonthMeansAllOfItsDays) {
   EXPECT_EQ(format_date(parse_date("2023-02-24")->first), "2023-02-24");
   const DateSpan month = *parse_date("2024-02");
   EXPECT_EQ(format_date(month.first), "2024-02-01");
@@ -73,7 +73,7 @@ TEST(Dates, ADayIsADayAndAMonthIsAllOfIt) {
   EXPECT_EQ(parse_date("1990-01-01")->first, 7305);
 }
 
-TEST(Dates, WhatNoCalendarHasIsNone) {
+TEST(Dates, DatesThatDoNotExistAreRefused) {
   for (const char* text : {"", "2023", "2023-2-4", "24-02-2023", "2023/02/24", "2023-02-30", "2023-13", "2023-00-01",
                            "2023-01-00", "1889-01-01", "2023-02-24T00", "٢٠٢٣-٠٢"})
     EXPECT_FALSE(parse_date(text)) << text;

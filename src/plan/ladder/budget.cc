@@ -90,7 +90,8 @@ std::vector<SubLadder> parts_of(const Rungs& rungs, const Budget& budget) {
       SubLadder part{.max_params = size, .max_tokens_per_param = length};
       for (const LadderRun* run : rungs) {
         if (run->params > size || run->final_tokens() / run->params > length + 0.06) continue;
-        ++part.rungs, part.flops += run->final_flops();
+        ++part.rungs;
+        part.flops += run->final_flops();
       }
       part.share = part.flops / budget.best.training_flops;
       if (part.rungs >= kFewestRungs) parts.push_back(part);

@@ -24,8 +24,11 @@ struct BudgetPoint {
   double accuracy = 0;  // mean over the tasks, predicted
 };
 template <class V> void fields(V& v, BudgetPoint& p) {
-  v("params", p.params, ""), v("tokens", p.tokens, ""), v("training_flops", p.training_flops, "");
-  v("inference_flops", p.inference_flops, ""), v("accuracy", p.accuracy, "mean over the tasks, a fraction");
+  v("params", p.params, "");
+  v("tokens", p.tokens, "");
+  v("training_flops", p.training_flops, "");
+  v("inference_flops", p.inference_flops, "");
+  v("accuracy", p.accuracy, "mean over the tasks, a fraction");
 }
 
 /// A part of the ladder: all rungs up to a size and a length.
@@ -36,8 +39,11 @@ struct SubLadder {
   double deviation = 0;         // mean over tasks of |its prediction - the whole ladder's|, a fraction
 };
 template <class V> void fields(V& v, SubLadder& s) {
-  v("max_params", s.max_params, ""), v("max_tokens_per_param", s.max_tokens_per_param, ""), v("rungs", s.rungs, "");
-  v("flops", s.flops, ""), v("share", s.share, "of the target's training compute");
+  v("max_params", s.max_params, "");
+  v("max_tokens_per_param", s.max_tokens_per_param, "");
+  v("rungs", s.rungs, "");
+  v("flops", s.flops, "");
+  v("share", s.share, "of the target's training compute");
   v("deviation", s.deviation, "from the whole ladder's prediction, a fraction");
 }
 

@@ -18,9 +18,13 @@ Figure curve_figure(const Budget& budget) {
       .x = {.label = "non-embedding parameters", .scale = Scale::log},
       .y = {.label = "mean predicted accuracy", .percent = true}};
   Series line{.kind = Series::Kind::line, .name = "predicted"};
-  for (const BudgetPoint& point : budget.curve) line.x.push_back(point.params), line.y.push_back(point.accuracy);
+  for (const BudgetPoint& point : budget.curve) {
+    line.x.push_back(point.params);
+    line.y.push_back(point.accuracy);
+  }
   Series best{.kind = Series::Kind::points, .name = "best", .colour = 1};
-  best.x = {budget.best.params}, best.y = {budget.best.accuracy};
+  best.x = {budget.best.params};
+  best.y = {budget.best.accuracy};
   best.tips = {fmt::format("{} parameters, {} tokens: {}", short_number(budget.best.params),
                            short_number(budget.best.tokens), percent(budget.best.accuracy))};
   figure.series = {line, best};
@@ -38,7 +42,8 @@ Figure ladder_figure(const BudgetOptions& options, const Budget& budget) {
                 .y = {.label = "deviation, points"}};
   Series points{.kind = Series::Kind::points, .name = "parts of the ladder"};
   for (const SubLadder& part : budget.ladders) {
-    points.x.push_back(part.share), points.y.push_back(100 * part.deviation);
+    points.x.push_back(part.share);
+    points.y.push_back(100 * part.deviation);
     points.tips.push_back(
         fmt::format("{} rungs up to {}, {} tokens per parameter: {:.2g}% of the compute, {:.2f} points", part.rungs,
                     short_number(part.max_params), short_number(part.max_tokens_per_param), 100 * part.share,

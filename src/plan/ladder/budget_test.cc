@@ -33,7 +33,7 @@ TEST(Budget, NoPointOfTheCurveBeatsTheBest) {
   EXPECT_LT(budget.best.params, budget.curve.back().params);
 }
 
-TEST(Budget, EveryPointSpendsWhatWasGiven) {
+TEST(Budget, EveryPointSpendsTheWholeBudget) {
   BudgetOptions options = budget_of(1e22);
   options.inference_tokens = 1e12;
   for (const BudgetPoint& point : plan_budget(table(), options).curve) {
@@ -57,13 +57,13 @@ TEST(Budget, ServingMakesTheBestModelSmaller) {
   EXPECT_LT(plan_budget(table(), options).best.params, free);
 }
 
-TEST(Budget, ACapOnSizeHolds) {
+TEST(Budget, SizesStayBelowTheCap) {
   BudgetOptions options = budget_of(1e22);
   options.max_params = 1e9;
   EXPECT_LE(plan_budget(table(), options).best.params, 1e9 * (1 + 1e-9));
 }
 
-TEST(Budget, TheSmallestLadderIsTheCheapestThatAgrees) {
+TEST(Budget, TheSmallestLadderIsTheCheapestWithinTolerance) {
   const BudgetOptions options = budget_of(1e22);
   const Budget budget = plan_budget(table(), options);
   ASSERT_TRUE(budget.cheapest);
@@ -75,7 +75,7 @@ TEST(Budget, TheSmallestLadderIsTheCheapestThatAgrees) {
   EXPECT_NEAR(budget.ladders.back().deviation, 0, 1e-12);  // the whole ladder is the last part
 }
 
-TEST(Budget, ThePageHoldsTheBestAndEveryTask) {
+TEST(Budget, TheReportContainsTheBestSizeAndEveryTask) {
   const BudgetOptions options = budget_of(1e22);
   const std::string html = budget_report(options, plan_budget(table(), options)).html();
   for (const std::string& task : table().tasks) EXPECT_THAT(html, HasSubstr(task));
@@ -91,7 +91,7 @@ std::string refusal(const BudgetOptions& options) {
   return "accepted";
 }
 
-TEST(Budget, WhatCannotBePlannedIsRefused) {
+TEST(Budget, BudgetsOutOfRangeAreRefused) {
   EXPECT_THAT(refusal(budget_of(0)), HasSubstr("want more than 0"));
   EXPECT_THAT(refusal(budget_of(-1)), HasSubstr("want more than 0"));
   EXPECT_THAT(refusal(budget_of(std::nan(""))), HasSubstr("want more than 0"));
@@ -99,7 +99,8 @@ TEST(Budget, WhatCannotBePlannedIsRefused) {
   BudgetOptions options = budget_of(1e18);
   options.inference_tokens = 1e15;
   EXPECT_THAT(refusal(options), HasSubstr("takes the whole budget"));
-  options = budget_of(1e22), options.max_params = 10;
+  options = budget_of(1e22);
+  options.max_params = 10;
   EXPECT_THAT(refusal(options), HasSubstr("allows no model"));
 }
 

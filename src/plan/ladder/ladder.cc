@@ -117,7 +117,9 @@ class Forecaster {
     for (size_t i = 0; i < result_.targets.size(); ++i) {
       for (size_t t = 0; t < count; ++t) {
         LadderPrediction& each = result_.predictions.emplace_back();
-        each.target = result_.targets[i].name, each.task = name_of(t), each.predicted = predicted[t][i];
+        each.target = result_.targets[i].name;
+        each.task = name_of(t);
+        each.predicted = predicted[t][i];
         add_actual(table_, result_.targets[i], result_.tasks[t], last, each);
       }
     }
@@ -207,11 +209,13 @@ class Forecaster {
 
   void add_prediction(size_t i, size_t t, const std::vector<double>& samples) {
     LadderPrediction& each = result_.predictions.emplace_back();
-    each.target = result_.targets[i].name, each.task = name_of(t);
+    each.target = result_.targets[i].name;
+    each.task = name_of(t);
     each.predicted = result_.curves[t].accuracy_at(result_.targets[i].scale);
     if (!samples.empty()) {
       const Spread spread = spread_of(samples, each.predicted, options_.coverage, result_.widen);
-      each.low = spread.low, each.high = spread.high;
+      each.low = spread.low;
+      each.high = spread.high;
     }
     add_actual(table_, result_.targets[i], result_.tasks[t], kLastCheckpoints, each);
   }
@@ -255,9 +259,13 @@ class Forecaster {
   static double explained_width(const std::vector<double>& y, const std::vector<double>& x, double noise) {
     double mean_x = 0, mean_y = 0, xx = 0, yy = 0, xy = 0;
     const auto n = static_cast<double>(x.size());
-    for (size_t i = 0; i < x.size(); ++i) mean_x += x[i] / n, mean_y += y[i] / n;
     for (size_t i = 0; i < x.size(); ++i) {
-      xx += (x[i] - mean_x) * (x[i] - mean_x) / n, yy += (y[i] - mean_y) * (y[i] - mean_y) / n;
+      mean_x += x[i] / n;
+      mean_y += y[i] / n;
+    }
+    for (size_t i = 0; i < x.size(); ++i) {
+      xx += (x[i] - mean_x) * (x[i] - mean_x) / n;
+      yy += (y[i] - mean_y) * (y[i] - mean_y) / n;
       xy += (x[i] - mean_x) * (y[i] - mean_y) / n;
     }
     if (!(yy > 0)) return 0;

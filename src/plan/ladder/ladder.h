@@ -41,10 +41,13 @@ struct LadderPrediction {
   std::optional<double> low, high, actual, abs_error_points, rel_error_percent;
 };
 template <class V> void fields(V& v, LadderPrediction& p) {
-  v("target", p.target, ""), v("task", p.task, ""), v("predicted", p.predicted, "accuracy, a fraction");
-  v("low", p.low, "lower end of the interval"), v("high", p.high, "upper end");
-  v("actual", p.actual, "what the table measured"),
-      v("abs_error_points", p.abs_error_points, "|predicted - actual| x 100");
+  v("target", p.target, "");
+  v("task", p.task, "");
+  v("predicted", p.predicted, "accuracy, a fraction");
+  v("low", p.low, "lower end of the interval");
+  v("high", p.high, "upper end");
+  v("actual", p.actual, "what the table measured");
+  v("abs_error_points", p.abs_error_points, "|predicted - actual| x 100");
   v("rel_error_percent", p.rel_error_percent, "the same as a share of the actual, in percent");
 }
 

@@ -24,7 +24,8 @@ int target_colour(size_t target) { return kFirstTargetColour + static_cast<int>(
 double rounded(double value) { return std::isfinite(value) ? std::stod(fmt::format("{:.5g}", value)) : value; }
 
 void add(Series& series, double x, double y, std::string tip = "") {
-  series.x.push_back(rounded(x)), series.y.push_back(rounded(y));
+  series.x.push_back(rounded(x));
+  series.y.push_back(rounded(y));
   if (!tip.empty()) series.tips.push_back(std::move(tip));
 }
 
@@ -47,7 +48,8 @@ std::vector<SizeGroup> size_groups(const Rungs& rungs) {
   std::map<double, SizeGroup> groups;
   for (const LadderRun* run : rungs) {
     SizeGroup& group = groups[run->params];
-    group.name = run->size.empty() ? short_number(run->params) : run->size, group.params = run->params;
+    group.name = run->size.empty() ? short_number(run->params) : run->size;
+    group.params = run->params;
     group.rungs.push_back(run);
   }
   std::vector<SizeGroup> sorted;
@@ -104,10 +106,12 @@ class LossFigure {
       add(points, x_of(at), loss,
           fmt::format("{}: {} tokens\nmeasured {:.4g}, law {:.4g}", run->name, short_number(at.tokens), loss,
                       curve_.loss_at(at)));
-      from = std::min(from, x_of(at)), to = std::max(to, x_of(at));
+      from = std::min(from, x_of(at));
+      to = std::max(to, x_of(at));
     }
     if (!points.x.empty()) add_law(law, group.params, from, to);
-    figure_.series.push_back(std::move(law)), figure_.series.push_back(std::move(points));
+    figure_.series.push_back(std::move(law));
+    figure_.series.push_back(std::move(points));
   }
 
   void add_target(size_t t) {
@@ -122,7 +126,8 @@ class LossFigure {
     if (by_flops_) from = std::sqrt(from * x_of(target.scale));
     add_law(law, target.scale.params, from, x_of(target.scale));
     add(point, x_of(target.scale), predicted, fmt::format("{}: predicted {:.4g}", target.name, predicted));
-    figure_.series.push_back(std::move(law)), figure_.series.push_back(std::move(point));
+    figure_.series.push_back(std::move(law));
+    figure_.series.push_back(std::move(point));
     if (!page_.target_runs[t]) return;
     Series ring{.kind = Kind::rings, .name = measured_name(target), .colour = target_colour(t)};
     if (!std::isnan(measured)) {
@@ -182,7 +187,10 @@ Figure sigmoid_figure(const LadderPage& page, const TaskEnsemble& ensemble, cons
   figure.series.insert(figure.series.end(), marks.begin(), marks.end());
   double from = INFINITY, to = 0;
   for (const Series& series : figure.series) {
-    for (const double x : series.x) from = std::min(from, x), to = std::max(to, x);
+    for (const double x : series.x) {
+      from = std::min(from, x);
+      to = std::max(to, x);
+    }
   }
   const double air = 0.03 * (to - from);
   add_curve(
@@ -229,7 +237,8 @@ Figure prediction_figure(const LadderPage& page) {
       if (each.low) tip += fmt::format(" ({} to {})", percent(*each.low), percent(*each.high));
       if (each.low) {
         predicted.kind = Kind::interval;
-        predicted.low.push_back(rounded(*each.low)), predicted.high.push_back(rounded(*each.high));
+        predicted.low.push_back(rounded(*each.low));
+        predicted.high.push_back(rounded(*each.high));
       }
       add(predicted, task, each.predicted, std::move(tip));
       if (each.actual) {
@@ -288,12 +297,14 @@ Figure hindcast_figure(const LadderPage& page) {
     for (const Hindcast& each : forecast.hindcasts) {
       if (each.split != s) continue;
       const WidenedHindcast interval = widened(each, forecast.widen);
-      series.low.push_back(rounded(interval.low)), series.high.push_back(rounded(interval.high));
+      series.low.push_back(rounded(interval.low));
+      series.high.push_back(rounded(interval.high));
       add(series, each.measured, each.predicted,
           fmt::format("{} of {}, {}\npredicted {} ({} to {})\nmeasured {}", page.table.tasks[each.task], each.run->name,
                       forecast.splits[s].name, percent(each.predicted), percent(interval.low), percent(interval.high),
                       percent(each.measured)));
-      from = std::min({from, each.measured, each.predicted}), to = std::max({to, each.measured, each.predicted});
+      from = std::min({from, each.measured, each.predicted});
+      to = std::max({to, each.measured, each.predicted});
     }
     if (!series.x.empty()) figure.series.push_back(std::move(series));
   }

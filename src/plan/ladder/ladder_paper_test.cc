@@ -41,7 +41,10 @@ PrintedErrors printed_errors(const std::string& feature) {
 double mean_error(const LadderForecast& forecast, size_t target) {
   double sum = 0, count = 0;
   for (const LadderPrediction& each : forecast.predictions) {
-    if (each.target == forecast.targets[target].name) sum += *each.abs_error_points, ++count;
+    if (each.target == forecast.targets[target].name) {
+      sum += *each.abs_error_points;
+      ++count;
+    }
   }
   return sum / count;
 }
@@ -59,14 +62,14 @@ void expect_printed_digits(const LadderForecast& forecast, const PrintedErrors& 
   }
 }
 
-TEST(LadderPaper, AllErrorsOfThePapersTableAreMetToThePrintedDigit) {
+TEST(LadderPaper, AllErrorsEqualThePapersTableToThePrintedDigit) {
   const LadderForecast forecast = published({});
   expect_printed_digits(forecast, printed_errors("bpb"));
   EXPECT_NEAR(mean_error(forecast, 0), 3.82, 0.01);
   EXPECT_NEAR(mean_error(forecast, 1), 4.17, 0.01);
 }
 
-TEST(LadderPaper, LossOnTextAsTheFeatureIsMetToThePrintedDigitButForOne) {
+TEST(LadderPaper, ErrorsOfTextLossEqualThePapersButForOne) {
   const LadderForecast forecast = published({.feature = Feature::loss});
   // Printed 1.7; the least squares of a second optimiser (SciPy, run to convergence) give 1.636 as ours do.
   expect_printed_digits(forecast, printed_errors("loss"), {"peteish13_eval_final", "arc_easy"});
@@ -92,24 +95,24 @@ TEST(LadderPaper, ChainedAndSingleStepsOfThe13BAgreeWithTheReleasedFigures) {
   EXPECT_EQ(compared, 8u);
 }
 
-TEST(LadderPaper, CrossEntropyOverChoicesErrsAsPublishedOnAverage) {
+TEST(LadderPaper, MeanErrorOfCrossEntropyOverChoicesIsThePublishedOne) {
   const LadderForecast forecast =
       published({.feature = Feature::ce});  // the fit is flat: no digit but the mean is firm
   EXPECT_NEAR(mean_error(forecast, 0), 5.12, 0.15);
   EXPECT_NEAR(mean_error(forecast, 1), 5.24, 0.15);
 }
 
-TEST(LadderPaper, ComputeAloneErrsAsPublishedOnAverage) {
+TEST(LadderPaper, MeanErrorOfComputeAloneIsThePublishedOne) {
   const LadderForecast forecast = published({.feature = Feature::flops});
   EXPECT_NEAR(mean_error(forecast, 0), 3.27, 0.02);
   EXPECT_NEAR(mean_error(forecast, 1), 3.54, 0.02);
 }
 
-TEST(LadderPaper, RungsUpTo760MErrAsPublishedOnAverage) {
+TEST(LadderPaper, MeanErrorOfRungsUpTo760MIsThePublishedOne) {
   EXPECT_NEAR(mean_error(published({.max_rung_params = 760e6}), 0), 7.5, 0.1);
 }
 
-TEST(LadderPaper, WhatThePointsDoNotDetermineIsAtLeastTheSameEachTime) {
+TEST(LadderPaper, UndeterminedFitsAreDeterministic) {
   for (const LadderOptions& how : {LadderOptions{.single_step = true}, LadderOptions{.max_rung_params = 191e6},
                                    LadderOptions{.max_rung_params = 380e6}}) {
     const LadderForecast once = published(how), again = published(how);
@@ -119,7 +122,7 @@ TEST(LadderPaper, WhatThePointsDoNotDetermineIsAtLeastTheSameEachTime) {
   }
 }
 
-TEST(LadderPaper, NoIntervalIsClaimed) {
+TEST(LadderPaper, ThePapersMethodReportsNoInterval) {
   for (const LadderPrediction& each : published({}).predictions) EXPECT_FALSE(each.low || each.high);
 }
 

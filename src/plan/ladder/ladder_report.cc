@@ -67,15 +67,22 @@ Summary summary_of(const LadderForecast& forecast, const LadderTarget& target) {
   Summary sum;
   for (const LadderPrediction& each : forecast.predictions) {
     if (each.target != target.name) continue;
-    ++sum.tasks, sum.predicted += each.predicted;
-    if (each.low) ++sum.intervals, sum.width += *each.high - *each.low;
+    ++sum.tasks;
+    sum.predicted += each.predicted;
+    if (each.low) {
+      ++sum.intervals;
+      sum.width += *each.high - *each.low;
+    }
     if (!each.actual) continue;
-    ++sum.measured, sum.actual += *each.actual, sum.error += *each.abs_error_points;
+    ++sum.measured;
+    sum.actual += *each.actual;
+    sum.error += *each.abs_error_points;
     sum.relative += each.rel_error_percent.value_or(0);
     sum.covered += each.low && *each.low <= *each.actual && *each.actual <= *each.high;
   }
   const auto mean = [](double& value, size_t count) { value /= static_cast<double>(std::max<size_t>(1, count)); };
-  mean(sum.predicted, sum.tasks), mean(sum.width, sum.intervals);
+  mean(sum.predicted, sum.tasks);
+  mean(sum.width, sum.intervals);
   for (double* value : {&sum.actual, &sum.error, &sum.relative}) mean(*value, sum.measured);
   return sum;
 }
@@ -284,7 +291,9 @@ class Writer {
       size_t count = 0, inside = 0;
       for (const Hindcast& each : forecast_.hindcasts) {
         if (each.split != s) continue;
-        ++count, error += std::abs(each.predicted - each.measured), inside += widened(each, forecast_.widen).holds;
+        ++count;
+        error += std::abs(each.predicted - each.measured);
+        inside += widened(each, forecast_.widen).holds;
       }
       if (count == 0) continue;
       const HindcastSplit& split = forecast_.splits[s];

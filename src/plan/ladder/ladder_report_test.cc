@@ -39,7 +39,7 @@ std::string told(const std::string& page) {
   return page.substr(head, foot - head);
 }
 
-TEST(LadderReport, HoldsEveryTaskAndTargetByEitherMethod) {
+TEST(LadderReport, ContainsEveryTaskAndTargetForBothMethods) {
   for (const LadderOptions& options : {best(), paper()}) {
     const LadderForecast forecast = forecast_ladder(example(), options);
     const std::string page = told(ladder_report(example(), options, forecast).html());
@@ -52,7 +52,7 @@ TEST(LadderReport, HoldsEveryTaskAndTargetByEitherMethod) {
   }
 }
 
-TEST(LadderReport, TellsIntervalsAndHindcastsOnlyWhereThereAreAny) {
+TEST(LadderReport, ShowsIntervalsAndHindcastsOnlyWhereThereAreAny) {
   EXPECT_THAT(page_of(example(), best()), HasSubstr("Hindcasts"));
   const std::string published = page_of(example(), paper());
   EXPECT_THAT(published, Not(HasSubstr("Hindcasts")));
@@ -63,7 +63,7 @@ TEST(LadderReport, TellsIntervalsAndHindcastsOnlyWhereThereAreAny) {
   EXPECT_THAT(page_of(example(), single), Not(HasSubstr("Step 1")));
 }
 
-TEST(LadderReport, IsTheSameBytesEachTimeAndNotTooLarge) {
+TEST(LadderReport, IsDeterministicAndBelowItsSizeLimit) {
   const std::string page = page_of(example(), best());
   EXPECT_EQ(page, page_of(example(), best()));
   EXPECT_LT(page_of(example(), paper()).size(), 1'500'000u);
@@ -71,7 +71,8 @@ TEST(LadderReport, IsTheSameBytesEachTimeAndNotTooLarge) {
 
 TEST(LadderReport, ShowsHostileNamesAsText) {
   LadderTable table = testing::simulate_ladder(3, {.tasks = 2, .checkpoints = 12}).table;
-  table.tasks[0] = "</script><img src=x onerror=alert(1)>", table.source = "<b>&";
+  table.tasks[0] = "</script><img src=x onerror=alert(1)>";
+  table.source = "<b>&";
   for (LadderRun& run : table.runs) run.name += "<i>";
   LadderOptions options = best({});
   options.targets = {{"<u>7B</u>", {7e9, 4e12, 1.7e23}}};
@@ -80,7 +81,7 @@ TEST(LadderReport, ShowsHostileNamesAsText) {
   EXPECT_THAT(page, HasSubstr("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"));
 }
 
-TEST(LadderReport, DoesWithoutMeasuredTargetsAndWithoutHindcasts) {
+TEST(LadderReport, IsWrittenWithoutMeasuredTargetsAndWithoutHindcasts) {
   LadderTable table = testing::simulate_ladder(5, {.sizes = {190e6, 370e6}, .lengths = {1, 5}, .tasks = 1}).table;
   LadderOptions options = best({});
   options.targets = {{"next", {2e9, 1e11, 1.2e21}}};
@@ -90,7 +91,7 @@ TEST(LadderReport, DoesWithoutMeasuredTargetsAndWithoutHindcasts) {
   EXPECT_FALSE(std::regex_search(page, std::regex("\\b(nan|NaN|inf|null|n/a)\\b")));
 }
 
-TEST(ReportFigure, CountsNamesFromZero) {
+TEST(ReportFigure, PlacesNamedValuesAtTheirIndex) {
   Figure figure{.x = {.label = "task", .names = {"mmlu", "piqa"}}, .y = {.label = "accuracy", .percent = true}};
   figure.series = {{.kind = Series::Kind::rings, .name = "7B", .x = {-0.1, 1.2}, .y = {0.5, 0.75}}};
   EXPECT_NO_THROW(check_figure(figure));

@@ -21,7 +21,8 @@ double coverage_of(size_t ladders, const testing::SimulatedLadder& how) {
     const LadderForecast forecast = forecast_ladder(made.table, options);
     for (size_t t = 0; t < made.truth.size(); ++t) {
       const LadderPrediction& each = forecast.predictions[t];
-      held += *each.low <= made.truth[t] && made.truth[t] <= *each.high, ++all;
+      held += *each.low <= made.truth[t] && made.truth[t] <= *each.high;
+      ++all;
     }
   });
   const double share = static_cast<double>(held) / static_cast<double>(all);
@@ -36,7 +37,7 @@ TEST(LadderSimulation, IntervalsOf80PercentHoldTheTruthInAbout80Percent) {
   EXPECT_LE(share, 0.87);
 }
 
-TEST(LadderSimulation, SoTheyDoWhenRunsScatterThreeTimesAsMuch) {
+TEST(LadderSimulation, IntervalsOf80PercentHoldTheTruthInAbout80PercentAtThreeTimesTheScatter) {
   const double share = coverage_of(70, {.run_noise = 0.012});
   EXPECT_GE(share, 0.70);
   EXPECT_LE(share, 0.90);

@@ -194,7 +194,11 @@ void sort_rows(Gathered& rows, const std::string& source) {
     for (size_t i = 0; i < order.size(); ++i) sorted[i] = values[order[i]];
     values = std::move(sorted);
   };
-  for (TaskSeries& task : run.tasks) sort(task.bpb), sort(task.acc), sort(task.ce);
+  for (TaskSeries& task : run.tasks) {
+    sort(task.bpb);
+    sort(task.acc);
+    sort(task.ce);
+  }
   sort(run.loss);
   sort(run.tokens);
 }
@@ -272,7 +276,8 @@ LadderTable parse_ladder_table(std::string_view text, const std::string& source)
     sort_rows(rows, source);
     (is_target ? table.targets : table.runs).push_back(std::move(rows.run));
   }
-  sort_runs(table.runs), sort_runs(table.targets);
+  sort_runs(table.runs);
+  sort_runs(table.targets);
   note_other_roles(other_roles, table.notes);
   if (table.runs.empty()) {
     throw UserError("[plan] {} has no row with role 'train': there is no ladder to learn from", source);
@@ -310,7 +315,10 @@ double mean_of_last(const std::vector<double>& values, size_t count) {
   double sum = 0;
   size_t found = 0;
   for (size_t i = values.size(); i-- > 0 && found < count;) {
-    if (!std::isnan(values[i])) sum += values[i], ++found;
+    if (!std::isnan(values[i])) {
+      sum += values[i];
+      ++found;
+    }
   }
   return found ? sum / static_cast<double>(found) : kMissing;
 }

@@ -44,9 +44,11 @@ void expect_same(const std::vector<LadderRun>& a, const std::vector<LadderRun>& 
     EXPECT_EQ(a[r].name, b[r].name);
     EXPECT_EQ(a[r].params, b[r].params);
     EXPECT_EQ(a[r].flops_per_token, b[r].flops_per_token);
-    expect_same(a[r].tokens, b[r].tokens), expect_same(a[r].loss, b[r].loss);
+    expect_same(a[r].tokens, b[r].tokens);
+    expect_same(a[r].loss, b[r].loss);
     for (size_t t = 0; t < a[r].tasks.size(); ++t) {
-      expect_same(a[r].tasks[t].bpb, b[r].tasks[t].bpb), expect_same(a[r].tasks[t].acc, b[r].tasks[t].acc);
+      expect_same(a[r].tasks[t].bpb, b[r].tasks[t].bpb);
+      expect_same(a[r].tasks[t].acc, b[r].tasks[t].acc);
       expect_same(a[r].tasks[t].ce, b[r].tasks[t].ce);
     }
   }
@@ -73,7 +75,8 @@ TEST(LadderTable, RowsInAnyOrderGiveTheSameTable) {
   for (size_t i = rows.size() - 1; i > 1; --i) std::swap(rows[i], rows[1 + rng.below(i)]);
   const LadderTable shuffled = parse_ladder_table(testing::joined(rows), "t.csv");
   expect_same(whole.runs, made.table.runs);
-  expect_same(whole.runs, shuffled.runs), expect_same(whole.targets, shuffled.targets);
+  expect_same(whole.runs, shuffled.runs);
+  expect_same(whole.targets, shuffled.targets);
 }
 
 TEST(LadderTable, AMissingColumnNamesTheNearest) {
@@ -81,7 +84,7 @@ TEST(LadderTable, AMissingColumnNamesTheNearest) {
             "[plan] t.csv has no column 'n_params'; the nearest is 'n_param'");
 }
 
-TEST(LadderTable, AMisspeltMeasureIsAskedAbout) {
+TEST(LadderTable, AMisspeltMeasureIsRefusedWithAQuestion) {
   EXPECT_EQ(said_of("run,role,n_params,tokens,mmlu_bpb,mmlu_accuracy\n"),
             "[plan] t.csv has no column 'mmlu_acc' but one named 'mmlu_accuracy'; is it misspelt?");
   EXPECT_EQ(said_of("run,role,n_params,tokens,mmlu_acc,mmlu_bbp\n"),
@@ -90,11 +93,11 @@ TEST(LadderTable, AMisspeltMeasureIsAskedAbout) {
             "[plan] t.csv has no column 'c4_loss' but one named 'c4_los'; is it misspelt?");
 }
 
-TEST(LadderTable, ATaskWhoseNameSlippedIsAskedAbout) {
+TEST(LadderTable, AMisspeltTaskIsRefusedWithAQuestion) {
   EXPECT_THAT(said_of("run,role,n_params,tokens,mmlu_bpb,mlu_acc\n"), HasSubstr("is it misspelt?"));
 }
 
-TEST(LadderTable, ColumnsOfOnesOwnAreTolerated) {
+TEST(LadderTable, UnknownColumnsAreIgnored) {
   const LadderTable table = parse_ladder_table(
       "run,role,n_params,tokens,mmlu_bpb,mmlu_acc,note,seed,wandb url,piqa_acc\na,train,1e8,1e9,1,0.5,hm,1,x,\n",
       "t.csv");
@@ -115,7 +118,7 @@ TEST(LadderTable, SizesTokensAndLossesMustBePositive) {
   }
 }
 
-TEST(LadderTable, AnAccuracyIsAFractionAndAPercentageIsCalledOne) {
+TEST(LadderTable, PercentagesInsteadOfFractionsAreRefusedAsSuch) {
   EXPECT_EQ(said_of_row("a,train,1e8,1e9,3,1,-0.1"),
             "[plan] t.csv line 2, column 'mmlu_acc': got -0.1, want an accuracy in [0, 1]");
   EXPECT_EQ(said_of_row("a,train,1e8,1e9,3,1,200"),
@@ -125,17 +128,17 @@ TEST(LadderTable, AnAccuracyIsAFractionAndAPercentageIsCalledOne) {
             "divide by 100");
 }
 
-TEST(LadderTable, TwoRowsOfOneCheckpointAreNamedByTheirLines) {
+TEST(LadderTable, TwoRowsOfOneCheckpointAreReportedWithTheirLines) {
   EXPECT_EQ(said_of(kHeader + "a,train,1e8,1e9,3,1,0.5\na,train,1e8,2e9,3,1,0.5\na,train,1e8,1e9,3,1,0.5\n"),
             "[plan] t.csv lines 2 and 4 are the same checkpoint: run 'a' at 1000000000 tokens");
 }
 
-TEST(LadderTable, ARunKeepsItsSize) {
+TEST(LadderTable, ARunWithTwoSizesIsRefused) {
   EXPECT_EQ(said_of(kHeader + "a,train,1e8,1e9,3,1,0.5\na,train,2e8,2e9,3,1,0.5\n"),
             "[plan] t.csv line 3, column 'n_params': got 200000000, but run 'a' has 100000000 in line 2");
 }
 
-TEST(LadderTable, ARunKeepsItsComputePerTokenWhichMayStandInAnyRow) {
+TEST(LadderTable, ComputePerTokenMayStandInAnyRowOfARun) {
   const std::string header = "run,role,n_params,tokens,flops_per_token,mmlu_bpb,mmlu_acc\n";
   EXPECT_EQ(said_of(header + "a,train,1e8,1e9,7e8,1,0.5\na,train,1e8,2e9,8e8,1,0.5\n"),
             "[plan] t.csv line 3, column 'flops_per_token': got 800000000, but run 'a' has 700000000");
@@ -147,7 +150,7 @@ TEST(LadderTable, AnUnnamedRunIsRefused) {
   EXPECT_EQ(said_of_row(",train,1e8,1e9,3,1,0.5"), "[plan] t.csv line 2, column 'run': is empty, want the run's name");
 }
 
-TEST(LadderTable, OtherRolesArePassedOverWithANote) {
+TEST(LadderTable, OtherRolesAreSkippedWithANote) {
   std::string text = kHeader + "a,train,1e8,1e9,3,1,0.5\n";
   for (const char* role : {"valid", "anneal", "test", "Train", ""}) text += std::string("x,") + role + ",,,,,\n";
   EXPECT_THAT(parse_ladder_table(text, "t.csv").notes,
@@ -157,7 +160,7 @@ TEST(LadderTable, OtherRolesArePassedOverWithANote) {
                           "2 rows with 2 other roles were passed over"));
 }
 
-TEST(LadderTable, ATaskThatNobodyMeasuredIsNoReasonToStop) {
+TEST(LadderTable, AnUnmeasuredTaskIsIgnored) {
   const LadderTable table = parse_ladder_table(
       "run,role,n_params,tokens,mmlu_bpb,mmlu_acc,piqa_bpb,piqa_acc,csqa_acc,boolq_bpb,boolq_acc\n"
       "a,train,1e8,1e9,1,0.5,,,0.5,1,0.5\n",
@@ -169,7 +172,7 @@ TEST(LadderTable, ATaskThatNobodyMeasuredIsNoReasonToStop) {
                                  "boolq: left out as noisy; name it in --tasks to have it"));
 }
 
-TEST(LadderTable, ATableWithoutTasksOrRungsIsNoLadder) {
+TEST(LadderTable, ATableWithoutTasksOrRungsIsRefused) {
   EXPECT_THAT(said_of("run,role,n_params,tokens\na,train,1,1\n"),
               AllOf(HasSubstr("has no task"), HasSubstr("got 'run, role, n_params, tokens'")));
   const std::string no_rung = "[plan] t.csv has no row with role 'train': there is no ladder to learn from";
@@ -177,7 +180,7 @@ TEST(LadderTable, ATableWithoutTasksOrRungsIsNoLadder) {
   EXPECT_EQ(said_of(kHeader + "a,target,1e8,1e9,3,1,0.5\n"), no_rung);
 }
 
-TEST(LadderTable, ComputeIsTheTablesElseThePapersElseSixPerParameter) {
+TEST(LadderTable, ComputePerTokenIsTheTablesOrThePapersOrSixPerParameter) {
   const LadderTable table = parse_ladder_table(
       "run,role,n_params,tokens,flops_per_token,mmlu_bpb,mmlu_acc\n"
       "a,train,1e8,1e9,7e8,1,0.5\nb,train,2e8,1e9,,1,0.5\nc,train,190354176,1e9,,1,0.5\n",
@@ -195,13 +198,13 @@ TEST(LadderTable, ATargetIsFoundWithinOnePercent) {
   EXPECT_EQ(table.find_target(7e9, 4.2e12), nullptr);
 }
 
-TEST(LadderTable, TheMeanOfTheLastPassesOverWhatIsMissing) {
+TEST(LadderTable, TheMeanOfTheLastValuesSkipsMissingOnes) {
   EXPECT_EQ(mean_of_last({1, 2, kMissing, 4}, 2), 3);
   EXPECT_EQ(mean_of_last({1, 2}, 5), 1.5);
   EXPECT_TRUE(std::isnan(mean_of_last({kMissing, kMissing}, 5)));
 }
 
-TEST(LadderTable, NamesAreShownOnOneLineAndAreNotEndless) {
+TEST(LadderTable, LongNamesAreShortenedToOneLine) {
   const LadderTable table = parse_ladder_table(kHeader + "\"a\x1b[1m\nb\",train,1e8,1e9,3,1,0.5\n", "t.csv");
   EXPECT_EQ(table.runs[0].name, "a?[1m?b");
   EXPECT_THAT(said_of_row(std::string(5000, 'a') + ",train,1e8,1e9,3,1,0.5"),

@@ -62,7 +62,9 @@ TEST(Ladder, ANoiselessLadderIsPredictedWithinAPoint) {
 
 TEST(Ladder, TheSameSeedGivesTheSameIntervalsOnAnyNumberOfThreads) {
   LadderOptions one = quick(), three = quick(), other = quick();
-  one.threads = 1, three.threads = 3, other.seed = 1;
+  one.threads = 1;
+  three.threads = 3;
+  other.seed = 1;
   const auto table = small_table();
   const auto a = forecast_ladder(table, one).predictions, b = forecast_ladder(table, three).predictions,
              c = forecast_ladder(table, other).predictions;
@@ -86,7 +88,7 @@ TEST(Ladder, TheOrderOfTheTablesRowsDoesNotMatter) {
   }
 }
 
-TEST(Ladder, AnIntervalHoldsItsPredictionAndStaysBetweenNoneAndAll) {
+TEST(Ladder, AnIntervalContainsItsPredictionAndStaysBetweenZeroAndOne) {
   for (const LadderPrediction& each : forecast_ladder(small_table(2), quick()).predictions) {
     EXPECT_LE(0, *each.low);
     EXPECT_LE(*each.low, each.predicted);
@@ -97,7 +99,8 @@ TEST(Ladder, AnIntervalHoldsItsPredictionAndStaysBetweenNoneAndAll) {
 
 TEST(Ladder, MoreCoverageMakesWiderIntervals) {
   LadderOptions half = quick(60), most = half;
-  half.coverage = 0.5, most.coverage = 0.95;
+  half.coverage = 0.5;
+  most.coverage = 0.95;
   const auto table = small_table();
   const auto a = forecast_ladder(table, half).predictions, b = forecast_ladder(table, most).predictions;
   for (size_t i = 0; i < a.size(); ++i) EXPECT_LT(*a[i].high - *a[i].low, *b[i].high - *b[i].low);
@@ -106,7 +109,9 @@ TEST(Ladder, MoreCoverageMakesWiderIntervals) {
 TEST(Ladder, OnlyATargetWithinOnePercentHasAnActual) {
   LadderTable table = small_table();
   LadderRun target = table.runs.back();
-  target.name = "measured", target.params = 7.05e9, target.tokens.back() = 4.03e12;
+  target.name = "measured";
+  target.params = 7.05e9;
+  target.tokens.back() = 4.03e12;
   table.targets = {target};
   LadderOptions near = quick(1), far = quick(1);
   far.targets[0].scale.tokens = 4.2e12;
@@ -118,7 +123,7 @@ TEST(Ladder, OnlyATargetWithinOnePercentHasAnActual) {
   EXPECT_FALSE(unknown.actual || unknown.abs_error_points || unknown.rel_error_percent);
 }
 
-TEST(Ladder, WithoutTargetsTheTablesOwnArePredicted) {
+TEST(Ladder, WithoutTargetOptionsTheTablesTargetsArePredicted) {
   LadderOptions options{.method = LadderMethod::paper};
   EXPECT_THAT(said_of(small_table(), options), StartsWith("[plan] nothing to predict: give --target NAME=N:D"));
   const LadderForecast forecast = forecast_ladder(testing::shipped_table(), options);
@@ -126,7 +131,7 @@ TEST(Ladder, WithoutTargetsTheTablesOwnArePredicted) {
   EXPECT_EQ(forecast.targets[0].scale.flops, 49412071424.0 * 3945065873408.0);
 }
 
-TEST(Ladder, AConstantColumnIsNamed) {
+TEST(Ladder, AConstantColumnIsReported) {
   LadderTable flat_accuracy = small_table(), flat_loss = small_table(), flat_text = small_table();
   for (LadderRun& run : flat_accuracy.runs) run.tasks[1].acc.assign(run.tokens.size(), 0.25);
   for (LadderRun& run : flat_loss.runs) run.tasks[0].bpb.assign(run.tokens.size(), 1.5);
@@ -140,7 +145,7 @@ TEST(Ladder, AConstantColumnIsNamed) {
   EXPECT_EQ(said_of(flat_text, paper), "nothing was refused");  // it looks at bits per byte alone
 }
 
-TEST(Ladder, TooFewRungsAreSaidToBe) {
+TEST(Ladder, TooFewRungsAreRefused) {
   LadderTable table = small_table();
   table.runs.resize(3);
   for (const LadderMethod method : {LadderMethod::best, LadderMethod::paper}) {
@@ -154,9 +159,13 @@ TEST(Ladder, ATaskWithoutAccuracyOrLossIsNotPredicted) {
   for (const LadderMethod method : {LadderMethod::best, LadderMethod::paper}) {
     LadderTable no_accuracy = small_table(), no_loss = small_table();
     for (LadderRun& run : no_accuracy.runs) run.tasks[1].acc.assign(run.tokens.size(), kMissing);
-    for (LadderRun& run : no_loss.runs) run.tasks[1].bpb.assign(run.tokens.size(), kMissing), run.loss.clear();
+    for (LadderRun& run : no_loss.runs) {
+      run.tasks[1].bpb.assign(run.tokens.size(), kMissing);
+      run.loss.clear();
+    }
     LadderOptions options = quick();
-    options.method = method, options.tasks = {"task1"};
+    options.method = method;
+    options.tasks = {"task1"};
     EXPECT_THAT(said_of(no_accuracy, options), HasSubstr("task1")) << said_of(no_accuracy, options);
     no_loss.has_loss = false;
     EXPECT_THAT(said_of(no_loss, options), HasSubstr("task1"));
@@ -166,13 +175,13 @@ TEST(Ladder, ATaskWithoutAccuracyOrLossIsNotPredicted) {
   }
 }
 
-TEST(Ladder, ALadderOfRunsThatAreKnownByTheirEndsAloneIsEnough) {
+TEST(Ladder, FinalCheckpointsAloneAreEnough) {
   const LadderTable table = testing::simulate_ladder(1, {.tasks = 1, .checkpoints = 1}).table;
   const LadderPrediction each = forecast_ladder(table, quick()).predictions[0];
   EXPECT_TRUE(each.predicted > 0.2 && each.predicted <= 1 && *each.low < *each.high);
 }
 
-TEST(ParseTarget, ANameASizeAndALengthAreATarget) {
+TEST(ParseTarget, ReadsNameSizeAndTokens) {
   const LadderTarget target = parse_target("7B=6.9B:3.9T");
   EXPECT_EQ(target.name, "7B");
   EXPECT_DOUBLE_EQ(target.scale.params, 6.9e9);
@@ -180,7 +189,7 @@ TEST(ParseTarget, ANameASizeAndALengthAreATarget) {
   EXPECT_DOUBLE_EQ(target.scale.flops, 6 * 6.9e9 * 3.9e12);
 }
 
-TEST(ParseTarget, AnythingElseIsRefused) {
+TEST(ParseTarget, RefusesAnythingElse) {
   for (const char* text :
        {"", "7B", "=7e9:4e12", "7B=7e9", "7B:7e9=4e12", "7B=7e9:", "7B=:4e12", "7B=7e9:4e12:1", "7B=-7e9:4e12",
         "7B=7e9:0", "7B=inf:4e12", "7B=1e308T:4e12", "7B=nan:1", "7B=7e9x:1", "7B=1e300:1e300"}) {

@@ -52,7 +52,8 @@ void warn_of_design(const Rungs& rungs, Warnings& warnings) {
   std::set<long> sizes, tokens, lengths;
   const auto step = [](double value) { return std::lround(10 * std::log(value)); };
   for (const LadderRun* run : rungs) {
-    sizes.insert(step(run->params)), tokens.insert(step(run->final_tokens()));
+    sizes.insert(step(run->params));
+    tokens.insert(step(run->final_tokens()));
     lengths.insert(step(run->final_tokens() / run->params));
   }
   const char* why = nullptr;
@@ -94,11 +95,18 @@ void warn_of_noise(const LadderTable& table, const Rungs& rungs, const LadderFor
     double low = 1, high = 0, mean = 0, square = 0, count = 0;
     for (const LadderRun* run : rungs) {
       const double accuracy = final_accuracy(*run, task);
-      if (!std::isnan(accuracy)) low = std::min(low, accuracy), high = std::max(high, accuracy);
+      if (!std::isnan(accuracy)) {
+        low = std::min(low, accuracy);
+        high = std::max(high, accuracy);
+      }
     }
     const auto& series = largest->tasks[task].acc;
     for (size_t i = series.size(); i-- > 0 && count < kLastForNoise;) {
-      if (!std::isnan(series[i])) mean += series[i], square += series[i] * series[i], ++count;
+      if (!std::isnan(series[i])) {
+        mean += series[i];
+        square += series[i] * series[i];
+        ++count;
+      }
     }
     if (count < 3) continue;
     mean /= count;
@@ -117,7 +125,8 @@ void warn_of_width(const LadderOptions& options, const LadderForecast& forecast,
     double mean = 0;
     for (const LadderPrediction& each : forecast.predictions) {
       if (each.target != target.name || !each.low) continue;
-      ++tasks, mean += *each.high - *each.low;
+      ++tasks;
+      mean += *each.high - *each.low;
       wide += *each.high - *each.low > kWide;
     }
     if (tasks == 0 || wide == 0) continue;

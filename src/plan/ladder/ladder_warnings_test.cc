@@ -34,14 +34,14 @@ LadderTable with_losses_off(LadderTable table, size_t run, double times) {
   return table;
 }
 
-TEST(LadderWarnings, ARungThatIsOffIsNamed) {
+TEST(LadderWarnings, ARungOffTheLawIsNamed) {
   LadderTable table = with_losses_off(ladder_of(), 9, 1.1);
   table.runs[9].name = "spoilt";
   EXPECT_THAT(warnings_of(table), Contains(HasSubstr("rung 'spoilt' is off")));
   EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("is off"))));
 }
 
-TEST(LadderWarnings, OneSharedNumberOfTokensDoesNotSeparateSizeFromTokens) {
+TEST(LadderWarnings, EqualTokensForAllSizesWarnThatSizeAndTokensAreNotSeparable) {
   LadderTable table = ladder_of({1e8, 2e8, 4e8, 8e8, 1.6e9}, {1});
   for (LadderRun& run : table.runs) {
     for (double& tokens : run.tokens) tokens *= 20e9 / run.final_tokens();
@@ -50,25 +50,25 @@ TEST(LadderWarnings, OneSharedNumberOfTokensDoesNotSeparateSizeFromTokens) {
   EXPECT_THAT(warnings_of(table), Contains(HasSubstr("all rungs share one number of tokens")));
 }
 
-TEST(LadderWarnings, TokensInStepWithSizeDoNotSeparateThem) {
+TEST(LadderWarnings, TokensProportionalToSizeWarnThatTheyAreNotSeparable) {
   EXPECT_THAT(warnings_of(ladder_of({1e8, 2e8, 4e8, 8e8, 1.6e9}, {2})),
               Contains(HasSubstr("tokens grow in step with size")));
 }
 
-TEST(LadderWarnings, OneSizeSaysNothingOfSizes) {
+TEST(LadderWarnings, ASingleSizeWarnsThatSizeAndTokensAreNotSeparable) {
   EXPECT_THAT(warnings_of(ladder_of({4e8}, {1, 2, 4, 8, 16})), Contains(HasSubstr("all rungs have one size")));
 }
 
-TEST(LadderWarnings, AGridOfSizesAndLengthsSeparatesThem) {
+TEST(LadderWarnings, AGridOfSizesAndLengthsGivesNoSeparabilityWarning) {
   EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("not separable"))));
 }
 
-TEST(LadderWarnings, AFarTargetIsCalledFarAndANearOneIsNot) {
+TEST(LadderWarnings, OnlyTargetsFarBeyondTheLadderAreWarnedAbout) {
   EXPECT_THAT(warnings_of(ladder_of(), {7e9, 4e12, 6 * 7e9 * 4e12}), Contains(HasSubstr("target big is far away")));
   EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("far away"))));
 }
 
-TEST(LadderWarnings, BoolQIsNoisyWhenItIsAskedFor) {
+TEST(LadderWarnings, BoolQIsWarnedAboutAsNoisy) {
   const auto said =
       forecast_ladder(testing::shipped_table(), {.method = LadderMethod::paper, .tasks = {"boolq", "hellaswag"}})
           .warnings;
@@ -76,7 +76,7 @@ TEST(LadderWarnings, BoolQIsNoisyWhenItIsAskedFor) {
   EXPECT_THAT(said, Not(Contains(HasSubstr("hellaswag is noisy"))));
 }
 
-TEST(LadderWarnings, AWideIntervalIsNotRobustYetAndNamesTheRungThatHelpsMost) {
+TEST(LadderWarnings, AWideIntervalWarnsAndNamesTheRungThatNarrowsItMost) {
   const LadderTable table = ladder_of();
   LadderForecast forecast;
   forecast.targets = {{"big", kNear}};
@@ -93,7 +93,7 @@ TEST(LadderWarnings, AWideIntervalIsNotRobustYetAndNamesTheRungThatHelpsMost) {
   EXPECT_THAT(ladder_warnings(table, all_rungs(table), {}, forecast), Not(Contains(HasSubstr("not robust yet"))));
 }
 
-TEST(LadderWarnings, WhatTheTableNotedIsPassedOn) {
+TEST(LadderWarnings, NotesOfTheTableBecomeWarnings) {
   LadderTable table = ladder_of();
   table.notes = {"3 rows were odd"};
   EXPECT_THAT(warnings_of(table), Contains("3 rows were odd"));

@@ -34,7 +34,8 @@ double log_ratio_at(const LadderRun& run, size_t task, Feature feature, double p
       const double way = (wanted - before_tokens) / (run.tokens[i] - before_tokens);
       return std::isnan(before) ? kMissing : std::log((before + way * (losses[i] - before)) / end);
     }
-    before_tokens = run.tokens[i], before = losses[i];
+    before_tokens = run.tokens[i];
+    before = losses[i];
   }
   return kMissing;
 }
@@ -79,7 +80,8 @@ double variance_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs, con
       const TaskCurve again = fit_robust_curve(rungs, ensemble.task, ensemble.name, curve.form, how);
       accuracy += again.sigmoid.at(curve.loss_at(at)) / static_cast<double>(ensemble.curves.size());
     }
-    sum += accuracy, square += accuracy * accuracy;
+    sum += accuracy;
+    square += accuracy * accuracy;
   }
   const auto n = static_cast<double>(kSigmoidResamples);
   return std::max(0.0, square / n - sum * sum / (n * n));
@@ -94,7 +96,10 @@ double misfit_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs) {
       read += curve.sigmoid.at(final_loss(*run, ensemble.task, curve.form.feature));
     }
     const double away = read / static_cast<double>(ensemble.curves.size()) - final_accuracy(*run, ensemble.task);
-    if (!std::isnan(away)) sum += away * away, ++count;
+    if (!std::isnan(away)) {
+      sum += away * away;
+      ++count;
+    }
   }
   return count > 0 ? sum / count : 0;
 }
@@ -109,7 +114,9 @@ Estimate live_estimate(const TaskEnsemble& ensemble, const Rungs& rungs, const L
     const Estimate fall = fall_still_to_come(rungs, ensemble.task, curve.form.feature, share);
     if (std::isnan(fall.mean)) continue;
     const Estimate one = accuracy_from(curve, losses[c], fall);
-    live.mean += one.mean, live.variance += one.variance, ++count;
+    live.mean += one.mean;
+    live.variance += one.variance;
+    ++count;
   }
   if (count == 0) return {kMissing, kMissing};
   return {live.mean / count, live.variance / count};  // the curves' errors go together: no gain from their number

@@ -15,8 +15,12 @@ struct RunningPoint {
   double predicted = 0, low = 0, high = 0;
 };
 template <class V> void fields(V& v, RunningPoint& p) {
-  v("task", p.task, ""), v("tokens", p.tokens, "seen so far"), v("share", p.share, "of the planned tokens");
-  v("predicted", p.predicted, "final accuracy, a fraction"), v("low", p.low, ""), v("high", p.high, "");
+  v("task", p.task, "");
+  v("tokens", p.tokens, "seen so far");
+  v("share", p.share, "of the planned tokens");
+  v("predicted", p.predicted, "final accuracy, a fraction");
+  v("low", p.low, "");
+  v("high", p.high, "");
 }
 
 /// Takes a run out of the table, whatever its role, so that no fit sees it. Throws UserError that names the nearest run.

@@ -16,8 +16,10 @@ Figure figure_of(const std::string& title, const std::vector<RunningPoint>& poin
                 .y = {.label = "final accuracy, forecast", .percent = true}};
   Series band{.kind = Series::Kind::band, .name = "interval"}, line{.kind = Series::Kind::line, .name = "forecast"};
   for (const RunningPoint& point : points) {
-    band.x.push_back(point.share), line.x.push_back(point.share);
-    band.low.push_back(point.low), band.high.push_back(point.high);
+    band.x.push_back(point.share);
+    line.x.push_back(point.share);
+    band.low.push_back(point.low);
+    band.high.push_back(point.high);
     line.y.push_back(point.predicted);
   }
   figure.series = {band, line};
@@ -30,13 +32,20 @@ std::vector<RunningPoint> mean_over_tasks(const std::vector<RunningPoint>& point
   std::map<double, std::pair<RunningPoint, double>> by_tokens;  // sums, count
   for (const RunningPoint& each : points) {
     auto& [sum, count] = by_tokens[each.tokens];
-    sum.tokens = each.tokens, sum.share = each.share;
-    sum.predicted += each.predicted, sum.low += each.low, sum.high += each.high, ++count;
+    sum.tokens = each.tokens;
+    sum.share = each.share;
+    sum.predicted += each.predicted;
+    sum.low += each.low;
+    sum.high += each.high;
+    ++count;
   }
   std::vector<RunningPoint> means;
   for (auto& [tokens, sums] : by_tokens) {
     auto& [mean, count] = sums;
-    mean.task = "mean", mean.predicted /= count, mean.low /= count, mean.high /= count;
+    mean.task = "mean";
+    mean.predicted /= count;
+    mean.low /= count;
+    mean.high /= count;
     means.push_back(mean);
   }
   return means;

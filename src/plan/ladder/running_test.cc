@@ -30,12 +30,12 @@ struct UnderWay {
   std::vector<RunningPoint> follow(size_t steps = 12) const { return follow_run(table, options, forecast, run, steps); }
 };
 
-TEST(Running, TheRunThatIsFollowedLeavesTheLadder) {
+TEST(Running, TheFollowedRunIsNotARung) {
   const UnderWay under_way;
   for (const LadderRun& rung : under_way.table.runs) EXPECT_NE(rung.name, under_way.run.name);
 }
 
-TEST(Running, TheForecastEndsNearTheTruthAndNeverDoubtsMoreThanTheLadder) {
+TEST(Running, TheForecastEndsNearTheTruthWithNoWiderIntervalThanTheLadders) {
   const UnderWay under_way;
   const std::vector<RunningPoint> points = under_way.follow();
   for (size_t t = 0; t < under_way.forecast.tasks.size(); ++t) {
@@ -49,7 +49,7 @@ TEST(Running, TheForecastEndsNearTheTruthAndNeverDoubtsMoreThanTheLadder) {
   }
 }
 
-TEST(Running, CheckpointsStandInTheirOrderAndAreAsManyAsAskedFor) {
+TEST(Running, CheckpointsAreInOrderAndOfTheRequestedNumber) {
   const UnderWay under_way;
   const auto means = mean_over_tasks(under_way.follow(5));
   ASSERT_EQ(means.size(), 5u);
@@ -70,7 +70,7 @@ TEST(Running, AnUnknownRunNamesTheNearest) {
   EXPECT_THAT(testing::refusal([&] { take_run(table, "smal"); }), HasSubstr("no run 'smal'; the nearest is 'small'"));
 }
 
-TEST(Running, ARunOfAnotherSizeAndARunThatHasNotBegunAreRefused) {
+TEST(Running, RunsOfUnknownSizeOrWithoutCheckpointsAreRefused) {
   UnderWay under_way;
   LadderRun other = under_way.run;
   other.params *= 2;
@@ -80,7 +80,7 @@ TEST(Running, ARunOfAnotherSizeAndARunThatHasNotBegunAreRefused) {
   EXPECT_THAT(testing::refusal([&] { under_way.follow(); }), HasSubstr("tells nothing yet"));
 }
 
-TEST(Running, WithoutIntervalsThereIsNothingToWeigh) {
+TEST(Running, MethodsWithoutIntervalsAreRefused) {
   UnderWay under_way;
   under_way.options.resamples = 0;
   under_way.forecast = forecast_ladder(under_way.table, under_way.options);

@@ -34,7 +34,8 @@ namespace detail {
 /// A law whose three terms have drawn shares of the loss at the smallest rung.
 inline LossLaw drawn_law(Rng& rng, double n, double d, double scale) {
   LossLaw law;
-  law.alpha = rng.uniform(0.17, 0.37), law.beta = rng.uniform(0.17, 0.37);
+  law.alpha = rng.uniform(0.17, 0.37);
+  law.beta = rng.uniform(0.17, 0.37);
   const double size = rng.uniform(0.15, 0.4), data = rng.uniform(0.15, 0.4);
   law.log_a = std::log(scale * size) + law.alpha * std::log(n);
   law.log_b = std::log(scale * data) + law.beta * std::log(d);
@@ -54,7 +55,8 @@ inline Simulation simulate_ladder(uint64_t seed, const SimulatedLadder& how = {}
   Rng rng(seed);
   Simulation result;
   LadderTable& table = result.table;
-  table.source = "simulation", table.has_loss = true;
+  table.source = "simulation";
+  table.has_loss = true;
   const double n0 = how.sizes.front(), d0 = 20 * n0 * how.lengths.front();
   const LossLaw text = detail::drawn_law(rng, n0, d0, 3.5);
   for (const double n : how.sizes) {
@@ -76,7 +78,8 @@ inline Simulation simulate_ladder(uint64_t seed, const SimulatedLadder& how = {}
     // Each term of the task's loss keeps to the text's: what a model learns of one it learns of the other.
     LossLaw law = text;
     const double ratio = scale / 3.5;
-    law.log_a += std::log(ratio * rng.uniform(0.8, 1.2)), law.log_b += std::log(ratio * rng.uniform(0.8, 1.2));
+    law.log_a += std::log(ratio * rng.uniform(0.8, 1.2));
+    law.log_b += std::log(ratio * rng.uniform(0.8, 1.2));
     law.e *= ratio * rng.uniform(0.9, 1.1);
     const Sigmoid sigmoid = detail::drawn_sigmoid(rng, law.at(n0, d0));
     for (LadderRun& run : table.runs) {

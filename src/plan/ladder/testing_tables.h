@@ -46,9 +46,15 @@ inline std::vector<std::string> csv_rows(const LadderTable& table) {
     for (size_t i = 0; i < run.tokens.size(); ++i) {
       std::string& row = rows.emplace_back(quoted(run.name) + "," + role);
       const auto cell = [&row](double value) { row += "," + csv_number(value); };
-      cell(run.params), cell(run.tokens[i]), cell(run.flops_per_token);
+      cell(run.params);
+      cell(run.tokens[i]);
+      cell(run.flops_per_token);
       if (table.has_loss) cell(run.loss[i]);
-      for (const TaskSeries& task : run.tasks) cell(task.bpb[i]), cell(task.acc[i]), cell(task.ce[i]);
+      for (const TaskSeries& task : run.tasks) {
+        cell(task.bpb[i]);
+        cell(task.acc[i]);
+        cell(task.ce[i]);
+      }
     }
   };
   for (const LadderRun& run : table.runs) add(run, "train");

@@ -76,7 +76,10 @@ Json series_json(const Figure& figure, const Series& series) {
   Json json = {{"kind", names[static_cast<size_t>(series.kind)]}, {"name", series.name}, {"colour", series.colour}};
   json["x"] = chosen(series.x, shown);
   if (has_y(series)) json["y"] = chosen(series.y, shown);
-  if (has_range(series)) json["low"] = chosen(series.low, shown), json["high"] = chosen(series.high, shown);
+  if (has_range(series)) {
+    json["low"] = chosen(series.low, shown);
+    json["high"] = chosen(series.high, shown);
+  }
   if (!series.tips.empty()) json["tips"] = chosen(series.tips, shown);
   return json;
 }
@@ -91,7 +94,8 @@ std::string date(double days) {
 }  // namespace
 
 void check_figure(const Figure& figure) {
-  check_axis(figure, "x", figure.x), check_axis(figure, "y", figure.y);
+  check_axis(figure, "x", figure.x);
+  check_axis(figure, "y", figure.y);
   if (!figure.y.names.empty()) {
     throw UserError("[plan] figure '{}': the y axis got {} names; want them on the x axis", figure.title,
                     figure.y.names.size());
@@ -106,7 +110,8 @@ void check_figure(const Figure& figure) {
 
 Json figure_json(const Figure& figure) {
   Json json = {{"title", figure.title}, {"x", axis_json(figure.x)}, {"y", axis_json(figure.y)}};
-  json["series"] = Json::array(), json["rules"] = Json::array();
+  json["series"] = Json::array();
+  json["rules"] = Json::array();
   for (const auto& series : figure.series) json["series"].push_back(series_json(figure, series));
   for (const auto& rule : figure.rules) {
     if (!can_show(rule.vertical ? figure.x : figure.y, rule.at)) continue;
@@ -120,7 +125,10 @@ Table figure_table(const Figure& figure) {
   const auto any = [&](auto&& test) { return std::any_of(figure.series.begin(), figure.series.end(), test); };
   const bool ranges = any(has_range), tips = any([](const Series&series) { return !series.tips.empty(); });
   Table table{.header = {"series", figure.x.label, figure.y.label}, .numeric = {false, true, true}};
-  if (ranges) table.header.insert(table.header.end(), {"low", "high"}), table.numeric.resize(5, true);
+  if (ranges) {
+    table.header.insert(table.header.end(), {"low", "high"});
+    table.numeric.resize(5, true);
+  }
   if (tips) table.header.push_back("point");
   for (const auto& series : figure.series) {
     const auto shown = shown_points(figure, series);
@@ -132,7 +140,10 @@ Table figure_table(const Figure& figure) {
         cells.push_back(there ? axis_value(figure.y, values[i]) : "");
       };
       put(has_y(series), series.y);
-      if (ranges) put(has_range(series), series.low), put(has_range(series), series.high);
+      if (ranges) {
+        put(has_range(series), series.low);
+        put(has_range(series), series.high);
+      }
       if (tips) cells.push_back(series.tips.empty() ? "" : series.tips[i]);
       table.rows.push_back(std::move(cells));
     }

@@ -37,7 +37,9 @@ Figure loss_figure() {
 /// A page with every kind of element, all of whose texts are `text`.
 std::string page_of(const std::string& text) {
   Report report(text, text);
-  report.section(text), report.paragraph(text), report.note(text);
+  report.section(text);
+  report.paragraph(text);
+  report.note(text);
   report.facts({{text, text}});
   Figure figure = loss_figure();
   figure.title = figure.caption = figure.x.label = figure.y.label = figure.series[0].name = text;
@@ -96,7 +98,7 @@ TEST(Report, EmbedsJsonThatCannotCloseItsScript) {
   EXPECT_EQ(figure["series"][0]["x"], Json({1e9, 2e9}));
 }
 
-TEST(Report, LoadsNothing) {
+TEST(Report, LoadsNothingFromTheNetwork) {
   const std::string page = page_of("plain");
   const std::string rest = markup(page);
   const std::regex load(R"re(\b(src|href|srcset|action|data)\s*=(?!"data:,")|url\(|@import)re");
@@ -107,7 +109,7 @@ TEST(Report, LoadsNothing) {
   EXPECT_EQ(std::distance(std::cregex_iterator(page.data(), page.data() + page.size(), address), {}), 0);
 }
 
-TEST(Report, HasWhatAPageNeeds) {
+TEST(Report, IsACompleteHtmlPage) {
   const std::string page = page_of("plain");
   for (const char* part :
        {"<html lang=\"en\">", "<title>plain</title>", "name=\"viewport\"", "<meta charset=\"utf-8\">",
@@ -127,7 +129,7 @@ TEST(Report, GivesEachFiguresDataAsATable) {
   EXPECT_THAT(markup(page_of("plain")), HasSubstr("<td class=\"number\">1B</td><td class=\"number\">3.5</td>"));
 }
 
-TEST(Report, RefusesWhatDoesNotFit) {
+TEST(Report, RefusesTablesAndFiguresOfUnequalLengths) {
   Report report("title", "");
   Figure figure = loss_figure();
   figure.series[0].y.pop_back();
@@ -141,10 +143,13 @@ TEST(Report, RefusesWhatDoesNotFit) {
   };
   EXPECT_EQ(message([&] { report.figures({figure}); }),
             "[plan] figure 'loss', series '190M': lists differ in length; got 1 y for 2 x, want 2");
-  figure = loss_figure(), figure.x.low = 0;
+  figure = loss_figure();
+  figure.x.low = 0;
   EXPECT_EQ(message([&] { report.figures({figure}); }),
             "[plan] figure 'loss': x axis cannot end there; got 0, want a positive number");
-  figure = loss_figure(), figure.y.low = 2, figure.y.high = 2;
+  figure = loss_figure();
+  figure.y.low = 2;
+  figure.y.high = 2;
   EXPECT_EQ(message([&] { report.figures({figure}); }),
             "[plan] figure 'loss': y axis has no room; got 2 to 2, want low < high");
   EXPECT_EQ(message([&] {
@@ -153,7 +158,7 @@ TEST(Report, RefusesWhatDoesNotFit) {
             "[plan] table 'tasks': a row does not fit; got 1 cells, want 2");
 }
 
-TEST(Report, IsWrittenAsAWholeFile) {
+TEST(Report, IsWrittenAtomically) {
   const testing::ScratchFolder scratch;
   Report report("title", "subtitle");
   report.figures({loss_figure()});
@@ -161,7 +166,7 @@ TEST(Report, IsWrittenAsAWholeFile) {
   EXPECT_EQ(read_file(scratch / "report.html"), report.html());
 }
 
-TEST(ReportFigure, LeavesOutWhatItsAxesCannotShow) {
+TEST(ReportFigure, OmitsPointsThatItsAxesCannotShow) {
   Figure figure = loss_figure();
   figure.y.scale = Scale::log;
   figure.series = {
@@ -178,7 +183,7 @@ TEST(ReportFigure, LeavesOutWhatItsAxesCannotShow) {
   EXPECT_THAT(json.dump(), Not(HasSubstr("null")));  // what nlohmann makes of NaN
 }
 
-TEST(ReportFigure, TellsItsDataInTheUnitsOfItsAxes) {
+TEST(ReportFigure, GivesItsTableInTheUnitsOfItsAxes) {
   Figure figure{.x = {.label = "release", .scale = Scale::time}, .y = {.label = "accuracy", .percent = true}};
   figure.series = {{.name = "models", .x = {19845}, .y = {0.615}},
                    {.kind = Kind::interval, .name = "ours", .x = {19846.5}, .y = {0.7}, .low = {0.65}, .high = {0.75}}};
@@ -193,7 +198,10 @@ TEST(ReportFigure, TellsItsDataInTheUnitsOfItsAxes) {
 TEST(ReportFigure, ThinsCurvesInItsTableAndKeepsTheirEnds) {
   Figure figure;
   Series line{.kind = Kind::line, .name = "fit"};
-  for (int i = 0; i <= 1000; ++i) line.x.push_back(i), line.y.push_back(i);
+  for (int i = 0; i <= 1000; ++i) {
+    line.x.push_back(i);
+    line.y.push_back(i);
+  }
   figure.series = {
       line, {.kind = Kind::line, .name = "empty"}, {.kind = Kind::line, .name = "dot", .x = {7}, .y = {7}}};
   const Table table = figure_table(figure);
@@ -203,7 +211,7 @@ TEST(ReportFigure, ThinsCurvesInItsTableAndKeepsTheirEnds) {
   EXPECT_EQ(table.rows[12][1], "7");
 }
 
-TEST(ReportNumber, IsShort) {
+TEST(ReportNumber, IsWrittenShort) {
   EXPECT_EQ(short_number(0), "0");
   EXPECT_EQ(short_number(3.14159), "3.142");
   EXPECT_EQ(short_number(-0.25), "-0.25");
