@@ -12,7 +12,7 @@
 namespace tessera::plan {
 namespace {
 
-/// The table and what is asked of it.
+/// The table and the request.
 struct Work {
   LadderTable table;
   std::vector<size_t> tasks;

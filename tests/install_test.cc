@@ -1,4 +1,4 @@
-// `cmake --install` gives a tree that can be moved: the program starts from its new place and finds its library there,
+// `cmake --install` gives a tree that can be moved: the program starts from its new folder and finds its library there,
 // and a program of somebody else builds against it with find_package(Tessera).
 #include <gmock/gmock.h>
 #include <stdlib.h>

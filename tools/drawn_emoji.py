@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Has models/emoji-infinity draw the names that it knows and writes them as conversations, for recipes/emoji-nvila-scale.toml to learn from.
+"""Draws the names of models/emoji-infinity and writes the drawings as conversations, training data of recipes/emoji-nvila-scale.toml.
 
     python3 tools/drawn_emoji.py [--tessera build/release/tessera] [--seeds 11 12] [--out runs/drawn]
 """

@@ -65,7 +65,7 @@ class Work {
             {"depth", c.depth}};
   }
 
-  /// Sum of magnitudes and place of the largest of the logits after `tokens`.
+  /// Sum of magnitudes and index of the largest of the logits after `tokens`.
   Json logits(int64_t tokens) {
     const c10::InferenceMode inference;
     lm::DecodeSteps steps(model_, {.ids = ids(tokens)});
@@ -93,14 +93,14 @@ class Work {
   }
 
  private:
-  /// Token ids [1, n] that both sides make alike.
+  /// Token ids [1, n], the same on both sides.
   Tensor ids(int64_t count) const {
     Tensor ids = at::empty({1, count}, at::kLong);
     for (int64_t i = 0; i < count; ++i) ids.mutable_data_ptr<int64_t>()[i] = (i * 7919 + 13) % model_.config.vocabulary;
     return ids.to(device_);
   }
 
-  /// Waits for a card, which computes while the program goes on.
+  /// Waits for a card, which computes while the program continues.
   static void finished(const Tensor& last) { last.cpu(); }
 
   at::Device device_;

@@ -36,7 +36,7 @@ def read_runs(path, tasks):
 
 
 def smoothed(values):
-    """Without the first tenth; the mean of the last five up to and with each place, of fewer at the start."""
+    """Without the first tenth; the mean of the last five up to and including each one, of fewer at the start."""
     values = values[math.ceil(0.1 * len(values)):]
     sums = np.cumsum(np.concatenate(([0.0], values)))
     ends = np.arange(1, len(values) + 1)

@@ -71,7 +71,7 @@ std::string answers_text(const std::vector<eval::ChoiceRow>& rows, const eval::C
   std::string text;
   for (size_t i = 0; i < rows.size(); ++i) {
     const eval::ChoiceOutcome& outcome = result.outcomes[i];
-    const Json line = {{"place", rows[i].place}, {"answer", rows[i].answer},         {"nats", outcome.nats},
+    const Json line = {{"place", rows[i].where}, {"answer", rows[i].answer},         {"nats", outcome.nats},
                        {"right", outcome.right}, {"right_norm", outcome.right_norm}, {"bpb", outcome.bpb}};
     text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   }

@@ -9,7 +9,7 @@
 
 namespace tessera::codec {
 
-/// Residual blocks at one resolution, then perhaps a step to the next.
+/// Residual blocks at one resolution, then, except at the last one, a step to the next.
 struct DownLevel {
   std::vector<ResidualBlock> block;
   std::optional<Downsample> downsample;

@@ -50,7 +50,7 @@ std::vector<Tensor> random_flips(int64_t batch, int64_t bits, const std::vector<
                                  int64_t max_percent, Rng rng, at::Device device);
 
 /// E[H] - H[E] of the soft bits p = sigmoid(-4 u / sqrt(d) * inverse_temperature), u the unit-length residual [B, d, h, w]:
-/// mean entropy of a bit less the entropy of its mean, summed over d (nats). Low: bits are sure and balanced.
+/// mean entropy of a bit less the entropy of its mean, summed over d (nats). Low: bits are certain and balanced.
 Tensor entropy_penalty(const Tensor& residual, double inverse_temperature = 100);
 
 }  // namespace tessera::codec

@@ -25,7 +25,7 @@ Codec::Codec(const CodecConfig& c) : config(checked(c)), encoder(c), decoder(c) 
 void initialise(Codec& codec, uint64_t seed) {
   const Rng rng(seed);
   for_each_tensor(codec, [&](const std::string& name, Tensor& t) {
-    if (t.dim() != 4) return;  // biases and norms already stand at 0 and 1
+    if (t.dim() != 4) return;  // biases and norms already are 0 and 1
     const double fan_in = static_cast<double>(t.numel() / t.size(0));
     fill_uniform(t, 1 / std::sqrt(fan_in), rng.split(hash_text(name)));
   });

@@ -18,7 +18,7 @@ struct CodecTraining {
   double commitment = 0.25;     // squared distance of latent and summed codes, mean over positions
   double entropy = 0.001;       // E[H] - H[E], the released 0.1 / 100
   double drop_scales = 0.3;     // share of pictures that are decoded from a random prefix of the scales
-  std::string start;            // codec directory to go on from; empty: from nothing
+  std::string start;            // codec directory to start from; empty: from nothing
   bool freeze_encoder = false;  // train the decoder alone: bits stay what they are, so transformers over them fit
 
   bool operator==(const CodecTraining&) const = default;
@@ -29,7 +29,7 @@ template <class V> void fields(V& v, CodecTraining& c) {
   v("commitment", c.commitment, "weight of the distance between latent and summed codes");
   v("entropy", c.entropy, "weight of E[H] - H[E] of the soft bits");
   v("drop_scales", c.drop_scales, "share of pictures decoded from a random prefix of the scales");
-  v("start", c.start, "codec directory to go on from (empty: from nothing)");
+  v("start", c.start, "codec directory to start from (empty: from nothing)");
   v("freeze_encoder", c.freeze_encoder, "train the decoder alone, so that bits stay what they are");
 }
 

@@ -111,7 +111,7 @@ void write_file_atomically(const Path& path, const std::function<void(WritableFi
   } catch (...) {
     try {
       files.remove_all(partial);   // on a full disk the part would only be in the way
-    } catch (const FaultError&) {  // the first fault is the one to tell
+    } catch (const FaultError&) {  // the first fault is the one to report
     }
     throw;
   }

@@ -1,5 +1,5 @@
 // All writing goes through this small interface, so that tests can tear a write at any byte (tests/faults).
-// A file that is complete is the only file that is ever seen under its final name.
+// A file appears under its final name only when it is complete.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +51,7 @@ void write_file_atomically(const Path& path, std::string_view bytes, FileSystem&
 void write_file_atomically(const Path& path, const std::function<void(WritableFile&)>& write,
                            FileSystem& files = disk());
 /// Throws UserError when a file could not be created at `path` (missing parent that cannot be made, no permission,
-/// a directory in its place). Leaves nothing behind. `module` opens the message.
+/// a directory of that name). Leaves nothing behind. `module` opens the message.
 void require_writable(const Path& path, std::string_view module);
 
 /// A read-only memory map of a whole file. Throws UserError when it cannot be opened.

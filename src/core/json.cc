@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <sstream>
 
-// toml++ asserts things about the input that hostile input breaks, and under NDEBUG takes them for granted. Its parser
+// toml++ asserts things about the input that hostile input breaks, and under NDEBUG assumes them. Its parser
 // handles these cases anyway, so both are off here: without NDEBUG the macro below is all that is left.
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_cast<void>(0)

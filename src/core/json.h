@@ -52,7 +52,7 @@ template <class T> Json to_json(const T& value) {
   }
 }
 
-/// Fills `value` from `tree`; fields that are absent keep their value. `source` names the file, `path` the place in it.
+/// Fills `value` from `tree`; fields that are absent keep their value. `source` names the file, `path` the position in it.
 template <class T> void from_json(const Json& tree, T& value, std::string_view source, const std::string& path = "") {
   if constexpr (HasFields<T>) {
     if (!tree.is_object()) detail::throw_wrong_type(source, path, tree, "a table of fields");

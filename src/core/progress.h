@@ -17,7 +17,7 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Sets how many are done; `note` stands at the end of the line ("loss 0.31").
+  /// Sets how many are done; `note` is the end of the line ("loss 0.31").
   void update(int64_t done, std::string_view note = "");
   /// Ends the line. Called by the destructor if need be.
   void finish();

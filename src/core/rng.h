@@ -22,13 +22,13 @@ constexpr uint64_t hash_text(std::string_view text) {
   return hash;
 }
 
-/// A stream of random numbers. Copies continue independently from the same place.
+/// A stream of random numbers. Copies continue independently from the same position.
 class Rng {
  public:
   explicit constexpr Rng(uint64_t seed, uint64_t stream = 0)
       : key_(mix64(mix64(seed) ^ (stream * 0xD1B54A32D192ED03ull))) {}
 
-  /// An independent stream derived from this one's seed, whatever was drawn so far.
+  /// An independent stream derived from this one's seed alone, not from what was drawn so far.
   constexpr Rng split(uint64_t stream) const { return Rng(key_, stream + 1); }
 
   constexpr uint64_t next() { return mix64(key_ ^ mix64(counter_++)); }

@@ -52,9 +52,8 @@ double Bleu::of(std::span<const int32_t> text) const {
   return score(text, [](const Most& most) { return most.first; });
 }
 
-double Bleu::of_reference(size_t place) const {
-  return score((*references_)[place],
-               [place](const Most& most) { return most.holder == place ? most.second : most.first; });
+double Bleu::of_reference(size_t own) const {
+  return score((*references_)[own], [own](const Most& most) { return most.holder == own ? most.second : most.first; });
 }
 
 }  // namespace tessera::eval

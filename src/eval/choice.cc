@@ -41,7 +41,7 @@ void require_room(const Writes& model, const Writes::ScoreRequest& request, cons
   const int64_t length = std::ssize(request.prompt) + std::ssize(request.continuation);
   if (length - 1 > model.context()) {
     throw UserError("[eval] {}: question and choice have {} tokens, the context is {}: {} too many; take fewer shots",
-                    row.place, length, model.context(), length - 1 - model.context());
+                    row.where, length, model.context(), length - 1 - model.context());
   }
 }
 }  // namespace

@@ -14,10 +14,10 @@
 namespace tessera::eval {
 
 struct ChoiceRow {
-  std::string prompt;                // what stands before a choice; a blank is put between
+  std::string prompt;                // the text before a choice; a blank is put between
   std::vector<std::string> choices;  // at least two
   size_t answer = 0;                 // the right one
-  std::string place;                 // "arc.jsonl line 3"
+  std::string where;                 // "arc.jsonl line 3"
 };
 
 /// One row. Keys, each by the first that is there:
@@ -27,9 +27,9 @@ struct ChoiceRow {
 ///             "endings"; "sol1", "sol2"; "answerA", "answerB", ...
 ///   answer    "answerKey", "answer", "label", "gold", "target": the choice's label, the choice itself, a letter, or a
 ///             number from 0
-/// What is called a question is asked as "Question: ...", "Answer:" on the next line; other prompts stand as they are.
-/// Throws UserError that opens with `place`.
-ChoiceRow parse_choice_row(std::string_view line, std::string_view place);
+/// A question becomes "Question: ..." with "Answer:" on the next line; other prompts stay as they are.
+/// Throws UserError that opens with `where`.
+ChoiceRow parse_choice_row(std::string_view line, std::string_view where);
 
 /// Every line that is not blank. Throws UserError; also for a file without rows.
 std::vector<ChoiceRow> read_choice_rows(const Path& file);
@@ -67,7 +67,7 @@ struct ChoiceResult {
 ChoiceResult measure_choice(const Writes& model, const ChoiceTask& task);
 
 /// Tokens of prompt and continuation as one text, parted where the prompt's own tokens end: where a token reaches
-/// over the seam, it belongs to the continuation. A begin token stands first when the tokenizer sets one.
+/// over the border, it belongs to the continuation. A begin token stands first when the tokenizer sets one.
 Writes::ScoreRequest score_request(const text::Tokenizer& tokenizer, const std::string& prompt,
                                    const std::string& continuation);
 

@@ -1,4 +1,4 @@
-// Keys are looked for in a fixed order; whatever a row lacks is named with its file and line.
+// Keys are looked for in a fixed order; what a row lacks is reported with its file and line.
 #include "eval/choice.h"
 
 #include <algorithm>
@@ -13,9 +13,9 @@ namespace {
 /// A row being read; `fail` names it.
 struct Row {
   const Json& json;
-  std::string_view place;
+  std::string_view where;
 
-  [[noreturn]] void fail(const std::string& what) const { throw UserError("[eval] {}: {}", place, what); }
+  [[noreturn]] void fail(const std::string& what) const { throw UserError("[eval] {}: {}", where, what); }
   const Json* find(const char* key) const {
     const auto found = json.find(key);
     return found == json.end() || found->is_null() ? nullptr : &*found;
@@ -97,7 +97,7 @@ Choices choices_of(const Row& row) {
   return found;
 }
 
-std::optional<size_t> place_of(const std::vector<std::string>& list, const std::string& what) {
+std::optional<size_t> index_of(const std::vector<std::string>& list, const std::string& what) {
   const auto found = std::find(list.begin(), list.end(), what);
   return found == list.end() ? std::nullopt : std::optional(static_cast<size_t>(found - list.begin()));
 }
@@ -113,25 +113,25 @@ size_t answer_of(const Row& row, const Choices& choices) {
   }
   const std::string said = answer->is_string() ? answer->get<std::string>() : answer->dump();
   const size_t count = choices.texts.size();
-  std::optional<size_t> place = place_of(choices.labels, said);
-  if (!place && answer->is_string()) place = place_of(choices.texts, said);
-  if (!place && said.size() == 1 && said[0] >= 'A' && said[0] <= 'Z') place = static_cast<size_t>(said[0] - 'A');
-  if (!place && !said.empty() && said.size() < 4 &&
+  std::optional<size_t> found = index_of(choices.labels, said);
+  if (!found && answer->is_string()) found = index_of(choices.texts, said);
+  if (!found && said.size() == 1 && said[0] >= 'A' && said[0] <= 'Z') found = static_cast<size_t>(said[0] - 'A');
+  if (!found && !said.empty() && said.size() < 4 &&
       std::ranges::all_of(said, [](char c) { return c >= '0' && c <= '9'; })) {
-    place = std::stoul(said);
+    found = std::stoul(said);
   }
-  if (!place || *place >= count)
+  if (!found || *found >= count)
     row.fail(fmt::format("the answer '{}' is none of the {} choices", said.substr(0, 60), count));
-  return *place;
+  return *found;
 }
 }  // namespace
 
-ChoiceRow parse_choice_row(std::string_view line, std::string_view place) {
-  const Json json = parse_json(line, place);
-  const Row row{json, place};
+ChoiceRow parse_choice_row(std::string_view line, std::string_view where) {
+  const Json json = parse_json(line, where);
+  const Row row{json, where};
   if (!json.is_object()) row.fail(fmt::format("is {}, want an object", json.type_name()));
   const Choices choices = choices_of(row);
-  return {prompt_of(row), choices.texts, answer_of(row, choices), std::string(place)};
+  return {prompt_of(row), choices.texts, answer_of(row, choices), std::string(where)};
 }
 
 std::vector<ChoiceRow> read_choice_rows(const Path& file) {

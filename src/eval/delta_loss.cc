@@ -11,10 +11,10 @@
 namespace tessera::eval {
 
 namespace {
-bool is_sound(const DeltaScore& s) { return std::isfinite(s.large) && std::isfinite(s.small); }
+bool is_finite(const DeltaScore& s) { return std::isfinite(s.large) && std::isfinite(s.small); }
 
 Json line_of(const DeltaScore& s) {
-  // numbers that are not finite have no JSON: null says "scored, and of no use"
+  // JSON has no non-finite numbers: null means "scored, not usable"
   const auto number = [](double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); };
   return {{"source", s.source}, {"large", number(s.large)}, {"small", number(s.small)}, {"tokens", s.tokens}};
 }
@@ -51,7 +51,7 @@ std::vector<size_t> kept_rows(const std::vector<DeltaScore>& scores, double shar
   std::map<std::string, size_t> sizes;
   for (size_t i = 0; i < scores.size(); ++i) {
     ++sizes[scores[i].source];
-    if (is_sound(scores[i])) by_source[scores[i].source].push_back(i);
+    if (is_finite(scores[i])) by_source[scores[i].source].push_back(i);
   }
   std::vector<size_t> kept;
   for (auto& [source, rows] : by_source) {
@@ -66,24 +66,24 @@ std::vector<size_t> kept_rows(const std::vector<DeltaScore>& scores, double shar
 }
 
 ScoreFile::ScoreFile(const Path& file, const Json& made_of, FileSystem& files) {
-  uint64_t sound = 0;
+  uint64_t complete = 0;
   if (std::filesystem::exists(file)) {
     const std::string text = read_file(file);
     int64_t number = 0;
-    for (size_t end; (end = text.find('\n', sound)) != std::string::npos; sound = end + 1) {
+    for (size_t end; (end = text.find('\n', complete)) != std::string::npos; complete = end + 1) {
       const std::string where = fmt::format("{} line {}", file.string(), ++number);
-      const Json line = parse_json(std::string_view(text).substr(sound, end - sound), where);
+      const Json line = parse_json(std::string_view(text).substr(complete, end - complete), where);
       if (number > 1) scores_.push_back(score_of(line, where));
       else if (line != made_of)
         throw UserError("[prune] {} holds scores of other data or models; got {}, want {}; name another --scores file",
                         file.string(), line.dump(-1, ' ', false, Json::error_handler_t::replace), made_of.dump());
     }
-    if (sound < text.size()) files.truncate(file, sound);  // torn by a crash
+    if (complete < text.size()) files.truncate(file, complete);  // torn by a crash
   } else if (file.has_parent_path()) {
     files.create_directories(file.parent_path());
   }
   out_ = files.open_append(file);
-  if (sound == 0) out_->append(made_of.dump() + "\n");
+  if (complete == 0) out_->append(made_of.dump() + "\n");
 }
 
 void ScoreFile::append(const DeltaScore& score) {
@@ -110,13 +110,13 @@ void score_rows(ScoreFile& file, size_t count, const std::function<std::pair<Sam
 std::map<std::string, PrunedSource> pruned_sources(const std::vector<DeltaScore>& scores,
                                                    const std::vector<size_t>& kept, bool per_token) {
   std::map<std::string, PrunedSource> sources;
-  std::map<std::string, int64_t> sound;
+  std::map<std::string, int64_t> finite;
   for (const DeltaScore& s : scores) {
     PrunedSource& source = sources[s.source];
     ++source.rows;
-    if (is_sound(s)) {
+    if (is_finite(s)) {
       source.mean_delta += s.delta(per_token);
-      ++sound[s.source];
+      ++finite[s.source];
     }
   }
   for (const size_t i : kept) {
@@ -125,7 +125,7 @@ std::map<std::string, PrunedSource> pruned_sources(const std::vector<DeltaScore>
     source.mean_delta_kept += scores[i].delta(per_token);
   }
   for (auto& [name, source] : sources) {
-    source.mean_delta /= static_cast<double>(std::max<int64_t>(1, sound[name]));
+    source.mean_delta /= static_cast<double>(std::max<int64_t>(1, finite[name]));
     source.mean_delta_kept /= static_cast<double>(std::max<int64_t>(1, source.kept));
   }
   return sources;

@@ -1,4 +1,4 @@
-// DeltaLoss (NVILA, arXiv 2412.04468): a sample is worth its place when a large model finds its answer likelier than a small one does.
+// DeltaLoss (NVILA, arXiv 2412.04468): a sample is useful when a large model finds its answer more likely than a small one does.
 // What both find easy, or both find odd, teaches little. Per sub-dataset the share with the largest log(p_large / p_small) is kept.
 #pragma once
 
@@ -41,7 +41,7 @@ struct DeltaScore {
 /// Rows whose numbers are not finite are never kept. share in (0, 1]; throws UserError otherwise.
 std::vector<size_t> kept_rows(const std::vector<DeltaScore>& scores, double share, bool per_token = false);
 
-/// Scores on the disk, a line each, appended as they come; a run that was killed goes on where the file ends.
+/// Scores on the disk, a line each, appended as they come; a run that was killed resumes where the file ends.
 class ScoreFile {
  public:
   /// `made_of` names data and models and is the first line. Reads what is there; a torn last line is cut off. Throws UserError when
@@ -56,7 +56,7 @@ class ScoreFile {
   std::unique_ptr<WritableFile> out_;
 };
 
-/// Samples 0 to `count` - 1 of which some are scored already; `sample` gives one with the name of its source, `done` sees each.
+/// Samples 0 to `count` - 1 of which some are scored already; `sample` gives one with the name of its source, `done` is called after each.
 void score_rows(ScoreFile& file, size_t count, const std::function<std::pair<Sample, std::string>(size_t)>& sample,
                 const Scorer& large, const Scorer& small, const std::function<void(size_t)>& done = {});
 

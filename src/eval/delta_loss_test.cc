@@ -35,7 +35,7 @@ TEST(DeltaLoss, TiesKeepTheirOrderAndNonFiniteRowsAreDropped) {
 }
 
 TEST(DeltaLoss, EasyAndMisleadingSamplesAreDroppedFirst) {
-  // an answer of probability: easy .95/.90, useful .6/.2, misleading .02/.05 (the large model is surer that it is wrong)
+  // an answer of probability: easy .95/.90, useful .6/.2, misleading .02/.05 (the large model is more certain that it is wrong)
   std::vector<DeltaScore> scores;
   for (int i = 0; i < 30; ++i) {
     const double large[] = {.95, .6, .02}, small[] = {.90, .2, .05};

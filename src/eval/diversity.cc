@@ -114,23 +114,23 @@ std::vector<Context> contexts_of(const std::vector<std::string>& texts, const te
     throw UserError("[diversity] contexts, prompt and new tokens want at least 1");
   const int64_t both = prompt_tokens + reference_tokens;
   std::vector<Tokens> ids;
-  int64_t places = 0;  // where a context may begin, over all texts
+  int64_t starts = 0;  // where a context may begin, over all texts
   for (const std::string& text : texts) {
     ids.push_back(tokenizer.encode(text, {.add_special = false, .parse_special = false}));
-    places += std::max<int64_t>(0, std::ssize(ids.back()) - both + 1);
+    starts += std::max<int64_t>(0, std::ssize(ids.back()) - both + 1);
   }
-  if (places < count)
-    throw UserError("[diversity] the texts have room for {} contexts of {} tokens, want {}", places, both, count);
+  if (starts < count)
+    throw UserError("[diversity] the texts have room for {} contexts of {} tokens, want {}", starts, both, count);
   std::vector<Context> contexts;
   for (int64_t i = 0; i < count; ++i) {
-    int64_t place = (2 * i + 1) * places / (2 * count);
+    int64_t start = (2 * i + 1) * starts / (2 * count);
     size_t text = 0;
     for (;; ++text) {
       const int64_t own = std::max<int64_t>(0, std::ssize(ids[text]) - both + 1);
-      if (place < own) break;
-      place -= own;
+      if (start < own) break;
+      start -= own;
     }
-    const auto from = ids[text].begin() + place;
+    const auto from = ids[text].begin() + start;
     Context context{.prompt_ids = {from, from + prompt_tokens}, .reference = {from + prompt_tokens, from + both}};
     context.prompt = tokenizer.decode(context.prompt_ids);
     contexts.push_back(std::move(context));

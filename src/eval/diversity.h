@@ -1,5 +1,5 @@
-// How alive a model's continuations are (Hyperfitting, ICLR 2025): variety, repetition, how sure the model is, and how
-// much of what it says it has read. Everything is counted in the model's own tokens; special tokens never count.
+// Repetition metrics of continuations (Hyperfitting, ICLR 2025): variety, repetition, how certain the model is, and how
+// much of the text it has read verbatim. Everything is counted in the model's own tokens; special tokens never count.
 #pragma once
 
 #include <functional>
@@ -18,7 +18,7 @@ namespace tessera::eval {
 /// A text that is continued: its own words follow, so that they can be set beside the model's.
 struct Context {
   std::string prompt;
-  std::vector<int32_t> prompt_ids, reference;  // what the text itself goes on with
+  std::vector<int32_t> prompt_ids, reference;  // the text's own continuation
 };
 
 /// `count` contexts of `prompt_tokens` that are each followed by `reference_tokens`, spread evenly over all texts. Throws UserError
@@ -39,14 +39,14 @@ struct DiversityTask {
 
 /// Of texts cut to one length.
 struct Variety {
-  int64_t tokens = 0;  // the length asked for
+  int64_t tokens = 0;  // the requested length
   Mean counted;        // tokens that a text has; fewer where it ended by itself
   Mean ttr,
       ttr_window;  // different tokens over tokens; the same over windows, averaged (MATTR, Covington and McFall 2010)
   std::map<int64_t, double> repeated;  // by n: share of n-grams that were there before in the same text
   double self_bleu = 0;                // BLEU-4 of each text against all others, averaged
   double read_bleu = 0;                // BLEU-4 against all training passages
-  Mean longest_read;                   // longest run of tokens that stands in the training data
+  Mean longest_read;                   // longest run of tokens that occurs in the training data
   int64_t longest_read_at_most = 0;    // over all texts
   double over_ten = 0;                 // share of texts with a run of more than ten
 };
@@ -80,8 +80,8 @@ class Bleu {
  public:
   explicit Bleu(const Texts& references);
   double of(std::span<const int32_t> text) const;
-  /// `place`: of the references, which is the text itself and does not count.
-  double of_reference(size_t place) const;
+  /// `own`: index of the text itself among the references, which does not count.
+  double of_reference(size_t own) const;
 
  private:
   struct Most {

@@ -40,7 +40,7 @@ TEST(Bleu, OfAReferenceIsThatAgainstTheOthers) {
   }
 }
 
-/// Says the same to every prompt; of what is to be scored it is sure in so far as a token repeats the one before.
+/// Says the same to every prompt; when it scores, a token is likely in so far as it repeats the one before.
 class Parrot final : public Writes {
  public:
   explicit Parrot(Tokens says) : says_(std::move(says)) {}

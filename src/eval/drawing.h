@@ -24,7 +24,8 @@ struct DrawingTask {
 struct RetrievalResult {
   int64_t count = 0;
   double top1 = 0, top5 = 0;
-  double variety = 0;  // different nearest sprites over those of the names themselves: 1 when every name is told apart
+  double variety =
+      0;  // different nearest sprites over those of the names themselves: 1 when every name gives another sprite
   double pictures_per_second = 0;
   std::vector<std::string> missed;  // names whose own sprite was not nearest
 };

@@ -15,7 +15,7 @@ namespace {
 constexpr uint64_t kMostTries = 1000;   // pictures without a question of the wanted kinds, in a row
 constexpr int64_t kLongestAnswer = 32;  // tokens
 
-/// A source with its place in it.
+/// A source with the index of its next sample.
 struct Asking {
   std::string kind;
   std::unique_ptr<SampleSource> samples;

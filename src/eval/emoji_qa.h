@@ -1,4 +1,4 @@
-// Questions about Emoji World put to a model that sees: the truth is exact, so no judge is needed.
+// Questions about Emoji World for a model that sees: the answers are known exactly, so no judge is needed.
 #pragma once
 
 #include <functional>
@@ -37,12 +37,12 @@ struct QaShare {
 };
 
 struct QaResult {
-  std::vector<QaOutcome> outcomes;       // in the order of asking: two models with the same task are asked the same
+  std::vector<QaOutcome> outcomes;       // in the order of the questions, which depend on the task alone
   std::map<std::string, QaShare> kinds;  // "scene count", "clip order", ...
   QaShare all;
 };
 
-/// Greedy answers, compared by same_answer. Throws UserError when no picture can be asked one of `kinds`.
+/// Greedy answers, compared by same_answer. Throws UserError when no picture has a question of one of `kinds`.
 QaResult measure_emoji_qa(const Sees& model, const QaTask& task);
 
 /// Equal but for case (ASCII), blanks around and a full stop at the end.

@@ -19,7 +19,7 @@ bool has_world() {
 #define NEEDS_WORLD() \
   if (!has_world()) GTEST_SKIP() << "this machine has no emoji font or no Unicode files"
 
-/// Says what it is told to, and remembers what it was shown.
+/// Gives prescribed answers and records the requests.
 class ScriptedSees final : public Sees {
  public:
   using Say = std::function<std::string(const SeeRequest&)>;

@@ -33,7 +33,7 @@ double frechet_distance(const Gaussian& a, const Gaussian& b) {
   const Tensor root = (vectors * values.clamp_min(0).sqrt()).matmul(vectors.t());  // C1^1/2
   const Tensor middle = root.matmul(b.covariance).matmul(root);
   const Tensor squares = at::linalg_eigvalsh((middle + middle.t()) / 2);
-  // What rounding leaves of a variance of 0 is noise of 1e-16, but its root is 1e-8: below the bound of that noise stands 0.
+  // What rounding leaves of a variance of 0 is noise of 1e-16, but its root is 1e-8: values below the bound of that noise are 0.
   const double noise = static_cast<double>(squares.numel()) * std::numeric_limits<double>::epsilon() *
                        values.abs().max().item<double>() * b.covariance.norm().item<double>();
   const Tensor shared = squares.masked_fill(squares <= noise, 0).sqrt().sum();

@@ -25,7 +25,7 @@ double frechet_distance(const Gaussian& a, const Gaussian& b);
 
 /// Features [N, D] fp32 of pictures.
 using Features = std::function<Tensor(const std::vector<Image>&)>;
-/// The vision tower of an NVILA directory: pictures on white, stretched to its size, features averaged over places.
+/// The vision tower of an NVILA directory: pictures on white, stretched to its size, features averaged over positions.
 Features tower_features(const Path& directory, at::Device device);
 
 /// Features of many pictures, `batch` at a time; `picture(i)` gives the i-th.

@@ -65,11 +65,11 @@ std::string with_ladder_row(std::string_view csv, const std::string& source, con
   Table table = read_table(csv, source);
   const size_t run = table.column("run"), role = table.column("role"), params = table.column("n_params"),
                tokens = table.column("tokens");
-  auto place = std::find_if(table.rows.begin(), table.rows.end(), [&](const auto& each) {
+  auto found = std::find_if(table.rows.begin(), table.rows.end(), [&](const auto& each) {
     return each[run] == row.run && same_number(each[tokens], row.tokens);
   });
-  if (place == table.rows.end()) place = table.rows.insert(place, std::vector<std::string>(table.columns.size()));
-  const auto at = static_cast<size_t>(place - table.rows.begin());
+  if (found == table.rows.end()) found = table.rows.insert(found, std::vector<std::string>(table.columns.size()));
+  const auto at = static_cast<size_t>(found - table.rows.begin());
   const auto set = [&](size_t column, const std::string& text) { table.rows[at][column] = text; };
   set(run, row.run);
   set(role, row.role);

@@ -15,7 +15,7 @@ constexpr size_t kWindowsAtOnce = 16;
 
 struct Document {
   std::vector<int32_t> tokens;
-  size_t unscored = 0;  // tokens that only stand before
+  size_t unscored = 0;  // tokens that are context only
   int64_t bytes = 0;    // of the scored ones
 };
 
@@ -37,11 +37,11 @@ struct Window {
 };
 
 /// The windows of a document: each new token is scored once, after as many tokens as the window holds.
-void add_windows(const Document& document, size_t place, int64_t window, int64_t stride, std::vector<Window>& to) {
+void add_windows(const Document& document, size_t index, int64_t window, int64_t stride, std::vector<Window>& to) {
   const auto length = std::ssize(document.tokens), first = static_cast<int64_t>(document.unscored);
   for (int64_t scored = first; scored < length;) {
     const int64_t end = std::min(length, scored == first ? window + 1 : scored + stride);
-    to.push_back({place, std::max<int64_t>(0, end - window - 1), scored, end});  // the last token is only predicted
+    to.push_back({index, std::max<int64_t>(0, end - window - 1), scored, end});  // the last token is only predicted
     scored = end;
   }
 }

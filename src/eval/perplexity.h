@@ -1,5 +1,5 @@
-// How well a model expects a text: sliding windows, so that every token but a document's first ones sees much of what
-// came before.
+// How well a model predicts a text: sliding windows, so that every token but a document's first ones has much context
+// before it.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@ namespace tessera::eval {
 
 struct PerplexityTask {
   std::vector<std::string> documents;
-  int64_t window = 0;  // tokens that are seen at once; 0: the model's context
+  int64_t window = 0;  // tokens in the model's context at once; 0: the model's context length
   int64_t stride = 0;  // tokens that are scored of a window after the first; 0: half of it
   std::function<void(int64_t done, int64_t total)> on_progress;  // windows
 };
@@ -27,7 +27,7 @@ struct PerplexityResult {
   double bits_per_byte = 0;
 };
 
-/// Each token once. A tokenizer's begin token stands before a document and is not scored; without one a document's
+/// Each token once. A tokenizer's begin token comes before a document and is not scored; without one a document's
 /// first token has nothing before it and counts neither as token nor in bytes. Throws UserError for a window over the
 /// context, a stride over the window, and documents without a token to score.
 PerplexityResult measure_perplexity(const Writes& model, const PerplexityTask& task);

@@ -48,7 +48,7 @@ TEST(Perplexity, EveryTokenIsScoredOnceAfterTheTokensBeforeIt) {
 }
 
 TEST(Perplexity, AShorterStrideGivesTokensMoreContext) {
-  // the more is seen, the surer: nats = 1 / tokens before
+  // more context makes it more certain: nats = 1 / tokens before
   const ToyWriter learner(
       [](const std::vector<int32_t>& before, int32_t) { return -1.0 / static_cast<double>(before.size()); }, 32);
   const std::vector<std::string> text{std::string(500, 'a')};

@@ -51,7 +51,7 @@ bool overlap(const Found& a, const Found& b) {
   return width > 0 && height > 0 && width * height > 0.25 * std::min(a.size * a.size, b.size * b.size);
 }
 
-/// Every place of one size that scores high enough.
+/// Every position of one size that scores high enough.
 void match_size(const Tensor& picture, const Image& sprite, const media::Rgb& ground, int64_t size,
                 std::vector<Found>& out) {
   const Image small = media::over(media::resize_area(sprite, size, size), ground);

@@ -1,9 +1,9 @@
 // Scenes judged in the style of GenEval (arXiv 2310.11513): are the things that the prompt names there, as many, of that
-// colour, on that side? Sprites are found by template matching over place and size; no model is the judge.
+// colour, on that side? Sprites are found by template matching over position and size; no model is the judge.
 //
 // A template of edge s at (x, y) scores 1 - |picture - template|^2 / |ground - template|^2 over its square, the ground
 // being the median colour of the picture's border: 1 is the sprite itself, 0 or less is bare ground. It is found where
-// the score is at least 0.5 and highest among overlapping places, and where it is among the five sprites nearest to the
+// the score is at least 0.5 and highest among overlapping positions, and where it is among the five sprites nearest to the
 // square (eval/sprite_matcher.h).
 #pragma once
 
@@ -28,9 +28,9 @@ class SceneScorer {
  public:
   explicit SceneScorer(const data::EmojiWorld& world) : world_(world), matcher_(world) {}
 
-  /// All places of one sprite, best first, without overlaps.
+  /// All positions of one sprite, best first, without overlaps.
   std::vector<Found> find(const Image& picture, size_t id) const;
-  /// Whether `picture` shows what caption_of(scene) says.
+  /// Whether `picture` shows what caption_of(scene) describes.
   bool correct(const Image& picture, const data::Scene& scene) const;
 
  private:

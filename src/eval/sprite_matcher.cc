@@ -30,8 +30,8 @@ SpriteMatcher::SpriteMatcher(const data::EmojiWorld& world) {
   std::vector<Tensor> rows;
   for (size_t id = 0; id < world.size(); ++id) {
     const Image sprite = seen(data::sprite_on_white(world, id, 2 * edge));
-    const auto [place, is_new] = known.emplace(sprite.pixels, id);
-    canonical_.push_back(place->second);
+    const auto [entry, is_new] = known.emplace(sprite.pixels, id);
+    canonical_.push_back(entry->second);
     if (!is_new) continue;
     rows.push_back(as_row(sprite));
     ids_.push_back(id);

@@ -21,7 +21,7 @@ class SpriteMatcher {
   /// Ids of the `k` nearest sprites, nearest first. Sprites with the same pixels at this size count as one: only the
   /// first of them is listed.
   std::vector<size_t> nearest(const Image& picture, size_t k) const;
-  /// The id that stands for all sprites with the same pixels as `id`.
+  /// The representative id of all sprites with the same pixels as `id`.
   size_t canonical(size_t id) const { return canonical_[id]; }
 
  private:

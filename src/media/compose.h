@@ -19,7 +19,7 @@ Image resize_area(const Image& picture, int64_t width, int64_t height);
 Image over(const Image& picture, const Rgb& ground);
 /// Lays `sprite` (RGBA or RGB) on `canvas` (RGB) with its left top corner at (x, y); what falls outside is cut.
 void paste(Image& canvas, const Image& sprite, int64_t x, int64_t y);
-/// Part of a picture; the rectangle lies inside it.
+/// Part of a picture; the rectangle is inside it.
 Image crop(const Image& picture, int64_t x, int64_t y, int64_t width, int64_t height);
 /// The largest centred square, scaled to `size` x `size`.
 Image centre_square(const Image& picture, int64_t size);
@@ -37,7 +37,7 @@ Image contact_sheet(const std::vector<Image>& pictures, const SheetOptions& opti
 /// Resizes to `width` x `height` (each at least 1) with Keys' cubic, a = -0.5 (Keys 1981), its support widened when
 /// shrinking. Coefficients are 22-bit fixed point and each of the two passes is rounded to 8 bits, as Pillow does. The
 /// order of the passes is that of Pillow 13: columns first, unless more than twice as many rows as columns go (earlier
-/// releases: always columns first). RGBA goes through premultiplied colours, so that clear pixels lend none. Throws
+/// releases: always columns first). RGBA goes through premultiplied colours, so that transparent pixels contribute none. Throws
 /// UserError for a size that check_picture_size refuses.
 Image resize_bicubic(const Image& picture, int64_t width, int64_t height);
 

@@ -1,4 +1,4 @@
-// Signatures by themselves, and the two walks over boxes that tell a whole clip from a cut one.
+// Signatures of file kinds, and the two walks over boxes that recognise a truncated clip.
 #include "media/decoders.h"
 
 #include <algorithm>
@@ -70,7 +70,7 @@ uint64_t big_endian(std::string_view bytes) {
   throw UserError("[media] {} is cut off; got {} bytes, want at least {}", source, got, want);
 }
 
-/// Boxes of ISO 14496-12: 32-bit size, type, perhaps a 64-bit size; a size of 0 reaches to the end.
+/// Boxes of ISO 14496-12: 32-bit size, type, optionally a 64-bit size; a size of 0 reaches to the end.
 void check_boxes(std::string_view bytes, std::string_view source) {
   uint64_t at = 0;
   while (bytes.size() - at >= 8) {

@@ -1,4 +1,4 @@
-// One decoder per format of pictures. Bytes are foreign: each returns a whole picture or throws UserError naming
+// One decoder per format of pictures. Bytes are not trusted: each returns a whole picture or throws UserError naming
 // `source`. Builds without TESSERA_MEDIA have PNG alone, the others say so (no_media.cc).
 #pragma once
 

@@ -115,7 +115,7 @@ class GifReader {
   int64_t frames_ = 0;
 };
 
-/// The picture as it stands, and how the last frame leaves it.
+/// The picture so far, and how the last frame is disposed of.
 class GifCanvas {
  public:
   GifCanvas(const GifFileType& file) : canvas_(file.SWidth, file.SHeight, 4) {}

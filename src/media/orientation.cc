@@ -1,4 +1,4 @@
-// A reader of one number in a TIFF directory; every offset in it is foreign and is checked.
+// A reader of one number in a TIFF directory; every offset in it is untrusted and is checked.
 #include "media/decoders.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Tells pictures from clips and keeps only the frames that are asked for.
+// Distinguishes pictures from clips and keeps only the requested frames.
 #include "media/read_media.h"
 
 #include <algorithm>

@@ -11,7 +11,7 @@
 namespace tessera::media {
 
 /// RGB, or RGBA where the file has transparency; upright. Of an animation the first frame. Throws UserError naming the
-/// file when it cannot be opened, is of another kind (says what it looks like), is damaged or cut off, or is too large.
+/// file when it cannot be opened, is of another kind (the message names what it looks like), is damaged or cut off, or is too large.
 Image read_image(const Path& path);
 /// The same for bytes in memory; `source` names them in errors.
 Image decode_image(std::string_view bytes, std::string_view source);
@@ -23,7 +23,7 @@ Media read_media(const Path& path, int64_t frames);
 /// The same for bytes in memory; `source` names them.
 Media decode_media(std::string_view bytes, std::string_view source, int64_t frames);
 
-/// Which of `stored` frames stand for a clip: round(linspace(0, stored - 1, wanted)), halves to even, as NVILA's
+/// Which of `stored` frames represent a clip: round(linspace(0, stored - 1, wanted)), halves to even, as NVILA's
 /// reference does. Frames repeat when fewer are stored than wanted.
 std::vector<int64_t> sampled_indexes(int64_t stored, int64_t wanted);
 

@@ -19,7 +19,7 @@ constexpr AVCodecID kCodecs[] = {AV_CODEC_ID_H264,       AV_CODEC_ID_HEVC,  AV_C
                                  AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MJPEG, AV_CODEC_ID_PRORES, AV_CODEC_ID_FFV1};
 
 /// Damage is an error, not a guess. From a key frame that is not closed, commands about pictures that were never seen
-/// are no damage; there the decoder's own marks on the frames it had to guess at are what tells.
+/// are no damage; there the decoder's own marks on frames that it had to guess decide.
 constexpr int kStrict = AV_EF_EXPLODE | AV_EF_CRCCHECK, kOpenStart = AV_EF_CRCCHECK;
 
 struct StoredFrame {
@@ -125,7 +125,7 @@ struct Video::State {
     return avcodec_send_packet(codec.get(), nullptr);
   }
 
-  /// Decodes the next frame into `frame`. A status below 0 says that it cannot be.
+  /// Decodes the next frame into `frame`. A status below 0 means that it cannot be decoded.
   int decode_next() {
     for (;;) {
       const int status = avcodec_receive_frame(codec.get(), frame.get());
@@ -152,7 +152,7 @@ struct Video::State {
     return 0;
   }
 
-  /// Leaves frame `number` in `frame`: goes on from the last one where no key frame lies between, else seeks.
+  /// Leaves frame `number` in `frame`: continues from the last one where no key frame is between, else seeks.
   void decode(int64_t number) {
     const int64_t key = key_before(number);
     int status = AVERROR_INVALIDDATA;
@@ -188,23 +188,23 @@ int64_t Video::decoded() const { return state_->decoded; }
 
 std::vector<Image> Video::read(const std::vector<int64_t>& indexes) {
   std::vector<Image> pictures(indexes.size());
-  std::multimap<int64_t, size_t> places;  // frame to its places in the answer, so that time runs forwards
-  for (size_t i = 0; i < indexes.size(); ++i) places.emplace(indexes[i], i);
+  std::multimap<int64_t, size_t> wanted;  // frame to its indices in the answer, so that frames are decoded in order
+  for (size_t i = 0; i < indexes.size(); ++i) wanted.emplace(indexes[i], i);
   int64_t done = -1;
   size_t first = 0;
-  for (const auto& [number, place] : places) {
+  for (const auto& [number, index] : wanted) {
     if (number < 0 || number >= frames()) {
       throw UserError("[media] {} has no frame {}; want 0 to {}", state_->source, number, frames() - 1);
     }
     if (number == done) {
-      pictures[place] = pictures[first];
+      pictures[index] = pictures[first];
       continue;
     }
     state_->decode(number);
     check_picture_size(state_->frame->width, state_->frame->height, state_->source);
-    pictures[place] = oriented(state_->converter.rgb(*state_->frame), state_->orientation);
+    pictures[index] = oriented(state_->converter.rgb(*state_->frame), state_->orientation);
     done = number;
-    first = place;
+    first = index;
   }
   return pictures;
 }

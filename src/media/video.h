@@ -1,4 +1,4 @@
-// Chosen frames of a clip, by seeking: what lies between the frames asked for is not decoded. Built with TESSERA_VIDEO.
+// Chosen frames of a clip, by seeking: frames between the requested ones are skipped where the key frames allow it. Built with TESSERA_VIDEO.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace tessera::media {
 /// A clip in MP4, MOV, WebM or Matroska. Opening it reads the container from end to end without decoding, so that
 /// frames are numbered exactly: frame i is the i-th in the order they are shown, however unevenly they are spaced in
 /// time. Pixels are upright (rotation in the file is applied), RGB by the file's own colour matrix and range (BT.601
-/// when it names none); a pixel aspect other than 1:1 is not applied. Sound and subtitles are passed over.
+/// when it names none); a pixel aspect other than 1:1 is not applied. Sound and subtitles are ignored.
 class Video {
  public:
   /// `bytes` must outlive the clip. Throws UserError when they are damaged or cut off, hold no clip, use a codec that

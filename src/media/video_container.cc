@@ -76,7 +76,7 @@ int64_t VideoContainer::seek_memory(void* memory, int64_t offset, int whence) {
 
 VideoContainer::VideoContainer(std::string_view bytes, std::string source)
     : source_(std::move(source)), memory_{bytes} {
-  av_log_set_level(AV_LOG_QUIET);  // what goes wrong is said by exceptions
+  av_log_set_level(AV_LOG_QUIET);  // errors are reported by exceptions
   const Content content = content_of(bytes);
   check_container(bytes, content, source_);
   io_.reset(avio_alloc_context(static_cast<unsigned char*>(av_malloc(kBuffer)), kBuffer, 0, &memory_, read_memory,

@@ -1,4 +1,4 @@
-// libswscale is asked for full chroma and exact rounding, and writes into padded rows, past whose ends it may go.
+// libswscale uses full chroma and exact rounding. It may write past the end of a row, so rows are padded.
 #include "media/video_pixels.h"
 
 #include <algorithm>
@@ -54,7 +54,7 @@ SwsContext* PixelConverter::make_context(const Layout& layout) {
   const AVPixFmtDescriptor* description = av_pix_fmt_desc_get(layout.format);
   if (description != nullptr && description->log2_chroma_w == 1 && description->log2_chroma_h == 1) {
     int x = 0, y = 0;  // in 1/256 of a luma sample
-    // where the file does not say where chroma lies, libswscale's own place for it stands
+    // where the file does not give the chroma position, libswscale's default holds
     if (avcodec_enum_to_chroma_pos(&x, &y, layout.chroma) >= 0) {
       set("src_h_chr_pos", x);
       set("src_v_chr_pos", y);

@@ -15,7 +15,7 @@ namespace tessera::media {
 /// Keeps the tables of the last frame's format, which clips seldom change.
 class PixelConverter {
  public:
-  /// RGB of the frame's own size, by its colour matrix and range. Throws FaultError when libswscale knows no way.
+  /// RGB of the frame's own size, by its colour matrix and range. Throws FaultError when libswscale cannot convert it.
   Image rgb(const AVFrame& frame);
 
  private:

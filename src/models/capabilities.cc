@@ -1,4 +1,4 @@
-// What requests share whatever the model: reading an aspect ratio.
+// What requests of all models share: reading an aspect ratio.
 #include "models/capabilities.h"
 
 #include <charconv>

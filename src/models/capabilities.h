@@ -1,4 +1,4 @@
-// What a loaded model can do. Verbs and servers ask for the capability and know nothing else of a model.
+// What a loaded model can do. Verbs and servers ask for a capability and use nothing else of a model.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace tessera {
 
-/// Pictures of one batch as they stand after a scale.
+/// Pictures of one batch as decoded after a scale.
 struct ScaleView {
   size_t scale = 0;   // from 0
   size_t scales = 0;  // how many there are
@@ -35,7 +35,7 @@ struct DrawRequest {
   int64_t batch = 16;     // prompts drawn at once
   bool use_cache = true;  // false: every scale goes through all earlier ones again (the slow second way)
   std::function<void(const ScaleView&)> on_scale;  // absent: only finished pictures are decoded
-  std::function<void(size_t done)> on_batch;       // sees how many pictures are finished
+  std::function<void(size_t done)> on_batch;       // is called with the number of finished pictures
 };
 
 /// Pictures from words.
@@ -72,15 +72,15 @@ class Writes {
   virtual const text::Tokenizer& tokenizer() const = 0;
   /// Longest sequence, prompt and continuation together.
   virtual int64_t context() const = 0;
-  /// How its publisher draws tokens; greedy where nothing is said. For callers who ask for the model's own way.
+  /// The publisher's sampling; greedy where the files give none. For callers who ask for the model's own way.
   virtual generate::TokenSampling sampling() const { return {}; }
   /// Continues each prompt. The model adds its own end tokens to the options'. Throws UserError for a prompt of no
-  /// tokens or one over the context length (says by how much).
+  /// tokens or one over the context length (by how much).
   virtual std::vector<Written> write(const std::vector<std::string>& prompts,
                                      const generate::TextOptions& options) const = 0;
   /// Answers in a conversation that ends with a user's turn. Throws UserError when the model has no chat template.
   virtual Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const = 0;
-  /// The token ids that chat() goes on from.
+  /// The token ids that chat() continues.
   virtual std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages) const = 0;
   /// The tokens of each `continuation` given its `prompt`, in the order given; prompts may be empty where the
   /// tokenizer has a begin token.

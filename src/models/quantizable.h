@@ -35,7 +35,7 @@ class Quantizable {
   virtual std::vector<quant::SharedInput> language_inputs() = 0;
   /// Layers of the vision tower that take 8 bits; empty where there is none.
   virtual std::vector<quant::SharedInput> tower_inputs() { return {}; }
-  /// Runs the model over the data; returns the positions seen. Throws UserError where it has no use for what is given.
+  /// Runs the model over the data; returns the number of positions. Throws UserError for data that it cannot use.
   virtual int64_t calibrate(const CalibrationData& data) const = 0;
   /// Writes the directory; layers that were packed are written so.
   virtual void save(const Path& out, const quant::Int4Format& format) = 0;

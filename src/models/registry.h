@@ -29,7 +29,7 @@ struct LoadOptions {
 };
 
 /// Loads by the `model_type` in config.json. Throws UserError for a directory that is no model, an unknown type (naming
-/// the known ones), and whatever the model's own loader refuses.
+/// the known ones), and for everything that the model's own loader refuses.
 std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device, const LoadOptions& options = {});
 
 /// The model types that can be loaded.

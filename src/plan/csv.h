@@ -53,7 +53,7 @@ class CsvReader {
   size_t line_ = 0, next_line_ = 1;
 };
 
-/// What a message shows of foreign text: one line of whole characters, at most so many bytes and then dots.
+/// Text from outside as a message shows it: one line of whole characters, cut to `longest` bytes with dots at the end.
 std::string shown(std::string_view text, size_t longest = 40);
 
 /// A number in CSV that reads back as the same double.

@@ -1,4 +1,4 @@
-// Tables as spreadsheets, scripts and accidents write them: what is read, and what is said of what is not.
+// Tables as spreadsheets, scripts and accidents write them: what is read, and the message for what is not.
 #include "plan/csv.h"
 
 #include <gmock/gmock.h>
@@ -29,7 +29,7 @@ Rows rows_of(std::string_view text) {
   return rows;
 }
 
-/// What is said when all of `text` is read, and the column `number` as numbers if there is one.
+/// The error message when all of `text` is read, and the column `number` as numbers if there is one.
 std::string said_of(std::string_view text) {
   return refusal([&] {
     CsvReader csv(text, "t.csv");
@@ -84,7 +84,7 @@ TEST(Csv, ATableSeparatedBySemicolonsIsRefusedWithAHint) {
   EXPECT_THAT(said_of("a;b\n1,5;2,5\n"), HasSubstr("is the table comma-separated?"));
 }
 
-TEST(Csv, ATrailingCommaInTheHeaderIsRefusedAsAColumnWithoutAName) {
+TEST(Csv, ATrailingCommaAddsACellWithoutAName) {
   EXPECT_THAT(rows_of("a,b,\n1,2,\n"), ElementsAre(ElementsAre("1", "2", "")));
   EXPECT_THAT(rows_of("a,b,,\n1,2,,\n"), ElementsAre(ElementsAre("1", "2", "", "")));
 }

@@ -39,13 +39,13 @@ double parse_quantity(const std::string& text, const std::string& what) {
   double value = 0;
   const char* const end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
-  bool sound = error == std::errc() && std::isfinite(value) && value > 0;
-  if (sound && rest != end) {
+  bool valid = error == std::errc() && std::isfinite(value) && value > 0;
+  if (valid && rest != end) {
     const double factor = end - rest == 1 ? factor_of(*rest) : 0;
     value *= factor;
-    sound = factor > 0 && std::isfinite(value);
+    valid = factor > 0 && std::isfinite(value);
   }
-  if (sound) return value;
+  if (valid) return value;
   throw UserError("[plan] {}: got '{}', want a number above 0 such as 6887575552, 6.9e9 or 6.9B", what, text);
 }
 

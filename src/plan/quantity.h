@@ -15,7 +15,7 @@ double parse_quantity(const std::string& text, const std::string& what);
 /// A number as figures and tables write it: "0.25", "190M", "1.3T", "6.1e21". Four significant digits.
 std::string short_number(double value);
 
-/// Calls `work(0) ... work(count - 1)`, each once, on so many threads (0: one per core). An exception is thrown again here.
+/// Calls `work(0) ... work(count - 1)`, each once, on `threads` threads (0: one per core). An exception is thrown again here.
 void for_each_on_threads(size_t count, int threads, const std::function<void(size_t)>& work);
 
 /// Days since 1970-01-01.
@@ -27,7 +27,7 @@ inline constexpr double kDaysPerMonth = 365.25 / 12;
 struct DateSpan {
   Day first = 0, last = 0;
 
-  /// The day that stands for the span: the 15th of a month, as near to all its days as one day can be.
+  /// The middle day of the span; of a month the 15th.
   Day middle() const { return first == last ? first : first + 14; }
 };
 

@@ -20,7 +20,7 @@ struct AddedToken {
   bool special = false;      // a control token
   bool lstrip = false;       // takes the white space before it
   bool rstrip = false;       // and after it
-  bool single_word = false;  // only where no word goes on beside it
+  bool single_word = false;  // only where no word continues on either side
   bool normalized = true;    // looked for in the normalized text
   bool operator==(const AddedToken&) const = default;
 };
@@ -31,16 +31,16 @@ struct Section {
   std::optional<int32_t> id;
 };
 
-/// Parts made one text of sound UTF-8, and where control tokens may stand in it.
+/// Parts joined to one text of valid UTF-8, with the ranges in which control tokens may occur.
 struct JoinedText {
   std::string text;
   std::vector<Range> control;
 };
 JoinedText join(const std::vector<TextPart>& parts);
-/// Whether `range` lies in one of `ranges`.
+/// Whether `range` is inside one of `ranges`.
 bool inside(const Range& range, const std::vector<Range>& ranges);
 
-/// Finds tokens in a text; at each place the longest one.
+/// Finds tokens in a text; at each position the longest one.
 class AddedTokenFinder {
  public:
   void add(const AddedToken& token, std::string_view content);

@@ -25,7 +25,7 @@ struct Word {
   int64_t count = 0;
 };
 
-/// The words as they stand, how often each pair stands in them, and in which words it may stand.
+/// The words with the merges so far, how often each pair occurs in them, and in which words it may occur.
 class Merger {
  public:
   Merger(std::vector<Word> words, int64_t least) : words_(std::move(words)), least_(least) {
@@ -42,7 +42,7 @@ class Merger {
       const Candidate top = queue_.top();
       queue_.pop();
       const auto found = pairs_.find(top.pair);
-      if (found == pairs_.end() || found->second.count != top.count) continue;  // a newer entry says what holds
+      if (found == pairs_.end() || found->second.count != top.count) continue;  // a newer entry has the current count
       pair = top.pair;
       return true;
     }
@@ -52,11 +52,11 @@ class Merger {
   void forbid(uint64_t pair) { pairs_.erase(pair); }
 
   void merge(uint64_t pair, int32_t merged) {
-    std::vector<uint32_t> places = std::move(pairs_[pair].words);
-    std::sort(places.begin(), places.end());
-    places.erase(std::unique(places.begin(), places.end()), places.end());
+    std::vector<uint32_t> affected = std::move(pairs_[pair].words);
+    std::sort(affected.begin(), affected.end());
+    affected.erase(std::unique(affected.begin(), affected.end()), affected.end());
     changed_.clear();
-    for (const uint32_t w : places) merge_in(w, left_of(pair), right_of(pair), merged);
+    for (const uint32_t w : affected) merge_in(w, left_of(pair), right_of(pair), merged);
     pairs_.erase(pair);
     std::sort(changed_.begin(), changed_.end());
     changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());

@@ -1,5 +1,5 @@
 // Learns a small byte-level BPE vocabulary from texts. The result depends on the words and their counts alone, not on
-// their order; tokenizer.json says the same to Tessera and to the `tokenizers` library.
+// their order; Tessera and the `tokenizers` library read the same from tokenizer.json.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The trainer finds the pairs that are there, says the same twice, and what it writes reads back.
+// The trainer finds the most frequent pairs, is deterministic, and its files load.
 #include "text/bpe_trainer.h"
 
 #include <gmock/gmock.h>

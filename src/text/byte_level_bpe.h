@@ -69,7 +69,7 @@ class ByteLevelBpe final : public Tokenizer {
   const std::string& checked(int32_t id) const;
 
   bool compose_ = false;     // NFC
-  bool characters_ = false;  // over characters, where U+2581 stands for a space; else over bytes
+  bool characters_ = false;  // over characters, where U+2581 is a space; else over bytes
   std::vector<std::unique_ptr<PreTokenizer>> pre_tokenizers_;
   std::vector<std::string> tokens_;  // by id; "" where an id has no token
   std::unordered_map<std::string, int32_t> ids_;

@@ -78,7 +78,7 @@ ByteLevelBpe::ByteLevelBpe(const LooseJson& tree, const TokenizerConfig& config,
   end_ = named(config.end);
   pad_ = named(config.pad);
   read_post_processor(member(tree, "post_processor"), source);
-  if (config.add_begin || config.add_end) {  // said outright, they replace what the post-processor says
+  if (config.add_begin || config.add_end) {  // explicit flags replace what the post-processor adds
     prefix_.clear();
     suffix_.clear();
     if (config.add_begin.value_or(false) && begin_) prefix_ = {*begin_};

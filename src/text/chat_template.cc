@@ -1,4 +1,4 @@
-// See chat_template.h. Jinja is not interpreted: a stored template is recognised by marks that tell the families
+// See chat_template.h. Jinja is not interpreted: a stored template is recognised by markers that distinguish the families
 // apart, and the family's conversation is written here.
 #include "text/chat_template.h"
 
@@ -22,7 +22,7 @@ struct Style {
   std::string_view before_role = "", after_role = "";  // around a role's name
   std::string_view end = "";        // the token that ends a turn; "" for the tokenizer's eos_token, assistant only
   std::string_view after_end = "";  // between turns
-  bool trims = false;               // white space around what was said is dropped
+  bool trims = false;               // white space around a message's content is dropped
   bool system = true, alternates = false;  // may there be system turns; must user and assistant take turns
   std::string_view system_first = "";      // of a conversation that brings no system turn
 };
@@ -142,7 +142,7 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-/// Collects pieces, joining neighbours that are marked alike.
+/// Collects pieces, joining neighbours with the same marks.
 struct Pieces {
   std::vector<ChatPiece> all;
   void control(std::string_view text, bool answer = false) {
@@ -216,8 +216,8 @@ std::vector<ChatPiece> ChatTemplate::pieces(const std::vector<Message>& messages
     const bool answer = message.role == "assistant", last = i + 1 == messages.size();
     head(message.role);
     if (dated && i == 0 && own_system) pieces.control(date_header);
-    const std::string sound = to_utf8(message.content);
-    pieces.said(style.trims ? trimmed(sound) : std::string_view(sound), answer, message.media);
+    const std::string valid = to_utf8(message.content);
+    pieces.said(style.trims ? trimmed(valid) : std::string_view(valid), answer, message.media);
     if (!style.end.empty() || answer) pieces.control(style.end.empty() ? std::string_view(end_) : style.end, answer);
     if (name_ != "olmo2" || !answer || !last) pieces.control(style.after_end);
   }

@@ -17,7 +17,7 @@ struct ChatPiece {
   std::string text;
   bool control = false;
   bool answer = false;  // belongs to an assistant's turn (its content and the token that ends it): what SFT learns
-  int64_t media = 0;    // pictures and clips that stand before this text
+  int64_t media = 0;    // pictures and clips before this text
   bool operator==(const ChatPiece&) const = default;
 };
 
@@ -30,7 +30,7 @@ class ChatTemplate {
   static ChatTemplate named(std::string_view name);
 
   const std::string& name() const { return name_; }
-  /// Pieces whose texts joined equal the reference's rendering. `add_generation_prompt`: ends where the assistant begins to speak.
+  /// Pieces whose texts joined equal the reference's rendering. `add_generation_prompt`: ends where the assistant's answer begins.
   /// Begin tokens are among them: encode without add_special. Throws UserError for roles the template does not have.
   std::vector<ChatPiece> pieces(const std::vector<Message>& messages, bool add_generation_prompt = true) const;
   /// The pieces joined.
@@ -45,7 +45,7 @@ class ChatTemplate {
 /// A conversation as ids.
 struct ChatIds {
   struct Media {
-    size_t at = 0;      // stands before ids[at]
+    size_t at = 0;      // comes before ids[at]
     int64_t count = 0;  // pictures and clips
     bool operator==(const Media&) const = default;
   };
@@ -54,7 +54,7 @@ struct ChatIds {
   std::vector<Media> media;
 };
 
-/// Words go on from piece to piece as in the rendered text, but stop where an answer begins or ends (generation starts
+/// Words continue from piece to piece as in the rendered text, but stop where an answer begins or ends (generation starts
 /// there too) and at media. What people typed never becomes a control token.
 ChatIds encode_chat(const Tokenizer& tokenizer, const std::vector<ChatPiece>& pieces);
 

@@ -1,4 +1,4 @@
-// Templates: recognised by their marks, refused when unknown; what is typed is told from control; answers are marked.
+// Templates: recognised by their markers, refused when unknown; typed text is never control; answers are marked.
 #include "text/chat_template.h"
 
 #include <gmock/gmock.h>

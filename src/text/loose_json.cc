@@ -48,10 +48,10 @@ std::string words(const LooseJson& object, const char* key, const std::string& o
 
 int32_t token_id(const LooseJson& value, const std::string& source) {
   constexpr int64_t ids = int64_t{1} << 22;  // four times the largest vocabulary in use
-  const bool sound = value.is_number_integer() &&
+  const bool valid = value.is_number_integer() &&
                      (value.is_number_unsigned() ? value.get<uint64_t>() < uint64_t{ids}
                                                  : value.get<int64_t>() >= 0 && value.get<int64_t>() < ids);
-  if (!sound)
+  if (!valid)
     throw UserError("[text] {}: {} is no token id, want a whole number from 0 to {}", source, shown(value), ids - 1);
   return value.get<int32_t>();
 }

@@ -1,4 +1,4 @@
-// JSON of other people's files: what is asked for must have the right type, the rest is left alone. Objects are looked
+// JSON of files that Tessera did not write: fields that are read must have the right type, the rest is ignored. Objects are looked
 // up in logarithmic time (a vocabulary is one object of hundreds of thousands of keys).
 #pragma once
 

@@ -10,7 +10,7 @@ namespace tessera::text {
 struct Message {
   std::string role;     // "system", "user", "assistant"
   std::string content;  // as typed; control and media tokens in it are plain text to a tokenizer
-  int64_t media = 0;    // how many of the conversation's pictures and clips, in order, stand before this text
+  int64_t media = 0;    // how many of the conversation's pictures and clips, in order, come before this text
   bool operator==(const Message&) const = default;
 };
 

@@ -36,7 +36,7 @@ std::vector<Stretch> stretches(const std::vector<Range>& matches, size_t size, b
 
 enum class Behavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
 
-/// Applies what is done with delimiters.
+/// Applies the behaviour for delimiters (removed, isolated, merged).
 std::vector<Range> pieces_of(std::vector<Stretch> all, Behavior behavior) {
   const bool backwards = behavior == Behavior::merged_with_next;
   if (backwards) std::reverse(all.begin(), all.end());

@@ -70,7 +70,7 @@ Regex::Regex(std::string_view pattern, std::string_view source) {
       pcre2_compile(reinterpret_cast<const unsigned char*>(translated.data()), translated.size(),
                     PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &where, nullptr);
   if (code == nullptr)
-    throw UserError("[text] {}: the pattern of the pre-tokenizer is not sound: {}", source, words_of(error));
+    throw UserError("[text] {}: the pattern of the pre-tokenizer is not valid: {}", source, words_of(error));
   compiled_to_machine_code_ = pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
   code_ = std::shared_ptr<const void>(
       code, [](const void* p) { pcre2_code_free(static_cast<pcre2_code*>(const_cast<void*>(p))); });

@@ -17,10 +17,10 @@ struct Range {
 
 class Regex {
  public:
-  /// Throws UserError when `pattern` is not sound; `source` names the file.
+  /// Throws UserError when `pattern` is not valid; `source` names the file.
   Regex(std::string_view pattern, std::string_view source);
 
-  /// All matches in `text` (sound UTF-8), from left to right, without overlap. Throws UserError when the pattern takes
+  /// All matches in `text` (valid UTF-8), from left to right, without overlap. Throws UserError when the pattern takes
   /// too many steps on it.
   std::vector<Range> matches(std::string_view text) const;
 

@@ -21,7 +21,7 @@ SentencePiece::SentencePiece(const Path& path) : source_(path.string()) {
   processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
   if (const auto status = processor_->LoadFromSerializedProto(bytes);
       !status.ok() || static_cast<size_t>(processor_->GetPieceSize()) != file_.pieces.size())
-    throw UserError("[text] {} is no sound SentencePiece model: {}", source_, shown(LooseJson(status.ToString())));
+    throw UserError("[text] {} is not a valid SentencePiece model: {}", source_, shown(LooseJson(status.ToString())));
   for (const auto& piece : file_.pieces) {
     if (piece.kind == PieceKind::byte && !byte_named(piece.text))
       throw UserError("[text] {}: piece {} stands for no byte", source_, shown(LooseJson(piece.text)));

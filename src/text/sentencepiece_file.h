@@ -1,4 +1,4 @@
-// What a SentencePiece model file says of its pieces: the few fields of its protobuf that the library does not hand
+// The pieces of a SentencePiece model file: the few fields of its protobuf that the library does not hand
 // out.
 #pragma once
 
@@ -20,7 +20,7 @@ struct SentencePieceFile {
   bool adds_dummy_prefix = true;  // a blank before every text
 };
 
-/// Reads the fields and checks what the library takes for granted: sound lengths, pieces at all, no piece twice, a
+/// Reads the fields and checks what the library assumes: valid lengths, pieces at all, no piece twice, a
 /// normalizer whose tables stay inside themselves. Throws UserError; `source` names the file.
 SentencePieceFile read_sentencepiece_file(std::string_view bytes, const std::string& source);
 

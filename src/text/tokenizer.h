@@ -13,12 +13,12 @@
 namespace tessera::text {
 
 struct EncodeOptions {
-  bool add_special = true;  // what the tokenizer puts around a text by itself (a begin token, an end token)
+  bool add_special = true;  // add the tokens that the tokenizer puts around a text (a begin token, an end token)
   bool parse_special =
       true;  // control tokens written in the text become their ids; false: they are plain text (what users typed)
 };
 
-/// A stretch of a text that is put together from control words and from what people typed.
+/// A part of a text that is joined from control tokens and typed text.
 struct TextPart {
   std::string text;
   bool control = false;  // control tokens are looked for here only
@@ -30,16 +30,16 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
   /// Bytes that are no UTF-8 become U+FFFD first.
   virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
-  /// The parts as one text: words may go on from part to part, control tokens may not. What a tokenizer puts around a
+  /// The parts as one text: words may continue from part to part, control tokens may not. What a tokenizer puts around a
   /// text is added only with `add_special`.
   virtual std::vector<int32_t> encode_parts(const std::vector<TextPart>& parts, bool add_special = false) const;
   /// Ids out of range are an error (UserError). May hold incomplete UTF-8 where the ids end inside a character:
   /// StreamDecoder is for showing.
   virtual std::string decode(const std::vector<int32_t>& ids, bool skip_special = true) const = 0;
-  /// What `id` adds to a decoded text, control tokens spelled out; `first`: nothing stands before it. Joined over ids,
+  /// What `id` adds to a decoded text, control tokens spelled out; `first`: nothing comes before it. Joined over ids,
   /// and with control tokens left out, these are decode().
   virtual std::string text_of(int32_t id, bool first) const;
-  /// Highest id + 1, added tokens with it. A model's embedding has at least so many rows.
+  /// Highest id + 1, added tokens with it. A model's embedding has at least this many rows.
   virtual int64_t vocabulary() const = 0;
   virtual std::optional<int32_t> id_of(std::string_view token) const = 0;
   virtual std::string token_of(int32_t id) const = 0;
@@ -52,7 +52,7 @@ class Tokenizer {
 
 /// By what the directory holds: tokenizer.json (byte-level BPE, or BPE with byte fallback), or a SentencePiece model
 /// (spiece.model, tokenizer.model), which goes before a tokenizer.json that was converted from it. Throws UserError when
-/// there is none, when it is damaged, or when it is of a kind that is not supported (says which are).
+/// there is none, when it is damaged, or when it is of a kind that is not supported (the message lists those that are).
 std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory);
 
 /// Equal for tokenizers that have the same tokens under the same ids; 16 hexadecimal digits.

@@ -41,7 +41,7 @@ std::string any_bytes(Rng& rng) {
   return text;
 }
 
-/// What `load` says of a file that was changed.
+/// The error message of `load` for a file that was changed.
 std::string complaint(const std::function<void(Json&)>& change, const std::string& config = "") {
   const ScratchFolder folder(ScratchFolder::On::memory);
   Json tree = written_out();
@@ -224,7 +224,7 @@ TEST(Tokenizer, DamagedFilesAreRefusedInOneLine) {
   EXPECT_THAT(complaint([](Json& t) {
                 t["pre_tokenizer"] = {{"type", "Split"}, {"pattern", {{"Regex", "(["}}}, {"behavior", "Isolated"}};
               }),
-              HasSubstr("not sound"));
+              HasSubstr("not valid"));
   EXPECT_THAT(complaint([](Json& t) { t.erase("model"); }), HasSubstr("no model"));
   EXPECT_THAT(complaint([](Json&) {}, "[]"), HasSubstr("want an object"));
   EXPECT_THAT(complaint([](Json&) {}, R"({"added_tokens_decoder": {"x": {"content": "y"}}})"),

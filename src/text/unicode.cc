@@ -16,8 +16,8 @@ constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
 struct Part {
   size_t length = 0;
-  bool sound = false;
-  bool cut = false;  // a sound beginning that the end of the text cuts off
+  bool valid = false;
+  bool cut = false;  // a valid beginning that the end of the text cuts off
 };
 
 /// The character or the maximal broken part at `at` (Unicode 15, table 3-7).
@@ -47,7 +47,7 @@ std::string to_utf8(std::string_view bytes) {
   text.reserve(bytes.size());
   for (size_t at = 0; at < bytes.size();) {
     const Part part = part_at(bytes, at);
-    text += part.sound ? bytes.substr(at, part.length) : replacement;
+    text += part.valid ? bytes.substr(at, part.length) : replacement;
     at += part.length;
   }
   return text;

@@ -1,4 +1,4 @@
-// UTF-8 and the few properties of characters that tokenizers ask for. Everything past to_utf8() is sound UTF-8.
+// UTF-8 and the few properties of characters that tokenizers ask for. Everything past to_utf8() is valid UTF-8.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ std::string to_utf8(std::string_view bytes);
 /// Bytes of `bytes` before a character that the end cuts in two; all of them when the end is whole or broken anyway.
 size_t whole_characters(std::string_view bytes);
 
-/// One character of sound UTF-8.
+/// One character of valid UTF-8.
 struct Character {
   char32_t code = 0;
   size_t length = 0;  // bytes

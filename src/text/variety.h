@@ -9,7 +9,7 @@ namespace tessera::text {
 
 /// Different tokens over tokens; 0 of nothing.
 double type_token_ratio(std::span<const int32_t> tokens);
-/// Mean over every window of so many tokens (MATTR, Covington and McFall 2010); of a shorter text its plain ratio.
+/// Mean over every window of `window` tokens (MATTR, Covington and McFall 2010); of a shorter text its plain ratio.
 double moving_type_token_ratio(std::span<const int32_t> tokens, int64_t window);
 /// 1 - different n-grams / n-grams; 0 of a text without one.
 double repeated_share(std::span<const int32_t> tokens, size_t n);

@@ -40,8 +40,8 @@ std::vector<std::pair<std::string, std::string>> texts_in(const Path& path) {
 
 void refuse_shared_texts(const HyperfitConfig& config, const text::Tokenizer& tokenizer, const SampleSource& source) {
   const auto read = data::CitationIndex::of_samples(source);
-  for (const std::string& place : config.unseen) {
-    for (const auto& [name, words] : texts_in(place)) {
+  for (const std::string& path : config.unseen) {
+    for (const auto& [name, words] : texts_in(path)) {
       const std::vector<int32_t> ids = tokenizer.encode(words, {.add_special = false, .parse_special = false});
       for (size_t at = 0; at < ids.size(); ++at) {
         const int64_t shared = read.match(std::span(ids).subspan(at));

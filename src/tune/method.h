@@ -16,7 +16,7 @@ void apply_method(train::Recipe& recipe);
 /// What can only be refused once the data are there. Throws UserError.
 void check_method(const train::Recipe& recipe, const SampleSource& source);
 
-/// What a person should know of a finished run; empty when all is as the method expects.
+/// A warning about a finished run; empty when all is as the method expects.
 std::string verdict_of(const train::Recipe& recipe, const Path& run_directory);
 
 std::vector<std::string> method_names();

@@ -37,7 +37,7 @@ struct Scene {
     EXPECT_EQ(examined.fault, "") << *latest;
     return examined.step.value_or(-2);
   }
-  /// After any fault, saving goes on and leaves nothing but whole checkpoints behind.
+  /// After any fault, saving continues and leaves only whole checkpoints.
   void expect_recovery() {
     files.set_plan({});
     save_step(store, 30);

@@ -7,7 +7,7 @@
 namespace tessera::testing {
 
 namespace {
-/// Never zero, so that lost bytes that read as zeros are seen.
+/// Never zero, so that lost bytes that read as zeros are noticed.
 std::string noise(int64_t step, uint64_t stream, size_t size) {
   Rng rng(static_cast<uint64_t>(step), stream);
   std::string bytes;

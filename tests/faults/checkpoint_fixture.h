@@ -1,4 +1,4 @@
-// Checkpoints whose bytes are a function of their step, so that a wrong, mixed or short one is seen at once.
+// Checkpoints whose bytes are a function of their step, so that a wrong, mixed or short one is noticed.
 #pragma once
 
 #include <optional>
@@ -12,7 +12,7 @@ namespace tessera::testing {
 void fill_checkpoint(int64_t step, const Path& folder, FileSystem& files);
 void save_step(CheckpointStore& store, int64_t step);
 
-/// The step of a checkpoint that is whole, or a sentence that says what is wrong with it.
+/// The step of a checkpoint that is whole, or a sentence about what is wrong with it.
 struct Examined {
   std::optional<int64_t> step;
   std::string fault;

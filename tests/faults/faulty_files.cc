@@ -123,14 +123,14 @@ void FaultyFiles::move(const Path& from, const Path& to) {
 }
 
 Path FaultyFiles::to_attic(const Path& path) {
-  const Path place = attic_ / std::to_string(removed_++);
-  move(path, place);
-  return place;
+  const Path kept = attic_ / std::to_string(removed_++);
+  move(path, kept);
+  return kept;
 }
 
 void FaultyFiles::remove(const Path& path) {
-  const Path place = to_attic(path);
-  changes_.push_back({path.parent_path(), place, path, {}});
+  const Path kept = to_attic(path);
+  changes_.push_back({path.parent_path(), kept, path, {}});
 }
 
 void FaultyFiles::rename(const Path& from, const Path& to) {
@@ -143,7 +143,7 @@ void FaultyFiles::rename(const Path& from, const Path& to) {
   changes_.push_back({to.parent_path(), to, from, replaced});
 }
 
-/// The power may go off in the middle: then every second file is gone.
+/// The power may fail in the middle: then every second file is lost.
 void FaultyFiles::remove_all(const Path& path) {
   const bool torn = begin("remove", path, true);
   if (torn && power_) fail("remove", path, "Input/output error");
@@ -222,7 +222,7 @@ void FaultyFiles::crash(Loss loss, uint64_t seed) {
   Rng rng(seed);
   if (loss != Loss::nothing && loss != Loss::names) lose_bytes(loss, rng);
   if (loss == Loss::some || loss == Loss::names || loss == Loss::everything) {
-    std::map<Path, uint64_t> lasting;  // of each folder's changes, the oldest so many reached the disk
+    std::map<Path, uint64_t> lasting;  // for each folder how many of its changes, from the oldest on, reached the disk
     for (const Change& change : changes_) ++lasting[change.folder];
     if (loss != Loss::some) lasting.clear();
     for (auto& [folder, count] : lasting) count = rng.below(count + 1);

@@ -12,7 +12,7 @@
 
 namespace tessera::testing {
 
-/// Thrown where the power goes off. Not an exception of any known kind, so that nothing handles it and goes on.
+/// Thrown where the power fails. It is derived from no exception class, so that no handler catches it.
 struct PowerCut {};
 
 /// What a crash takes of the things that were not synced.
@@ -21,7 +21,7 @@ enum class Loss {
   bytes,       // names are there, their bytes are not: files are short
   names,       // creations, renames and removals never happened; bytes are there
   everything,  // both
-  some,        // any part of both, as the seed says; lost bytes may also read as zeros
+  some,        // any part of both, chosen by the seed; lost bytes may also read as zeros
 };
 constexpr Loss all_losses[] = {Loss::nothing, Loss::bytes, Loss::names, Loss::everything, Loss::some};
 
@@ -40,9 +40,9 @@ class FaultyFiles final : public FileSystem {
   explicit FaultyFiles(Path root, FaultPlan plan = {});
   ~FaultyFiles() override;
 
-  /// How many operations were asked for.
+  /// Number of operations so far.
   int64_t operations() const { return operations_; }
-  /// Starts counting anew with another plan; what is not synced stays so.
+  /// Starts counting from 0 with another plan; what is not synced stays so.
   void set_plan(FaultPlan plan);
   /// The crash: the folder becomes what the disk holds afterwards, and the power is on again.
   void crash(Loss loss, uint64_t seed = 0);
@@ -61,7 +61,7 @@ class FaultyFiles final : public FileSystem {
     uint64_t written, synced;
   };
   /// A change of names in `folder` that is not durable. `at`: where the thing is now; `from`: its former name, empty
-  /// when it was created; `replaced`: what had the name before a rename. Things that were removed lie in the attic.
+  /// when it was created; `replaced`: what had the name before a rename. Removed things are kept in the attic.
   struct Change {
     Path folder, at, from, replaced;
   };

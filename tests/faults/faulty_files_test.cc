@@ -1,4 +1,4 @@
-// The faulty disk itself: what is not synced can be lost, what is synced cannot. Without this, the tests that stand on
+// The faulty disk itself: what is not synced can be lost, what is synced cannot. Without this, the tests that rely on
 // it would prove nothing.
 #include "tests/faults/faulty_files.h"
 
@@ -95,14 +95,14 @@ TEST(FaultyFiles, AFullDiskTakesWhatFitsAndRemovalFreesSpace) {
   EXPECT_EQ(read_file(folder / "c"), "1234");
 }
 
-/// A careless writer: no sync before the rename, as a save that looks atomic is often written.
+/// A faulty writer: no sync before the rename, a common mistake in saves that look atomic.
 void write_carelessly(const Path& path, std::string_view bytes, FileSystem& files) {
   put(files, path.string() + ".partial", bytes, false);
   files.rename(path.string() + ".partial", path);
   files.sync_directory(path.parent_path());
 }
 
-TEST(FaultyFiles, AWriterThatDoesNotSyncLosesItsFile) {
+TEST(FaultyFiles, AWriterThatDoesNotSyncMayLoseItsBytes) {
   std::set<std::string> seen;
   for (const Loss loss : all_losses) {
     for (uint64_t seed = 0; seed < 60; ++seed) {

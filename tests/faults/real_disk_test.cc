@@ -37,7 +37,7 @@ struct Saver {
     reports = ends[0];
   }
 
-  /// Kills it after so many saves and microseconds; the last step that it reported, -1 for none.
+  /// Kills it `microseconds` after a number of saves; returns the last step that it reported, -1 for none.
   int64_t kill_after(int saves, useconds_t pause) {
     int64_t step = -1, last = -1;
     for (int i = 0; i < saves; ++i) {

@@ -1,4 +1,4 @@
-// Mutated conversation rows: each is sound or refused by one line of text.
+// Mutated conversation rows: each is read or refused by one line of text.
 #include <gtest/gtest.h>
 
 #include <stdexcept>
@@ -23,7 +23,7 @@ const std::vector<std::string> words = {
     "system",   "assistant", "\"images\"", "\"url\"",   "https://",  "1e999",    std::string(300, '[')};
 
 /// True for a row that was read: its pictures are all placed, and some words are the assistant's.
-bool sound(const std::string& line) {
+bool reads_whole(const std::string& line) {
   data::ChatRow row;
   try {
     row = data::parse_chat_row(line, "a.jsonl line 1");
@@ -50,12 +50,12 @@ bool sound(const std::string& line) {
 
 TEST(Fuzz, MutatedConversationRowsAreReadOrRefused) {
   int read = 0;
-  for (const std::string& line : corpus) EXPECT_TRUE(sound(line)) << line;
+  for (const std::string& line : corpus) EXPECT_TRUE(reads_whole(line)) << line;
   Rng rng(11);
   for (int round = 0; round < 6000; ++round) {
     const std::string line = mutate(corpus, words, rng);
     try {
-      read += sound(line);
+      read += reads_whole(line);
     } catch (const std::exception& error) {
       FAIL() << "round " << round << ": " << error.what() << "\n" << ::testing::PrintToString(line);
     }

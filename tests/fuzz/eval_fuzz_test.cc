@@ -38,17 +38,17 @@ TEST(EvalFuzz, MutatedQuestionsAreReadOrRefused) {
   const Words words = {"null",  "-1",           "99999999999999999999", "1e99",       "\"\"",    "[]", "{}",  "true",
                        "\"Z\"", "\"choices\":", "\"answer\":",          "\"label\":", "\\u0000", "\n", "\xff"};
   Rng rng(1);
-  int sound = 0;
+  int accepted = 0;
   for (int round = 0; round < 4000; ++round) {
     const std::string line = mutate(corpus, words, rng);
-    sound += accepts([&] {
+    accepted += accepts([&] {
       const eval::ChoiceRow row = eval::parse_choice_row(line, "input line 1");
       EXPECT_LT(row.answer, row.choices.size()) << line;
       EXPECT_GE(row.choices.size(), 2u) << line;
     });
   }
-  EXPECT_GT(sound, 100);
-  EXPECT_LT(sound, 3900);
+  EXPECT_GT(accepted, 100);
+  EXPECT_LT(accepted, 3900);
 }
 
 TEST(EvalFuzz, ARowAddedToAMutatedTableIsReadBack) {
@@ -57,10 +57,10 @@ TEST(EvalFuzz, ARowAddedToAMutatedTableIsReadBack) {
   const Words words = {"\"", ",", "\n", "\r\n", "run", "tokens", "20000000", "nan", "\xEF\xBB\xBF", "\xff"};
   const eval::LadderRow row{.run = "r", .params = 1e6, .tokens = 2e7, .cells = {{"arc_bpb", 1.5}}};
   Rng rng(2);
-  int sound = 0;
+  int accepted = 0;
   for (int round = 0; round < 3000; ++round) {
     const std::string table = mutate(corpus, words, rng);
-    sound += accepts([&] {
+    accepted += accepts([&] {
       const std::string text = eval::with_ladder_row(table, "input", row);
       plan::CsvReader reader(text, "again");
       int found = 0;
@@ -72,8 +72,8 @@ TEST(EvalFuzz, ARowAddedToAMutatedTableIsReadBack) {
       EXPECT_EQ(found, 1) << ::testing::PrintToString(table);
     });
   }
-  EXPECT_GT(sound, 100);
-  EXPECT_LT(sound, 2990);
+  EXPECT_GT(accepted, 100);
+  EXPECT_LT(accepted, 2990);
 }
 
 }  // namespace

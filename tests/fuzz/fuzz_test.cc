@@ -116,21 +116,21 @@ const Words words = {"null",
                      repeated("[", 300),
                      repeated("a.", 300)};
 
-/// Every mutation is sound or refused by one line; enough of both are met for the run to mean something.
+/// Every mutation is read or refused by one line; enough of both are met for the run to mean something.
 void expect_survives(Target target, const Words& corpus, uint64_t seed, int rounds) {
-  int sound = 0;
+  int accepted = 0;
   for (const std::string& each : corpus) EXPECT_TRUE(accepts(target, each)) << each;
   Rng rng(seed);
   for (int round = 0; round < rounds; ++round) {
     const std::string bytes = mutate(corpus, words, rng);
     try {
-      sound += accepts(target, bytes);
+      accepted += accepts(target, bytes);
     } catch (const std::exception& error) {
       FAIL() << "round " << round << ": " << error.what() << "\n" << ::testing::PrintToString(bytes);
     }
   }
-  EXPECT_GT(sound, rounds / 200);
-  EXPECT_LT(sound, rounds * 9 / 10);
+  EXPECT_GT(accepted, rounds / 200);
+  EXPECT_LT(accepted, rounds * 9 / 10);
 }
 
 TEST(Fuzz, MutatedSafetensorsAreReadOrRefused) { expect_survives(fuzz_safetensors, safetensors_corpus(), 1, 6000); }
@@ -143,9 +143,9 @@ TEST(Fuzz, HostileCellsOfALadderTableAreRefusedOnOneShortLine) {
   for (const std::string& hostile :
        Words{repeated("x", 1'000'000), repeated("\xC3\xA9", 10'000), "\x1b[31m", "\"\n\r\n\"", "\xff\xfe", "\"", "{}",
              "%s%n", "<script>", repeated("9", 5000), "1e999"}) {
-    for (const char* place :
+    for (const char* row :
          {"{},train,1,1,1,", "a,{},1,1,1,1", "a,train,{},1,1,1", "a,train,1,{},1,1", "a,train,1,1,1,{}"}) {
-      EXPECT_FALSE(accepts(fuzz_ladder_table, header + fmt::format(fmt::runtime(place), hostile) + "\n"))
+      EXPECT_FALSE(accepts(fuzz_ladder_table, header + fmt::format(fmt::runtime(row), hostile) + "\n"))
           << hostile.substr(0, 40);
     }
     EXPECT_FALSE(accepts(fuzz_ladder_table, hostile + "," + header + "1,a,train,1,1,1,1\n"));
@@ -153,7 +153,7 @@ TEST(Fuzz, HostileCellsOfALadderTableAreRefusedOnOneShortLine) {
   }
 }
 
-TEST(Fuzz, TablesOfManyColumnsOrRolesTakeLinearTime) {
+TEST(Fuzz, TablesOfManyColumnsOrRolesAreRefused) {
   std::string columns = "run,role,n_params,tokens", rows = "run,role,n_params,tokens,a_bpb,a_acc\n";
   for (int i = 0; i < 100'000; ++i) {
     columns += fmt::format(",c{}_bpb", i);
@@ -181,7 +181,7 @@ TEST(Fuzz, DeepNestingIsRefusedWithoutRunningOutOfStack) {
   EXPECT_FALSE(accepts(fuzz_toml, repeated("a.", 2'000) + "a = 1"));
 }
 
-/// What a person is told, for a text that is no sound config.
+/// The error message for a text that is no valid config.
 std::string refusal(const std::string& toml) {
   try {
     fuzz_config(toml);

@@ -1,4 +1,4 @@
-// Seeded mutations of pictures and clips: each is sound or refused by one line that names the file.
+// Seeded mutations of pictures and clips: each is read or refused by one line that names the file.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -80,10 +80,10 @@ bool accepts(const std::string& bytes) {
 void expect_survives(const Words& corpus, uint64_t seed, int rounds) {
   for (const std::string& each : corpus) EXPECT_TRUE(accepts(each));
   Rng rng(seed);
-  int sound = 0;
-  for (int round = 0; round < rounds; ++round) sound += accepts(mutate(corpus, kWords, rng));
-  EXPECT_GT(sound, 0);
-  EXPECT_LT(sound, rounds);
+  int accepted = 0;
+  for (int round = 0; round < rounds; ++round) accepted += accepts(mutate(corpus, kWords, rng));
+  EXPECT_GT(accepted, 0);
+  EXPECT_LT(accepted, rounds);
 }
 
 TEST(MediaFuzz, MutatedPngsAreDecodedWholeOrRefused) {

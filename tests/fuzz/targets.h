@@ -1,4 +1,4 @@
-// One function per parser of foreign bytes. Each returns or throws UserError; whatever else happens is a bug: another
+// One function per parser of untrusted bytes. Each returns or throws UserError; anything else is a bug: another
 // exception, a crash, a message of two lines, or something read that does not read back.
 #pragma once
 
@@ -14,7 +14,7 @@ void fuzz_config(std::string_view bytes);
 /// A ladder's table, and the paper's forecast from it.
 void fuzz_ladder_table(std::string_view bytes);
 
-/// Runs a target. True when the bytes were sound, false for a UserError of one line; throws std::logic_error when a
+/// Runs a target. True when the bytes were accepted, false for a UserError of one line; throws std::logic_error when a
 /// message is not one line of text.
 bool accepts(void (*target)(std::string_view), std::string_view bytes);
 

@@ -1,4 +1,4 @@
-// Clips against PyAV (tools/golden/clips_twin.py): frames by number, in pixels, and without decoding what is not asked for.
+// Clips against PyAV (tools/golden/clips_twin.py): frames by number, in pixels, and without decoding frames that are not needed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

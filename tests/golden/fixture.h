@@ -40,7 +40,7 @@ class Fixture {
 std::vector<Image> images(const Tensor& pixels);
 std::vector<Sample> samples(const Tensor& pixels);
 
-/// Expects |got - want| <= tolerance everywhere, and says where it is worst.
+/// Expects |got - want| <= tolerance everywhere, and reports where it is worst.
 void expect_close(const Tensor& got, const Tensor& want, double tolerance, const std::string& what);
 
 /// Ten AdamW steps as the twins take them (.9, .97, decay .05, clip 5, rate 1e-3, step k drawing from Rng(seed, k));

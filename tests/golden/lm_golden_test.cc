@@ -41,8 +41,8 @@ TEST_P(LmGolden, SixtyFourGreedyTokensEqualTheReferencesThroughTheCache) {
   const int64_t prompt = twin.fixture["prompt"].item<int64_t>();
   nn::TokenCache cache({.depth = twin.model.config.depth});
   const auto next = [&](const Tensor& fed) {
-    const Positions places = positions_of(twin.model.config, cache.length(), fed.size(1), {}, at::kCPU);
-    const Tensor hidden = twin.model.forward(twin.model.embed(fed), places, &cache);
+    const Positions positions = positions_of(twin.model.config, cache.length(), fed.size(1), {}, at::kCPU);
+    const Tensor hidden = twin.model.forward(twin.model.embed(fed), positions, &cache);
     return twin.model.logits(hidden.select(1, fed.size(1) - 1)).argmax(-1).item<int64_t>();
   };
   Tensor fed = ids.slice(1, 0, prompt);

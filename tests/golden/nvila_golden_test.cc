@@ -50,7 +50,7 @@ struct Twin {
     return assemble(rows, pixels, plans, at::kCPU);
   }
 
-  /// The ids as the twin lists them: -1 where a feature stands.
+  /// The ids as the twin lists them: -1 at a feature.
   static Tensor laid(const Assembled& batch) {
     const Tensor ids = batch.ids.clone();
     if (batch.positions.numel() > 0) ids.flatten().index_fill_(0, batch.positions, -1);
@@ -148,9 +148,9 @@ TEST(NvilaGolden, SampledFramesEqualTheTwins) {
   ASSERT_EQ(static_cast<int64_t>(wanted.size()), pairs.size(0));
   for (size_t i = 0; i < wanted.size(); ++i) {
     const auto row = static_cast<int64_t>(i);
-    const auto places = media::sampled_indexes(pairs[row][0].item<int64_t>(), pairs[row][1].item<int64_t>());
+    const auto sampled = media::sampled_indexes(pairs[row][0].item<int64_t>(), pairs[row][1].item<int64_t>());
     const int64_t* want = wanted[i].const_data_ptr<int64_t>();
-    EXPECT_EQ(places, std::vector<int64_t>(want, want + wanted[i].numel())) << pairs[row];
+    EXPECT_EQ(sampled, std::vector<int64_t>(want, want + wanted[i].numel())) << pairs[row];
   }
 }
 

@@ -22,7 +22,7 @@ Image picture_of(const Tensor& pixels) {
   return picture;
 }
 
-/// Colours of clear pixels are nobody's business.
+/// Colours of fully transparent pixels are not compared.
 Image without_hidden_colours(Image picture) {
   for (size_t i = 0; picture.channels == 4 && i < picture.pixels.size(); i += 4) {
     if (picture.pixels[i + 3] == 0) std::fill_n(&picture.pixels[i], 3, uint8_t{0});

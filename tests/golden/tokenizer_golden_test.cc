@@ -77,9 +77,9 @@ TEST_P(TokenizerTwin, TreatsTypedControlTokensAsTextAndStreamsTheWholeText) {
     }
     shown += stream.finish();
     EXPECT_EQ(shown, text::to_utf8(tokenizer->decode(ids))) << line;
-    const std::string sound = text::to_utf8(line);
+    const std::string valid = text::to_utf8(line);
     if (lossless && !prefix_blank && line.find("\xE2\x96\x81") == std::string::npos) {
-      EXPECT_EQ(shown, composes ? text::nfc(sound) : sound);
+      EXPECT_EQ(shown, composes ? text::nfc(valid) : valid);
     }
   }
 }

@@ -71,7 +71,7 @@ Page page_of(const std::string& text) {
   return page;
 }
 
-/// What stands in the brackets of "](...)".
+/// The targets of links: the text in the brackets of "](...)".
 std::vector<std::string> link_targets(const std::string& prose) {
   std::vector<std::string> targets;
   for (size_t at = prose.find("]("); at != std::string::npos; at = prose.find("](", at + 1)) {

@@ -1,4 +1,4 @@
-// Runs a program and keeps what it said: for tests of the command line.
+// Runs a program and keeps its output: for tests of the command line.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// A folder for one test, gone when the test is over.
+// A folder for one test, removed when the test is over.
 #pragma once
 
 #include <cstdlib>
@@ -12,7 +12,7 @@ class ScratchFolder {
  public:
   enum class On { disk, memory };
 
-  /// In memory (where the system has a place for it), thousands of small files take no time.
+  /// In memory (where the system has a file system there), thousands of small files take no time.
   explicit ScratchFolder(On on = On::disk) {
     const std::filesystem::path memory = "/dev/shm";
     const bool in_memory = on == On::memory && std::filesystem::is_directory(memory);

@@ -1,4 +1,4 @@
-"""Layers packed in AutoAWQ's gemm layout, restated from its description, with the weights they stand for."""
+"""Layers packed in AutoAWQ's gemm layout, restated from its description, with the weights they encode."""
 import os
 
 import torch

@@ -26,7 +26,7 @@ def numbered(number, width=CELL * COLUMNS, height=CELL * ROWS):
 
 
 def clip(kind, codec, count, rate=10, pixels="yuv420p", size=None, options=None, times=None, sound=False, full=False):
-    """The bytes of a clip of `count` frames; `times` are the frames' places in units of 1/rate, when uneven."""
+    """The bytes of a clip of `count` frames; `times` are the frames' times in units of 1/rate, when uneven."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=kind) as container:
         stream = container.add_stream(codec, rate=Fraction(rate).limit_denominator(100), options=options or {})

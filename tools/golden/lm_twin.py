@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from golden import DATA, gradients, ten_losses, write_fixture
 
 VOCABULARY = 96
-# what each one is here to show stands beside it
+# the comment beside each one says what it tests
 FAMILIES = {
     # grouped heads, biases, tied; a window in all blocks but the first that is shorter than the sequence; one file, fp32
     "qwen2": (transformers.Qwen2Config, dict(
@@ -80,7 +80,7 @@ def build(family, seed):
 
 @torch.no_grad()
 def greedy(model, prompt, count):
-    """The likeliest tokens one after the other, no cache; how far each is ahead of the second; all logits."""
+    """Greedy tokens without a cache; the margin of each over the second most likely one; all logits."""
     ids, margins = prompt, []
     for _ in range(count):
         top = model(ids).logits[:, -1].float().topk(2).values[0]

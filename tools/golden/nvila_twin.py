@@ -125,7 +125,7 @@ class Nvila:
         return self.tower(pixel_values=x, output_hidden_states=True).hidden_states[-2]
 
     def alone(self, x):
-        """Each picture by itself, [N, T, C]."""
+        """Each picture alone, [N, T, C]."""
         seen = self.seen(x)
         return self.projector(torch.cat([seen] * 3, -1) if self.mode == "dynamic_s2" else seen)
 
@@ -164,7 +164,7 @@ class Nvila:
         return "<image>", [[self.alone(x)[0]]], raw, {}
 
     def answer(self, tokenizer, template, media, question):
-        """Token ids with media in their places, embeddings and logits of one question."""
+        """Token ids with media at their positions, embeddings and logits of one question."""
         for token in MEDIA:
             question = question.replace(token, "")
         pictures = sum(not isinstance(m, list) for m in media)

@@ -65,7 +65,7 @@ def pngs():
     yield "png.grey_key", saved(scene("L"), "PNG", transparency=scene("L").getpixel((5, 5))), None
     yield "png.rgb_key", saved(scene(), "PNG", transparency=(250, 60, 20)), None
     yield "png.turned", saved(scene(), "PNG", exif=exif(6)), None
-    # grey of 16 bits: Pillow's own way to RGB saturates, so the high byte stands for it
+    # grey of 16 bits: Pillow's own conversion to RGB saturates, so the high byte is taken
     yield "png.grey16", png(deep[..., :1], 16, 0), (deep[..., :1] >> 8).repeat(3, -1)
     yield "png.rgb16", png(deep[..., :3], 16, 2), None
     yield "png.rgba16", png(deep, 16, 6), None

@@ -1,4 +1,4 @@
-"""Small tokenizers with the pipelines of the released families, and what the reference libraries make of hard lines.
+"""Small tokenizers with the pipelines of the released families, and the reference libraries' ids of difficult lines.
 
 Writes tests/golden/data/text: lines.bin (each line after its length, 32 bits), and for each family a folder with its files
 and ids.txt: for each line a hash of its ids with control tokens found and begin tokens added, and one of its ids as typed text.
@@ -70,7 +70,7 @@ class ByteLevelReference:
 
 
 class SentencePieceReference:
-    """sentencepiece on what stands between added tokens; a begin or an end token around it."""
+    """sentencepiece on the text between added tokens; a begin or an end token around it."""
 
     def __init__(self, family, lines, folder):
         gemma = family == "gemma"

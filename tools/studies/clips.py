@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Frames of docs/nvila.md: models/emoji-nvila goes on with clips of 8 frames, shown 4, all 8, or 8 averaged in pairs.
+"""Frames of docs/nvila.md: models/emoji-nvila is trained further with clips of 8 frames, shown 4, all 8, or 8 averaged in pairs.
 
     python3 tools/studies/clips.py [--tessera build/release/tessera] [--out runs/clips] [--threads 1] [--steps 150] [--seed 1] [--questions 1500]
                                    [--only ARM]

@@ -133,7 +133,7 @@ def arms(bench):
 
 
 def few(bench, samples, seed):
-    """The smaller model on so many samples, in the updates of 256: the run and what it measures."""
+    """The smaller model on `samples` samples, in the updates of 256: the run and what it measures."""
     settings = {} if samples == 256 else {"tune__samples": samples, "tune__epochs": 20 * 256 // samples, "train__evaluate_every": 0}
     out = bench.hyperfit("small" if samples == 256 else f"few{samples}", seed, bench.options.small, **settings)
     return {**bench.alive(f"fewer-{samples}-s{seed}", out / "model", "--citations", bench.index(out)), "training_loss": last_loss(out)}
@@ -152,14 +152,14 @@ def fewer(bench):
 
 
 def order(bench):
-    """The same samples in another order, of the smaller model: how many likeliest tokens differ."""
+    """The same samples in another order, of the smaller model: how many most likely tokens differ."""
     shares = []
     for seed in bench.options.seeds:
         small = bench.options.small
         one, other = bench.hyperfit("small", seed, small), bench.hyperfit("reordered", seed, small, data__text__order=1, train__evaluate_every=0)
         shares.append(bench.alive(f"order-s{seed}", one / "model", "--compare", other / "model")["changed_top1"])
     against = bench.alive("order-before", small, "--compare", bench.hyperfit("small", 1, small) / "model")["changed_top1"]
-    table("Another order of the same samples", ["", "likeliest tokens that differ"],
+    table("Another order of the same samples", ["", "most likely tokens that differ"],
           [["two orders", spread(shares, "{:.3f}")], ["before and after (seed 1)", f"{against:.3f}"]])
     return {"orders": shares, "before_after": against}
 

@@ -55,7 +55,7 @@ def base_model(options):
 
 
 def without_projector(options, out):
-    """The base with a projector that none of the others can go on from: one step at no rate worth the name."""
+    """The base with a projector that no other arm has: one step at a negligible rate."""
     start = {"model.from": f'"{base_model(options)}"', "train.steps": 1, "train.seed": options.seed, "train.schedule.learning_rate": 1e-12}
     return train(options, out / "start", RECIPE, {**start, **seen(options), **ARMS["scale"]})
 

@@ -70,7 +70,7 @@ def arms_of(lines, halves, seed):
 
 
 def kept_sorts(lines, kept):
-    """Of how many of each sort were kept. Rows are told apart by their pictures."""
+    """How many of each sort were kept. Rows are identified by their pictures."""
     chosen = {json.loads(line)["image"] for line in kept}
     counts = {}
     for line, sort in zip(lines, json.loads((RUNS / "sorts.json").read_text())):

@@ -59,7 +59,7 @@ template <class V> void fields(V& v, InfinityConfig& c) {
 /// Throws UserError when no model of this shape can be built.
 void validate(const InfinityConfig& config);
 
-/// A size of the published table and what it says of its parameters.
+/// A size of the published table and its published number of parameters.
 struct Preset {
   std::string name;
   InfinityConfig config;

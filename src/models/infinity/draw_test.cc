@@ -1,4 +1,4 @@
-// The laws of drawing: cache or none, seed, company, guidance, kept scales; and what a request may not ask.
+// Laws of drawing: cache, seed, batch, guidance and kept scales; and requests that are refused.
 #include "models/infinity/draw.h"
 
 #include <gtest/gtest.h>

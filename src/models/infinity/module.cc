@@ -128,7 +128,7 @@ Tensor Infinity::step(size_t k, const Tensor& features, DrawState& state, const 
   return logits(x, state.condition.pooled);
 }
 
-/// The head runs in fp32 whatever autocast says: two logits that differ by little decide a bit.
+/// The head runs in fp32 under autocast too: two logits that differ by little decide a bit.
 Tensor Infinity::logits(const Tensor& x, const Tensor& pooled) const {
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const std::vector<Tensor> adaptive =

@@ -1,4 +1,4 @@
-// The laws of the transformer: cached steps equal the whole pass, later scales never reach back, places matter.
+// The laws of the transformer: cached steps equal the whole pass, later scales never influence earlier ones, positions matter.
 #include "models/infinity/module.h"
 
 #include <gtest/gtest.h>
@@ -60,7 +60,7 @@ TEST(Infinity, ChangingALaterScaleNeverChangesEarlierLogits) {
   }
 }
 
-TEST(Infinity, ShufflingPositionsWithTheirRotaryTablesShufflesTheLogits) {
+TEST(Infinity, PositionsOfAScaleDifferByTheirRotaryTableAlone) {
   const at::NoGradGuard no_grad;
   Pass pass;
   const Tensor order = at::tensor({0, 1, 2, 3, 4, 8, 7, 6, 5, 9, 10, 11, 12, 13}, at::kLong);  // within the last scale

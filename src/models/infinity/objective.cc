@@ -109,7 +109,7 @@ std::vector<train::Parameter> InfinityObjective::parameters() {
 
 Tensor InfinityObjective::latents_of(const std::vector<Sample>& batch) {
   std::vector<Image> unknown;
-  std::vector<size_t> places;
+  std::vector<size_t> missing;
   std::vector<Tensor> latents(batch.size());
   for (size_t i = 0; i < batch.size(); ++i) {
     const auto known = batch[i].picture_id ? latents_.find(*batch[i].picture_id) : latents_.end();
@@ -117,15 +117,15 @@ Tensor InfinityObjective::latents_of(const std::vector<Sample>& batch) {
       latents[i] = known->second;
     } else {
       unknown.push_back(batch[i].picture);
-      places.push_back(i);
+      missing.push_back(i);
     }
   }
   if (!unknown.empty()) {
     const Tensor encoded = codec_.encode(codec::pictures_to_tensor(unknown, device_));  // [n, d, H, W]
-    for (size_t n = 0; n < places.size(); ++n) {
-      latents[places[n]] = encoded[static_cast<int64_t>(n)].clone();
-      const auto& id = batch[places[n]].picture_id;
-      if (id && std::ssize(latents_) < training_.cached_pictures) latents_.emplace(*id, latents[places[n]]);
+    for (size_t n = 0; n < missing.size(); ++n) {
+      latents[missing[n]] = encoded[static_cast<int64_t>(n)].clone();
+      const auto& id = batch[missing[n]].picture_id;
+      if (id && std::ssize(latents_) < training_.cached_pictures) latents_.emplace(*id, latents[missing[n]]);
     }
   }
   return at::stack(latents);

@@ -63,7 +63,7 @@ Lesson make_lesson(const Tensor& latents, const Schedule& schedule, bool patchif
 /// Weight of each of a schedule's L positions: proportional to sqrt(A_last / A_k), summing to 1. [L].
 Tensor position_weights(const Schedule& schedule, at::Device device);
 
-/// What a batch of logits is worth against its labels.
+/// Loss and accuracy of a batch of logits against its labels.
 struct Graded {
   Tensor loss;        // []: weighted mean over positions of the cross entropy per bit
   Tensor correct;     // [L]: share of right bits at each position
@@ -71,7 +71,7 @@ struct Graded {
 };
 Graded grade(const Tensor& logits, const Tensor& labels, const Tensor& weights, const InfinityConfig& config);
 
-/// Unlike the scale of the loss, tables, single vectors and the like take no weight decay.
+/// Tables, single vectors and scalars take no weight decay.
 bool takes_weight_decay(std::string_view name, const Tensor& t);
 
 class InfinityObjective final : public train::Objective {

@@ -146,7 +146,7 @@ TEST(InfinityObjective, KeptLatentsGiveTheSameLossAsFreshOnes) {
   InfinityObjective objective = tiny_objective();
   const double fresh = objective.loss(two_samples(), {.rng = Rng(4)}).value.item<double>();
   EXPECT_EQ(objective.loss(two_samples(), {.rng = Rng(4)}).value.item<double>(), fresh);
-  std::vector<Sample> wrong_pictures = two_samples();  // under known ids nobody looks at the pixels
+  std::vector<Sample> wrong_pictures = two_samples();  // for known ids the pixels are not encoded again
   std::swap(wrong_pictures[0].picture, wrong_pictures[1].picture);
   EXPECT_EQ(objective.loss(wrong_pictures, {.rng = Rng(4)}).value.item<double>(), fresh);
 }

@@ -32,7 +32,7 @@ constexpr Template templates[] = {
 
 double truncated_reciprocal(double ratio) { return std::floor(1000 / ratio) / 1000; }
 
-/// How far two aspect ratios lie apart: the same for a ratio and its reciprocal.
+/// Distance of two aspect ratios: the same for a ratio and its reciprocal.
 double distance(double a, double b) { return std::abs(std::log(a / b)); }
 
 }  // namespace

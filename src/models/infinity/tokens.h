@@ -12,7 +12,7 @@ Tensor to_tokens(const Tensor& grid, bool patchify);
 /// The way back: tokens [B, h * w, bits per token] -> [B, d, H, W]. `scale` is the grid in tokens.
 Tensor to_grid(const Tensor& tokens, ScaleShape scale, bool patchify);
 
-/// What the transformer sees of `sum` [B, d, H, W], the codes up to and with the scale before `scale` (in tokens).
+/// The transformer's input made of `sum` [B, d, H, W], the codes up to and with the scale before `scale` (in tokens).
 Tensor features_of(const Tensor& sum, ScaleShape scale, bool patchify);
 
 /// Teacher forcing: from the sums after each scale, the features of all scales but the first, [B, L - 1, bits per token].

@@ -168,20 +168,20 @@ Fitted<Sigmoid> fit_sigmoid(const std::vector<AccuracyPoint>& points, double cha
     for (const AccuracyPoint& point : points) {
       const double away = point.loss - l0, s = 1 / (1 + std::exp(-k * away));
       const double residual = a * s + b - point.accuracy, slope = point.weight * residual;
-      const double steep = a * s * (1 - s), by_z = steep * away, by_place = -k * steep;
+      const double steep = a * s * (1 - s), by_z = steep * away, by_center = -k * steep;
       sum += 0.5 * slope * residual;
       by_a += slope * s;
-      by_l0 += slope * by_place;
+      by_l0 += slope * by_center;
       by_k += slope * by_z;
       by_b += slope;
-      const double weighted_s = point.weight * s, place = point.weight * by_place, z = point.weight * by_z;
+      const double weighted_s = point.weight * s, center = point.weight * by_center, z = point.weight * by_z;
       aa += weighted_s * s;
-      al += weighted_s * by_place;
+      al += weighted_s * by_center;
       ak += weighted_s * by_z;
       ab += weighted_s;
-      ll += place * by_place;
-      lk += place * by_z;
-      lb += place;
+      ll += center * by_center;
+      lk += center * by_z;
+      lb += center;
       kk += z * by_z;
       kb += z;
       bb += point.weight;

@@ -79,7 +79,7 @@ Fitted<Sigmoid> fit_sigmoid(const std::vector<AccuracyPoint>& points, double cha
                             const Sigmoid* warm_start = nullptr);
 
 /// Least squares of the logarithmic form with a <= 0, L0 >= 0, k >= 0, from (-.1, .9, 3). It needs no anchor.
-/// Where the points lie on a straight line the form tends to it only as k grows without end, so the search stops at a
+/// Where the points are on a straight line the form approaches it only as k grows without end, so the search stops at a
 /// relative gain of 1e-8.
 Fitted<Sigmoid> fit_log_sigmoid(const std::vector<AccuracyPoint>& points);
 

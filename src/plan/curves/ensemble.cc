@@ -60,10 +60,10 @@ std::vector<double> resampled_accuracies(const TaskEnsemble& ensemble, const Run
 
 double quantile(std::vector<double>& values, double q) {
   std::sort(values.begin(), values.end());
-  const double place = q * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<size_t>(place);
+  const double rank = q * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<size_t>(rank);
   const size_t above = std::min(below + 1, values.size() - 1);
-  return values[below] + (place - static_cast<double>(below)) * (values[above] - values[below]);
+  return values[below] + (rank - static_cast<double>(below)) * (values[above] - values[below]);
 }
 
 Spread spread_of(std::vector<double> samples, double point, double coverage, double widen) {

@@ -24,7 +24,7 @@ TaskEnsemble fit_ensemble(const Rungs& rungs, size_t task, const std::string& na
 
 /// One resample: every rung weighs as an exponential draw (the Bayesian bootstrap of Rubin 1981), the centres of the
 /// prior are drawn from the prior, and the features are mixed in random shares, so that what they disagree about counts
-/// as doubt. Returns one accuracy per place in `at`.
+/// as uncertainty. Returns one accuracy per entry of `at`.
 std::vector<double> resampled_accuracies(const TaskEnsemble& ensemble, const Rungs& rungs,
                                          const std::vector<RunScale>& at, Rng rng);
 
@@ -33,7 +33,7 @@ struct Spread {
   double point = 0, low = 0, high = 0;
 };
 
-/// `samples`: accuracies of the resamples at one place. `coverage`: 0.8 takes the 10% and 90% quantiles. `widen` stretches
+/// `samples`: accuracies of the resamples for one target. `coverage`: 0.8 takes the 10% and 90% quantiles. `widen` stretches
 /// the distances to the point; the result stays in [0, 1].
 Spread spread_of(std::vector<double> samples, double point, double coverage, double widen = 1);
 

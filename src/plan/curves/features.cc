@@ -16,7 +16,7 @@ namespace {
 constexpr std::array<std::string_view, 4> kNames = {"bpb", "loss", "ce", "flops"};
 constexpr size_t kFewestRungs = 4;
 
-/// Mean over the last `count` up to and with each place; fewer at the start.
+/// Mean over the last `count` values up to and including each one; fewer at the start.
 std::vector<double> moving_average(const std::vector<double>& values, size_t count) {
   std::vector<double> means(values.size());
   for (size_t i = 0; i < values.size(); ++i) {

@@ -1,4 +1,4 @@
-// What stands between compute and accuracy: the losses that a ladder's runs ended with and passed through on the way.
+// Features between compute and accuracy: the final and intermediate losses of a ladder's runs.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ enum class Feature {
   flops,  // bits per byte again, predicted from compute alone
 };
 
-/// A feature, and which checkpoints turn it into accuracy: the first `skip` of each run are passed over.
+/// A feature, and which checkpoints turn it into accuracy: the first `skip` of each run are skipped.
 struct Form {
   Feature feature = Feature::bpb;
   double skip = 0.1;
@@ -29,7 +29,7 @@ struct Form {
 Feature parse_feature(std::string_view word);
 std::string_view feature_name(Feature feature);
 
-/// Where in the space of recipes a run stands.
+/// Size, tokens and compute of a run.
 struct RunScale {
   double params = 0;  // N
   double tokens = 0;  // D
@@ -59,7 +59,7 @@ double final_accuracy_error(const LadderRun& run, size_t task);
 std::vector<LossPoint> loss_points(const Rungs& rungs, size_t task, Feature feature,
                                    const std::vector<double>* weights = nullptr, size_t last = kLastCheckpoints);
 
-/// How step 2 sees a rung's checkpoints; the defaults are section 3.2's.
+/// How step 2 smooths a rung's checkpoints; the defaults are section 3.2's.
 struct Smoothing {
   double skip = 0.1;                  // share of the first checkpoints that is dropped
   size_t average = kLastCheckpoints;  // moving average of loss and accuracy

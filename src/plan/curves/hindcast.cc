@@ -56,7 +56,7 @@ Rungs longest_two(const Rungs& rungs) {
   return kept;
 }
 
-/// How far one measured accuracy may lie from what the same recipe gives on average: checkpoints and runs scatter.
+/// Expected distance of one measured accuracy from the recipe's average: checkpoints and runs scatter.
 double measured_error(const TaskEnsemble& ensemble, const LadderRun& run) {
   double scatter = 0;
   for (const TaskCurve& curve : ensemble.curves) {
@@ -65,7 +65,7 @@ double measured_error(const TaskEnsemble& ensemble, const LadderRun& run) {
   return std::hypot(scatter, final_accuracy_error(run, ensemble.task));
 }
 
-/// Training compute below which a share of the rungs lies.
+/// Quantile of the rungs' training compute.
 double compute_quantile(const Rungs& rungs, double share) {
   std::vector<double> flops;
   for (const LadderRun* run : rungs) flops.push_back(run->final_flops());

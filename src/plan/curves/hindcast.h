@@ -52,7 +52,7 @@ std::vector<Hindcast> hindcast_ensemble(const std::vector<HindcastSplit>& splits
                                         const std::vector<Form>& forms, double coverage, size_t resamples, Rng rng);
 
 /// By how much intervals must be stretched to have covered the share `coverage` of the hindcasts, what was measured being
-/// uncertain itself and every split counting alike; within [0.85, 4], and 1.5 when there are none to learn from.
+/// uncertain itself and every split having the same weight; within [0.85, 4], and 1.5 when there are none to learn from.
 double widening(const std::vector<Hindcast>& hindcasts, double coverage);
 
 }  // namespace tessera::plan

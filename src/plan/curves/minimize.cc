@@ -77,14 +77,14 @@ class NewtonSearch {
   }
 
  private:
-  struct Place {
+  struct Point {
     std::array<double, kMost> x{}, gradient{};
     std::array<double, kMost * kMost> curvature{};
     double value = std::numeric_limits<double>::infinity();
   };
 
-  void evaluate(Place& place) {
-    place.value = objective_({place.x.data(), n_}, {place.gradient.data(), n_}, {place.curvature.data(), n_ * n_});
+  void evaluate(Point& point) {
+    point.value = objective_({point.x.data(), n_}, {point.gradient.data(), n_}, {point.curvature.data(), n_ * n_});
     ++evaluations_;
   }
 
@@ -113,7 +113,7 @@ class NewtonSearch {
       }
       if (!solve(free, matrix, step)) continue;
       double promise = 0;  // twice the gain that the step should bring
-      Place there;
+      Point there;
       there.x = here_.x;
       for (size_t i = 0; i < free; ++i) {
         const size_t each = free_[i];
@@ -136,7 +136,7 @@ class NewtonSearch {
   double tolerance_, damping_ = 1e-3;
   int evaluations_ = 0;
   size_t n_ = 0;
-  Place here_;
+  Point here_;
   std::array<double, kMost> scale_{};
   std::array<size_t, kMost> free_{};
 };

@@ -14,7 +14,7 @@ double normal(Rng& rng) {
 }
 
 double normal_tail(double coverage) {
-  double low = 0, high = 40;  // beyond that doubles know no tail
+  double low = 0, high = 40;  // beyond that the tail is 0 in doubles
   for (int step = 0; step < 100; ++step) {
     const double middle = (low + high) / 2;
     (std::erf(middle / std::numbers::sqrt2) < coverage ? low : high) = middle;

@@ -35,7 +35,7 @@ using RungCheckpoints = std::vector<std::vector<AccuracyPoint>>;
 /// The rungs' checkpoints in a form, neighbours joined until no rung has more than `most` points; at least `join` of them.
 RungCheckpoints rung_checkpoints(const Rungs& rungs, size_t task, const Form& form, size_t join, size_t most);
 
-/// What a regularised fit may start from and be told.
+/// Start and prior knowledge of a regularised fit.
 struct RobustFit {
   const std::vector<double>* weights = nullptr;  // per rung
   ExponentPrior prior;

@@ -82,7 +82,7 @@ struct ModelDensity {
   std::optional<double> effective_size, density;
   Interval interval;
   std::vector<TaskSize> tasks;
-  bool beyond_reach = false;  // its effective size is too far outside the reference models' to stand on the trend
+  bool beyond_reach = false;  // its effective size is too far outside the reference models' to count for the trend
   bool on_envelope = false;
   std::string note;  // why density is undefined, or which task was left out
   bool operator==(const ModelDensity&) const = default;
@@ -159,7 +159,7 @@ template <class V> void fields(V& v, FamilyTrend& f) {
   v("why", f.why, "why there is none");
 }
 
-/// The trend when models stand on it whose sizes lie further outside the reference models', or less far.
+/// The trend with another limit on how far outside the reference models' sizes a model may be.
 struct ReachTrend {
   double reach = 0;  // 0: any
   std::optional<DensityTrend> trend;

@@ -44,7 +44,7 @@ const char* const kModels =
     "old,7e9,2023-02-24,0.40\nmid,7e9,2023-09-01,0.50\nnew,7e9,2024-03,0.58\nlate,4e9,2024-09-19,0.60\nweak,7e9,2024-"
     "09-20,0.35\n";
 
-DensityResult place(const std::string& models, const std::string& reference, DensityOptions options = {}) {
+DensityResult densities_of(const std::string& models, const std::string& reference, DensityOptions options = {}) {
   options.draws = 60;
   return density(parse_models(models, "models.csv").models, parse_models(reference, "reference.csv"), options);
 }
@@ -142,29 +142,31 @@ TEST(Density, AModelOnTheCurveHasDensityOneAndOneOfTwiceItsSizeHalfOfThat) {
 }
 
 TEST(Density, TheOrderOfRowsDoesNotMatter) {
-  const DensityResult straight = place(kModels, kFamily);
-  const DensityResult turned = place("name,n_params,released,mmlu\nlate,4e9,2024-09-19,0.60\nold,7e9,2023-02-24,0.40\n",
-                                     "name,family,n_params,tokens,released,mmlu\n"
-                                     "A-70B,A,7e10,1.4e12,2023-01-10,0.64\nA-3B,A,3e9,1e12,2023-01-10,0.39\n"
-                                     "A-1B,A,1e9,1e12,2023-01-10,0.31\nA-30B,A,3e10,1.4e12,2023-01-10,0.58\n"
-                                     "A-7B,A,7e9,1e12,2023-01-10,0.46\n");
+  const DensityResult straight = densities_of(kModels, kFamily);
+  const DensityResult turned =
+      densities_of("name,n_params,released,mmlu\nlate,4e9,2024-09-19,0.60\nold,7e9,2023-02-24,0.40\n",
+                   "name,family,n_params,tokens,released,mmlu\n"
+                   "A-70B,A,7e10,1.4e12,2023-01-10,0.64\nA-3B,A,3e9,1e12,2023-01-10,0.39\n"
+                   "A-1B,A,1e9,1e12,2023-01-10,0.31\nA-30B,A,3e10,1.4e12,2023-01-10,0.58\n"
+                   "A-7B,A,7e9,1e12,2023-01-10,0.46\n");
   EXPECT_NEAR(*straight.models[0].density, *turned.models[1].density, 1e-6);
   EXPECT_NEAR(*straight.models[3].density, *turned.models[0].density, 1e-6);
 }
 
 TEST(Density, IntervalsContainTheirDensityAndDependOnTheSeedAlone) {
-  const DensityResult result = place(kModels, kFamily, {.trend = true});
+  const DensityResult result = densities_of(kModels, kFamily, {.trend = true});
   for (const auto& model : result.models) {
     ASSERT_TRUE(model.density && model.interval.low) << model.name;
     EXPECT_LE(*model.interval.low, *model.density);
     EXPECT_GE(model.interval.high.value_or(1e9), *model.density);
   }
-  EXPECT_EQ(result, place(kModels, kFamily, {.trend = true}));
-  EXPECT_NE(result, place(kModels, kFamily, {.trend = true, .seed = 1}));
+  EXPECT_EQ(result, densities_of(kModels, kFamily, {.trend = true}));
+  EXPECT_NE(result, densities_of(kModels, kFamily, {.trend = true, .seed = 1}));
 }
 
 TEST(Density, AScoreOffTheCurveIsReportedPerModelAndIsNullInJson) {
-  const DensityResult result = place("name,n_params,mmlu\nbelow,1e9,0.2\nabove,1e9,0.999\nfine,1e9,0.4\n", kFamily);
+  const DensityResult result =
+      densities_of("name,n_params,mmlu\nbelow,1e9,0.2\nabove,1e9,0.999\nfine,1e9,0.4\n", kFamily);
   EXPECT_FALSE(result.models[0].density);
   EXPECT_THAT(result.models[0].note, HasSubstr("mmlu of 0.200 is at or below the curve's floor"));
   EXPECT_THAT(result.models[1].note, HasSubstr("mmlu of 0.999 is at or above the curve's ceiling"));
@@ -175,7 +177,7 @@ TEST(Density, AScoreOffTheCurveIsReportedPerModelAndIsNullInJson) {
 }
 
 TEST(Density, TheTrendIsReportedWithEnvelopeFamiliesAndReach) {
-  const DensityResult result = place(kModels, kFamily, {.trend = true});
+  const DensityResult result = densities_of(kModels, kFamily, {.trend = true});
   ASSERT_TRUE(result.trend);
   EXPECT_EQ(result.trend->envelope, 4u);
   EXPECT_FALSE(result.models[4].on_envelope);
@@ -187,7 +189,7 @@ TEST(Density, TheTrendIsReportedWithEnvelopeFamiliesAndReach) {
 }
 
 TEST(Density, LeaveOneOutPlacesEachReferenceModelOnACurveThatHasNotSeenIt) {
-  const DensityResult result = place(kModels, kFamily, {.leave_one_out = true});
+  const DensityResult result = densities_of(kModels, kFamily, {.leave_one_out = true});
   ASSERT_EQ(result.left_out.size(), 5u);
   for (const auto& left : result.left_out) EXPECT_TRUE(left.covers_one) << left.name;
 }
@@ -209,7 +211,7 @@ TEST(Density, OptionsOutOfRangeAreRefused) {
 
 TEST(Density, ReferencesThatDetermineNoCurveAreRefused) {
   const auto with = [](const std::string& reference) {
-    return fault_of([&] { place("name,n_params,mmlu\nx,1e9,0.4\n", reference); });
+    return fault_of([&] { densities_of("name,n_params,mmlu\nx,1e9,0.4\n", reference); });
   };
   const std::string head = "name,n_params,tokens,mmlu\n";
   EXPECT_THAT(with(head + "a,1e9,1e12,0.4\nb,2e9,1e12,0.5\n"), HasSubstr("too few reference models"));

@@ -15,8 +15,8 @@ namespace tessera::plan {
 namespace {
 
 constexpr int kDrawEvaluations = 60;
-constexpr size_t kJointFreedom = 3;  // what a family decides by itself: height, slope and bend of its scores
-constexpr double kQuietest = 1e-9;   // noise of points that lie on a curve exactly
+constexpr size_t kJointFreedom = 3;  // what the scores of a family determine: height, slope and bend
+constexpr double kQuietest = 1e-9;   // noise of points that are exactly on a curve
 
 double root_mean_square(const std::vector<double>& values, size_t count, size_t parameters) {
   double sum = 0;
@@ -45,7 +45,7 @@ template <size_t N> void shift_all(std::array<double, N>& shifts, Rng& rng) {
   for (double& shift : shifts) shift = normal(rng);
 }
 
-/// Targets as the fit has them plus residuals drawn anew, widened by what the fit's freedom took from them.
+/// The fit's values plus resampled residuals, widened for the degrees of freedom that the fit used.
 std::vector<double> redrawn(const std::vector<double>& targets, const std::vector<double>& residuals, double widen,
                             Rng& rng) {
   std::vector<double> drawn(targets.size());
@@ -60,7 +60,7 @@ double widening(size_t count, size_t parameters) {
   return std::sqrt(static_cast<double>(count) / static_cast<double>(left));
 }
 
-/// Redraws a second step: whole runs where checkpoints stand in runs, residuals where each model has one pair.
+/// Resamples a second step: whole runs where checkpoints belong to runs, residuals where each model has one pair.
 void redraw(ScoreStep& step, const ScoreStep& original, const std::vector<double>& residuals, Rng& rng) {
   const size_t groups = original.weights.size(), count = original.points.size();
   if (groups < count) {

@@ -112,8 +112,8 @@ struct ReferenceFit {
 /// How many reference models a fit needs.
 size_t fewest_models(bool has_loss);
 
-/// Fits and draws. With losses: residuals of ln L are drawn anew and the runs behind the second step resampled. Scores
-/// only: noise is added to scores and priors alike, each refit is a draw of the posterior. Throws UserError when the
+/// Fits and draws. With losses: residuals of ln L are resampled and the runs behind the second step resampled. Scores
+/// only: noise is added to both scores and priors; each refit is a draw of the posterior. Throws UserError when the
 /// points are too few or all of one size, or when every score is the same.
 ReferenceFit fit_reference(const ReferencePoints& points, const CurveFitOptions& options);
 

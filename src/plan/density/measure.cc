@@ -126,10 +126,10 @@ Interval interval_of(std::vector<double> values, double coverage) {
   if (values.empty()) return {};
   std::sort(values.begin(), values.end());
   const auto at = [&](double share) -> std::optional<double> {
-    const double place = share * static_cast<double>(values.size() - 1);
-    const auto below = static_cast<size_t>(place);
+    const double rank = share * static_cast<double>(values.size() - 1);
+    const auto below = static_cast<size_t>(rank);
     const double low = values[below], high = values[std::min(below + 1, values.size() - 1)];
-    const double value = low == high ? low : low + (high - low) * (place - static_cast<double>(below));
+    const double value = low == high ? low : low + (high - low) * (rank - static_cast<double>(below));
     return std::isfinite(value) ? std::optional(value) : std::nullopt;
   };
   return {at((1 - coverage) / 2), at((1 + coverage) / 2)};

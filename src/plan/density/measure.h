@@ -45,7 +45,7 @@ std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, c
 /// What the draws' lines leave open, from the first model's day to the last's; there must be a trend.
 std::vector<TrendBand> trend_band(const std::vector<Measured>& models, const DensityOptions& options);
 
-/// The middle `coverage` of sorted-out values; an end that is infinite is absent. NaNs are passed over.
+/// The middle `coverage` of sorted-out values; an end that is infinite is absent. NaNs are skipped.
 Interval interval_of(std::vector<double> values, double coverage);
 
 }  // namespace tessera::plan

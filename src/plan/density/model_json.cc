@@ -8,8 +8,8 @@ namespace tessera::plan {
 
 namespace {
 
-/// One object and where it stands.
-struct Place {
+/// One object and its position in the file.
+struct Entry {
   const Json& object;
   std::string where;
 
@@ -36,83 +36,83 @@ std::string task_name(const std::string& written) {
   return name;
 }
 
-void add_score(const Place& place, ModelRow& row, const std::string& task, const std::string& key) {
-  const auto score = place.number(key);
+void add_score(const Entry& entry, ModelRow& row, const std::string& task, const std::string& key) {
+  const auto score = entry.number(key);
   if (!score) return;
   const std::string fault = detail::score_fault(*score);
-  if (!fault.empty()) place.fail(key, fault);
-  if (!row.scores.emplace(task, *score).second) place.fail(key, fmt::format("'{}' is scored a second time", task));
+  if (!fault.empty()) entry.fail(key, fault);
+  if (!row.scores.emplace(task, *score).second) entry.fail(key, fmt::format("'{}' is scored a second time", task));
 }
 
-void add_loss(const Place& place, ModelRow& row, const std::string& task, const std::string& key) {
-  const auto loss = place.number(key);
+void add_loss(const Entry& entry, ModelRow& row, const std::string& task, const std::string& key) {
+  const auto loss = entry.number(key);
   if (!loss) return;
-  if (!(*loss > 0)) place.fail(key, fmt::format("got {}, want a loss above 0", *loss));
+  if (!(*loss > 0)) entry.fail(key, fmt::format("got {}, want a loss above 0", *loss));
   row.losses[task] = *loss;
 }
 
 /// {"task": "mmlu", "accuracy": 0.51, "bits_per_byte": 0.75, ...}
-void add_result(const Place& place, ModelRow& row) {
-  const auto task = place.text("task");
-  if (!task) place.fail("task", "is missing, want the task's name");
-  add_score(place, row, task_name(*task), "accuracy");
-  add_loss(place, row, task_name(*task), "bits_per_byte");
+void add_result(const Entry& entry, ModelRow& row) {
+  const auto task = entry.text("task");
+  if (!task) entry.fail("task", "is missing, want the task's name");
+  add_score(entry, row, task_name(*task), "accuracy");
+  add_loss(entry, row, task_name(*task), "bits_per_byte");
 }
 
-void add_scores_by_name(const Place& place, ModelRow& row) {
+void add_scores_by_name(const Entry& entry, ModelRow& row) {
   for (const std::string& task : detail::known_tasks()) {
-    for (const char* suffix : {"", "_acc"}) add_score(place, row, task, task + suffix);
-    for (const char* suffix : {"_loss", "_bpb"}) add_loss(place, row, task, task + suffix);
+    for (const char* suffix : {"", "_acc"}) add_score(entry, row, task, task + suffix);
+    for (const char* suffix : {"_loss", "_bpb"}) add_loss(entry, row, task, task + suffix);
   }
 }
 
-double checked_count(const Place& place, const std::string& key, double value) {
+double checked_count(const Entry& entry, const std::string& key, double value) {
   const std::string fault = detail::count_fault(value, key);
-  if (!fault.empty()) place.fail(key, fault);
+  if (!fault.empty()) entry.fail(key, fault);
   return value;
 }
 
-/// The row that an object speaks of: a result joins the row of its model, anything else opens a new one.
-ModelRow& row_for(const Place& place, ModelTable& table) {
-  auto name = place.text("name");
-  if (!name) name = place.text("model");
-  if (!name || name->empty()) place.fail("name", "is missing, want the model's name");
-  if (const auto fault = detail::name_fault(*name); !fault.empty()) place.fail("name", fault);
+/// The row that an object belongs to: a result joins the row of its model, anything else opens a new one.
+ModelRow& row_for(const Entry& entry, ModelTable& table) {
+  auto name = entry.text("name");
+  if (!name) name = entry.text("model");
+  if (!name || name->empty()) entry.fail("name", "is missing, want the model's name");
+  if (const auto fault = detail::name_fault(*name); !fault.empty()) entry.fail("name", fault);
   const auto known = std::find_if(table.models.begin(), table.models.end(),
                                   [&](const ModelRow& row) { return detail::lower(row.name) == detail::lower(*name); });
-  if (known == table.models.end() || !place.object.contains("task")) {
-    table.models.push_back({.name = *name, .place = place.where});
+  if (known == table.models.end() || !entry.object.contains("task")) {
+    table.models.push_back({.name = *name, .where = entry.where});
     return table.models.back();
   }
   return *known;
 }
 
-void add_object(const Place& place, ModelTable& table) {
-  if (!place.object.is_object()) {
+void add_object(const Entry& entry, ModelTable& table) {
+  if (!entry.object.is_object()) {
     throw UserError(
         "[plan] {}: got {}, want an object such as {{\"name\": \"mine\", \"n_params\": 1.2e9, \"mmlu\": 0.41}}",
-        place.where, place.object.dump().substr(0, 40));
+        entry.where, entry.object.dump().substr(0, 40));
   }
-  ModelRow& row = row_for(place, table);
-  if (const auto n = place.number("n_params")) row.n = checked_count(place, "n_params", *n);
-  if (const auto tokens = place.number("tokens")) row.tokens = checked_count(place, "tokens", *tokens);
-  if (const auto family = place.text("family")) {
-    if (const auto fault = detail::name_fault(*family); !fault.empty()) place.fail("family", fault);
+  ModelRow& row = row_for(entry, table);
+  if (const auto n = entry.number("n_params")) row.n = checked_count(entry, "n_params", *n);
+  if (const auto tokens = entry.number("tokens")) row.tokens = checked_count(entry, "tokens", *tokens);
+  if (const auto family = entry.text("family")) {
+    if (const auto fault = detail::name_fault(*family); !fault.empty()) entry.fail("family", fault);
     row.family = *family;
   }
-  if (const auto released = place.text("released")) {
+  if (const auto released = entry.text("released")) {
     row.released = parse_date(*released);
     if (!row.released) {
-      place.fail("released",
+      entry.fail("released",
                  fmt::format("got '{}', want a date such as 2023-02-24 or 2023-02", released->substr(0, 40)));
     }
   }
-  if (place.object.contains("task")) return add_result(place, row);
-  add_scores_by_name(place, row);
-  const auto results = place.object.find("results");
-  if (results == place.object.end()) return;
-  if (!results->is_array()) place.fail("results", "want a list of {task, accuracy, bits_per_byte}");
-  for (const Json& result : *results) add_result({result, place.where + " results"}, row);
+  if (entry.object.contains("task")) return add_result(entry, row);
+  add_scores_by_name(entry, row);
+  const auto results = entry.object.find("results");
+  if (results == entry.object.end()) return;
+  if (!results->is_array()) entry.fail("results", "want a list of {task, accuracy, bits_per_byte}");
+  for (const Json& result : *results) add_result({result, entry.where + " results"}, row);
 }
 
 std::vector<Json> lines_of(std::string_view text, const std::string& source) {
@@ -128,7 +128,7 @@ std::vector<Json> lines_of(std::string_view text, const std::string& source) {
   return values;
 }
 
-/// The whole text as one value or a list of them; when its first line is an object by itself, each line as one.
+/// The whole text as one value or a list of them; when its first line is a complete object, each line as one.
 std::vector<Json> values_of(std::string_view text, const std::string& source) {
   const std::string_view first = text.substr(0, text.find('\n'));
   const bool lines = text.size() > first.size() + 1 && Json::accept(first);
@@ -150,9 +150,9 @@ ModelTable parse_json_models(std::string_view text, const std::string& source) {
   if (table.models.empty()) throw UserError("[plan] {} holds no model; want an object or a list of them", source);
   for (const ModelRow& row : table.models) {
     if (row.n == 0)
-      throw UserError("[plan] {}, '{}' has no n_params; want its number of parameters", row.place, row.name);
+      throw UserError("[plan] {}, '{}' has no n_params; want its number of parameters", row.where, row.name);
     if (row.scores.empty()) {
-      throw UserError("[plan] {}, '{}' has no score; want a key such as mmlu or a list of results", row.place,
+      throw UserError("[plan] {}, '{}' has no score; want a key such as mmlu or a list of results", row.where,
                       row.name);
     }
   }

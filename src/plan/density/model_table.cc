@@ -85,7 +85,7 @@ std::vector<TaskColumn> task_columns(const CsvReader& csv, const std::vector<boo
     const bool known = contains(detail::known_tasks(), task);
     if (!known) refuse_misspelt(csv, column);
     if (!known && !numeric[at]) {
-      table.notes.push_back(fmt::format("column '{}' holds text and was passed over", column));
+      table.notes.push_back(fmt::format("column '{}' holds text and was skipped", column));
       continue;
     }
     if (!seen.insert({std::string(task), kind}).second) {
@@ -110,7 +110,7 @@ struct FieldColumns {
 
 ModelRow read_row(const CsvReader& csv, const FieldColumns& columns, const std::vector<TaskColumn>& tasks) {
   ModelRow row;
-  row.place = fmt::format("{} line {}", csv.source(), csv.line());
+  row.where = fmt::format("{} line {}", csv.source(), csv.line());
   row.name = csv.cell(columns.name);
   if (row.name.empty()) csv.fail(columns.name, "is empty, want the model's name");
   if (const auto fault = detail::name_fault(row.name); !fault.empty()) csv.fail(columns.name, fault);
@@ -177,15 +177,15 @@ void require_plain_text(std::string_view text, const std::string& source) {
                           : c >= 0xE0 && c < 0xF0 ? 3
                           : c >= 0xF0 && c < 0xF5 ? 4
                                                   : 0;
-    bool sound =
+    bool valid =
         length > 0 && i + length <= text.size() && (c >= 32 || c == '\t' || c == '\n' || c == '\r') && c != 127;
-    for (size_t k = 1; sound && k < length; ++k) sound = (text[i + k] & 0xC0) == 0x80;
-    if (sound && c >= 0xE0) {  // overlong forms, surrogates, beyond U+10FFFF
+    for (size_t k = 1; valid && k < length; ++k) valid = (text[i + k] & 0xC0) == 0x80;
+    if (valid && c >= 0xE0) {  // overlong forms, surrogates, beyond U+10FFFF
       const auto next = static_cast<unsigned char>(text[i + 1]);
-      sound = !(c == 0xE0 && next < 0xA0) && !(c == 0xED && next > 0x9F) && !(c == 0xF0 && next < 0x90) &&
+      valid = !(c == 0xE0 && next < 0xA0) && !(c == 0xED && next > 0x9F) && !(c == 0xF0 && next < 0x90) &&
               !(c == 0xF4 && next > 0x8F);
     }
-    if (!sound)
+    if (!valid)
       throw UserError("[plan] {} line {} is not plain UTF-8 text; save the table as CSV, UTF-8", source, line);
     i += length;
   }
@@ -203,7 +203,7 @@ void refuse_twice(const ModelTable& table) {
     const double tokens = std::isnan(row.tokens) ? 0 : row.tokens;
     const auto [at, fresh] = seen.try_emplace({detail::lower(row.name), tokens}, &row);
     if (fresh) continue;
-    throw UserError("[plan] {} and {} are the same model, '{}'; keep one", at->second->place, row.place, row.name);
+    throw UserError("[plan] {} and {} are the same model, '{}'; keep one", at->second->where, row.where, row.name);
   }
 }
 
@@ -270,7 +270,7 @@ std::vector<ModelRow> ladder_models(const LadderTable& table) {
     for (const LadderRun& run : *runs) {
       ModelRow row{.name = run.name, .family = "ladder", .n = run.params, .tokens = run.final_tokens()};
       if (runs == &table.targets) row.family = "target";
-      row.place = fmt::format("{} run '{}'", table.source, run.name);
+      row.where = fmt::format("{} run '{}'", table.source, run.name);
       for (size_t t = 0; t < table.tasks.size(); ++t) {
         const double score = mean_of_last(run.tasks[t].acc, averaged), loss = mean_of_last(run.tasks[t].bpb, averaged);
         if (!std::isnan(score)) row.scores[table.tasks[t]] = score;
@@ -286,7 +286,7 @@ void add_models(std::vector<ModelRow>& models, const std::vector<ModelRow>& more
   for (const ModelRow& row : more) {
     for (const ModelRow& other : models) {
       if (detail::lower(other.name) != detail::lower(row.name)) continue;
-      throw UserError("[plan] {} and {} are the same model, '{}'; keep one", other.place, row.place, row.name);
+      throw UserError("[plan] {} and {} are the same model, '{}'; keep one", other.where, row.where, row.name);
     }
     models.push_back(row);
   }

@@ -21,7 +21,7 @@ struct ModelRow {
   std::optional<DateSpan> released;
   std::map<std::string, double> scores;  // task -> fraction
   std::map<std::string, double> losses;  // task -> loss on the task's answers, in any one unit
-  std::string place;                     // "models.csv line 3", for errors
+  std::string where;                     // "models.csv line 3", for errors
 };
 
 struct ModelTable {
@@ -45,7 +45,7 @@ ModelTable parse_models(std::string_view text, const std::string& source);
 /// Runs and targets of a ladder as models: last tokens, measures averaged over the last five checkpoints.
 std::vector<ModelRow> ladder_models(const LadderTable& table);
 
-/// Adds `more` to `models`; throws UserError when a name (whatever its case) is there already.
+/// Adds `more` to `models`; throws UserError when a name is there already; upper and lower case are the same.
 void add_models(std::vector<ModelRow>& models, const std::vector<ModelRow>& more);
 
 namespace detail {

@@ -1,5 +1,5 @@
 // The residuals that the reference fits minimise. Sizes and tokens are centred on their means in logarithms, so that
-// constants and exponents can be told apart; priors count as one more residual each, in the unit of the noise.
+// constants and exponents can be distinguished; priors count as one more residual each, in the unit of the noise.
 #pragma once
 
 #include <array>
@@ -61,7 +61,7 @@ struct ScoreStep {
   static ScoreCurve curve(std::span<const double> x);
 };
 
-/// Both steps at once, x = (x of PowerTerms, l, c + d, d). Scores cannot tell gamma from the unit of the loss, so that
+/// Both steps at once, x = (x of PowerTerms, l, c + d, d). Scores cannot distinguish gamma from the unit of the loss, so that
 /// gamma = -1.
 struct JointStep {
   PowerTerms terms;

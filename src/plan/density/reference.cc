@@ -55,7 +55,7 @@ std::vector<Family> families_of(const ModelTable& table) {
   for (const ModelRow& row : table.models) {
     if (table.ladder && row.family != "ladder") continue;  // targets are what a ladder predicts
     if (std::isnan(row.tokens)) {
-      throw UserError("[plan] {}, column 'tokens': is empty, want the training tokens of a reference model", row.place);
+      throw UserError("[plan] {}, column 'tokens': is empty, want the training tokens of a reference model", row.where);
     }
     auto family = std::find_if(families.begin(), families.end(), [&](const Family& f) { return f.name == row.family; });
     if (family == families.end()) family = families.insert(families.end(), Family{row.family, {}});

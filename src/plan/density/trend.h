@@ -34,7 +34,7 @@ struct TrendLine {
 /// A line through the envelope of `models`; nullopt when it has fewer than `fewest` points or one day only.
 std::optional<TrendLine> fit_trend(const std::vector<TimedDensity>& models, size_t fewest = 3);
 
-/// An amount and the time it was paid at; a month alone stands for all of its days.
+/// An amount and the time it was paid at; a month alone means all of its days.
 struct Price {
   double amount = 0;
   DateSpan when;

@@ -239,7 +239,7 @@ class Forecaster {
   }
 
   /// The candidate whose measurement would narrow the intervals of the first target most: accuracies there and here vary
-  /// together over the resamples, and what is explained is gone.
+  /// together over the resamples, and what one explains is removed.
   void choose_next(const std::vector<RunScale>& candidates,
                    const std::vector<std::vector<std::vector<double>>>& samples) {
     if (options_.resamples < 30) return;

@@ -29,7 +29,7 @@ void add(Series& series, double x, double y, std::string tip = "") {
   if (!tip.empty()) series.tips.push_back(std::move(tip));
 }
 
-/// A curve between two places: `x_at(share)` for shares from 0 to 1.
+/// A curve between two points: `x_at(share)` for shares from 0 to 1.
 template <class Place, class Value> void add_curve(Series& series, const Place& x_at, const Value& y_at) {
   for (int i = 0; i <= kCurveSteps; ++i) {
     const double x = x_at(static_cast<double>(i) / kCurveSteps);
@@ -71,7 +71,7 @@ double measured_loss(const LadderPage& page, size_t target, size_t task, Feature
 std::string predicted_name(const LadderTarget& target) { return target.name + ", predicted"; }
 std::string measured_name(const LadderTarget& target) { return target.name + ", measured"; }
 
-/// One law against tokens, or against FLOPs when compute is all it knows.
+/// One law against tokens, or against FLOPs when it is a law of compute alone.
 class LossFigure {
  public:
   LossFigure(const LadderPage& page, const TaskEnsemble& ensemble, const TaskCurve& curve)
@@ -90,7 +90,7 @@ class LossFigure {
  private:
   double x_of(const RunScale& at) const { return by_flops_ ? at.flops : at.tokens; }
 
-  /// The law of one size between two places of a logarithmic axis.
+  /// The law of one size between two points of a logarithmic axis.
   void add_law(Series& series, double params, double from, double to) {
     const auto x_at = [&](double share) { return from * std::pow(to / from, share); };
     add_curve(series, x_at, [&](double x) { return curve_.loss_at({params, x, x}); });

@@ -1,5 +1,5 @@
 // The figures of a ladder's page: predictions by task, both steps of the fit, hindcasts. The same colour means the same
-// rung size, or the same target, wherever it stands.
+// rung size, or the same target, in every figure.
 #pragma once
 
 #include <vector>
@@ -15,10 +15,10 @@ struct LadderPage {
   const LadderOptions& options;
   const LadderForecast& forecast;
   Rungs rungs;                                // those that the forecast learned from
-  std::vector<const LadderRun*> target_runs;  // what the table knows of each target, or null
+  std::vector<const LadderRun*> target_runs;  // the table's measurements of each target, or null
 };
 
-/// A hindcast with the interval that would have been told: the resamples' quantiles, stretched.
+/// A hindcast with the interval that would have been reported: the resamples' quantiles, stretched.
 struct WidenedHindcast {
   double low = 0, high = 0;
   bool holds = false;
@@ -38,7 +38,7 @@ std::vector<Feature> used_features(const LadderForecast& forecast);
 /// loss, which is the same for all tasks.
 std::vector<Figure> loss_figures(const LadderPage& page, Feature feature);
 
-/// Accuracy against loss: checkpoints, the sigmoid, and where the targets come to lie. One figure per task.
+/// Accuracy against loss: checkpoints, the sigmoid, and the predicted targets. One figure per task.
 std::vector<Figure> sigmoid_figures(const LadderPage& page, Feature feature);
 
 /// Held-out accuracies, predicted against measured.

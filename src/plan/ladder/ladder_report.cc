@@ -161,7 +161,7 @@ class Writer {
                     "2412.04403): a power law of {} gives the {}, and a sigmoid turns that into accuracy.",
                     uses(Feature::flops) ? "compute" : "model size and tokens",
                     feature_words(page_.options.feature.value_or(Feature::bpb)));
-      report_.paragraph(text + " The published method tells no intervals.");
+      report_.paragraph(text + " The published method has no intervals.");
       return;
     }
     std::vector<std::string> chosen;
@@ -305,7 +305,7 @@ class Writer {
   }
 
   Table judged_table() const {
-    Table table{.header = {"loss", "checkpoints passed over", "mean error, points", "used"},
+    Table table{.header = {"loss", "checkpoints skipped", "mean error, points", "used"},
                 .numeric = {false, true, true, false},
                 .caption = "What was tried alone in the hindcasts."};
     for (const JudgedForm& each : forecast_.judged) {

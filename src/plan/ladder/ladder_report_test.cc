@@ -1,4 +1,4 @@
-// A ladder's page holds what was forecast by either method, tells no number that is none, and is safe to open.
+// A ladder's page contains the forecasts of both methods, shows no NaN, and is safe to open.
 #include "plan/ladder/ladder_report.h"
 
 #include <gmock/gmock.h>
@@ -33,7 +33,7 @@ std::string page_of(const LadderTable& table, const LadderOptions& options) {
   return ladder_report(table, options, forecast_ladder(table, options)).html();
 }
 
-/// `page` less its style and plot code, which know NaN.
+/// `page` without its style and plot code, which contain the word NaN.
 std::string told(const std::string& page) {
   const size_t head = page.find("<main>"), foot = page.find("<footer>");
   return page.substr(head, foot - head);

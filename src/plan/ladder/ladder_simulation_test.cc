@@ -11,7 +11,7 @@
 namespace tessera::plan {
 namespace {
 
-/// Share of the true accuracies that the 80% intervals of so many ladders hold. The ladders' own forecasts run on one
+/// Share of the true accuracies that the 80% intervals of `ladders` ladders contain. The ladders' own forecasts run on one
 /// thread each: the ladders are what is spread over the cores.
 double coverage_of(size_t ladders, const testing::SimulatedLadder& how) {
   std::atomic<size_t> held = 0, all = 0;

@@ -1,4 +1,4 @@
-// Columns are found by name, each row is checked where it stands, then rows are gathered by run and sorted by tokens.
+// Columns are found by name, each row is checked as it is read, then rows are gathered by run and sorted by tokens.
 #include "plan/ladder/ladder_table.h"
 
 #include <algorithm>
@@ -34,7 +34,7 @@ constexpr std::array<std::pair<double, double>, 8> kPublishedFlops = {{{19035417
                                                                        {6887575552, 49412071424},
                                                                        {13202396160, 91335915520}}};
 
-/// Task name and kind of measure that a column stands for, if it is a task's.
+/// Task name and kind of measure of a column, if it is a task's.
 std::optional<std::pair<std::string, size_t>> task_column(std::string_view column) {
   for (size_t kind = 0; kind < kSuffixes.size(); ++kind) {
     const std::string_view suffix = kSuffixes[kind];
@@ -45,7 +45,7 @@ std::optional<std::pair<std::string, size_t>> task_column(std::string_view colum
   return std::nullopt;
 }
 
-/// Where each measure stands in the file.
+/// Column of each measure in the file.
 struct Columns {
   size_t run, role, params, tokens;
   std::optional<size_t> size, loss, flops_per_token;
@@ -220,10 +220,9 @@ void note_other_roles(const std::map<std::string, size_t, std::less<>>& roles, s
       others += count;
       continue;
     }
-    notes.push_back(
-        fmt::format("{} rows with role '{}' were passed over (train and target are used)", count, shown(role)));
+    notes.push_back(fmt::format("{} rows with role '{}' were skipped (train and target are used)", count, shown(role)));
   }
-  if (others > 0) notes.push_back(fmt::format("{} rows with {} other roles were passed over", others, at - named));
+  if (others > 0) notes.push_back(fmt::format("{} rows with {} other roles were skipped", others, at - named));
 }
 
 }  // namespace

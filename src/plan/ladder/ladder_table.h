@@ -13,7 +13,7 @@
 
 namespace tessera::plan {
 
-/// What guessing scores on a task, when Tessera knows it: four choices make .25. Generated answers make 0.
+/// Accuracy of guessing on a task, where it is known: four choices make .25. Generated answers make 0.
 std::optional<double> chance_of(std::string_view task);
 
 inline constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
@@ -25,7 +25,7 @@ struct TaskSeries {
   std::vector<double> ce;   // cross entropy over the choices, nats
 };
 
-/// Training FLOPs per token of a model with so many non-embedding parameters: 6 N, or what is published for exactly that
+/// Training FLOPs per token of a model with `params` non-embedding parameters: 6 N, or what is published for exactly that
 /// size of the ladder paper.
 double flops_per_token_of(double params);
 
@@ -48,7 +48,7 @@ struct LadderTable {
   bool has_loss = false;
   std::vector<LadderRun> runs;     // role "train"
   std::vector<LadderRun> targets;  // role "target"
-  std::vector<std::string> notes;  // what was passed over, in words
+  std::vector<std::string> notes;  // what was skipped, in words
 
   /// Index of a task; nullopt when the table has none of that name.
   std::optional<size_t> find_task(std::string_view name) const;
@@ -63,7 +63,7 @@ LadderTable read_ladder_table(const Path& path);
 LadderTable parse_ladder_table(std::string_view text, const std::string& source);
 
 /// The tasks that are predicted when none are named: those with bits per byte and accuracy, less BoolQ and Winogrande,
-/// which the ladder paper leaves out as noisy (arXiv 2412.04403, section 5). What was left out is told in `notes`.
+/// which the ladder paper leaves out as noisy (arXiv 2412.04403, section 5). What was left out is listed in `notes`.
 std::vector<size_t> default_tasks(const LadderTable& table, std::vector<std::string>& notes);
 
 /// Mean of the last `count` values that are there; NaN when none is.

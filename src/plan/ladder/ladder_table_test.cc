@@ -22,7 +22,7 @@ std::string said_of(const std::string& text) {
   return refusal([&] { parse_ladder_table(text, "t.csv"); });
 }
 
-/// What is said of a table whose one row this is.
+/// The error message for a table with this one row.
 std::string said_of_row(const std::string& row) { return said_of(kHeader + row + "\n"); }
 
 LadderTable small_csv_table() {
@@ -154,10 +154,10 @@ TEST(LadderTable, OtherRolesAreSkippedWithANote) {
   std::string text = kHeader + "a,train,1e8,1e9,3,1,0.5\n";
   for (const char* role : {"valid", "anneal", "test", "Train", ""}) text += std::string("x,") + role + ",,,,,\n";
   EXPECT_THAT(parse_ladder_table(text, "t.csv").notes,
-              ElementsAre("1 rows with role '' were passed over (train and target are used)",
-                          "1 rows with role 'Train' were passed over (train and target are used)",
-                          "1 rows with role 'anneal' were passed over (train and target are used)",
-                          "2 rows with 2 other roles were passed over"));
+              ElementsAre("1 rows with role '' were skipped (train and target are used)",
+                          "1 rows with role 'Train' were skipped (train and target are used)",
+                          "1 rows with role 'anneal' were skipped (train and target are used)",
+                          "2 rows with 2 other roles were skipped"));
 }
 
 TEST(LadderTable, AnUnmeasuredTaskIsIgnored) {

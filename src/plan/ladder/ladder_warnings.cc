@@ -1,4 +1,4 @@
-// What can be wrong with a ladder, said in one line each.
+// Warnings about a ladder, one line each.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -17,12 +17,12 @@ constexpr double kFar = 10;           // times the largest rung's compute
 constexpr double kOffInScatters = 5;  // of the other rungs
 constexpr double kLeastOff = 0.02;    // of the loss
 constexpr double kNoisyShare = 0.1;   // scatter of the last checkpoints over the range that the ladder spans
-constexpr double kWide = 0.08;        // an interval of so much accuracy is not robust yet
+constexpr double kWide = 0.08;        // a wider interval of accuracy is not robust yet
 constexpr size_t kLastForNoise = 10;
 
 using Warnings = std::vector<std::string>;
 
-/// Rungs whose losses lie away from the law in at least half of the tasks.
+/// Rungs whose losses are far from the law in at least half of the tasks.
 void warn_of_bad_rungs(const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {
   std::map<const LadderRun*, std::pair<size_t, double>> off;  // tasks, largest deviation
   for (const TaskEnsemble& ensemble : forecast.curves) {
@@ -47,7 +47,7 @@ void warn_of_bad_rungs(const Rungs& rungs, const LadderForecast& forecast, Warni
   }
 }
 
-/// Size and tokens must vary apart from each other, or their exponents cannot be told apart.
+/// Size and tokens must vary apart from each other, or their exponents cannot be separated.
 void warn_of_design(const Rungs& rungs, Warnings& warnings) {
   std::set<long> sizes, tokens, lengths;
   const auto step = [](double value) { return std::lround(10 * std::log(value)); };
@@ -57,10 +57,10 @@ void warn_of_design(const Rungs& rungs, Warnings& warnings) {
     lengths.insert(step(run->final_tokens() / run->params));
   }
   const char* why = nullptr;
-  if (sizes.size() == 1) why = "all rungs have one size, so what size does is a guess";
-  else if (tokens.size() == 1) why = "all rungs share one number of tokens, so what tokens do is a guess";
+  if (sizes.size() == 1) why = "all rungs have one size, so the effect of size is unknown";
+  else if (tokens.size() == 1) why = "all rungs share one number of tokens, so the effect of tokens is unknown";
   else if (lengths.size() == 1)
-    why = "tokens grow in step with size in all rungs, so their effects cannot be told apart";
+    why = "tokens grow in step with size in all rungs, so their effects cannot be separated";
   if (why) warnings.push_back(fmt::format("N and D are not separable: {}; add rungs of other lengths and sizes", why));
 }
 

@@ -87,7 +87,7 @@ double variance_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs, con
   return std::max(0.0, square / n - sum * sum / (n * n));
 }
 
-/// Mean square by which the rungs' final accuracies lie off what their own final losses would give.
+/// Mean squared difference between the rungs' final accuracies and those that their final losses predict.
 double misfit_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs) {
   double sum = 0, count = 0;
   for (const LadderRun* run : rungs) {
@@ -175,7 +175,7 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
       live.variance += shared + misfit + 1e-10;
       const double weight = ladder_variance / (ladder_variance + live.variance);
       const double mean = ladder.predicted + weight * (live.mean - ladder.predicted);
-      // Both estimates go through one sigmoid: together they know no better than it does.
+      // Both estimates go through one sigmoid, so that together they are no more certain than it is.
       const double variance = std::max(std::min(shared, ladder_variance), (1 - weight) * ladder_variance);
       const double half = tail * std::sqrt(variance);
       points.push_back(
@@ -184,7 +184,7 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
   }
   if (!points.empty()) return points;
   throw UserError(
-      "[plan] run '{}' tells nothing yet: want a checkpoint with a loss after {:.0f}% of the {} tokens of "
+      "[plan] run '{}' cannot be forecast yet: want a checkpoint with a loss after {:.0f}% of the {} tokens of "
       "target {}",
       run.name, 100 * kFirstShare, short_number(target.scale.tokens), target.name);
 }

@@ -8,7 +8,7 @@
 
 namespace tessera::plan {
 
-/// What is forecast of one task once the run has seen so many tokens.
+/// The forecast of one task after a number of tokens of the run.
 struct RunningPoint {
   std::string task;
   double tokens = 0, share = 0;  // seen so far; as a share of what is planned
@@ -23,14 +23,14 @@ template <class V> void fields(V& v, RunningPoint& p) {
   v("high", p.high, "");
 }
 
-/// Takes a run out of the table, whatever its role, so that no fit sees it. Throws UserError that names the nearest run.
+/// Takes a run of any role out of the table, so that no fit uses it. Throws UserError that names the nearest run.
 LadderRun take_run(LadderTable& table, const std::string& name);
 
 /// Follows `run` towards `forecast`'s first target, checkpoint by checkpoint (at most `steps` of them, evenly spread).
 /// Each checkpoint's loss is carried to the end of training as the rungs' losses went from the same share of their own
 /// training to their end; the accuracy there and the ladder's own forecast are weighed by their variances. Needs a forecast
 /// of --method best with resamples. Throws UserError: the run has another size than the target, or no checkpoint that
-/// tells anything yet.
+/// is far enough into training.
 std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptions& options,
                                      const LadderForecast& forecast, const LadderRun& run, size_t steps = 12);
 

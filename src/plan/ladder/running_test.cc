@@ -70,14 +70,14 @@ TEST(Running, AnUnknownRunNamesTheNearest) {
   EXPECT_THAT(testing::refusal([&] { take_run(table, "smal"); }), HasSubstr("no run 'smal'; the nearest is 'small'"));
 }
 
-TEST(Running, RunsOfUnknownSizeOrWithoutCheckpointsAreRefused) {
+TEST(Running, RunsOfAnotherSizeOrWithoutCheckpointsAreRefused) {
   UnderWay under_way;
   LadderRun other = under_way.run;
   other.params *= 2;
   EXPECT_THAT(testing::refusal([&] { follow_run(under_way.table, under_way.options, under_way.forecast, other); }),
               HasSubstr("they must be the same run"));
   for (double& tokens : under_way.run.tokens) tokens *= 1e-4;
-  EXPECT_THAT(testing::refusal([&] { under_way.follow(); }), HasSubstr("tells nothing yet"));
+  EXPECT_THAT(testing::refusal([&] { under_way.follow(); }), HasSubstr("cannot be forecast yet"));
 }
 
 TEST(Running, MethodsWithoutIntervalsAreRefused) {

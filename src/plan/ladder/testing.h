@@ -17,7 +17,7 @@ struct SimulatedLadder {
   std::vector<double> lengths = {1, 2, 5, 10};  // in units of 20 tokens per parameter
   size_t tasks = 4;
   size_t checkpoints = 40;
-  double run_noise = 0.004;         // of a run's log loss, all its checkpoints alike
+  double run_noise = 0.004;         // of a run's log loss, the same for all its checkpoints
   double checkpoint_noise = 0.004;  // of each checkpoint's log loss
   double accuracy_noise = 0.006;    // of each checkpoint's accuracy
   RunScale target = {7e9, 4e12, 6 * 7e9 * 4e12};

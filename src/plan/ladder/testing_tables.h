@@ -1,4 +1,4 @@
-// Ladder tables as the text that a person would save, and what is said of them: for tests.
+// For tests: ladder tables as text, and the messages about them.
 #pragma once
 
 #include <string>
@@ -27,7 +27,7 @@ template <class Act> std::string refusal(const Act& act) {
   return "nothing was refused";
 }
 
-/// A text as one cell, whatever it holds.
+/// Any text as one cell.
 inline std::string quoted(const std::string& text) {
   std::string cell = "\"";
   for (const char c : text) cell += c == '"' ? std::string("\"\"") : std::string(1, c);

@@ -25,7 +25,7 @@ std::string escaped(std::string_view text) {
   return safe;
 }
 
-/// JSON inside <script> ends at the first "</script", whatever the quotes say; without '<' there is none.
+/// JSON inside <script> ends at the first "</script" even inside quotes, so that every '<' is escaped.
 std::string script_safe(const Json& json) {
   const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
   std::string safe;

@@ -1,5 +1,5 @@
 // One page of a plan for people: text, headline numbers, tables and plots in a single HTML file that loads nothing from
-// anywhere. The plots are drawn in the browser by D3, which lies in the page (option TESSERA_PLOTS).
+// anywhere. The plots are drawn in the browser by D3, which is embedded in the page (option TESSERA_PLOTS).
 #pragma once
 
 #include <cstddef>
@@ -20,8 +20,9 @@ struct Axis {
   std::string label;
   Scale scale = Scale::linear;
   bool percent = false;             // values are fractions and are shown as percentages
-  std::optional<double> low, high;  // ends of the axis; what lies outside is cut off. Absent: from the data
-  std::vector<std::string> names;   // x only: the axis counts 0, 1, 2 ... and shows these; values between stand between
+  std::optional<double> low, high;  // ends of the axis; points outside are cut off. Absent: from the data
+  std::vector<std::string>
+      names;  // x only: the axis counts 0, 1, 2 ... and shows these names; values between are drawn between
 };
 
 /// Series that share a name share one entry of the legend, and with it the switch that hides them; an empty name has
@@ -36,7 +37,7 @@ struct Series {
   int colour = 0;
   std::vector<double> x, y;       // `band` has no y
   std::vector<double> low, high;  // `band` and `interval` only
-  std::vector<std::string> tips;  // one per x, or none at all: the name and the values are told then
+  std::vector<std::string> tips;  // one per x, or none at all: the name and the values are shown then
 };
 
 /// A straight line across the figure, with its label beside it.
@@ -89,7 +90,7 @@ class Report {
   size_t figure_count_ = 0;
 };
 
-/// Writes the page; nobody sees half of it.
+/// Writes the page atomically.
 void write_report(const Report& report, const Path& path);
 
 }  // namespace tessera::plan

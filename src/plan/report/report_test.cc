@@ -1,4 +1,4 @@
-// A report is safe to open whatever its texts hold, complete in itself, and the same bytes each time.
+// A report is safe to open with any texts, complete in itself, and the same bytes each time.
 #include "plan/report/report.h"
 
 #include <gmock/gmock.h>
@@ -61,7 +61,7 @@ std::string markup(std::string page) {
   return page;
 }
 
-/// What stands in the page's JSON scripts.
+/// The contents of the page's JSON scripts.
 std::vector<std::string> embedded_json(const std::string& page) {
   std::vector<std::string> found;
   const std::string open = "<script type=\"application/json\">";
@@ -129,7 +129,7 @@ TEST(Report, GivesEachFiguresDataAsATable) {
   EXPECT_THAT(markup(page_of("plain")), HasSubstr("<td class=\"number\">1B</td><td class=\"number\">3.5</td>"));
 }
 
-TEST(Report, RefusesTablesAndFiguresOfUnequalLengths) {
+TEST(Report, RefusesMalformedTablesAndFigures) {
   Report report("title", "");
   Figure figure = loss_figure();
   figure.series[0].y.pop_back();
