@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "tensor/checkpoint.h"
 #include "tensor/model_dir.h"
 #include "tensor/safetensors.h"
 
@@ -96,30 +97,19 @@ void add_metrics(Json& report, const Path& file) {
     const Json entry = Json::parse(line, nullptr, false);
     if (entry.is_object()) newest.update(entry);
   }
-  report["step"] = newest.value("step", int64_t{0});
-  newest.erase("step");
-  report["metrics"] = newest;
-}
-
-Json complete_checkpoints(const Path& folder) {
-  std::vector<int64_t> steps;
-  if (!std::filesystem::is_directory(folder)) return steps;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    const bool complete = std::filesystem::exists(entry.path() / "DONE");
-    if (!complete || name.rfind("step-", 0) != 0) continue;
-    if (name.find_first_not_of("0123456789", 5) == std::string::npos && name.size() > 5 && name.size() < 24) {
-      steps.push_back(std::stoll(name.substr(5)));
-    }
+  if (const auto step = newest.find("step"); step != newest.end()) {
+    int64_t number = 0;
+    from_json(*step, number, file.string(), "step");
+    report["step"] = number;
+    newest.erase("step");
   }
-  std::sort(steps.begin(), steps.end());
-  return steps;
+  report["metrics"] = newest;
 }
 
 Json inspect_run(const Path& directory, bool list_tensors) {
   Json report = {{"kind", "run"}, {"path", directory.string()}, {"step", 0}, {"metrics", Json::object()}};
   if (std::filesystem::exists(directory / "metrics.jsonl")) add_metrics(report, directory / "metrics.jsonl");
-  report["checkpoints"] = complete_checkpoints(directory / "checkpoints");
+  report["checkpoints"] = CheckpointStore(directory / "checkpoints").steps();
   report["recipe"] = read_toml_file(directory / "recipe.toml");
   if (std::filesystem::exists(directory / "model")) report["model"] = inspect_model(directory / "model", list_tensors);
   return report;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include "tensor/checkpoint.h"
 #include "tensor/safetensors.h"
 #include "tests/support/process.h"
 
@@ -39,6 +40,13 @@ class Inspect : public ::testing::Test {
     home_ = ::mkdtemp(name.data());
   }
   ~Inspect() override { std::filesystem::remove_all(home_); }
+
+  Path checkpoint(int64_t step) const { return home_ / "checkpoints" / fmt::format("step-{}", step); }
+  void save_checkpoint(int64_t step) const {
+    CheckpointStore(home_ / "checkpoints").save(step, [](const Path& folder, FileSystem&) {
+      write_file_atomically(folder / "state", "ten bytes.");
+    });
+  }
 
   Path home_;
 };
@@ -96,10 +104,10 @@ TEST_F(Inspect, ARunShowsTheNewestMetricsAndOnlyCompleteCheckpoints) {
   write_file_atomically(home_ / "recipe.toml", "[train]\nsteps = 30\n");
   write_file_atomically(home_ / "metrics.jsonl",
                         "{\"step\":10,\"loss\":2.5,\"psnr\":20}\n{\"step\":20,\"loss\":1.5}\n{\"step\":30,\"lo");
-  for (const char* name : {"step-10", "step-20", "step-30.partial"})
-    std::filesystem::create_directories(home_ / "checkpoints" / name);
-  for (const char* name : {"step-10", "step-30.partial"})
-    write_file_atomically(home_ / "checkpoints" / name / "DONE", "");
+  save_checkpoint(10);
+  save_checkpoint(30);
+  std::filesystem::create_directories(checkpoint(20));
+  std::filesystem::rename(checkpoint(30), home_ / "checkpoints/step-30.partial");
   const Json report = inspect(home_, false);
   EXPECT_EQ(report["kind"], "run");
   EXPECT_EQ(report["step"], 20);
@@ -107,6 +115,29 @@ TEST_F(Inspect, ARunShowsTheNewestMetricsAndOnlyCompleteCheckpoints) {
   EXPECT_EQ(report["metrics"]["psnr"], 20);
   EXPECT_THAT(report["checkpoints"].get<std::vector<int64_t>>(), ElementsAre(10));
   EXPECT_EQ(report["recipe"]["train"]["steps"], 30);
+}
+
+TEST_F(Inspect, ListsTheCheckpointsThatARunWouldResumeFrom) {
+  write_file_atomically(home_ / "recipe.toml", "");
+  const CheckpointStore store(home_ / "checkpoints");
+  const auto listed = [&] { return inspect(home_, false)["checkpoints"].get<std::vector<int64_t>>(); };
+  const auto agrees = [&](std::vector<int64_t> steps) {
+    EXPECT_EQ(listed(), steps);
+    EXPECT_EQ(store.latest(), checkpoint(steps.back()));
+  };
+  save_checkpoint(10);
+  save_checkpoint(20);
+  agrees({10, 20});
+  write_file_atomically(checkpoint(20) / "notes.txt", "a file that DONE does not list does no harm");
+  agrees({10, 20});
+  std::filesystem::resize_file(checkpoint(20) / "state", 9);
+  agrees({10});
+  save_checkpoint(20);
+  std::filesystem::remove(checkpoint(20) / "state");
+  agrees({10});
+  save_checkpoint(20);
+  write_file_atomically(checkpoint(20) / "DONE", "");
+  agrees({10});
 }
 
 TEST_F(Inspect, ThePageForPeopleNamesWhatTheTreeHolds) {

@@ -80,8 +80,8 @@ std::string checkpoint_fault(const Path& folder) try {
   return "its DONE file cannot be read";
 }
 
-CheckpointStore::CheckpointStore(Path directory, FileSystem& files, int keep)
-    : directory_(std::move(directory)), files_(&files), keep_(static_cast<size_t>(std::max(keep, 1))) {}
+CheckpointStore::CheckpointStore(Path directory, FileSystem& files, int64_t keep)
+    : directory_(std::move(directory)), files_(&files), keep_(static_cast<size_t>(std::max<int64_t>(keep, 1))) {}
 
 int64_t CheckpointStore::step_of(const Path& checkpoint) {
   const auto name = parse_name(checkpoint);

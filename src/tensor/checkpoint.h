@@ -1,5 +1,6 @@
 // Checkpoints that survive a crash at any moment: one folder per step, seen under its final name only when all of it
-// is on the disk. A folder is complete when its DONE file lists every file with the size it has.
+// is on the disk. A folder is complete when every file that its DONE file lists is there with the size listed; files that
+// it does not list do no harm. Whoever wants to know asks checkpoint_fault(). Stands on no LibTorch.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ namespace tessera {
 class CheckpointStore {
  public:
   /// Keeps the `keep` newest checkpoints (at least 1). Touches nothing until save().
-  explicit CheckpointStore(Path directory, FileSystem& files = disk(), int keep = 2);
+  explicit CheckpointStore(Path directory, FileSystem& files = disk(), int64_t keep = 2);
 
   /// Calls `write` with an empty folder to fill (subfolders are fine), makes its files durable, and publishes it as
   /// step-N; then removes older ones and what crashes left. A step saved before is replaced.

@@ -103,7 +103,7 @@ class Run {
       Peers& peers, FileSystem& files)
       : objective_(objective), source_(source), config_(config), options_(options), peers_(peers), files_(files),
         optimizer_(objective.parameters(), config.optimizer),
-        checkpoints_(options.directory / "checkpoints", files, static_cast<int>(config.keep_checkpoints)) {
+        checkpoints_(options.directory / "checkpoints", files, config.keep_checkpoints) {
     if (peers_.leads()) {
       files_.create_directories(options_.directory / "samples");
       if (options_.resume) restore();
