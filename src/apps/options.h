@@ -3,9 +3,11 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,11 +76,19 @@ template <class T> constexpr std::string_view placeholder() {
   else return "TEXT";
 }
 
+/// "a whole number from -128 to 127": what a field of this type can hold.
+template <class T> std::string range_text() {
+  using Limits = std::numeric_limits<T>;
+  if constexpr (std::is_integral_v<T>) return fmt::format("a whole number from {} to {}", Limits::min(), Limits::max());
+  else return fmt::format("a number from {:.4g} to {:.4g}", Limits::lowest(), Limits::max());
+}
+
 template <class T> T value_from(std::string_view field, const std::string& text) {
   if constexpr (std::is_arithmetic_v<T>) {
     T value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc::result_out_of_range) throw_bad_value(field, text, "a number within range");
+    const bool finite = std::is_integral_v<T> || std::isfinite(static_cast<double>(value));
+    if (error == std::errc::result_out_of_range || !finite) throw_bad_value(field, text, range_text<T>());
     if (error != std::errc() || end != text.data() + text.size()) {
       throw_bad_value(
           field, text,

@@ -99,7 +99,50 @@ TEST(Options, AValueOfTheWrongKindNamesFlagValueAndWant) {
   EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "3.5"}), HasSubstr("--count is '3.5', want a whole number"));
   EXPECT_THAT(complaint({"cat", "-m", "d", "--top-p", "abc"}), HasSubstr("--top-p is 'abc', want a number"));
   EXPECT_THAT(complaint({"cat", "-m", "d", "--count", ""}), HasSubstr("want a whole number"));
-  EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "99999999999999999999"}), HasSubstr("within range"));
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "99999999999999999999"}),
+              HasSubstr("want a whole number from -9223372036854775808 to 9223372036854775807"));
+}
+
+template <class T> struct One {
+  T value{};
+  static CommandLine command_line() { return {.verb = "one", .summary = "a number"}; }
+};
+template <class V, class T> void fields(V& v, One<T>& o) { v("value", o.value, "a number"); }
+
+template <class T> class WholeNumberOptions : public ::testing::Test {};
+using Whole = ::testing::Types<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>;
+TYPED_TEST_SUITE(WholeNumberOptions, Whole);
+
+TYPED_TEST(WholeNumberOptions, AreReadExactlyOrRefusedWithFlagAndRange) {
+  using Limits = std::numeric_limits<TypeParam>;
+  using Wide = __int128;
+  for (int bits = 7; bits <= 66; ++bits) {
+    for (int near = -2; near <= 2; ++near) {
+      for (const Wide number : {(Wide{1} << bits) + near, -(Wide{1} << bits) + near}) {
+        const std::string text = fmt::format("{}", number);
+        std::string said;
+        try {
+          One<TypeParam> one;
+          parse_options({"--value=" + text}, one);
+          said = fmt::format("{}", one.value);
+        } catch (const UserError& error) {
+          said = error.what();
+        }
+        const bool fits = number >= Wide{Limits::min()} && number <= Wide{Limits::max()};
+        const bool negative = number < 0 && !Limits::is_signed;
+        const std::string want = negative ? "a whole number >= 0"
+                                          : fmt::format("a whole number from {} to {}", Limits::min(), Limits::max());
+        EXPECT_EQ(said, fits ? text : fmt::format("[command line] --value is '{}', want {}", text, want));
+      }
+    }
+  }
+}
+
+TEST(Options, RealNumbersThatAFieldCannotHoldNameFlagAndRange) {
+  for (const char* text : {"1e400", "-1e400", "inf", "nan"}) {
+    EXPECT_EQ(complaint({"cat", "-m", "d", "--top-p", text}),
+              fmt::format("[command line] --top-p is '{}', want a number from -1.798e+308 to 1.798e+308", text));
+  }
 }
 
 TEST(Options, MissingThingsAreNamed) {

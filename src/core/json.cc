@@ -2,6 +2,8 @@
 #include "core/json.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <sstream>
 
 // toml++ asserts things about the input that hostile input breaks, and under NDEBUG assumes them. Its parser
@@ -39,28 +41,35 @@ Json from_toml(const toml::node& node, std::string_view source, int depth = 0) {
   throw UserError("[toml] {} line {}: dates and times have no use here; write a text in quotes", source, line);
 }
 
-toml::array to_toml_array(const Json& list);
-toml::table to_toml_table(const Json& tree);
+toml::array to_toml_array(const Json& list, const std::string& path);
+toml::table to_toml_table(const Json& tree, const std::string& path);
 
-template <class Insert> void insert_toml(const Json& value, Insert insert) {
-  if (value.is_object()) insert(to_toml_table(value));
-  else if (value.is_array()) insert(to_toml_array(value));
+template <class Insert> void insert_toml(const Json& value, const std::string& path, Insert insert) {
+  if (value.is_object()) insert(to_toml_table(value, path));
+  else if (value.is_array()) insert(to_toml_array(value, path));
   else if (value.is_boolean()) insert(value.get<bool>());
-  else if (value.is_number_integer()) insert(value.get<int64_t>());
-  else if (value.is_number()) insert(value.get<double>());
+  else if (value.is_number_integer()) {
+    constexpr uint64_t most = std::numeric_limits<int64_t>::max();
+    if (value.is_number_unsigned() && value.get<uint64_t>() > most)
+      throw UserError("[toml] '{}' is {}, want at most {}, the largest number that TOML can hold", path,
+                      value.get<uint64_t>(), most);
+    insert(value.get<int64_t>());
+  } else if (value.is_number()) insert(value.get<double>());
   else if (value.is_string()) insert(value.get<std::string>());
 }
 
-toml::array to_toml_array(const Json& list) {
+toml::array to_toml_array(const Json& list, const std::string& path) {
   toml::array array;
-  for (const auto& item : list) insert_toml(item, [&](auto value) { array.push_back(std::move(value)); });
+  for (size_t i = 0; i < list.size(); ++i)
+    insert_toml(list[i], fmt::format("{}[{}]", path, i), [&](auto value) { array.push_back(std::move(value)); });
   return array;
 }
 
-toml::table to_toml_table(const Json& tree) {
+toml::table to_toml_table(const Json& tree, const std::string& path) {
   toml::table table;
   for (const auto& [key, item] : tree.items()) {
-    insert_toml(item, [&, &name = key](auto value) { table.insert(name, std::move(value)); });
+    insert_toml(item, path.empty() ? key : path + "." + key,
+                [&, &name = key](auto value) { table.insert(name, std::move(value)); });
   }
   return table;
 }
@@ -85,22 +94,21 @@ std::string one_line(std::string_view words) {
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
   return text;
 }
+
+/// The range of numbers that a parser of TOML found itself unable to hold, to be added to its own words.
+std::string wanted(std::string_view words) {
+  if (words.find("not representable in 64 bits") != std::string_view::npos)
+    return fmt::format("; want a whole number from {} to {}", std::numeric_limits<int64_t>::min(),
+                       std::numeric_limits<int64_t>::max());
+  const bool real = words.find("parsing floating-point") != std::string_view::npos;
+  if (real && words.find("could not be interpreted") != std::string_view::npos)
+    return fmt::format("; want a number from -{0:.4g} to {0:.4g}", std::numeric_limits<double>::max());
+  return "";
+}
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view source) {
-  const auto watch = [&](int depth, Json::parse_event_t, Json&) {
-    if (depth > deepest_level) throw UserError("[json] {}: nested more than {} levels deep", source, deepest_level);
-    return true;
-  };
-  try {
-    return Json::parse(text, watch);
-  } catch (const Json::out_of_range&) {
-    throw UserError("[json] {}: a number is too large for 64 bits", source);
-  } catch (const Json::parse_error& error) {
-    const std::string_view before = text.substr(0, std::min<size_t>(error.byte, text.size()));
-    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-    throw UserError("[json] {} line {}: not valid JSON", source, line);
-  }
+  return detail::parse_tree<Json>(text, source, "json");
 }
 
 Json read_json_file(const Path& path) { return parse_json(read_file(path), path.string()); }
@@ -111,7 +119,7 @@ Json parse_toml(std::string_view text, std::string_view source) {
   } catch (const toml::parse_error& error) {
     const auto& where = error.source().begin;
     const std::string words = one_line(error.description());
-    throw UserError("[toml] {} line {}, column {}: {}", source, where.line, where.column, words);
+    throw UserError("[toml] {} line {}, column {}: {}{}", source, where.line, where.column, words, wanted(words));
   }
 }
 
@@ -119,11 +127,55 @@ Json read_toml_file(const Path& path) { return parse_toml(read_file(path), path.
 
 std::string to_toml(const Json& tree) {
   std::ostringstream text;
-  text << to_toml_table(tree) << '\n';
+  text << to_toml_table(tree, "") << '\n';
   return text.str();
 }
 
 namespace detail {
+/// Where a parser stands in a text: the keys of the objects that are open.
+class KeyPath {
+ public:
+  template <class Tree> void see(int depth, typename Tree::parse_event_t event, const Tree& parsed) {
+    using Event = typename Tree::parse_event_t;
+    if (event == Event::value || event == Event::object_start || event == Event::array_start) return;
+    keys_.resize(static_cast<size_t>(depth));
+    if (event == Event::key) keys_.back() = parsed.template get_ref<const std::string&>();
+  }
+  std::string text() const {
+    std::string path;
+    for (const std::string& key : keys_) {
+      if (!key.empty()) path += (path.empty() ? "" : ".") + described_key(key);
+    }
+    return path;
+  }
+
+ private:
+  std::vector<std::string> keys_;  // by depth; empty where a list is open
+};
+
+template <class Tree> Tree parse_tree(std::string_view text, std::string_view source, std::string_view room) {
+  KeyPath path;
+  const auto watch = [&](int depth, typename Tree::parse_event_t event, Tree& parsed) {
+    if (depth > deepest_level) throw UserError("[{}] {}: nested more than {} levels deep", room, source, deepest_level);
+    path.see(depth, event, parsed);
+    return true;
+  };
+  try {
+    return Tree::parse(text, watch);
+  } catch (const typename Tree::out_of_range& error) {  // its words end with the number in single quotes
+    std::string number(error.what());
+    number = one_line(std::string_view(number).substr(std::min(number.find('\''), number.size())));
+    throw UserError("[{}] {}: '{}' is {}, want a number from -{:.4g} to {:.4g}", room, source, path.text(), number,
+                    std::numeric_limits<double>::max(), std::numeric_limits<double>::max());
+  } catch (const typename Tree::parse_error& error) {
+    const std::string_view before = text.substr(0, std::min<size_t>(error.byte, text.size()));
+    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+    throw UserError("[{}] {} line {}: not valid JSON", room, source, line);
+  }
+}
+template Json parse_tree<Json>(std::string_view, std::string_view, std::string_view);
+template nlohmann::json parse_tree<nlohmann::json>(std::string_view, std::string_view, std::string_view);
+
 void throw_unknown_key(std::string_view source, std::string_view path, std::string_view key,
                        const std::vector<std::string>& known) {
   const std::string shown = described_key(key);
@@ -133,6 +185,35 @@ void throw_unknown_key(std::string_view source, std::string_view path, std::stri
 
 void throw_wrong_type(std::string_view source, std::string_view path, const Json& got, std::string_view want) {
   throw UserError("[config] {}: '{}' is {}, want {}", source, path, described(got), want);
+}
+
+int64_t signed_from(const Json& tree, int64_t low, int64_t high, std::string_view source, std::string_view path) {
+  const bool beyond =
+      tree.is_number_float() && std::abs(tree.get<double>()) >= 0x1p63;  // more digits than 64 bits hold
+  if (!tree.is_number_integer() && !beyond) throw_wrong_type(source, path, tree, "a whole number");
+  const bool above = tree.is_number_unsigned() && tree.get<uint64_t>() > static_cast<uint64_t>(high);
+  if (beyond || above || (!tree.is_number_unsigned() && (tree.get<int64_t>() < low || tree.get<int64_t>() > high)))
+    throw_wrong_type(source, path, tree, fmt::format("a whole number from {} to {}", low, high));
+  return tree.get<int64_t>();
+}
+
+uint64_t unsigned_from(const Json& tree, uint64_t high, std::string_view source, std::string_view path) {
+  const bool beyond = tree.is_number_float() && std::abs(tree.get<double>()) >= 0x1p63;
+  if (!tree.is_number_integer() && !beyond) throw_wrong_type(source, path, tree, "a whole number");
+  const bool below = !tree.is_number_unsigned() && !beyond && tree.get<int64_t>() < 0;
+  if (beyond || below || tree.get<uint64_t>() > high)
+    throw_wrong_type(source, path, tree, fmt::format("a whole number from 0 to {}", high));
+  return tree.get<uint64_t>();
+}
+
+double real_from(const Json& tree, double high, std::string_view source, std::string_view path) {
+  if (!tree.is_number()) throw_wrong_type(source, path, tree, "a number");
+  const double value = tree.get<double>();
+  if (std::isfinite(value) && std::abs(value) <= high) return value;
+  const std::string shown = std::isnan(value)   ? "nan"
+                            : std::isinf(value) ? (value < 0 ? "-inf" : "inf")
+                                                : described(tree);
+  throw UserError("[config] {}: '{}' is {}, want a number from {:.4g} to {:.4g}", source, path, shown, -high, high);
 }
 }  // namespace detail
 

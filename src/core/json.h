@@ -1,9 +1,10 @@
 // JSON and TOML in and out of structs that list their fields. Reading is strict: an unknown key is an error that
-// names the nearest valid one, and a value of the wrong type names its full path.
+// names the nearest valid one, and a value of the wrong type, or one that its field cannot hold, names its full path.
 #pragma once
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -16,21 +17,31 @@ namespace tessera {
 
 using Json = nlohmann::ordered_json;
 
-/// Parses JSON text; `source` names it in errors. Throws UserError with line and column.
+/// Parses JSON text; `source` names it in errors. Throws UserError with the line, or with the path of a number that is
+/// beyond every floating-point number.
 Json parse_json(std::string_view text, std::string_view source);
 Json read_json_file(const std::filesystem::path& path);
 
 /// Parses TOML into the same tree as JSON. Throws UserError with line and column.
 Json parse_toml(std::string_view text, std::string_view source);
 Json read_toml_file(const std::filesystem::path& path);
-/// The TOML text of a tree of objects, arrays, strings, numbers and booleans (null is left out).
+/// The TOML text of a tree of objects, arrays, strings, numbers and booleans (null is left out). Throws UserError for a
+/// whole number above the 2^63 - 1 that TOML can hold, by its path.
 std::string to_toml(const Json& tree);
 
 namespace detail {
+/// What parse_json does, for either kind of tree (`Json` or `nlohmann::json`); messages begin with `[room]`.
+template <class Tree> Tree parse_tree(std::string_view text, std::string_view source, std::string_view room);
+
 [[noreturn]] void throw_unknown_key(std::string_view source, std::string_view path, std::string_view key,
                                     const std::vector<std::string>& known);
 [[noreturn]] void throw_wrong_type(std::string_view source, std::string_view path, const Json& got,
                                    std::string_view want);
+/// The number that `tree` holds, which must lie from `low` (of real numbers: -high) to `high`. Throws UserError that
+/// names the path, the value and the range.
+int64_t signed_from(const Json& tree, int64_t low, int64_t high, std::string_view source, std::string_view path);
+uint64_t unsigned_from(const Json& tree, uint64_t high, std::string_view source, std::string_view path);
+double real_from(const Json& tree, double high, std::string_view source, std::string_view path);
 }  // namespace detail
 
 /// The tree of an object: every listed field, nested structs as objects, empty optionals as null.
@@ -83,11 +94,12 @@ template <class T> void from_json(const Json& tree, T& value, std::string_view s
     if (!tree.is_boolean()) detail::throw_wrong_type(source, path, tree, "true or false");
     value = tree.get<bool>();
   } else if constexpr (std::is_integral_v<T>) {
-    if (!tree.is_number_integer()) detail::throw_wrong_type(source, path, tree, "a whole number");
-    value = tree.get<T>();
+    using Limits = std::numeric_limits<T>;
+    if constexpr (std::is_signed_v<T>)
+      value = static_cast<T>(detail::signed_from(tree, Limits::min(), Limits::max(), source, path));
+    else value = static_cast<T>(detail::unsigned_from(tree, Limits::max(), source, path));
   } else if constexpr (std::is_floating_point_v<T>) {
-    if (!tree.is_number()) detail::throw_wrong_type(source, path, tree, "a number");
-    value = tree.get<T>();
+    value = static_cast<T>(detail::real_from(tree, std::numeric_limits<T>::max(), source, path));
   } else {
     static_assert(std::is_same_v<T, std::string>, "give this type a fields() list or a case here");
     if (!tree.is_string()) detail::throw_wrong_type(source, path, tree, "a text in quotes");

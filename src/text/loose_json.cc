@@ -1,26 +1,13 @@
 // See loose_json.h.
 #include "text/loose_json.h"
 
-#include <algorithm>
-
 #include "core/error.h"
+#include "core/json.h"
 
 namespace tessera::text {
 
 LooseJson parse_loose_json(std::string_view text, const std::string& source) {
-  constexpr int deepest_level = 100;
-  const auto watch = [&](int depth, LooseJson::parse_event_t, LooseJson&) {
-    if (depth > deepest_level) throw UserError("[text] {}: nested more than {} levels deep", source, deepest_level);
-    return true;
-  };
-  try {
-    return LooseJson::parse(text, watch);
-  } catch (const LooseJson::out_of_range&) {
-    throw UserError("[text] {}: a number is too large for 64 bits", source);
-  } catch (const LooseJson::parse_error& error) {
-    const std::string_view before = text.substr(0, std::min<size_t>(error.byte, text.size()));
-    throw UserError("[text] {} line {}: not valid JSON", source, std::count(before.begin(), before.end(), '\n') + 1);
-  }
+  return tessera::detail::parse_tree<LooseJson>(text, source, "text");
 }
 
 LooseJson read_loose_json(const Path& path) { return parse_loose_json(read_file(path), path.string()); }

@@ -58,8 +58,10 @@ TokenizerConfig read_tokenizer_config(const Path& directory) {
   for (const auto& [key, token] : added.items()) {
     int32_t number = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), number);
-    if (error != std::errc() || end != key.data() + key.size()) number = -1;
-    config.added.push_back(read_added_token(token, token_id(number, source), source));
+    const bool whole = error == std::errc() && end == key.data() + key.size();
+    const int32_t id =
+        token_id(whole ? LooseJson(number) : LooseJson(key), source);  // refuses what is no id as written
+    config.added.push_back(read_added_token(token, id, source));
   }
   return config;
 }

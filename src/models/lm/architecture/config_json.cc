@@ -188,7 +188,7 @@ void store_gemma(const LmConfig& c, Json& tree) { tree["attention_bias"] = c.qkv
 void store_gemma2(const LmConfig& c, Json& tree) {
   store_gemma(c, tree);
   tree["query_pre_attn_scalar"] = to_json(c.query_scale);
-  if (c.query_scale && *c.query_scale == std::floor(*c.query_scale))
+  if (c.query_scale && *c.query_scale == std::floor(*c.query_scale) && std::abs(*c.query_scale) < 0x1p53)
     tree["query_pre_attn_scalar"] = static_cast<int64_t>(*c.query_scale);  // transformers wants a whole number
   tree["attn_logit_softcapping"] = to_json(c.attention_cap), tree["final_logit_softcapping"] = to_json(c.logit_cap);
   tree["sliding_window"] = to_json(c.window);
