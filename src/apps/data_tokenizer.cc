@@ -12,26 +12,11 @@
 
 namespace tessera::apps {
 
-namespace {
-/// The files to read, by name.
-std::vector<Path> files_of(const Path& text) {
-  if (std::filesystem::is_regular_file(text)) return {text};
-  if (!std::filesystem::is_directory(text)) throw UserError("[data] {} is neither a file nor a folder", text.string());
-  std::vector<Path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(text)) {
-    if (entry.is_regular_file() && entry.path().extension() == ".txt") files.push_back(entry.path());
-  }
-  if (files.empty()) throw UserError("[data] {} holds no .txt files", text.string());
-  std::sort(files.begin(), files.end());
-  return files;
-}
-}  // namespace
-
 int run_data_tokenizer(const DataTokenizerOptions& options) {
   text::BpeTrainerOptions wanted{.vocabulary = options.vocabulary};
   wanted.special.insert(wanted.special.end(), options.special.begin(), options.special.end());
   text::BpeTrainer trainer(wanted);
-  const auto files = files_of(options.text);
+  const auto files = find_files(options.text, {".txt"}, "data");
   if (std::filesystem::exists(options.out / "tokenizer.json") && !options.overwrite)
     throw UserError("[data] {} already holds a tokenizer; give another --out, or --overwrite", options.out.string());
   require_writable(options.out / "tokenizer.json", "data");

@@ -64,6 +64,20 @@ TEST(Files, UnreadableAndUnwritablePathsAreUserErrors) {
   EXPECT_EQ(read_file(folder / "file"), "") << "an empty file is a file";
 }
 
+TEST(Files, OfAKindAreFoundInAllFoldersInTheOrderOfTheirPaths) {
+  const Path folder = scratch("find_files");
+  std::filesystem::create_directories(folder / "b/deep");
+  for (const char* name : {"c.txt", "a.TXT", "b/z.txt", "b/deep/y.txt", "notes.md", "txt", "d.txt.png"})
+    write_file_atomically(folder / name, "x");
+  std::vector<std::string> names;
+  for (const Path& file : find_files(folder, {".txt"}, "test"))
+    names.push_back(file.lexically_relative(folder).string());
+  EXPECT_EQ(names, (std::vector<std::string>{"a.TXT", "b/deep/y.txt", "b/z.txt", "c.txt"}));
+  EXPECT_EQ(find_files(folder / "notes.md", {".txt"}, "test"), std::vector<Path>{folder / "notes.md"});
+  EXPECT_THROW(find_files(folder, {".gif", ".jpg"}, "test"), UserError);
+  EXPECT_THROW(find_files(folder / "absent", {".txt"}, "test"), UserError);
+}
+
 TEST(Files, CheckingThatAFileCanBeWrittenLeavesNoFile) {
   const Path folder = scratch("trace");
   require_writable(folder / "new.png", "test");

@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
 #include <utility>
+
+#include <fmt/ranges.h>
 
 #include "core/error.h"
 
@@ -116,6 +120,26 @@ void write_file_atomically(const Path& path, const std::function<void(WritableFi
     throw;
   }
   files.sync_directory(path.parent_path());
+}
+
+bool is_of_kind(const Path& path, const FileKinds& kinds) {
+  std::string extension = path.extension().string();
+  std::ranges::transform(extension, extension.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return std::ranges::find(kinds, extension) != kinds.end();
+}
+
+std::vector<Path> find_files(const Path& path, const FileKinds& kinds, std::string_view module) {
+  if (!std::filesystem::exists(path)) throw UserError("[{}] {} does not exist", module, path.string());
+  if (!std::filesystem::is_directory(path)) return {path};
+  std::vector<Path> files;
+  const auto passed_over = std::filesystem::directory_options::skip_permission_denied;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path, passed_over)) {
+    if (entry.is_regular_file() && is_of_kind(entry.path(), kinds)) files.push_back(entry.path());
+  }
+  if (files.empty()) throw UserError("[{}] {} holds no {} file", module, path.string(), fmt::join(kinds, ", "));
+  std::ranges::sort(files);
+  return files;
 }
 
 void require_writable(const Path& path, std::string_view module) {

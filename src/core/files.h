@@ -50,6 +50,16 @@ void write_file_atomically(const Path& path, std::string_view bytes, FileSystem&
 /// The same for a file written piece by piece; `write` neither syncs nor closes.
 void write_file_atomically(const Path& path, const std::function<void(WritableFile&)>& write,
                            FileSystem& files = disk());
+/// Extensions of files of one kind, in small letters.
+using FileKinds = std::vector<std::string_view>;
+inline const FileKinds picture_files = {".png", ".jpg", ".jpeg", ".webp", ".gif"};
+/// Whether the extension of `path`, large or small, is one of `kinds`.
+bool is_of_kind(const Path& path, const FileKinds& kinds);
+/// The files of `kinds` in a folder and the folders in it, in the order of their paths, which is the same on every machine;
+/// of a path that is no folder, that path. Throws UserError for what does not exist, and for a folder without such files.
+/// `module` opens the message.
+std::vector<Path> find_files(const Path& path, const FileKinds& kinds, std::string_view module);
+
 /// Throws UserError when a file could not be created at `path` (missing parent that cannot be made, no permission,
 /// a directory of that name). Leaves nothing behind. `module` opens the message.
 void require_writable(const Path& path, std::string_view module);

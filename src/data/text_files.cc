@@ -8,27 +8,12 @@
 
 namespace tessera::data {
 
-namespace {
-bool is_text_file(const Path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension == ".txt" && std::filesystem::is_regular_file(path);
-}
-
-}  // namespace
-
 std::vector<TextFile> find_text_files(const Path& folder) {
   if (std::filesystem::is_regular_file(folder)) return {{folder, folder.filename().generic_string()}};
-  if (!std::filesystem::is_directory(folder)) throw UserError("[text] {} is no folder", folder.string());
   std::vector<TextFile> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(
-           folder, std::filesystem::directory_options::skip_permission_denied)) {
-    if (is_text_file(entry.path()))
-      files.push_back({entry.path(), entry.path().lexically_relative(folder).generic_string()});
-  }
-  if (files.empty()) throw UserError("[text] {} holds no .txt file", folder.string());
-  std::ranges::sort(files, {}, &TextFile::name);  // directory order differs between machines
+  for (const Path& file : find_files(folder, {".txt"}, "text"))
+    files.push_back({file, file.lexically_relative(folder).generic_string()});
+  std::ranges::sort(files, {}, &TextFile::name);
   return files;
 }
 

@@ -202,7 +202,7 @@ TEST_F(TextFolderTest, LineEndsAndByteOrderMarksLeaveNoTokens) {
 TEST_F(TextFolderTest, MistakesAreSaidInOneLine) {
   TextFolderOptions o = options();
   o.path = (scratch_ / "nowhere").string();
-  EXPECT_THAT(error(o), HasSubstr("is no folder"));
+  EXPECT_THAT(error(o), HasSubstr("does not exist"));
   std::filesystem::create_directories(scratch_ / "empty");
   o.path = (scratch_ / "empty").string();
   EXPECT_THAT(error(o), HasSubstr("holds no .txt file"));

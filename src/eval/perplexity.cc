@@ -98,16 +98,8 @@ PerplexityResult measure_perplexity(const Writes& model, const PerplexityTask& t
 }
 
 std::vector<std::string> read_documents(const Path& path) {
-  if (!std::filesystem::is_directory(path)) return {read_file(path)};
-  std::vector<Path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
-    const std::string kind = entry.path().extension().string();
-    if (entry.is_regular_file() && (kind == ".txt" || kind == ".md")) files.push_back(entry.path());
-  }
-  if (files.empty()) throw UserError("[eval] {} holds no .txt or .md file", path.string());
-  std::sort(files.begin(), files.end());
   std::vector<std::string> documents;
-  for (const Path& file : files) documents.push_back(read_file(file));
+  for (const Path& file : find_files(path, {".txt", ".md"}, "eval")) documents.push_back(read_file(file));
   return documents;
 }
 
