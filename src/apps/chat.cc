@@ -5,9 +5,9 @@
 
 #include "apps/text_request.h"
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "tensor/device.h"
-#include "train/loop.h"
 
 namespace tessera::apps {
 
@@ -61,10 +61,10 @@ class Conversation {
   }
 
   void say() {
-    const train::InterruptGuard guard;
+    const InterruptGuard guard;
     generate::TextOptions request = request_;
     request.sampling.seed = request_.sampling.seed + turn_;  // the same question twice is drawn twice
-    request.on_step = [](int64_t) { return !train::InterruptGuard::raised(); };
+    request.on_step = [](int64_t) { return !InterruptGuard::raised(); };
     if (!options_.output.json) {
       request.on_text = [](size_t, std::string_view text) {
         show(text);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <set>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -23,38 +22,20 @@ namespace {
 namespace fs = std::filesystem;
 using quant::SharedInput;
 
-bool is_picture(const Path& path) {
-  std::string end = path.extension().string();
-  std::transform(end.begin(), end.end(), end.begin(), [](unsigned char c) { return std::tolower(c); });
-  return std::set<std::string>{".png", ".jpg", ".jpeg", ".webp", ".gif"}.contains(end);
-}
-
-/// Every file of the paths, folders opened, in order of names.
+/// Every file of the paths, folders opened, each in order of names.
 std::vector<Path> files_of(const std::vector<std::string>& paths) {
+  FileKinds kinds = picture_files;
+  kinds.insert(kinds.end(), {".txt", ".md"});
   std::vector<Path> files;
-  for (const Path path : paths) {
-    if (!fs::exists(path)) throw UserError("[quantize] {} does not exist, want texts or pictures", path.string());
-    if (!fs::is_directory(path)) {
-      files.push_back(path);
-      continue;
-    }
-    const size_t before = files.size();
-    for (const auto& entry : fs::recursive_directory_iterator(path)) {
-      const std::string end = entry.path().extension().string();
-      if (entry.is_regular_file() && (is_picture(entry.path()) || end == ".txt" || end == ".md"))
-        files.push_back(entry);
-    }
-    if (files.size() == before)
-      throw UserError("[quantize] {} holds no .txt, .md or picture to calibrate on", path.string());
-    std::sort(files.begin() + static_cast<std::ptrdiff_t>(before), files.end());
-  }
+  for (const std::string& path : paths)
+    std::ranges::copy(find_files(path, kinds, "quantize"), std::back_inserter(files));
   return files;
 }
 
 CalibrationData calibration_of(const QuantizeOptions& options) {
   CalibrationData data{.tokens = options.tokens, .seed = options.compute.seed};
   for (const Path& file : files_of(options.calibration)) {
-    if (is_picture(file)) data.pictures.push_back(media::read_image(file));
+    if (is_of_kind(file, picture_files)) data.pictures.push_back(media::read_image(file));
     else data.texts.push_back(read_file(file));
   }
   // A part of each text: the first of them alone may hold more than is asked for.

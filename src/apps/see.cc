@@ -5,10 +5,10 @@
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "media/read_media.h"
 #include "tensor/device.h"
-#include "train/loop.h"
 
 namespace tessera::apps {
 
@@ -77,8 +77,8 @@ int run_see(const SeeOptions& options) {
   const Writes* writes = model->writes();
   request.options =
       text_options(options.sampling, writes ? writes->sampling() : generate::TokenSampling{}, options.compute.seed);
-  const train::InterruptGuard guard;
-  request.options.on_step = [](int64_t) { return !train::InterruptGuard::raised(); };
+  const InterruptGuard guard;
+  request.options.on_step = [](int64_t) { return !InterruptGuard::raised(); };
   const bool streams = !options.output.json;
   if (streams) {
     request.options.on_text = [](size_t, std::string_view text) {

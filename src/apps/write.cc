@@ -6,11 +6,11 @@
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "generate/citations.h"
 #include "tensor/device.h"
-#include "train/loop.h"
 
 namespace tessera::apps {
 
@@ -82,12 +82,12 @@ int run_write(const WriteOptions& options) {
   }
 
   const bool streams = options.stream && prompts.size() == 1 && !options.output.json;
-  const train::InterruptGuard guard;
+  const InterruptGuard guard;
   std::optional<Progress> progress;  // a text that streams is its own progress
   if (!streams) progress.emplace("write", std::ssize(prompts) * options.sampling.max_new_tokens, "tokens");
   request.on_step = [&](int64_t tokens) {
     if (progress) progress->update(tokens);
-    return !train::InterruptGuard::raised();
+    return !InterruptGuard::raised();
   };
   bool begun = false;
   if (streams) {

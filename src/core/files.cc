@@ -129,14 +129,29 @@ bool is_of_kind(const Path& path, const FileKinds& kinds) {
   return std::ranges::find(kinds, extension) != kinds.end();
 }
 
+namespace {
+/// Adds the files of `kinds` in `folder` and in the folders in it.
+void collect_files(const Path& folder, const FileKinds& kinds, std::string_view module, std::vector<Path>& files) {
+  std::error_code fault;
+  std::filesystem::directory_iterator entry(folder, fault);
+  for (; !fault && entry != std::filesystem::directory_iterator(); entry.increment(fault)) {
+    std::error_code ignored;  // of a link that leads nowhere
+    if (entry->path().filename().string().starts_with('.')) continue;
+    if (entry->is_directory(ignored)) {
+      if (!entry->is_symlink(ignored)) collect_files(entry->path(), kinds, module, files);
+    } else if (entry->is_regular_file(ignored) && is_of_kind(entry->path(), kinds)) {
+      files.push_back(entry->path());
+    }
+  }
+  if (fault) throw UserError("[{}] {} cannot be read: {}", module, folder.string(), fault.message());
+}
+}  // namespace
+
 std::vector<Path> find_files(const Path& path, const FileKinds& kinds, std::string_view module) {
   if (!std::filesystem::exists(path)) throw UserError("[{}] {} does not exist", module, path.string());
   if (!std::filesystem::is_directory(path)) return {path};
   std::vector<Path> files;
-  const auto passed_over = std::filesystem::directory_options::skip_permission_denied;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(path, passed_over)) {
-    if (entry.is_regular_file() && is_of_kind(entry.path(), kinds)) files.push_back(entry.path());
-  }
+  collect_files(path, kinds, module, files);
   if (files.empty()) throw UserError("[{}] {} holds no {} file", module, path.string(), fmt::join(kinds, ", "));
   std::ranges::sort(files);
   return files;

@@ -56,7 +56,9 @@ inline const FileKinds picture_files = {".png", ".jpg", ".jpeg", ".webp", ".gif"
 /// Whether the extension of `path`, large or small, is one of `kinds`.
 bool is_of_kind(const Path& path, const FileKinds& kinds);
 /// The files of `kinds` in a folder and the folders in it, in the order of their paths, which is the same on every machine;
-/// of a path that is no folder, that path. Throws UserError for what does not exist, and for a folder without such files.
+/// of a path that is no folder, that path. Files and folders whose names begin with a dot are left out. A link to a file is that file;
+/// a link to a folder is not followed, so that there are no loops. Throws UserError for what does not exist, for a folder that cannot be
+/// read, and for one without such files.
 /// `module` opens the message.
 std::vector<Path> find_files(const Path& path, const FileKinds& kinds, std::string_view module);
 

@@ -1,6 +1,8 @@
 // Finding and reading people's texts.
 #include "data/text_files.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 
 #include "core/error.h"
@@ -36,15 +38,8 @@ std::string read_words(const Path& file) {
   return text;
 }
 
-bool matches(std::string_view name, std::string_view pattern) {
-  size_t n = 0, p = 0, star = std::string_view::npos, resume = 0;
-  while (n < name.size()) {
-    if (p < pattern.size() && (pattern[p] == '?' || (pattern[p] == name[n] && pattern[p] != '*'))) ++n, ++p;
-    else if (p < pattern.size() && pattern[p] == '*') star = p++, resume = n;
-    else if (star != std::string_view::npos) p = star + 1, n = ++resume;  // the last star takes one letter more
-    else return false;
-  }
-  return pattern.find_first_not_of('*', p) == std::string_view::npos;
+bool matches(const std::string& name, const std::string& pattern) {
+  return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
 }
 
 int64_t broken_bytes(std::string_view text) {

@@ -21,8 +21,8 @@ std::vector<TextFile> find_text_files(const Path& folder);
 /// A file's words without a byte-order mark, lines ended by "\n" alone; warns when bytes are no UTF-8. Throws UserError for zero bytes.
 std::string read_words(const Path& file);
 
-/// Whether `name` matches `pattern`, in which * stands for any letters and ? for any one.
-bool matches(std::string_view name, std::string_view pattern);
+/// Whether `name` matches `pattern` as in POSIX fnmatch: * stands for any letters (also '/'), ? for any one, [abc] for one of those.
+bool matches(const std::string& name, const std::string& pattern);
 /// How many bytes of `text` are part of no UTF-8 character.
 int64_t broken_bytes(std::string_view text);
 

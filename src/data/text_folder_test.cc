@@ -225,6 +225,7 @@ TEST(TextFolderWords, PatternsMatchAsShellsDo) {
   EXPECT_TRUE(matches("abcabd", "*ab?"));
   EXPECT_TRUE(matches("", "**"));
   EXPECT_TRUE(matches("a*b", "a*b"));
+  EXPECT_TRUE(matches("a/2.txt", "a/[12].txt"));
   EXPECT_FALSE(matches("ab", "a?b"));
   EXPECT_FALSE(matches("ab.txt", "b.txt"));
 }

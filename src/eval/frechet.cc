@@ -12,6 +12,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "media/compose.h"
 #include "models/nvila/model_files.h"
 
@@ -68,16 +69,8 @@ Tensor features_of(int64_t count, const std::function<Image(int64_t)>& picture, 
 }
 
 std::vector<Path> pictures_in(const Path& folder) {
-  if (!std::filesystem::is_directory(folder)) throw UserError("[eval] {} is no folder of pictures", folder.string());
-  std::vector<Path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    std::string kind = entry.path().extension().string();
-    std::ranges::transform(kind, kind.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const bool picture = kind == ".png" || kind == ".jpg" || kind == ".jpeg" || kind == ".webp" || kind == ".gif";
-    if (entry.is_regular_file() && picture) files.push_back(entry.path());
-  }
+  const std::vector<Path> files = find_files(folder, picture_files, "eval");
   if (files.size() < 2) throw UserError("[eval] {} holds {} pictures, want at least 2", folder.string(), files.size());
-  std::sort(files.begin(), files.end());
   return files;
 }
 

@@ -1,12 +1,13 @@
-// Ctrl-C as a flag that the loop looks at between steps.
+// The handler only sets a flag, which is all that a signal handler may safely do.
+#include "core/interrupt.h"
+
 #include <csignal>
 
-#include "train/loop.h"
-
-namespace tessera::train {
+namespace tessera {
 
 namespace {
 volatile std::sig_atomic_t pressed = 0;
+int guards = 0;
 
 void on_signal(int number) {
   if (pressed != 0) {
@@ -18,15 +19,19 @@ void on_signal(int number) {
 }  // namespace
 
 InterruptGuard::InterruptGuard() {
+  if (guards++ > 0) return;
   pressed = 0;
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
 }
+
 InterruptGuard::~InterruptGuard() {
+  if (--guards > 0) return;
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
 }
+
 bool InterruptGuard::raised() { return pressed != 0; }
 void InterruptGuard::raise() { pressed = 1; }
 
-}  // namespace tessera::train
+}  // namespace tessera
