@@ -1,10 +1,11 @@
 // Rows by their place in the file.
 #include "data/chat_jsonl.h"
 
-#include <cmath>
+#include <algorithm>
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "data/heldout.h"
 #include "data/permutation.h"
 #include "media/read_media.h"
 
@@ -31,13 +32,26 @@ ChatSource::ChatSource(ChatOptions options) : options_(std::move(options)), file
   for (size_t begin = 0; begin < all.size();) {
     const size_t end = std::min(all.find('\n', begin), all.size());
     const Line line{begin, end - begin, ++number};
-    if (words(line).find_first_not_of(" \t\r") != std::string_view::npos) check(line), lines_.push_back(line);
+    if (words(line).find_first_not_of(" \t\r") != std::string_view::npos) {
+      identities_.push_back(checked_identity(line));
+      lines_.push_back(line);
+    }
     begin = end + 1;
   }
   if (lines_.empty()) throw UserError("[chat] {} holds no row", options_.path);
-  heldout_ = static_cast<uint64_t>(std::floor(static_cast<double>(lines_.size()) * options_.heldout_share));
-  training_ = lines_.size() - heldout_;
-  if (options_.samples > 0) training_ = std::min<uint64_t>(training_, static_cast<uint64_t>(options_.samples));
+  divide();
+}
+
+void ChatSource::divide() {
+  const std::vector<bool> held =
+      held_out_rows(identities_, options_.heldout_share, order_of_rows, "[chat] " + options_.path);
+  for (uint64_t place = 0; place < lines_.size(); ++place) {
+    const uint64_t row = permuted(place, lines_.size(), order_of_rows);
+    (held[row] ? heldout_ : training_).push_back(row);
+  }
+  std::ranges::reverse(heldout_);
+  if (options_.samples > 0)
+    training_.resize(std::min<uint64_t>(training_.size(), static_cast<uint64_t>(options_.samples)));
 }
 
 std::string ChatSource::where(const Line& line) const { return fmt::format("{} line {}", options_.path, line.number); }
@@ -46,11 +60,18 @@ Path ChatSource::path_of(const std::string& written) const {
   return Path(options_.path).parent_path() / written;  // an absolute path stays as it is
 }
 
-void ChatSource::check(const Line& line) const {
-  for (const ChatMedia& each : parse_chat_row(words(line), where(line)).media) {
+/// Looks for the row's files. Two rows that say and show the same have one identity, however they are written.
+uint64_t ChatSource::checked_identity(const Line& line) const {
+  const ChatRow row = parse_chat_row(words(line), where(line));
+  uint64_t identity = 0;
+  for (const ChatMedia& each : row.media) {
     if (!std::filesystem::is_regular_file(path_of(each.path)))
       throw UserError("[chat] {}: there is no file {}", where(line), path_of(each.path).string());
+    identity = mix64(identity ^ hash_text(path_of(each.path).lexically_normal().generic_string()));
   }
+  for (const text::Message& each : row.messages)
+    identity = mix64(mix64(identity ^ hash_text(each.role)) ^ hash_text(each.content));
+  return identity;
 }
 
 Sample ChatSource::read(const Line& line) const {
@@ -68,19 +89,14 @@ Sample ChatSource::read(const Line& line) const {
   return sample;
 }
 
-const ChatSource::Line& ChatSource::ordered(uint64_t place) const {
-  return lines_[permuted(place, lines_.size(), order_of_rows)];
-}
-
 Sample ChatSource::at(uint64_t index) const {
-  const uint64_t pass = index / training_;
-  return read(ordered(permuted(index % training_, training_, mix64(static_cast<uint64_t>(options_.seed)) + pass)));
+  const uint64_t count = training_.size(), pass = index / count;
+  return read(lines_[training_[permuted(index % count, count, mix64(static_cast<uint64_t>(options_.seed)) + pass)]]);
 }
 
 std::vector<Sample> ChatSource::heldout(uint64_t most) const {
-  const uint64_t count = std::min(most, heldout_);
   std::vector<Sample> samples;
-  for (uint64_t i = 0; i < count; ++i) samples.push_back(read(ordered(lines_.size() - 1 - i)));
+  for (uint64_t i = 0; i < std::min<uint64_t>(most, heldout_.size()); ++i) samples.push_back(read(lines_[heldout_[i]]));
   return samples;
 }
 

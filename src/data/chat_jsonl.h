@@ -38,7 +38,8 @@ class ChatSource final : public SampleSource {
   /// `messages` and `media`. Throws UserError naming file and line when a picture is damaged.
   Sample at(uint64_t index) const override;
   std::string edition() const override;
-  std::optional<uint64_t> pass_length() const override { return training_; }
+  std::optional<uint64_t> pass_length() const override { return training_.size(); }
+  /// Rows that at() never gives, nor any that says the same.
   std::vector<Sample> heldout(uint64_t most) const override;
 
   /// Rows in the file's own order, as samples and as they are written.
@@ -54,15 +55,15 @@ class ChatSource final : public SampleSource {
   std::string_view words(const Line& line) const { return file_.bytes().substr(line.begin, line.length); }
   std::string where(const Line& line) const;
   Path path_of(const std::string& written) const;
-  void check(const Line& line) const;
+  uint64_t checked_identity(const Line& line) const;
+  void divide();
   Sample read(const Line& line) const;
-  /// The row that stands at `place` of the one order that decides what is held out: the first `training_` train.
-  const Line& ordered(uint64_t place) const;
 
   ChatOptions options_;
   MappedFile file_;
   std::vector<Line> lines_;
-  uint64_t training_ = 0, heldout_ = 0;
+  std::vector<uint64_t> identities_;          // of each line: what is said and shown there
+  std::vector<uint64_t> training_, heldout_;  // into lines_, in an order by chance that no seed changes
 };
 
 }  // namespace tessera::data

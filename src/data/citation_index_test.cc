@@ -83,7 +83,7 @@ TEST(CitationIndex, FindsTheLongestRunWhereverItBegins) {
 }
 
 TEST(CitationIndex, ComesBackFromItsFile) {
-  const testing::ScratchFolder folder;
+  const tessera::testing::ScratchFolder folder;
   const Corpus corpus = noise(3, 20);
   const CitationIndex index = CitationIndex::of(corpus.tokens, corpus.ends);
   index.save(folder / "index", "abc");
@@ -97,7 +97,7 @@ TEST(CitationIndex, ComesBackFromItsFile) {
 }
 
 TEST(CitationIndex, RefusesTornAndChangedFiles) {
-  const testing::ScratchFolder folder;
+  const tessera::testing::ScratchFolder folder;
   const Corpus corpus = noise(4, 10);
   CitationIndex::of(corpus.tokens, corpus.ends).save(folder / "index", "abc");
   const std::string whole = read_file(folder / "index");

@@ -2,9 +2,12 @@
 #include "data/clip.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <optional>
 
 #include "core/error.h"
+#include "data/heldout.h"
 #include "data/permutation.h"
 
 namespace tessera::data {
@@ -13,6 +16,7 @@ namespace {
 constexpr std::array<const char*, 4> directions{"left", "right", "up", "down"};
 constexpr std::array<std::string_view, 4> number_words{"zero", "one", "two", "three"};
 constexpr double still_share = 0.2;
+constexpr int most_tries = 100'000;  // clips drawn in search of one that is held out
 
 PlacedObject placed_at(const Mover& mover, int64_t frame) {
   PlacedObject object = mover.object;
@@ -89,8 +93,18 @@ ClipSource::ClipSource(std::unique_ptr<EmojiWorld> world, EmojiOptions options)
   if (ids_.size() < 6) throw UserError("[emoji] clips need at least 6 names, got {}", ids_.size());
 }
 
-Clip ClipSource::clip_at(uint64_t index) const {
-  Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("clip"));
+uint64_t identity_of(const Clip& clip) {
+  std::vector<std::array<int64_t, 6>> movements;
+  for (const Mover& m : clip.movers) movements.push_back({m.object.x, m.object.y, m.object.size, m.first, m.dx, m.dy});
+  std::ranges::sort(movements);
+  uint64_t identity = mix64(clip.ground);
+  for (const auto& movement : movements) {
+    for (const int64_t value : movement) identity = mix64(identity ^ static_cast<uint64_t>(value));
+  }
+  return identity;
+}
+
+Clip ClipSource::plan(Rng& rng, uint64_t index) const {
   Clip clip;
   clip.frames = options_.frames;
   clip.ground = options_.ground == "white" ? 0 : rng.below(grounds().size());
@@ -119,8 +133,14 @@ Clip ClipSource::clip_at(uint64_t index) const {
   return clip;
 }
 
-Sample ClipSource::at(uint64_t index) const {
-  const Clip clip = clip_at(index);
+Clip ClipSource::clip_at(uint64_t index) const {
+  Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("clip"));
+  Clip clip = plan(rng, index);
+  while (is_held_out(identity_of(clip), options_.heldout_share)) clip = plan(rng, index);
+  return clip;
+}
+
+Sample ClipSource::sample_of(const Clip& clip) const {
   Sample sample;
   for (int64_t frame = 0; frame < clip.frames; ++frame)
     sample.frames.push_back(draw_frame(clip, *world_, frame, options_.size));
@@ -129,6 +149,23 @@ Sample ClipSource::at(uint64_t index) const {
   sample.questions = questions_of(clip);
   for (const Mover& mover : clip.movers) sample.objects.push_back(placed_at(mover, clip.frames - 1));
   return sample;
+}
+
+Sample ClipSource::at(uint64_t index) const { return sample_of(clip_at(index)); }
+
+std::vector<Sample> ClipSource::heldout(uint64_t most) const {
+  std::vector<Sample> samples;
+  for (uint64_t i = 0; i < (options_.heldout_share > 0 ? most : 0); ++i) {
+    Rng rng = Rng(static_cast<uint64_t>(options_.seed), i).split(hash_text("heldout clip"));
+    std::optional<Clip> clip;
+    for (int tries = 0; tries < most_tries && !clip; ++tries) {
+      clip = plan(rng, i);
+      if (!is_held_out(identity_of(*clip), options_.heldout_share)) clip.reset();
+    }
+    if (!clip) throw UserError("[emoji] no clip of {} movers is held out; want a larger heldout_share", 1 + i % 3);
+    samples.push_back(sample_of(*clip));
+  }
+  return samples;
 }
 
 }  // namespace tessera::data

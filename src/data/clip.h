@@ -24,6 +24,8 @@ struct Clip {
 };
 
 Image draw_frame(const Clip& clip, const EmojiWorld& world, int64_t frame, int64_t size);
+/// Equal clips have equal identities: a hash of the ground and of the movements, whoever makes them.
+uint64_t identity_of(const Clip& clip);
 std::string caption_of(const Clip& clip);
 std::vector<Question> questions_of(const Clip& clip);
 
@@ -33,10 +35,15 @@ class ClipSource final : public SampleSource {
   /// `picture` is the last frame; `objects` are where things stand in it.
   Sample at(uint64_t index) const override;
   Clip clip_at(uint64_t index) const;
+  /// Clips of movements that at() never gives. Of fewer than all their frames two clips may still look alike.
+  std::vector<Sample> heldout(uint64_t most) const override;
   const EmojiWorld& world() const { return *world_; }
   std::string edition() const override { return world_->world(); }
 
  private:
+  Clip plan(Rng& rng, uint64_t index) const;
+  Sample sample_of(const Clip& clip) const;
+
   std::unique_ptr<EmojiWorld> world_;
   EmojiOptions options_;
   std::vector<size_t> ids_;

@@ -7,6 +7,7 @@
 #include "core/rng.h"
 #include "data/atlas.h"
 #include "data/clip.h"
+#include "data/heldout.h"
 #include "data/permutation.h"
 #include "data/scene.h"
 #include "media/compose.h"
@@ -23,6 +24,8 @@ void check(const EmojiOptions& o) {
   if (o.split != "train" && o.split != "heldout") refuse("split", o.split, "train or heldout");
   if (o.frames < 2 || o.frames > 1000) refuse("frames", o.frames, "2 to 1000");
   if (!(o.turned >= 0 && o.turned <= 1)) refuse("turned", o.turned, "a share from 0 to 1");
+  if (!(o.heldout_share >= 0 && o.heldout_share <= 0.5))
+    refuse("heldout_share", o.heldout_share, "a share from 0 to 0.5");
   if (o.names < 0) refuse("names", o.names, "0 (all) or a count");
   if (!(o.keywords >= 0 && o.foreign >= 0 && o.keywords + o.foreign <= 1)) {
     refuse("keywords + foreign", o.keywords + o.foreign, "shares from 0 to 1 together");
@@ -52,7 +55,15 @@ Image sprite_on_white(const EmojiWorld& world, size_t id, int64_t size) {
 
 SpriteSource::SpriteSource(std::unique_ptr<EmojiWorld> world, EmojiOptions options)
     : world_(std::move(world)), options_(std::move(options)), ids_(chosen_ids(*world_, options_)),
-      resized_(world_->size()), ready_(std::make_unique<std::once_flag[]>(world_->size())) {}
+      resized_(world_->size()), ready_(std::make_unique<std::once_flag[]>(world_->size())) {
+  if (options_.heldout_share == 0 || options_.ground != "white") return;
+  const auto trains = [&](size_t id) { return !is_held_out(hash_text(world_->png(id)), options_.heldout_share); };
+  const auto first_held = std::stable_partition(ids_.begin(), ids_.end(), trains);
+  heldout_ids_.assign(first_held, ids_.end());
+  ids_.erase(first_held, ids_.end());
+  if (ids_.empty())
+    throw UserError("[emoji] heldout_share is {} and leaves no sprite to train on", options_.heldout_share);
+}
 
 size_t SpriteSource::id_at(uint64_t index) const {
   const uint64_t pass = index / ids_.size();
@@ -79,21 +90,40 @@ std::string SpriteSource::caption(const Emoji& emoji, Rng& rng) const {
   return emoji.name;
 }
 
-Sample SpriteSource::at(uint64_t index) const {
-  const size_t id = id_at(index);
+/// A ground's colour is drawn until it stands on the side that is asked for; white has no side.
+Sample SpriteSource::sample_of(size_t id, Rng rng, bool heldout) const {
   std::call_once(ready_[id],
                  [&] { resized_[id] = media::resize_area(world_->sprite(id), options_.size, options_.size); });
-  Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("sprite"));
   Sample sample;
   sample.caption = caption(world_->emoji()[id], rng);
   media::Rgb ground = media::white;
   if (options_.ground == "white") {
     sample.picture_id = id;
   } else {
-    for (uint8_t& value : ground) value = static_cast<uint8_t>(176 + rng.below(80));
+    do {
+      for (uint8_t& value : ground) value = static_cast<uint8_t>(176 + rng.below(80));
+    } while (is_held_out(mix64((ground[0] << 16) + (ground[1] << 8) + ground[2]), options_.heldout_share) != heldout);
   }
   sample.picture = media::over(resized_[id], ground);
   return sample;
+}
+
+Sample SpriteSource::at(uint64_t index) const {
+  return sample_of(id_at(index), Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("sprite")), false);
+}
+
+std::vector<Sample> SpriteSource::heldout(uint64_t most) const {
+  if (options_.heldout_share == 0) return {};
+  const bool white = options_.ground == "white";
+  const std::vector<size_t>& ids = white ? heldout_ids_ : ids_;
+  const uint64_t count = white ? std::min<uint64_t>(most, ids.size()) : most;
+  std::vector<Sample> samples;
+  for (uint64_t i = 0; i < count; ++i) {
+    const Rng rng = Rng(static_cast<uint64_t>(options_.seed), i).split(hash_text("heldout sprite"));
+    const uint64_t place = count <= ids.size() ? i * ids.size() / count : i % ids.size();
+    samples.push_back(sample_of(ids[place], rng, true));
+  }
+  return samples;
 }
 
 std::unique_ptr<SampleSource> make_emoji_source(const EmojiOptions& options) {

@@ -28,6 +28,7 @@ struct EmojiOptions {
   double foreign = 0.0;
   std::vector<std::string> languages;
   std::string atlas;
+  double heldout_share = 0.0;
   bool operator==(const EmojiOptions&) const = default;
 };
 template <class V> void fields(V& v, EmojiOptions& o) {
@@ -43,6 +44,10 @@ template <class V> void fields(V& v, EmojiOptions& o) {
   v("keywords", o.keywords, "share of captions that are keywords instead of the name");
   v("foreign", o.foreign, "share of captions in one of 'languages'");
   v("languages", o.languages, "CLDR language codes such as de, fr, ja");
+  v("heldout_share", o.heldout_share,
+    "share of the samples that never train: of the pictures on white, of the colours of other grounds, of a scene's or "
+    "clip's "
+    "arrangements");
   v("atlas", o.atlas, "file packed by 'tessera data emoji --pack'; empty: the system's font");
 }
 /// Throws UserError for a value outside its range.
@@ -55,7 +60,7 @@ std::vector<size_t> chosen_ids(const EmojiWorld& world, const EmojiOptions& opti
 /// The sprite `size` x `size` on white, as sprite samples show it. RGB.
 Image sprite_on_white(const EmojiWorld& world, size_t id, int64_t size);
 
-/// One sprite on a plain ground. On white, `picture_id` is the sprite's id in the catalogue.
+/// One sprite on a plain ground, each once a pass. On white, `picture_id` is the sprite's id in the catalogue.
 class SpriteSource final : public SampleSource {
  public:
   SpriteSource(std::unique_ptr<EmojiWorld> world, EmojiOptions options);
@@ -63,17 +68,20 @@ class SpriteSource final : public SampleSource {
   std::optional<uint64_t> pass_length() const override { return ids_.size(); }
   /// The emoji that sample `index` shows.
   size_t id_at(uint64_t index) const;
+  /// On white: sprites that at() never shows. On other grounds: sprites on colours that at() never shows.
+  std::vector<Sample> heldout(uint64_t most) const override;
   const EmojiWorld& world() const { return *world_; }
   std::string edition() const override { return world_->world(); }
   const std::vector<size_t>& ids() const { return ids_; }
 
  private:
   std::string caption(const Emoji& emoji, Rng& rng) const;
+  Sample sample_of(size_t id, Rng rng, bool heldout) const;
 
   std::unique_ptr<EmojiWorld> world_;
   EmojiOptions options_;
-  std::vector<size_t> ids_;
-  mutable std::vector<Image> resized_;  // by id; RGBA at options_.size
+  std::vector<size_t> ids_, heldout_ids_;  // the second: on white, those that never train
+  mutable std::vector<Image> resized_;     // by id; RGBA at options_.size
   mutable std::unique_ptr<std::once_flag[]> ready_;
 };
 

@@ -6,17 +6,25 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/rng.h"
+#include "data/heldout.h"
 #include "data/permutation.h"
 #include "media/compose.h"
 #include "media/read_media.h"
 
 namespace tessera::data {
 
+namespace {
+constexpr uint64_t order_of_pictures = 0x666f6c64;  // the same for every seed: what is held out stays held out
+}  // namespace
+
 FolderSource::FolderSource(FolderOptions options) : options_(std::move(options)) {
   const Path folder = options_.path;
   if (options_.path.empty()) throw UserError("[folder] data.folder.path is missing; give the folder of your pictures");
   if (!std::filesystem::is_directory(folder)) throw UserError("[folder] {} is no folder", folder.string());
   if (options_.size < 8 || options_.size > 4096) throw UserError("[folder] size is {}, want 8 to 4096", options_.size);
+  if (!(options_.heldout_share >= 0 && options_.heldout_share < 1))
+    throw UserError("[folder] heldout_share is {}, want a number from 0 to below 1", options_.heldout_share);
   const Path captions = folder / "captions.jsonl";
   items_ = std::filesystem::exists(captions) ? read_captions(captions) : find_text_files();
   if (items_.empty()) {
@@ -25,6 +33,15 @@ FolderSource::FolderSource(FolderOptions options) : options_(std::move(options))
         "beside a.txt",
         folder.string());
   }
+  divide();
+}
+
+void FolderSource::divide() {
+  std::vector<uint64_t> identities;
+  for (const Item& item : items_) identities.push_back(hash_text(item.file.lexically_normal().generic_string()));
+  const std::vector<bool> held =
+      held_out_rows(identities, options_.heldout_share, order_of_pictures, "[folder] " + options_.path);
+  for (uint64_t i = 0; i < items_.size(); ++i) (held[i] ? heldout_ : training_).push_back(i);
 }
 
 std::vector<FolderSource::Item> FolderSource::read_captions(const Path& file) const {
@@ -52,27 +69,32 @@ std::vector<FolderSource::Item> FolderSource::read_captions(const Path& file) co
 
 std::vector<FolderSource::Item> FolderSource::find_text_files() const {
   std::vector<Item> items;
-  for (const auto& entry : std::filesystem::directory_iterator(options_.path)) {
-    std::string extension = entry.path().extension().string();
-    std::ranges::transform(extension, extension.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    const bool picture = extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
-    const Path words = Path(entry.path()).replace_extension(".txt");
-    if (!picture || !std::filesystem::exists(words)) continue;
+  for (const Path& file : find_files(options_.path, picture_files, "folder")) {
+    if (file.lexically_relative(options_.path).has_parent_path()) continue;  // in a folder inside
+    const Path words = Path(file).replace_extension(".txt");
+    if (!std::filesystem::exists(words)) continue;
     std::string caption = read_file(words);
     while (!caption.empty() && std::isspace(static_cast<unsigned char>(caption.back()))) caption.pop_back();
-    items.push_back({entry.path(), caption});
+    items.push_back({file, caption});
   }
-  std::ranges::sort(items, {}, &Item::file);  // directory order differs between machines
   return items;
 }
 
+Sample FolderSource::sample_of(uint64_t item) const {
+  const Image picture = media::over(media::read_image(items_[item].file), media::white);
+  return {.picture = media::centre_square(picture, options_.size), .caption = items_[item].caption, .picture_id = item};
+}
+
 Sample FolderSource::at(uint64_t index) const {
-  const uint64_t count = items_.size(), pass = index / count;
-  const uint64_t place = permuted(index % count, count, mix64(static_cast<uint64_t>(options_.seed)) + pass);
-  const Item& item = items_[place];
-  const Image picture = media::over(media::read_image(item.file), media::white);
-  return {.picture = media::centre_square(picture, options_.size), .caption = item.caption, .picture_id = place};
+  const uint64_t count = training_.size(), pass = index / count;
+  return sample_of(training_[permuted(index % count, count, mix64(static_cast<uint64_t>(options_.seed)) + pass)]);
+}
+
+std::vector<Sample> FolderSource::heldout(uint64_t most) const {
+  const uint64_t count = std::min<uint64_t>(most, heldout_.size());
+  std::vector<Sample> samples;
+  for (uint64_t i = 0; i < count; ++i) samples.push_back(sample_of(heldout_[i * heldout_.size() / count]));
+  return samples;
 }
 
 }  // namespace tessera::data

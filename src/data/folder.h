@@ -13,17 +13,19 @@ namespace tessera::data {
 
 /// A recipe's `[data.folder]` table.
 struct FolderOptions {
-  std::string path;   // the folder
-  int64_t size = 64;  // samples are the centred square, scaled to this edge
-  int64_t seed = 0;   // order of each pass
+  std::string path;            // the folder
+  int64_t size = 64;           // samples are the centred square, scaled to this edge
+  int64_t seed = 0;            // order of each pass
+  double heldout_share = 0.0;  // of the pictures; they never train
   bool operator==(const FolderOptions&) const = default;
 };
 template <class V> void fields(V& v, FolderOptions& o) {
   v("path", o.path, "folder with captions.jsonl, or with pictures and .txt files of the same name");
   v("size", o.size, "edge in pixels of the centred square that is taken"), v("seed", o.seed, "order of each pass");
+  v("heldout_share", o.heldout_share, "share of the pictures that never train");
 }
 
-/// Every pass visits each picture once, in an order of its own..
+/// Every pass visits each picture once, in an order of its own.
 class FolderSource final : public SampleSource {
  public:
   /// Reads the captions and checks that every picture is there. Throws UserError naming file and line: no folder, no
@@ -31,7 +33,9 @@ class FolderSource final : public SampleSource {
   explicit FolderSource(FolderOptions options);
   /// Throws UserError naming the file when a picture is damaged.
   Sample at(uint64_t index) const override;
-  std::optional<uint64_t> pass_length() const override { return items_.size(); }
+  std::optional<uint64_t> pass_length() const override { return training_.size(); }
+  /// Pictures that at() never gives: a file with two captions is on one side.
+  std::vector<Sample> heldout(uint64_t most) const override;
 
  private:
   struct Item {
@@ -40,9 +44,12 @@ class FolderSource final : public SampleSource {
   };
   std::vector<Item> read_captions(const Path& file) const;
   std::vector<Item> find_text_files() const;
+  void divide();
+  Sample sample_of(uint64_t item) const;
 
   FolderOptions options_;
   std::vector<Item> items_;
+  std::vector<uint64_t> training_, heldout_;  // into items_
 };
 
 }  // namespace tessera::data

@@ -2,9 +2,12 @@
 #include "data/scene.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdlib>
 
 #include "core/error.h"
+#include "data/heldout.h"
 
 namespace tessera::data {
 
@@ -152,12 +155,23 @@ bool SceneSource::allowed(const std::vector<size_t>& ids, const Scene& scene) co
   return any_held_out == (options_.split == "heldout");
 }
 
-Scene SceneSource::scene_at(uint64_t index) const {
-  Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("scene"));
-  for (uint64_t turn = 0; turn < most_turns; ++turn) {  // each turn is a fresh draw; about half of them work out
-    Scene scene;
-    scene.kind =
-        scene_kinds[(index + turn / patience) % scene_kinds.size()];  // few names may hold out no pair of one kind
+uint64_t identity_of(const Scene& scene) {
+  std::vector<std::array<int64_t, 3>> squares;
+  for (const PlacedObject& o : scene.objects) squares.push_back({o.x, o.y, o.size});
+  std::ranges::sort(squares);
+  uint64_t identity = mix64(scene.ground);
+  for (const auto& square : squares) {
+    for (const int64_t value : square) identity = mix64(identity ^ static_cast<uint64_t>(value));
+  }
+  return identity;
+}
+
+/// Each turn is a fresh draw; about half of them work out, and of those few are held out.
+Scene SceneSource::plan(Rng rng, uint64_t index, bool heldout) const {
+  const auto rarer = static_cast<uint64_t>(heldout ? std::ceil(1 / options_.heldout_share) : 1);
+  for (uint64_t turn = 0; turn < most_turns * rarer; ++turn) {
+    Scene scene;  // few names may hold out no pair of one kind, so another kind gets its turn
+    scene.kind = scene_kinds[(index + turn / (patience * rarer)) % scene_kinds.size()];
     scene.relation = static_cast<Relation>(rng.below(4));
     scene.ground = options_.ground == "white" ? 0 : rng.below(grounds().size());
     scene.size = options_.size;
@@ -167,20 +181,38 @@ Scene SceneSource::scene_at(uint64_t index) const {
       const int64_t turn = rng.chance(options_.turned) ? 1 + static_cast<int64_t>(rng.below(3)) : 0;
       scene.objects.push_back({.id = id, .name = world_->emoji()[id].name, .turn = turn});
     }
-    if (place(scene, options_.size, rng)) return scene;
+    if (place(scene, options_.size, rng) && is_held_out(identity_of(scene), options_.heldout_share) == heldout)
+      return scene;
   }
-  throw UserError("[emoji] {} names hold no scene of the split '{}'; give more names", ids_.size(), options_.split);
+  throw UserError("[emoji] {} names hold no {}scene of the split '{}'; give more names", ids_.size(),
+                  heldout ? "held-out " : "", options_.split);
 }
 
-Sample SceneSource::at(uint64_t index) const {
-  Scene scene = scene_at(index);
+Scene SceneSource::scene_at(uint64_t index) const {
+  return plan(Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("scene")), index, false);
+}
+
+Sample SceneSource::sample_of(Scene scene, Rng rng) const {
   Sample sample;
   sample.picture = draw_scene(scene, *world_, options_.size);
   sample.caption = caption_of(scene);
-  sample.questions =
-      questions_of(scene, *world_, Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("questions")));
+  sample.questions = questions_of(scene, *world_, rng);
   sample.objects = std::move(scene.objects);
   return sample;
+}
+
+Sample SceneSource::at(uint64_t index) const {
+  return sample_of(scene_at(index), Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("questions")));
+}
+
+std::vector<Sample> SceneSource::heldout(uint64_t most) const {
+  std::vector<Sample> samples;
+  for (uint64_t i = 0; i < (options_.heldout_share > 0 ? most : 0); ++i) {
+    const Rng rng(static_cast<uint64_t>(options_.seed), i);
+    samples.push_back(
+        sample_of(plan(rng.split(hash_text("heldout scene")), i, true), rng.split(hash_text("heldout questions"))));
+  }
+  return samples;
 }
 
 }  // namespace tessera::data

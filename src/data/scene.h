@@ -48,6 +48,9 @@ struct ColouredEmoji {
 };
 std::vector<ColouredEmoji> coloured_emoji(const EmojiWorld& world);
 
+/// Equal pictures have equal identities: a hash of the ground and of the squares that are filled, in any order.
+uint64_t identity_of(const Scene& scene);
+
 /// True when two emoji may stand together in this split: one pairing in ten is held out, whatever the order. A
 /// relation has held-out pairings of its own.
 bool pair_is_held_out(size_t a, size_t b, std::string_view relation = "");
@@ -65,10 +68,14 @@ class SceneSource final : public SampleSource {
   Sample at(uint64_t index) const override;
   /// The plan of sample `index`.
   Scene scene_at(uint64_t index) const;
+  /// Scenes of arrangements that at() never gives.
+  std::vector<Sample> heldout(uint64_t most) const override;
   const EmojiWorld& world() const { return *world_; }
   std::string edition() const override { return world_->world(); }
 
  private:
+  Scene plan(Rng rng, uint64_t index, bool heldout) const;
+  Sample sample_of(Scene scene, Rng rng) const;
   size_t draw_id(Rng& rng) const { return ids_[rng.below(ids_.size())]; }
   std::vector<size_t> choose_ids(Scene& scene, Rng& rng) const;
   bool allowed(const std::vector<size_t>& ids, const Scene& scene) const;

@@ -128,7 +128,7 @@ TEST(Scene, AnswersAgreeWithTheObjects) {
       }
     }
   }
-  EXPECT_THAT(kinds, testing::IsSupersetOf({"presence", "count", "colour", "position", "size", "place", "reading"}));
+  EXPECT_THAT(kinds, ::testing::IsSupersetOf({"presence", "count", "colour", "position", "size", "place", "reading"}));
 }
 
 TEST(Scene, TrainingNeverShowsAHeldOutPairingAndTheHeldOutSplitAlwaysDoes) {

@@ -2,65 +2,96 @@
 #include "data/source.h"
 
 #include <algorithm>
-#include <cmath>
+#include <map>
+#include <utility>
 
 #include "core/error.h"
-#include "core/rng.h"
+#include "data/mixture.h"
 #include "data/selected.h"
 
 namespace tessera::data {
 
 namespace {
-/// Draws each sample from one of several sources, by weight; part k's own samples are met in its own order.
-class Mixture final : public SampleSource {
- public:
-  explicit Mixture(const std::vector<MixturePart>& parts) {
-    double total = 0;
-    for (const MixturePart& part : parts) {
-      if (!(part.weight > 0)) throw UserError("[data] a mixture's weight is {}, want a number above 0", part.weight);
-      total += part.weight;
-    }
-    for (const MixturePart& part : parts) {
-      shares_.push_back(part.weight / total);
-      sources_.push_back(make_source({.kind = part.kind,
-                                      .emoji = part.emoji,
-                                      .talk = part.talk,
-                                      .folder = part.folder,
-                                      .text = part.text,
-                                      .chat = part.chat}));
-    }
-  }
+const EmojiOptions* emoji_of(const MixturePart& part) {
+  return part.kind == "emoji" ? &part.emoji : part.kind == "talk" ? &part.talk.emoji : nullptr;
+}
 
-  std::string edition() const override {
-    std::string all;
-    for (const auto& source : sources_) all += (all.empty() ? "" : "; ") + source->edition();
-    return all;
-  }
+/// What Emoji World's pictures are told apart by; pictures of two kinds are never equal.
+std::string material_of(const EmojiOptions& emoji) {
+  return "emoji " + emoji.kind + (emoji.kind == "sprite" ? " on " + emoji.ground : "");
+}
 
-  std::vector<Sample> heldout(uint64_t most) const override {
-    std::vector<Sample> all;
-    for (size_t part = 0; part < sources_.size(); ++part) {
-      const auto share = static_cast<uint64_t>(std::ceil(static_cast<double>(most) * shares_[part]));
-      std::ranges::move(sources_[part]->heldout(std::min<uint64_t>(share, most - all.size())), std::back_inserter(all));
-    }
-    return all;
-  }
+/// The share that a part holds out, and what it takes its samples from; nothing for an unknown kind.
+std::pair<double*, std::string> heldout_of(MixturePart& part) {
+  if (part.kind == "emoji") return {&part.emoji.heldout_share, material_of(part.emoji)};
+  if (part.kind == "talk") return {&part.talk.emoji.heldout_share, material_of(part.talk.emoji)};
+  if (part.kind == "folder") return {&part.folder.heldout_share, "folder " + part.folder.path};
+  if (part.kind == "text") return {&part.text.heldout_share, "text " + part.text.path};
+  if (part.kind == "chat") return {&part.chat.heldout_share, "chat " + part.chat.path};
+  return {nullptr, ""};
+}
 
-  Sample at(uint64_t index) const override {
-    double mark = Rng(hash_text("mixture"), index).uniform();
-    size_t part = 0;
-    while (part + 1 < shares_.size() && mark >= shares_[part]) mark -= shares_[part++];
-    // the share of earlier samples that fell to this part, so that each part runs through its passes evenly
-    Sample sample = sources_[part]->at(static_cast<uint64_t>(static_cast<double>(index) * shares_[part]));
-    if (sample.picture_id) sample.picture_id = mix64(*sample.picture_id + (static_cast<uint64_t>(part) << 32));
-    return sample;
+/// Parts with the same material hold out the same: what one holds out, another must not train on.
+std::vector<MixturePart> levelled(std::vector<MixturePart> parts) {
+  std::map<std::string, double> most;
+  std::map<std::string, std::vector<std::string>> names;  // of text files that are held out as a whole
+  for (MixturePart& part : parts) {
+    const auto [share, material] = heldout_of(part);
+    if (share != nullptr) most[material] = std::max(most[material], *share);
+    if (part.kind == "text") std::ranges::copy(part.text.heldout, std::back_inserter(names[material]));
   }
+  for (MixturePart& part : parts) {
+    const auto [share, material] = heldout_of(part);
+    if (share != nullptr) *share = most[material];
+    if (part.kind == "text") part.text.heldout = names[material];
+  }
+  return parts;
+}
 
- private:
-  std::vector<double> shares_;
-  std::vector<std::unique_ptr<SampleSource>> sources_;
-};
+std::unique_ptr<SampleSource> mixture_of(const std::vector<MixturePart>& parts) {
+  std::vector<WeightedSource> sources;
+  for (const MixturePart& part : levelled(parts)) {
+    sources.push_back({part.weight, make_source({.kind = part.kind,
+                                                 .emoji = part.emoji,
+                                                 .talk = part.talk,
+                                                 .folder = part.folder,
+                                                 .text = part.text,
+                                                 .chat = part.chat})});
+  }
+  return std::make_unique<Mixture>(std::move(sources));
+}
 }  // namespace
+
+void hold_out(DataConfig& config, double share) {
+  if (!config.only.empty()) return;
+  MixturePart whole{.kind = config.kind,
+                    .emoji = config.emoji,
+                    .talk = config.talk,
+                    .folder = config.folder,
+                    .text = config.text,
+                    .chat = config.chat};
+  std::vector<MixturePart*> parts;
+  if (config.kind != "mixture") parts.push_back(&whole);
+  for (MixturePart& part : config.mixture) parts.push_back(&part);
+  const auto holds = [](MixturePart* part) {
+    const double* const own = heldout_of(*part).first;
+    return own != nullptr && *own > 0;
+  };
+  if (std::ranges::any_of(parts, holds)) return;
+  const auto names_alone = [](const MixturePart* part) {
+    const EmojiOptions* emoji = emoji_of(*part);
+    return emoji != nullptr && emoji->kind == "sprite" && emoji->ground == "white";
+  };
+  const bool all = std::ranges::all_of(parts, names_alone);
+  for (MixturePart* part : parts) {
+    if (double* const own = heldout_of(*part).first; own != nullptr && (all || !names_alone(part))) *own = share;
+  }
+  config.emoji = whole.emoji;
+  config.talk = whole.talk;
+  config.folder = whole.folder;
+  config.text = whole.text;
+  config.chat = whole.chat;
+}
 
 std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
   if (config.samples < 0) throw UserError("[data] samples is {}, want 0 or more", config.samples);
@@ -82,10 +113,7 @@ std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
   }
   if (config.kind == "text") return std::make_unique<TextFolder>(config.text);
   if (config.kind == "chat") return std::make_unique<ChatSource>(config.chat);
-  if (config.kind == "mixture") {
-    if (config.mixture.empty()) throw UserError("[data] a mixture has no parts; give [[data.mixture]] tables");
-    return std::make_unique<Mixture>(config.mixture);
-  }
+  if (config.kind == "mixture") return mixture_of(config.mixture);
   throw UserError("[data] unknown kind of data '{}'; did you mean '{}'?", config.kind,
                   nearest_word(config.kind, {"emoji", "talk", "folder", "text", "chat", "mixture"}));
 }

@@ -58,6 +58,11 @@ template <class V> void fields(V& v, DataConfig& c) {
   v("only", c.only, "file of sample numbers, as `tessera data prune` writes it: a pass goes through these alone");
 }
 
+/// Has the data hold out `share`, for an objective that measures held-out samples, where nothing is held out yet. Sprites on white
+/// are left alone beside other data: there a sprite that is held out is a name that is never learnt. So are data of which a file lists
+/// samples, since its numbers count the samples as they were then.
+void hold_out(DataConfig& config, double share);
+
 /// The source a recipe asks for. Throws UserError.
 std::unique_ptr<SampleSource> make_source(const DataConfig& config);
 

@@ -61,8 +61,20 @@ TalkSource::TalkSource(std::unique_ptr<SampleSource> pictures, TalkOptions optio
     : pictures_(std::move(pictures)), options_(std::move(options)) {}
 
 Sample TalkSource::at(uint64_t index) const {
-  Rng rng = Rng(static_cast<uint64_t>(options_.emoji.seed), index).split(hash_text("talk"));
-  Sample sample = pictures_->at(index);
+  return talk_about(pictures_->at(index),
+                    Rng(static_cast<uint64_t>(options_.emoji.seed), index).split(hash_text("talk")));
+}
+
+std::vector<Sample> TalkSource::heldout(uint64_t most) const {
+  std::vector<Sample> samples = pictures_->heldout(most);
+  for (uint64_t i = 0; i < samples.size(); ++i) {
+    samples[i] = talk_about(std::move(samples[i]),
+                            Rng(static_cast<uint64_t>(options_.emoji.seed), i).split(hash_text("heldout talk")));
+  }
+  return samples;
+}
+
+Sample TalkSource::talk_about(Sample sample, Rng rng) const {
   std::vector<Question> asked = questions_of(sample);
   if (!options_.kinds.empty())
     std::erase_if(asked, [&](const Question& q) { return std::ranges::count(options_.kinds, q.kind) == 0; });

@@ -43,8 +43,12 @@ class TalkSource final : public SampleSource {
   /// That of the pictures, and of the questions: the number rises when what is asked or answered changes.
   std::string edition() const override { return pictures_->edition() + ", talk 2"; }
   std::optional<uint64_t> pass_length() const override { return pictures_->pass_length(); }
+  /// Conversations about the pictures that the source of pictures holds out.
+  std::vector<Sample> heldout(uint64_t most) const override;
 
  private:
+  Sample talk_about(Sample sample, Rng rng) const;
+
   std::unique_ptr<SampleSource> pictures_;
   TalkOptions options_;
 };

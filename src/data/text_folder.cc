@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <set>
 
 #include "core/error.h"
 #include "core/log.h"
@@ -50,12 +51,14 @@ void check(const TextFolderOptions& o) {
 TextFolder::TextFolder(TextFolderOptions options) : options_(std::move(options)), tokens_({}, {}) {
   check(options_);
   const std::vector<TextFile> files = find_text_files(options_.path);
-  tokens_ = tokenised(files);
-  divide(files);
+  std::vector<uint64_t> digests;  // of each file's bytes
+  for (const TextFile& file : files) digests.push_back(hash_text(read_file(file.path)));
+  tokens_ = tokenised(files, digests);
+  divide(files, digests);
   log_info("[text] {} files, {} tokens train and {} are held out", files.size(), training_tokens(), heldout_tokens());
 }
 
-TokenArray TextFolder::tokenised(const std::vector<TextFile>& files) {
+TokenArray TextFolder::tokenised(const std::vector<TextFile>& files, const std::vector<uint64_t>& digests) {
   const auto tokenizer = text::load_tokenizer(options_.tokenizer);
   const auto end = tokenizer->end_token();
   if (!end) {
@@ -67,8 +70,7 @@ TokenArray TextFolder::tokenised(const std::vector<TextFile>& files) {
   if (const std::vector<int32_t> nothing = tokenizer->encode(""); !nothing.empty() && nothing.front() != *end)
     begin_ = nothing.front();
   uint64_t digest = mix64(hash_text(edition_of_format) ^ tokenizer_digest(options_.tokenizer));
-  for (const TextFile& file : files)
-    digest = mix64(mix64(digest ^ hash_text(file.name)) ^ hash_text(read_file(file.path)));
+  for (size_t i = 0; i < files.size(); ++i) digest = mix64(mix64(digest ^ hash_text(files[i].name)) ^ digests[i]);
   key_ = fmt::format("{:016x}", digest);
 
   const Path kept = cache_folder(options_.cache) / ("tokens-" + key_ + ".safetensors");
@@ -99,7 +101,9 @@ TokenArray TextFolder::tokenised(const std::vector<TextFile>& files) {
   return array;
 }
 
-std::vector<bool> TextFolder::chosen_files(const std::vector<TextFile>& files) const {
+/// Files that are held out by name, and copies of them under other names.
+std::vector<bool> TextFolder::chosen_files(const std::vector<TextFile>& files,
+                                           const std::vector<uint64_t>& digests) const {
   std::vector<bool> chosen(files.size());
   std::vector<std::string> names;
   for (const TextFile& file : files) names.push_back(file.name);
@@ -115,11 +119,16 @@ std::vector<bool> TextFolder::chosen_files(const std::vector<TextFile>& files) c
       throw UserError("[text] heldout names '{}', which is no file in {}; did you mean '{}'?", pattern, options_.path,
                       nearest_word(pattern, names));
   }
+  std::set<uint64_t> held;
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (chosen[i]) held.insert(digests[i]);
+  }
+  for (size_t i = 0; i < files.size(); ++i) chosen[i] = held.contains(digests[i]);
   return chosen;
 }
 
-void TextFolder::divide(const std::vector<TextFile>& files) {
-  const std::vector<bool> whole = chosen_files(files);
+void TextFolder::divide(const std::vector<TextFile>& files, const std::vector<uint64_t>& digests) {
+  const std::vector<bool> whole = chosen_files(files, digests);
   int64_t begin = 0;
   for (size_t i = 0; i < files.size(); ++i) {
     const int64_t end = tokens_.ends()[i];

@@ -64,9 +64,9 @@ class TextFolder final : public SampleSource {
     int64_t first = 0;      // training: place in the stream of all training spans
     std::string part = "";  // held out: "texts" or "ends"
   };
-  TokenArray tokenised(const std::vector<TextFile>& files);
-  void divide(const std::vector<TextFile>& files);
-  std::vector<bool> chosen_files(const std::vector<TextFile>& files) const;
+  TokenArray tokenised(const std::vector<TextFile>& files, const std::vector<uint64_t>& digests);
+  void divide(const std::vector<TextFile>& files, const std::vector<uint64_t>& digests);
+  std::vector<bool> chosen_files(const std::vector<TextFile>& files, const std::vector<uint64_t>& digests) const;
   std::vector<int32_t> window(uint64_t begin) const;
   std::vector<int32_t> begun(std::span<const int32_t> tokens) const;
 
