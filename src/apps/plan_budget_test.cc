@@ -28,7 +28,7 @@ TEST(PlanBudgetVerb, PrintsTheBestTheTasksAndTheSmallestLadder) {
 }
 
 TEST(PlanBudgetVerb, JsonIsOneObjectAndAReportIsAPage) {
-  const testing::ScratchFolder scratch;
+  const tessera::testing::ScratchFolder scratch;
   const std::string page = (scratch / "out.html").string();
   const Finished done = budget({"--flops", "1e22", "--json", "--report", page});
   ASSERT_EQ(done.status, 0) << done.err;

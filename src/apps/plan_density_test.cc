@@ -32,7 +32,7 @@ class PlanDensity : public ::testing::Test {
     return testing::tessera(words);
   }
 
-  testing::ScratchFolder home_;
+  tessera::testing::ScratchFolder home_;
 };
 
 TEST_F(PlanDensity, TheTableNamesModelsDensitiesAndWhyThereIsNone) {

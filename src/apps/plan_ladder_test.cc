@@ -66,7 +66,7 @@ class PlanLadder : public ::testing::Test {
     return only_line(plan(words));
   }
 
-  testing::ScratchFolder folder_;
+  tessera::testing::ScratchFolder folder_;
 };
 
 TEST_F(PlanLadder, JsonIsOneObjectWithTheDocumentedKeys) {

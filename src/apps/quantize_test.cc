@@ -45,7 +45,7 @@ class QuantizeVerb : public ::testing::Test {
     EXPECT_FALSE(std::filesystem::exists(options.out / "config.json"));
   }
 
-  testing::ScratchFolder scratch;
+  tessera::testing::ScratchFolder scratch;
   lm::LmConfig config = lm::tiny_config("qwen2");
   QuantizeOptions options;
 };

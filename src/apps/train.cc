@@ -1,19 +1,15 @@
-// `tessera train`: recipe -> source and objective -> the training loop.
+// `tessera train`: which recipe, on which device; and how its run ended, in words.
 #include "apps/train.h"
 
 #include <cstdlib>
 
 #include "core/error.h"
-#include "core/files.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "data/source.h"
-#include "models/objectives.h"
 #include "tensor/device.h"
-#include "train/loop.h"
 #include "train/parallel.h"
 #include "train/recipe.h"
-#include "tune/method.h"
+#include "tune/run_recipe.h"
 
 namespace tessera::apps {
 
@@ -30,7 +26,6 @@ train::Recipe chosen_recipe(const TrainOptions& options) {
   train::Recipe recipe = train::read_recipe(resuming ? options.resume / "recipe.toml" : options.recipe, options.set);
   if (resuming) recipe.out = options.resume.string();
   if (!options.out.empty()) recipe.out = options.out.string();
-  if (recipe.out.empty()) throw UserError("[train] no run directory; give --out DIR or 'out' in the recipe");
   return recipe;
 }
 
@@ -44,53 +39,29 @@ at::Device device_of(const train::PeerSetup& setup, const std::string& name) {
 
 int run_train(const TrainOptions& options) {
   set_threads(options.threads);
-  const train::PeerSetup setup = train::peer_setup([](const char* name) { return std::getenv(name); });
-  const at::Device device = device_of(setup, options.device);
-  train::Recipe recipe = chosen_recipe(options);
-  tune::apply_method(recipe);
-  train::validate(recipe.train);
-  const auto peers = train::join_peers(setup, device, recipe.train.peer_timeout);
-  if (!peers->leads()) set_log_level(LogLevel::warning), set_progress_enabled(false);
-  const Path out = recipe.out;
-  const bool resuming = !options.resume.empty();
-  if (peers->leads() && !resuming && std::filesystem::exists(out / "metrics.jsonl")) {
-    throw UserError("[train] {} already holds a run; go on with it by --resume {}, or choose another --out",
-                    out.string(), out.string());
-  }
-  if (peers->leads()) require_writable(out / "recipe.toml", "train");
-  const auto source = data::make_source(recipe.data);
-  if (resuming && !recipe.edition.empty() && recipe.edition != source->edition()) {
-    throw UserError(
-        "[train] the run's data were '{}', this machine has '{}'; pack an atlas where the run began (tessera data "
-        "emoji --pack)",
-        recipe.edition, source->edition());
-  }
-  recipe.edition = source->edition();
-  tune::check_method(recipe, *source);
-  const auto objective = models::make_objective(recipe, *source, device);
-  if (peers->leads()) write_file_atomically(out / "recipe.toml", train::to_text(recipe));
-
-  const train::TrainResult result =
-      train::train(*objective, *source, recipe.train,
-                   {.directory = out, .resume = resuming, .device = device, .peers = peers.get()});
-  if (!peers->leads()) return result.interrupted ? interrupted_status : 0;
-  if (result.interrupted) {
-    log_info("stopped at step {} of {}; go on with: tessera train --resume {}", result.steps, recipe.train.steps,
-             out.string());
+  const train::PeerSetup peers = train::peer_setup([](const char* name) { return std::getenv(name); });
+  const bool leads = peers.rank == 0;
+  if (!leads) set_log_level(LogLevel::warning), set_progress_enabled(false);
+  const train::Recipe recipe = chosen_recipe(options);
+  const auto [training, model, verdict] = tune::run_recipe(
+      recipe, {.resume = !options.resume.empty(), .peers = peers, .device = device_of(peers, options.device)});
+  const int status = training.interrupted ? interrupted_status : 0;
+  if (!leads) return status;
+  if (training.interrupted) {
+    log_info("stopped at step {}; go on with: tessera train --resume {}", training.steps, recipe.out);
   } else {
-    write_file_atomically(out / "model" / "recipe.toml", train::to_text(recipe));  // a model says what it was made of
-    log_info("trained {} steps; the model is in {}", result.steps, (out / "model").string());
-    if (const std::string verdict = tune::verdict_of(recipe, out); !verdict.empty()) log_warning("{}", verdict);
+    log_info("trained {} steps; the model is in {}", training.steps, model.string());
+    if (!verdict.empty()) log_warning("{}", verdict);
   }
   if (options.output.json) {
-    Json line = {{"steps", result.steps},
-                 {"interrupted", result.interrupted},
-                 {"seconds", result.seconds},
-                 {"model", (out / "model").string()}};
-    for (const auto& [name, value] : result.metrics) line[name] = value;
+    Json line = {{"steps", training.steps},
+                 {"interrupted", training.interrupted},
+                 {"seconds", training.seconds},
+                 {"model", model.string()}};
+    for (const auto& [name, value] : training.metrics) line[name] = value;
     print_json(line);
   }
-  return result.interrupted ? interrupted_status : 0;
+  return status;
 }
 
 }  // namespace tessera::apps

@@ -1,11 +1,13 @@
 // The codec's loss. Straight-through: the decoder sees the quantised sum, the encoder gets its gradient unchanged.
 #include "codec/objective.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/l1_loss.h>
 #include <ATen/ops/mse_loss.h>
 #include <ATen/ops/stack.h>
 
 #include "core/error.h"
+#include "data/heldout.h"
 #include "media/compose.h"
 #include "media/png.h"
 #include "tensor/build.h"
@@ -22,12 +24,6 @@ Tensor with_dropped_scales(const Tensor& sums, double share, Rng rng) {  // [B, 
     chosen.push_back(sums[b][last]);
   }
   return at::stack(chosen);
-}
-
-Tensor pictures_of(const std::vector<Sample>& batch, at::Device device) {
-  std::vector<Image> images;
-  for (const Sample& sample : batch) images.push_back(sample.picture);
-  return pictures_to_tensor(images, device);
 }
 }  // namespace
 
@@ -51,8 +47,7 @@ std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, co
   if (training.freeze_encoder && training.start.empty())
     throw UserError("[codec] freeze_encoder wants loss.start, the codec whose encoder is kept");
   std::vector<Image> fixed;
-  const uint64_t measured = std::min<uint64_t>(source.pass_length().value_or(200), 200);
-  for (uint64_t i = 0; i < measured; ++i) fixed.push_back(source.at(i).picture);
+  for (Sample& sample : data::samples_to_measure(source, 200)) fixed.push_back(std::move(sample.picture));
   const bool fits = fixed.front().width == config.picture_size && fixed.front().height == config.picture_size;
   if (!fits) {
     throw UserError("[codec] pictures are {} x {}, but model.picture_size is {}", fixed.front().width,
@@ -73,8 +68,18 @@ std::vector<train::Parameter> CodecObjective::parameters() {
   return list;
 }
 
-train::Loss CodecObjective::loss(const std::vector<Sample>& batch, const train::StepContext& context) {
-  const Tensor pictures = pictures_of(batch, device_);
+std::unique_ptr<train::Prepared> CodecObjective::prepare(Sample sample) const {
+  auto picture = std::make_unique<Picture>();
+  picture->pixels = pictures_to_tensor({sample.picture}, at::kCPU);
+  picture->picture_id = sample.picture_id;
+  return picture;
+}
+
+train::Loss CodecObjective::prepared_loss(const train::PreparedBatch& samples, const train::StepContext& context) {
+  const auto batch = train::prepared_as<Picture>(samples);
+  std::vector<Tensor> pixels;
+  for (const Picture* picture : batch) pixels.push_back(picture->pixels);
+  const Tensor pictures = at::cat(pixels).to(device_);
   if (training_.freeze_encoder) return decoder_loss(batch, pictures, context);
   const Tensor latent = codec_.encode(pictures);
   const ResidualCodes codes = quantise(latent.detach(), codec_.scales());
@@ -94,23 +99,24 @@ train::Loss CodecObjective::loss(const std::vector<Sample>& batch, const train::
   return {total, metrics};
 }
 
-Tensor CodecObjective::frozen_sums(const std::vector<Sample>& batch) {
+Tensor CodecObjective::frozen_sums(const std::vector<const Picture*>& batch) {
   const at::NoGradGuard no_grad;
   std::vector<Tensor> sums;
-  for (const Sample& sample : batch) {
-    const auto kept = sample.picture_id ? sums_.find(*sample.picture_id) : sums_.end();
+  for (const Picture* picture : batch) {
+    const auto& id = picture->picture_id;
+    const auto kept = id ? sums_.find(*id) : sums_.end();
     if (kept != sums_.end()) {
       sums.push_back(kept->second);
       continue;
     }
-    const Tensor latent = codec_.encode(pictures_to_tensor({sample.picture}, device_));
+    const Tensor latent = codec_.encode(picture->pixels.to(device_));
     sums.push_back(at::stack(quantise(latent, codec_.scales()).sums, 1)[0]);
-    if (sample.picture_id) sums_.emplace(*sample.picture_id, sums.back());
+    if (id) sums_.emplace(*id, sums.back());
   }
   return at::stack(sums);
 }
 
-train::Loss CodecObjective::decoder_loss(const std::vector<Sample>& batch, const Tensor& pictures,
+train::Loss CodecObjective::decoder_loss(const std::vector<const Picture*>& batch, const Tensor& pictures,
                                          const train::StepContext& context) {
   const Tensor sum = with_dropped_scales(frozen_sums(batch), training_.drop_scales, context.rng.split(0));
   const Tensor decoded = codec_.decoder.forward(sum);

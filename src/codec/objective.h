@@ -2,6 +2,7 @@
 // prefix of the scales decodes to a picture.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -39,7 +40,9 @@ class CodecObjective final : public train::Objective {
   CodecObjective(Codec codec, CodecTraining training, std::vector<Image> fixed, at::Device device);
 
   std::vector<train::Parameter> parameters() override;
-  train::Loss loss(const std::vector<Sample>& batch, const train::StepContext& context) override;
+  /// The picture as numbers.
+  std::unique_ptr<train::Prepared> prepare(Sample sample) const override;
+  train::Loss prepared_loss(const train::PreparedBatch& batch, const train::StepContext& context) override;
   void save_model(const Path& directory, FileSystem& files) override;
   void save_samples(const Path& directory, const std::string& stem) override;
   /// `psnr` of whole pictures and `psnr_scale_K` of each prefix, over the fixed pictures.
@@ -49,8 +52,13 @@ class CodecObjective final : public train::Objective {
 
  private:
   /// Sums of codes per scale [B, K, d, h, w], without gradients; kept by picture_id while the encoder is frozen.
-  Tensor frozen_sums(const std::vector<Sample>& batch);
-  train::Loss decoder_loss(const std::vector<Sample>& batch, const Tensor& pictures, const train::StepContext& context);
+  struct Picture final : train::Prepared {
+    Tensor pixels;  // [1, 3, H, W] on the CPU
+    std::optional<uint64_t> picture_id;
+  };
+  Tensor frozen_sums(const std::vector<const Picture*>& batch);
+  train::Loss decoder_loss(const std::vector<const Picture*>& batch, const Tensor& pictures,
+                           const train::StepContext& context);
 
   Codec codec_;
   CodecTraining training_;
@@ -60,7 +68,7 @@ class CodecObjective final : public train::Objective {
 };
 
 /// The "codec" objective of a recipe: [model] is a CodecConfig, or `preset = "f16-d16"` with changes to it; [loss] is a
-/// CodecTraining. Measures on the first 200 samples of the source.
+/// CodecTraining. Measures on 200 held-out samples; where the data hold nothing out, on the first ones that train.
 std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, const SampleSource& source,
                                                        at::Device device);
 

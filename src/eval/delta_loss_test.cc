@@ -113,8 +113,9 @@ TEST_F(Scores, FewerSamplesThanScoresAreRefused) {
 class Toy final : public train::Objective {
  public:
   std::vector<train::Parameter> parameters() override { return {}; }
-  train::Loss loss(const std::vector<Sample>& batch, const train::StepContext&) override {
-    return {.value = at::full({}, std::stod(batch.at(0).caption)), .weight = 2};
+  train::Loss prepared_loss(const train::PreparedBatch& batch, const train::StepContext&) override {
+    const train::PreparedSample* first = train::prepared_as<train::PreparedSample>(batch).at(0);
+    return {.value = at::full({}, std::stod(first->sample.caption)), .weight = 2};
   }
   void save_model(const Path&, FileSystem&) override {}
 };

@@ -34,6 +34,10 @@ std::unique_ptr<train::Objective> make_objective(train::Recipe& recipe, const Sa
   return found->second(recipe, source, device);
 }
 
+void complete_data(train::Recipe& recipe) {
+  if (recipe.objective == "nvila") nvila::complete_nvila_data(recipe);
+}
+
 std::vector<std::string> objective_names() {
   std::vector<std::string> names;
   for (const auto& [name, factory] : factories()) names.push_back(name);

@@ -10,6 +10,9 @@
 
 namespace tessera::models {
 
+/// Completes the recipe's `[data]` for what its objective measures, before the source is made. Does nothing for an unknown name.
+void complete_data(train::Recipe& recipe);
+
 /// Builds the objective that `recipe` names, with weights initialised from recipe.train.seed, and writes its full
 /// `model` and `loss` tables back into the recipe. Throws UserError for an unknown name (naming the nearest) or key.
 std::unique_ptr<train::Objective> make_objective(train::Recipe& recipe, const SampleSource& source, at::Device device);

@@ -12,7 +12,7 @@ namespace tessera::quant {
 namespace {
 
 TEST(PackedDirectory, HasTheSourcesSmallFilesAndItsOwnWeightsAndConfig) {
-  const testing::ScratchFolder scratch;
+  const tessera::testing::ScratchFolder scratch;
   const Path source = scratch / "source", out = scratch / "a/b";
   std::filesystem::create_directories(source / "folder");
   for (const char* name : {"tokenizer.json", "README.md", "config.json", "model-00001-of-00002.safetensors",

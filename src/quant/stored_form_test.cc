@@ -33,7 +33,7 @@ Pair packed_pair() {
 }
 
 TEST(StoredForm, WhatIsSavedIsLoadedAgain) {
-  const testing::ScratchFolder scratch;
+  const tessera::testing::ScratchFolder scratch;
   Pair saved = packed_pair(), loaded;
   const Path file = scratch / "model.safetensors";
   save_tensors(file, saving_form(saved), disk(), {.stored_as = StoredAs::unchanged});
@@ -62,7 +62,7 @@ TEST(StoredForm, WhatIsSavedIsLoadedAgain) {
 
 /// Opens what `form` is saved as and gives the layers of a new pair their packed weights.
 void load_pair(const std::vector<NamedTensor>& form, std::optional<Int4Format> format) {
-  const testing::ScratchFolder scratch;
+  const tessera::testing::ScratchFolder scratch;
   save_tensors(scratch / "m.safetensors", form, disk(), {.stored_as = StoredAs::unchanged});
   Pair pair;
   const PackedLinears packed(named_linears(pair), format,
@@ -104,7 +104,7 @@ TEST(StoredForm, ScalesThatAreNoNumbersAreRefused) {
 }
 
 TEST(StoredForm, LayersThatAreNotStoredPackedStayAsTheyAre) {
-  const testing::ScratchFolder scratch;
+  const tessera::testing::ScratchFolder scratch;
   Pair pair, other = packed_pair();
   auto form = saving_form(other);
   std::erase_if(form, [](const NamedTensor& item) { return item.name.starts_with("second"); });

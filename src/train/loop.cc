@@ -14,6 +14,7 @@
 #include <ATen/ops/zeros_like.h>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -47,16 +48,17 @@ class AutocastGuard {
   bool on_;
 };
 
-using Batches = std::vector<std::vector<Sample>>;
+using Batches = std::vector<PreparedBatch>;
 
-/// The micro-batches of a step with these numbers, `size` samples each. `share`: by all threads, which a card leaves free.
-Batches fetch(const SampleSource& source, const std::vector<int64_t>& micros, int64_t size, bool share) {
+/// The micro-batches of a step with these numbers, `size` samples each, prepared. `share`: by all threads, which a card leaves free.
+Batches fetch(const SampleSource& source, const Objective& objective, const std::vector<int64_t>& micros, int64_t size,
+              bool share) {
   Batches batches;
   for (const int64_t micro : micros) {
     auto& batch = batches.emplace_back(static_cast<size_t>(size));
     at::parallel_for(0, size, share ? 1 : size, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
-        batch[static_cast<size_t>(i)] = source.at(static_cast<uint64_t>(micro * size + i));
+        batch[static_cast<size_t>(i)] = objective.prepare(source.at(static_cast<uint64_t>(micro * size + i)));
     });
   }
   return batches;
@@ -177,8 +179,8 @@ class Run {
   }
 
   void prefetch() {
-    next_ = std::async(std::launch::async, fetch, std::cref(source_), own_micros(), config_.batch,
-                       options_.device.is_cuda());
+    next_ = std::async(std::launch::async, fetch, std::cref(source_), std::cref(objective_), own_micros(),
+                       config_.batch, options_.device.is_cuda());
   }
 
   /// What a step's micro-batches add up to, over all processes once it is shared.
@@ -211,14 +213,14 @@ class Run {
   }
 
   /// Loss and gradients of one micro-batch, by its weight.
-  void add(const std::vector<Sample>& batch, int64_t micro, Sums& sums, std::map<std::string, double>& metrics) {
+  void add(const PreparedBatch& batch, int64_t micro, Sums& sums, std::map<std::string, double>& metrics) {
     const StepContext context{.step = step_,
                               .total_steps = config_.steps,
                               .rng = Rng(static_cast<uint64_t>(config_.seed)).split(static_cast<uint64_t>(micro))};
     Loss loss;
     {
       const AutocastGuard autocast(config_.precision, options_.device);
-      loss = objective_.loss(batch, context);
+      loss = objective_.prepared_loss(batch, context);
     }
     const double value = loss.value.item<double>();
     if (!std::isfinite(value)) {

@@ -79,15 +79,4 @@ struct RunOptions {
 TrainResult train(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& run,
                   FileSystem& files = disk());
 
-/// While it lives, the first Ctrl-C (SIGINT, SIGTERM) only raises a flag; the second one ends the process.
-class InterruptGuard {
- public:
-  InterruptGuard();
-  ~InterruptGuard();
-  InterruptGuard(const InterruptGuard&) = delete;
-  InterruptGuard& operator=(const InterruptGuard&) = delete;
-  static bool raised();
-  static void raise();  // as if Ctrl-C had been pressed
-};
-
 }  // namespace tessera::train

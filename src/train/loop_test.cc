@@ -9,8 +9,12 @@
 #include <ATen/ops/zeros.h>
 
 #include <limits>
+#include <mutex>
+#include <set>
+#include <thread>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -32,10 +36,13 @@ class Toy final : public Objective {
   explicit Toy(int64_t interrupt_at = -1, int64_t bad_at = -1)
       : weight_(at::full({4}, 1.0)), interrupt_at_(interrupt_at), bad_at_(bad_at) {}
   std::vector<Parameter> parameters() override { return {{.name = "weight", .tensor = weight_}}; }
-  Loss loss(const std::vector<Sample>& batch, const StepContext& context) override {
+  std::unique_ptr<Prepared> prepare(Sample sample) const override {
+    return std::make_unique<Number>(std::stod(sample.caption));
+  }
+  Loss prepared_loss(const PreparedBatch& batch, const StepContext& context) override {
     Rng rng = context.rng;
     double target = rng.uniform();
-    for (const Sample& sample : batch) target += 0.01 * std::stod(sample.caption);
+    for (const Number* number : prepared_as<Number>(batch)) target += 0.01 * number->value;
     if (context.step + 1 == interrupt_at_) InterruptGuard::raise();
     if (context.step + 1 == bad_at_) target = std::numeric_limits<double>::quiet_NaN();
     return {(weight_ - target).square().mean(), {}};
@@ -47,6 +54,10 @@ class Toy final : public Objective {
   std::map<std::string, double> evaluate() override { return {{"mean_weight", weight_.mean().item<double>()}}; }
 
  private:
+  struct Number final : Prepared {
+    explicit Number(double given) : value(given) {}
+    double value;
+  };
   Tensor weight_;
   int64_t interrupt_at_, bad_at_;
 };
@@ -154,8 +165,8 @@ TEST_F(TrainLoop, TheLogHoldsEveryStepOnceWithItsLearningRate) {
 class Weighted final : public Objective {
  public:
   std::vector<Parameter> parameters() override { return {{.name = "weight", .tensor = weight_}}; }
-  Loss loss(const std::vector<Sample>& batch, const StepContext&) override {
-    const double heavy = std::stod(batch.front().caption) + 1;
+  Loss prepared_loss(const PreparedBatch& batch, const StepContext&) override {
+    const double heavy = std::stod(prepared_as<PreparedSample>(batch).front()->sample.caption) + 1;
     return {.value = weight_.sum() * heavy, .weight = heavy};
   }
   void save_model(const Path&, FileSystem&) override {}
@@ -170,6 +181,50 @@ TEST_F(TrainLoop, MicroBatchesCountByTheirWeights) {
   const Json line = Json::parse(read_file(root_ / "weighted" / "metrics.jsonl"));
   EXPECT_NEAR(line["gradient_norm"].get<double>(), (1.0 + 4 + 9) / (1 + 2 + 3), 1e-6);  // sum of w^2 over sum of w
   EXPECT_NEAR(line["loss"].get<double>(), 0, 1e-9);
+}
+
+/// Notes which thread prepares, and which computes the loss.
+class NotesThreads final : public Objective {
+ public:
+  std::vector<Parameter> parameters() override { return {{.name = "weight", .tensor = weight_}}; }
+  std::unique_ptr<Prepared> prepare(Sample sample) const override {
+    if (sample.caption == refused) throw UserError("[toy] sample {} cannot be learnt", sample.caption);
+    const std::lock_guard lock(mutex_);
+    preparing_.insert(std::this_thread::get_id());
+    ++prepared_;
+    return Objective::prepare(std::move(sample));
+  }
+  Loss prepared_loss(const PreparedBatch&, const StepContext&) override {
+    const std::lock_guard lock(mutex_);
+    computing_.insert(std::this_thread::get_id());
+    return {.value = weight_.sum()};
+  }
+  void save_model(const Path&, FileSystem&) override {}
+  std::string refused;
+  mutable std::mutex mutex_;
+  mutable std::set<std::thread::id> preparing_;
+  mutable int64_t prepared_ = 0;
+  std::set<std::thread::id> computing_;
+  Tensor weight_ = at::zeros({1});
+};
+
+TEST_F(TrainLoop, SamplesArePreparedOnceEachAndNeverByTheThreadOfTheSteps) {
+  NotesThreads objective;
+  train(objective, Counting(), config(), {.directory = root_ / "threads"});
+  EXPECT_EQ(objective.prepared_, 12 * 3 * 2);
+  ASSERT_EQ(objective.computing_.size(), 1u);
+  EXPECT_FALSE(objective.preparing_.contains(*objective.computing_.begin()));
+}
+
+TEST_F(TrainLoop, ASampleThatCannotBePreparedEndsTheRunWithItsOwnError) {
+  NotesThreads objective;
+  objective.refused = "30";
+  try {
+    train(objective, Counting(), config(), {.directory = root_ / "refused"});
+    FAIL() << "accepted";
+  } catch (const UserError& error) {
+    EXPECT_STREQ(error.what(), "[toy] sample 30 cannot be learnt");
+  }
 }
 
 TEST_F(TrainLoop, ImpossibleSettingsAreRefusedBeforeAnythingIsWritten) {

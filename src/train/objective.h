@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/files.h"
@@ -36,12 +38,46 @@ struct Loss {
   double weight = 1;                      // what it counts for among the step's micro-batches: learned tokens, say
 };
 
+/// What an objective makes of one sample before the step: token ids, resized pixels. Each objective has a kind of its own.
+class Prepared {
+ public:
+  virtual ~Prepared() = default;
+};
+using PreparedBatch = std::vector<std::unique_ptr<Prepared>>;
+
+/// The sample as it is, for objectives that prepare nothing.
+class PreparedSample final : public Prepared {
+ public:
+  explicit PreparedSample(Sample given) : sample(std::move(given)) {}
+  Sample sample;
+};
+
+/// A batch as the kind that its objective prepares.
+template <class Kind> std::vector<const Kind*> prepared_as(const PreparedBatch& batch) {
+  std::vector<const Kind*> kinds;
+  for (const auto& each : batch) kinds.push_back(static_cast<const Kind*>(each.get()));
+  return kinds;
+}
+
 class Objective {
  public:
   virtual ~Objective() = default;
   /// The trained tensors. Called once, before the first step.
   virtual std::vector<Parameter> parameters() = 0;
-  virtual Loss loss(const std::vector<Sample>& batch, const StepContext& context) = 0;
+  /// Does with a sample what needs no weights. The loop calls this while earlier steps are still computed, from several threads at
+  /// once, so it must be a pure function of the sample and of settings that never change. Throws UserError for a sample that cannot be
+  /// learnt from.
+  virtual std::unique_ptr<Prepared> prepare(Sample sample) const {
+    return std::make_unique<PreparedSample>(std::move(sample));
+  }
+  /// The loss of samples that prepare() made ready.
+  virtual Loss prepared_loss(const PreparedBatch& batch, const StepContext& context) = 0;
+  /// The loss of samples as they come from a source.
+  Loss loss(const std::vector<Sample>& samples, const StepContext& context) {
+    PreparedBatch batch;
+    for (const Sample& sample : samples) batch.push_back(prepare(sample));
+    return prepared_loss(batch, context);
+  }
   /// Writes the model as it stands now as a model directory (the loop has put EMA weights in place if asked to).
   virtual void save_model(const Path& directory, FileSystem& files) = 0;
   /// Writes what a person wants to look at (PNG grids) into `directory`; names start with `stem`.

@@ -143,12 +143,13 @@ class WeightedObjective final : public Objective {
   std::vector<Parameter> parameters() override {
     return {{.name = "w", .tensor = weight_}, {.name = "m", .tensor = matrix_}};
   }
-  Loss loss(const std::vector<Sample>& batch, const StepContext& context) override {
+  Loss prepared_loss(const PreparedBatch& batch, const StepContext& context) override {
     Rng rng = context.rng;
     double target = rng.uniform();
-    for (const Sample& sample : batch) target += 0.01 * std::stod(sample.caption);
+    const auto samples = prepared_as<PreparedSample>(batch);
+    for (const PreparedSample* each : samples) target += 0.01 * std::stod(each->sample.caption);
     return {.value = (weight_ - target).square().mean() + (matrix_ - target).abs().mean(),
-            .weight = 1 + static_cast<double>(std::stoi(batch[0].caption) % 5)};
+            .weight = 1 + static_cast<double>(std::stoi(samples[0]->sample.caption) % 5)};
   }
   void save_model(const Path& directory, FileSystem& files) override {
     files.create_directories(directory);

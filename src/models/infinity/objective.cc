@@ -3,6 +3,7 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/binary_cross_entropy_with_logits.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/stack.h>
@@ -12,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "data/heldout.h"
 #include "media/compose.h"
 #include "media/png.h"
 #include "models/infinity/draw.h"
@@ -107,31 +109,40 @@ std::vector<train::Parameter> InfinityObjective::parameters() {
   return all;
 }
 
-Tensor InfinityObjective::latents_of(const std::vector<Sample>& batch) {
-  std::vector<Image> unknown;
+std::unique_ptr<train::Prepared> InfinityObjective::prepare(Sample sample) const {
+  auto captioned = std::make_unique<Captioned>();
+  captioned->picture = codec::pictures_to_tensor({sample.picture}, at::kCPU);
+  captioned->caption = std::move(sample.caption);
+  captioned->picture_id = sample.picture_id;
+  return captioned;
+}
+
+Tensor InfinityObjective::latents_of(const std::vector<const Captioned*>& batch) {
+  std::vector<Tensor> unknown;
   std::vector<size_t> missing;
   std::vector<Tensor> latents(batch.size());
   for (size_t i = 0; i < batch.size(); ++i) {
-    const auto known = batch[i].picture_id ? latents_.find(*batch[i].picture_id) : latents_.end();
+    const auto known = batch[i]->picture_id ? latents_.find(*batch[i]->picture_id) : latents_.end();
     if (known != latents_.end()) {
       latents[i] = known->second;
     } else {
-      unknown.push_back(batch[i].picture);
+      unknown.push_back(batch[i]->picture);
       missing.push_back(i);
     }
   }
   if (!unknown.empty()) {
-    const Tensor encoded = codec_.encode(codec::pictures_to_tensor(unknown, device_));  // [n, d, H, W]
+    const Tensor encoded = codec_.encode(at::cat(unknown).to(device_));  // [n, d, H, W]
     for (size_t n = 0; n < missing.size(); ++n) {
       latents[missing[n]] = encoded[static_cast<int64_t>(n)].clone();
-      const auto& id = batch[missing[n]].picture_id;
+      const auto& id = batch[missing[n]]->picture_id;
       if (id && std::ssize(latents_) < training_.cached_pictures) latents_.emplace(*id, latents[missing[n]]);
     }
   }
   return at::stack(latents);
 }
 
-train::Loss InfinityObjective::loss(const std::vector<Sample>& batch, const train::StepContext& context) {
+train::Loss InfinityObjective::prepared_loss(const train::PreparedBatch& samples, const train::StepContext& context) {
+  const auto batch = train::prepared_as<Captioned>(samples);
   const auto count = static_cast<int64_t>(batch.size());
   const bool patchify = model_.config.patchify;
   const Schedule& schedule = positions_.schedule;
@@ -147,7 +158,7 @@ train::Loss InfinityObjective::loss(const std::vector<Sample>& batch, const trai
   Tensor drop = at::empty({count}, at::kBool);
   Rng rng = context.rng.split(2);
   for (int64_t i = 0; i < count; ++i) {
-    captions.push_back(batch[static_cast<size_t>(i)].caption);
+    captions.push_back(batch[static_cast<size_t>(i)]->caption);
     drop.mutable_data_ptr<bool>()[i] = rng.chance(training_.drop_prompt);
   }
   const Condition condition = model_.condition(model_.without_prompt(model_.encode(captions), drop.to(device_)));
@@ -164,7 +175,7 @@ train::Loss InfinityObjective::loss(const std::vector<Sample>& batch, const trai
   return result;
 }
 
-Graded InfinityObjective::measure(const std::vector<Sample>& batch, int64_t flip_percent) {
+Graded InfinityObjective::measure(const std::vector<const Captioned*>& batch, int64_t flip_percent) {
   const Schedule& schedule = positions_.schedule;
   const std::vector<ScaleShape> scales = schedule.latent_scales(model_.config.patchify);
   std::vector<Tensor> flips;
@@ -176,7 +187,7 @@ Graded InfinityObjective::measure(const std::vector<Sample>& batch, int64_t flip
     flips.push_back(flip.to(device_));
   }
   std::vector<std::string> captions;
-  for (const Sample& sample : batch) captions.push_back(sample.caption);
+  for (const Captioned* each : batch) captions.push_back(each->caption);
   const Lesson lesson = make_lesson(latents_of(batch), schedule, model_.config.patchify, "requantise", flips);
   const Tensor logits = model_.forward(lesson.features, model_.condition(model_.encode(captions)), positions_);
   return grade(logits, lesson.labels, weights_, model_.config);
@@ -186,8 +197,10 @@ std::map<std::string, double> InfinityObjective::evaluate() {
   const at::NoGradGuard no_grad;
   std::map<std::string, double> metrics;
   if (fixed_.empty()) return metrics;
+  train::PreparedBatch fixed;
+  for (const Sample& sample : fixed_) fixed.push_back(prepare(sample));
   for (const int64_t percent : {0, 10, 20, 30}) {
-    const Graded graded = measure(fixed_, percent);
+    const Graded graded = measure(train::prepared_as<Captioned>(fixed), percent);
     if (percent == 0) metrics["clean_loss"] = graded.loss.item<double>();
     metrics[percent == 0 ? "clean_bit_acc" : fmt::format("bit_acc_flips_{}", percent)] =
         graded.correct.mean().item<double>();
@@ -240,9 +253,7 @@ std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe,
   const BuildDevice on(device);
   Infinity model = start ? std::move(start->model) : Infinity(shape);
   if (!start) initialise(model, static_cast<uint64_t>(recipe.train.seed), training.initial);
-  std::vector<Sample> fixed;
-  for (uint64_t i = 0; i < std::min<uint64_t>(source.pass_length().value_or(64), 64); ++i)
-    fixed.push_back(source.at(i));
+  std::vector<Sample> fixed = data::samples_to_measure(source, 64);
   const Image& first = fixed.front().picture;
   if (first.width != codec.config.picture_size || first.height != codec.config.picture_size) {
     throw UserError("[infinity] pictures are {} x {}, but the codec was made for {}", first.width, first.height,

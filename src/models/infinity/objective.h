@@ -1,6 +1,7 @@
 // Training an Infinity transformer over a frozen codec: bits of every scale at once, with bitwise self-correction.
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 
 #include "codec/codec.h"
@@ -77,17 +78,19 @@ bool takes_weight_decay(std::string_view name, const Tensor& t);
 class InfinityObjective final : public train::Objective {
  public:
   /// Throws UserError when the codec's bits or scales are not the model's, or `training` names no such correction.
-  /// `fixed`: samples measured by evaluate(); may be empty.
+  /// `fixed`: samples measured by evaluate(), held-out ones where there are any; may be empty.
   InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training, std::vector<Sample> fixed,
                     at::Device device);
 
   std::vector<train::Parameter> parameters() override;
-  train::Loss loss(const std::vector<Sample>& batch, const train::StepContext& context) override;
+  /// The picture as numbers, and its caption.
+  std::unique_ptr<train::Prepared> prepare(Sample sample) const override;
+  train::Loss prepared_loss(const train::PreparedBatch& batch, const train::StepContext& context) override;
   /// config.json, model.safetensors, generation_config.json and codec/.
   void save_model(const Path& directory, FileSystem& files) override;
   /// STEM.png: the sample prompts as one sheet.
   void save_samples(const Path& directory, const std::string& stem) override;
-  /// Over the fixed samples with their prompts: `clean_loss` and `clean_bit_acc`, and `bit_acc_flips_P`, the accuracy on
+  /// Over the samples to measure, with their prompts: `clean_loss` and `clean_bit_acc`, and `bit_acc_flips_P`, the accuracy on
   /// re-quantised labels when P percent of all bits were flipped before.
   std::map<std::string, double> evaluate() override;
 
@@ -95,8 +98,13 @@ class InfinityObjective final : public train::Objective {
   const codec::Codec& codec() const { return codec_; }
 
  private:
-  Tensor latents_of(const std::vector<Sample>& batch);
-  Graded measure(const std::vector<Sample>& batch, int64_t flip_percent);
+  struct Captioned final : train::Prepared {
+    Tensor picture;  // [1, 3, H, W] on the CPU
+    std::string caption;
+    std::optional<uint64_t> picture_id;
+  };
+  Tensor latents_of(const std::vector<const Captioned*>& batch);
+  Graded measure(const std::vector<const Captioned*>& batch, int64_t flip_percent);
 
   Infinity model_;
   codec::Codec codec_;
@@ -108,7 +116,8 @@ class InfinityObjective final : public train::Objective {
   std::unordered_map<uint64_t, Tensor> latents_;  // by picture_id, [d, H, W]
 };
 
-/// The objective "infinity" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Throws UserError.
+/// The objective "infinity" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Measures on 64 held-out samples; where the
+/// data hold nothing out, on the first ones that train. Throws UserError.
 std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source,
                                                           at::Device device);
 

@@ -5,12 +5,15 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/nonzero.h>
 
 #include "core/error.h"
 #include "core/log.h"
+#include "data/heldout.h"
 #include "models/nvila/model_files.h"
 #include "nn/layers/adapters.h"
+#include "train/grading.h"
 
 namespace tessera::nvila {
 
@@ -21,11 +24,14 @@ void scale_rates(std::vector<train::Parameter>& parameters, double rate) {
   for (train::Parameter& parameter : parameters) parameter.lr_scale *= rate;
 }
 
-/// Positions [n] in labels [B, L] flattened where a learnt token stands that has a position before it.
-Tensor learnt_places(const Tensor& labels) {
-  Tensor learnt = labels != no_label;
-  learnt.select(1, 0).fill_(false);
-  return at::nonzero(learnt.flatten()).squeeze(1);
+/// Targets as rows [B, length] that end together, as the rows of ids do.
+Tensor padded_targets(const std::vector<std::vector<int32_t>>& targets, int64_t length) {
+  const Tensor rows = at::full({std::ssize(targets), length}, train::not_graded, at::kLong);
+  for (size_t b = 0; b < targets.size(); ++b) {
+    int64_t* const end = rows.mutable_data_ptr<int64_t>() + (static_cast<int64_t>(b) + 1) * length;
+    std::ranges::copy(targets[b], end - std::ssize(targets[b]));
+  }
+  return rows;
 }
 
 /// A turn is a run of learnt positions without a gap; it is right when every token of it is.
@@ -84,16 +90,18 @@ std::vector<train::Parameter> NvilaObjective::parameters() {
   return all;
 }
 
-NvilaObjective::Lesson NvilaObjective::lesson_of(const Sample& sample) const {
+std::unique_ptr<train::Prepared> NvilaObjective::prepare(Sample sample) const {
   if (sample.messages.empty())
     throw UserError("[nvila] sample '{}' has no conversation; want data of kind talk or chat", sample.caption);
-  Lesson lesson{.plans = plans_of(model_.config, sample.media)};
-  lesson.row = prompter_->row(sample.messages, lesson.plans, /*add_generation_prompt=*/false);
-  if (std::ssize(lesson.row.ids) > model_.config.text.context)
-    throw UserError("[nvila] a conversation has {} tokens, the model's context is {}", lesson.row.ids.size(),
+  auto lesson = std::make_unique<Lesson>();
+  lesson->plans = plans_of(model_.config, sample.media);
+  lesson->row = prompter_->row(sample.messages, lesson->plans, /*add_generation_prompt=*/false);
+  if (std::ssize(lesson->row.ids) > model_.config.text.context)
+    throw UserError("[nvila] a conversation has {} tokens, the model's context is {}", lesson->row.ids.size(),
                     model_.config.text.context);
-  for (size_t i = 0; i < lesson.plans.size(); ++i)
-    lesson.pixels.push_back(pixels_of(model_.config, sample.media[i], lesson.plans[i]));
+  lesson->targets = train::graded_targets(lesson->row.ids, lesson->row.learnt);
+  for (size_t i = 0; i < lesson->plans.size(); ++i)
+    lesson->pixels.push_back(pixels_of(model_.config, sample.media[i], lesson->plans[i]));
   return lesson;
 }
 
@@ -101,8 +109,10 @@ NvilaObjective::Measured NvilaObjective::measure_rows(const std::vector<const Le
   std::vector<PromptRow> prompts;
   std::vector<Tensor> pixels;
   std::vector<MediaPlan> plans;
+  std::vector<std::vector<int32_t>> all_targets;
   for (const Lesson* lesson : lessons) {
     prompts.push_back(lesson->row);
+    all_targets.push_back(lesson->targets);
     pixels.insert(pixels.end(), lesson->pixels.begin(), lesson->pixels.end());
     plans.insert(plans.end(), lesson->plans.begin(), lesson->plans.end());
   }
@@ -110,18 +120,16 @@ NvilaObjective::Measured NvilaObjective::measure_rows(const std::vector<const Le
   lm::Positions positions = lm::positions_of(model_.config.text, 0, rows.ids.size(1), rows.pad, device_);
   positions.recompute = training_.recompute;
   const Tensor hidden = model_.llm.forward(model_.embed(rows, training_.recompute), positions);  // [B, L, C]
-  const Tensor learnt = learnt_places(rows.labels);                                              // [n]
-  const Tensor logits = model_.llm.logits(hidden.flatten(0, 1).index_select(0, learnt - 1));     // [n, V]
-  const Tensor labels = rows.labels.flatten().index_select(0, learnt);
+  const Tensor targets = padded_targets(all_targets, rows.ids.size(1)).flatten().to(device_);    // [B L]
+  const Tensor learnt = at::nonzero(targets != train::not_graded).squeeze(1);                    // [n]
+  const Tensor logits = model_.llm.logits(hidden.flatten(0, 1).index_select(0, learnt));         // [n, V]
+  const Tensor labels = targets.index_select(0, learnt);
   return {.nats = at::cross_entropy_loss(logits, labels, {}, at::Reduction::None),
           .answers = count_answers(learnt, logits.argmax(-1) == labels)};
 }
 
-NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batch) const {
-  std::vector<Lesson> lessons;
-  for (const Sample& sample : batch) lessons.push_back(lesson_of(sample));
-  std::vector<const Lesson*> by_length;
-  for (const Lesson& lesson : lessons) by_length.push_back(&lesson);
+NvilaObjective::Measured NvilaObjective::measure(const train::PreparedBatch& batch) const {
+  std::vector<const Lesson*> by_length = train::prepared_as<Lesson>(batch);
   const auto length = [](const Lesson* lesson) { return static_cast<double>(lesson->row.ids.size()); };
   std::ranges::stable_sort(by_length, {}, length);
   std::vector<Tensor> nats;
@@ -137,7 +145,7 @@ NvilaObjective::Measured NvilaObjective::measure(const std::vector<Sample>& batc
   return {.nats = at::cat(nats), .answers = answers};
 }
 
-train::Loss NvilaObjective::loss(const std::vector<Sample>& batch, const train::StepContext& /*context*/) {
+train::Loss NvilaObjective::prepared_loss(const train::PreparedBatch& batch, const train::StepContext& /*context*/) {
   const Measured measured = measure(batch);
   const double all = static_cast<double>(std::max<int64_t>(1, measured.answers.all));
   const int64_t tokens = measured.nats.numel();
@@ -154,9 +162,8 @@ std::map<std::string, double> NvilaObjective::evaluate() {
   double nats = 0, tokens = 0;
   Answers answers;
   for (size_t begin = 0; begin < unseen_.size(); begin += at_once) {
-    const std::vector<Sample> batch(
-        unseen_.begin() + static_cast<ptrdiff_t>(begin),
-        unseen_.begin() + static_cast<ptrdiff_t>(std::min(begin + at_once, unseen_.size())));
+    train::PreparedBatch batch;
+    for (size_t i = begin; i < std::min(begin + at_once, unseen_.size()); ++i) batch.push_back(prepare(unseen_[i]));
     const Measured measured = measure(batch);
     nats += measured.nats.sum().item<double>(), tokens += static_cast<double>(measured.nats.numel());
     answers.right += measured.answers.right, answers.all += measured.answers.all;
@@ -170,6 +177,11 @@ void NvilaObjective::save_model(const Path& directory, FileSystem& files) {
   NvilaModel whole = model_;  // shares tensors; adapters are merged into weights of its own
   nn::merge_adapters(nn::named_linears(whole));
   nvila::save_model(whole, training_.half ? StoredAs::f16 : StoredAs::f32, directory, tokenizer_directory_, files);
+}
+
+void complete_nvila_data(train::Recipe& recipe) {
+  const Json unseen = recipe.loss.value("unseen", Json(NvilaTraining().unseen));
+  if (!unseen.is_number_integer() || unseen > 0) data::hold_out(recipe.data, data::default_heldout_share);
 }
 
 std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, const SampleSource& source,
@@ -204,9 +216,10 @@ std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, co
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   initialise(model, seed);
   if (!from.empty()) take_weights(model, from, device);
-  std::vector<Sample> unseen;
-  constexpr uint64_t far = uint64_t{1} << 40;  // no run gets there
-  for (int64_t i = 0; i < training.unseen; ++i) unseen.push_back(source.at(far + static_cast<uint64_t>(i)));
+  std::vector<Sample> unseen = source.heldout(static_cast<uint64_t>(std::max<int64_t>(0, training.unseen)));
+  if (unseen.empty() && training.unseen > 0)
+    log_info(
+        "[nvila] the data hold nothing out, so nothing is measured while training; want a heldout_share in [data]");
   return std::make_unique<NvilaObjective>(std::move(model), table.tokenizer, training, seed, std::move(unseen), device);
 }
 

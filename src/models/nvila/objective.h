@@ -28,14 +28,15 @@ template <class V> void fields(V& v, PartTraining& p) {
 struct NvilaTraining {
   PartTraining tower, projector, llm;
   bool recompute = false;  // compute blocks again in the backward pass instead of keeping them
-  int64_t unseen = 64;     // samples that are measured and never trained on
+  int64_t unseen = 64;     // held-out samples that are measured
   bool half = true;        // save weights as f16
   bool operator==(const NvilaTraining&) const = default;
 };
 template <class V> void fields(V& v, NvilaTraining& t) {
   v("tower", t.tower, "vision tower"), v("projector", t.projector, "projector"), v("llm", t.llm, "language model");
   v("recompute", t.recompute, "compute blocks again in the backward pass instead of keeping them");
-  v("unseen", t.unseen, "samples that are measured and never trained on"), v("half", t.half, "save weights as f16");
+  v("unseen", t.unseen, "held-out samples that are measured; where the data name no heldout_share, 0.02 is held out"),
+      v("half", t.half, "save weights as f16");
 }
 
 /// A recipe's `[model]` table: where to start, and the shape. With `from`, whatever is not named stays as it is there.
@@ -63,13 +64,16 @@ struct Answers {
 
 class NvilaObjective final : public train::Objective {
  public:
-  /// `unseen` may be empty. `tokenizer_directory` is copied into saved models.
+  /// `unseen`: held-out samples; may be empty. `tokenizer_directory` is copied into saved models.
   NvilaObjective(NvilaModel model, Path tokenizer_directory, NvilaTraining training, uint64_t seed,
                  std::vector<Sample> unseen, at::Device device);
 
   std::vector<train::Parameter> parameters() override;
-  /// Mean over learnt tokens. Throws UserError for a sample without a conversation.
-  train::Loss loss(const std::vector<Sample>& batch, const train::StepContext& context) override;
+  /// Ids, targets and resized pixels. Throws UserError for a sample without a conversation and for one that is longer than the
+  /// model's context.
+  std::unique_ptr<train::Prepared> prepare(Sample sample) const override;
+  /// Mean over learnt tokens.
+  train::Loss prepared_loss(const train::PreparedBatch& batch, const train::StepContext& context) override;
   void save_model(const Path& directory, FileSystem& files) override;
   /// On the unseen samples: `unseen_loss`, and `unseen_answers`, the share of turns that greedy decoding would give.
   std::map<std::string, double> evaluate() override;
@@ -82,14 +86,14 @@ class NvilaObjective final : public train::Objective {
     Answers answers;
   };
   /// A sample as the model reads it.
-  struct Lesson {
+  struct Lesson final : train::Prepared {
     PromptRow row;
+    std::vector<int32_t> targets;  // what each position of the row is to predict (train/grading.h)
     std::vector<Tensor> pixels;
     std::vector<MediaPlan> plans;
   };
-  Lesson lesson_of(const Sample& sample) const;
   /// Rows of about one length go through the model together, so that little of them is padding.
-  Measured measure(const std::vector<Sample>& batch) const;
+  Measured measure(const train::PreparedBatch& batch) const;
   Measured measure_rows(const std::vector<const Lesson*>& lessons) const;
 
   NvilaModel model_;
@@ -101,6 +105,9 @@ class NvilaObjective final : public train::Objective {
   at::Device device_;
   std::unique_ptr<Prompter> prompter_;
 };
+
+/// Has the recipe's data hold out samples when the objective is to measure some and the recipe says nothing of it. Before the source is made.
+void complete_nvila_data(train::Recipe& recipe);
 
 /// The objective "nvila" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Throws UserError.
 std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, const SampleSource& source,

@@ -8,6 +8,7 @@
 #include <ATen/ops/equal.h>
 
 #include "core/error.h"
+#include "data/heldout.h"
 #include "data/testing_tokenizer.h"
 #include "models/nvila/model_files.h"
 #include "models/nvila/testing.h"
@@ -121,6 +122,42 @@ TEST_F(NvilaObjectiveTest, AdaptersAreMergedIntoTheSavedModelAndNotIntoTheTraine
   NvilaObjective loaded(load_weights(directory_ / "run" / "model", at::kCPU), directory_ / "run" / "model", {}, 1, {},
                         at::kCPU);
   EXPECT_NEAR(loaded.loss(both(), {}).value.item<double>(), trained, 1e-5);
+}
+
+/// Its held-out samples are dark; at() gives light ones, and counts how often it is asked.
+class LightTrains final : public SampleSource {
+ public:
+  Sample at(uint64_t) const override {
+    ++asked;
+    return Shades().at(0);
+  }
+  std::vector<Sample> heldout(uint64_t most) const override { return std::vector<Sample>(most, Shades().at(1)); }
+  mutable int asked = 0;
+};
+
+TEST_F(NvilaObjectiveTest, WhatIsMeasuredIsHeldOutAndNeverComesFromTheTrainingSamples) {
+  train::Recipe recipe{.objective = "nvila"};
+  Json text = to_json(tiny_nvila().config.text);
+  recipe.model = {{"tokenizer", (directory_ / "tokenizer").string()},
+                  {"vision", to_json(tiny_nvila().config.vision)},
+                  {"projector", tiny_nvila().config.projector},
+                  {"tiles", to_json(tiny_nvila().config.tiles)},
+                  {"text", text}};
+  recipe.loss = {{"unseen", 3}};
+  const LightTrains source;
+  const auto made = make_nvila_objective(recipe, source, at::kCPU);
+  EXPECT_EQ(source.asked, 0);
+  EXPECT_NEAR(made->evaluate().at("unseen_loss"), made->loss({Shades().at(1)}, {}).value.item<double>(), 1e-5);
+}
+
+TEST_F(NvilaObjectiveTest, ARecipeThatMeasuresHoldsOutWhereItNamesNoShare) {
+  train::Recipe measures{.objective = "nvila"}, does_not{.objective = "nvila"};
+  measures.data.kind = does_not.data.kind = "chat";
+  does_not.loss = {{"unseen", 0}};
+  complete_nvila_data(measures);
+  complete_nvila_data(does_not);
+  EXPECT_EQ(measures.data.chat.heldout_share, data::default_heldout_share);
+  EXPECT_EQ(does_not.data.chat.heldout_share, 0);
 }
 
 TEST_F(NvilaObjectiveTest, ASampleWithoutAConversationIsRefused) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -115,23 +114,21 @@ Assembled assemble(const std::vector<PromptRow>& rows, const std::vector<Tensor>
   size_t longest = 0;
   for (const PromptRow& row : rows) longest = std::max(longest, row.ids.size());
   const auto count = static_cast<int64_t>(rows.size()), length = static_cast<int64_t>(longest);
-  const Tensor ids = at::zeros({count, length}, at::kLong), labels = at::full({count, length}, no_label, at::kLong);
+  const Tensor ids = at::zeros({count, length}, at::kLong);
   std::vector<int64_t> pad, positions;
   for (int64_t b = 0; b < count; ++b) {
     const PromptRow& row = rows[b];
     pad.push_back(length - std::ssize(row.ids));
     int64_t* const id = ids.mutable_data_ptr<int64_t>() + b * length + pad.back();
-    int64_t* const label = labels.mutable_data_ptr<int64_t>() + b * length + pad.back();
     for (int64_t i = 0; i < std::ssize(row.ids); ++i) {
       if (row.ids[i] == media_row) {
         positions.push_back(b * length + pad.back() + i);
         continue;
       }
       id[i] = row.ids[i];
-      if (row.learnt[i]) label[i] = row.ids[i];
     }
   }
-  Assembled all{.ids = ids.to(device), .labels = labels.to(device), .media = std::move(media)};
+  Assembled all{.ids = ids.to(device), .media = std::move(media)};
   if (std::any_of(pad.begin(), pad.end(), [](int64_t n) { return n > 0; }))
     all.pad = at::tensor(pad, at::kLong).to(device);
   all.positions = at::tensor(positions, at::kLong).to(device);

@@ -16,13 +16,11 @@ namespace tessera::nvila {
 
 /// Stands where a row of media features comes in place of a token's embedding.
 inline constexpr int32_t media_row = -1;
-/// Label of a position that is not learnt.
-inline constexpr int64_t no_label = -100;
 
 /// One conversation.
 struct PromptRow {
-  std::vector<int32_t> ids;  // media_row where a feature stands
-  std::vector<bool> learnt;  // the token belongs to an assistant's turn
+  std::vector<int32_t> ids;     // media_row where a feature stands
+  std::vector<uint8_t> learnt;  // 1: the token belongs to an assistant's turn
   /// Ids without the media rows: what penalties and rules look at.
   std::vector<int32_t> words() const;
 };
@@ -56,7 +54,6 @@ std::string plain_text(std::string text);
 /// A batch, padded on the left, ready for NvilaModel::embed.
 struct Assembled {
   Tensor ids;        // [B, L] int64; 0 where a feature stands and in the padding
-  Tensor labels;     // [B, L] int64: the token itself where it is learnt, else no_label
   Tensor pad;        // [B] int64: padding before each row; absent when no row has any
   Tensor positions;  // [R] int64: where the rows of features go, in ids flattened
   Tensor pixels;     // [N, 3, S, S] fp32: tiles of all media; absent when there are none

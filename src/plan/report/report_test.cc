@@ -159,7 +159,7 @@ TEST(Report, RefusesMalformedTablesAndFigures) {
 }
 
 TEST(Report, IsWrittenAtomically) {
-  const testing::ScratchFolder scratch;
+  const tessera::testing::ScratchFolder scratch;
   Report report("title", "subtitle");
   report.figures({loss_figure()});
   write_report(report, scratch / "report.html");

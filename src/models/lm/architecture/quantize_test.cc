@@ -58,7 +58,7 @@ TEST(LmQuantize, EveryLayerOfTheBlocksIsListedOnceAndScalesLeaveTheModelAsItIs) 
 TEST(LmQuantize, APackedDirectoryIsTheModelThatWasPacked) {
   const at::NoGradGuard no_grad;
   for (const std::string& family : tiny_families()) {
-    const testing::ScratchFolder scratch;
+    const tessera::testing::ScratchFolder scratch;
     DecoderLm model = tiny_lm(packable(family));
     save_lm(scratch / "plain", model, {.stored_as = StoredAs::f16});
     model = load_lm(scratch / "plain", {.dtype = "fp32", .writable = true});
@@ -76,7 +76,7 @@ TEST(LmQuantize, APackedDirectoryIsTheModelThatWasPacked) {
 }
 
 TEST(LmQuantize, APackedModelIsRefused) {
-  const testing::ScratchFolder scratch;
+  const tessera::testing::ScratchFolder scratch;
   save_lm(scratch.path() / "m", tiny_lm(packable("qwen2")));
   Json config = read_json_file(scratch / "m/config.json");
   config["quantization_config"] = quant::int4_format_json({32}, {});

@@ -14,6 +14,7 @@
 #include "models/lm/training/repetition_metrics.h"
 #include "models/lm/training/training_files.h"
 #include "nn/layers/token_loss.h"
+#include "train/grading.h"
 
 namespace tessera::lm {
 
@@ -38,21 +39,11 @@ void check(const LmTraining& t, const LmConfig& config) {
 train::Sequence sequence_of(const Sample& sample, const text::Tokenizer& tokenizer,
                             const std::optional<text::ChatTemplate>& chat, int64_t room) {
   if (!sample.media.empty()) throw UserError("[lm] a sample has pictures, which this model does not see");
-  text::ChatIds chat_ids{.ids = sample.tokens, .answer = std::vector<uint8_t>(sample.tokens.size(), 1), .media = {}};
-  if (!sample.messages.empty()) {
-    if (!chat)
-      throw UserError("[lm] the tokenizer has no chat template; name one as model.chat_template, for example chatml");
-    chat_ids = text::encode_chat(tokenizer, chat->pieces(sample.messages, /*add_generation_prompt=*/false));
-  }
-  const std::vector<int32_t>& ids = chat_ids.ids;
-  if (ids.size() < 2) throw UserError("[lm] a sample has no words; want data of kind text or chat");
-  const size_t length = std::min(ids.size() - 1, static_cast<size_t>(room));
-  train::Sequence sequence;
-  for (size_t i = 0; i < length; ++i) {
-    sequence.ids.push_back(ids[i]);
-    sequence.targets.push_back(chat_ids.answer[i + 1] ? ids[i + 1] : -1);
-  }
-  return sequence;
+  if (sample.messages.empty())
+    return train::graded_sequence(sample.tokens, std::vector<uint8_t>(sample.tokens.size(), 1), room);
+  if (!chat)
+    throw UserError("[lm] the tokenizer has no chat template; name one as model.chat_template, for example chatml");
+  return train::graded_conversation(sample.messages, tokenizer, *chat, room);
 }
 
 LmObjective::LmObjective(Parts parts, uint64_t seed, at::Device device)
@@ -71,12 +62,19 @@ std::vector<train::Parameter> LmObjective::parameters() {
   return train::tuned_parameters(parts_.model, parts_.tune, seed_);
 }
 
-LmObjective::Graded LmObjective::grade(const std::vector<Sample>& batch, bool recompute) const {
+std::unique_ptr<train::Prepared> LmObjective::prepare(Sample sample) const {
+  auto row = std::make_unique<Row>();
+  row->sequence = sequence_of(sample, *parts_.tokenizer, parts_.chat, room());
+  row->conversation = !sample.messages.empty();
+  return row;
+}
+
+LmObjective::Graded LmObjective::grade(const std::vector<const Row*>& batch, bool recompute) const {
   std::vector<train::Sequence> sequences;
   bool plain = true;  // windows of one length fill their rows: no padding, no segments
-  for (const Sample& sample : batch) {
-    sequences.push_back(sequence_of(sample, *parts_.tokenizer, parts_.chat, room()));
-    plain = plain && sample.messages.empty() && sequences.back().ids.size() == sequences.front().ids.size();
+  for (const Row* row : batch) {
+    sequences.push_back(row->sequence);
+    plain = plain && !row->conversation && row->sequence.ids.size() == sequences.front().ids.size();
   }
   Graded graded;
   graded.rows =
@@ -107,12 +105,13 @@ Tensor LmObjective::summed_nats(const Tensor& hidden, const train::PackedRows& r
   return nn::token_loss(states, model.config.tied ? model.embed_tokens : head.weight, wanted, model.config.logit_cap);
 }
 
-train::Loss LmObjective::loss(const std::vector<Sample>& batch, const train::StepContext&) {
-  const Graded graded = grade(batch, parts_.training.recompute);
+train::Loss LmObjective::prepared_loss(const train::PreparedBatch& batch, const train::StepContext&) {
+  const auto rows = train::prepared_as<Row>(batch);
+  const Graded graded = grade(rows, parts_.training.recompute);
   const auto learned = static_cast<double>(graded.learned);
   train::Loss result{.value = graded.nats / std::max(1.0, learned), .weight = learned};
   result.metrics["learned_tokens"] = learned;
-  if (!batch.front().messages.empty()) {
+  if (rows.front()->conversation) {
     result.metrics["padding"] = graded.rows.padding;
     result.metrics["padding_unpacked"] = graded.rows.padding_unpacked;
   }
@@ -132,17 +131,17 @@ std::map<std::string, double> LmObjective::evaluate() {
       return s.part == samples[begin].part && s.tokens.size() == samples[begin].tokens.size();
     };
     while (end < samples.size() && end - begin < rows_measured_at_once && alike(samples[end])) ++end;
-    const std::vector<Sample> batch(samples.begin() + static_cast<int64_t>(begin),
-                                    samples.begin() + static_cast<int64_t>(end));
-    const Graded graded = grade(batch, false);
+    train::PreparedBatch batch;
+    for (size_t i = begin; i < end; ++i) batch.push_back(prepare(samples[i]));
+    const Graded graded = grade(train::prepared_as<Row>(batch), false);
     std::vector<int32_t> words;
     const Tensor learned = graded.rows.targets.masked_select(graded.rows.targets >= 0).to(at::kInt).contiguous();
     words.assign(learned.const_data_ptr<int32_t>(), learned.const_data_ptr<int32_t>() + learned.numel());
     const auto bytes = static_cast<double>(parts_.tokenizer->decode(words).size());
-    for (const std::string& part : {std::string(), batch.front().part}) {
+    for (const std::string& part : {std::string(), samples[begin].part}) {
       Sum& sum = sums[part];
       sum.nats += graded.nats.item<double>(), sum.tokens += static_cast<double>(graded.learned), sum.bytes += bytes;
-      if (batch.front().part.empty()) break;
+      if (samples[begin].part.empty()) break;
     }
     begin = end;
   }

@@ -87,9 +87,10 @@ class LmObjective final : public train::Objective {
   LmObjective(Parts parts, uint64_t seed, at::Device device);
 
   std::vector<train::Parameter> parameters() override;
-  /// Mean loss in nats over the learned tokens of the batch, which are its weight among micro-batches. Throws UserError for samples
-  /// without words, or with pictures.
-  train::Loss loss(const std::vector<Sample>& batch, const train::StepContext& context) override;
+  /// The sample's ids and targets. Throws UserError for samples without words, or with pictures.
+  std::unique_ptr<train::Prepared> prepare(Sample sample) const override;
+  /// Mean loss in nats over the learned tokens of the batch, which are its weight among micro-batches.
+  train::Loss prepared_loss(const train::PreparedBatch& batch, const train::StepContext& context) override;
   /// config.json, generation_config.json, model.safetensors and the tokenizer's files; of a tuned model also its adapters.
   void save_model(const Path& directory, FileSystem& files) override;
   /// STEM.txt: the prompts with their greedy continuations.
@@ -106,7 +107,11 @@ class LmObjective final : public train::Objective {
     int64_t learned = 0;  // how many
     train::PackedRows rows;
   };
-  Graded grade(const std::vector<Sample>& batch, bool recompute) const;
+  struct Row final : train::Prepared {
+    train::Sequence sequence;
+    bool conversation = false;
+  };
+  Graded grade(const std::vector<const Row*>& batch, bool recompute) const;
   Tensor summed_nats(const Tensor& hidden, const train::PackedRows& rows) const;
   int64_t room() const;
   void add_repetition_metrics(std::map<std::string, double>& metrics) const;

@@ -1,0 +1,57 @@
+// What is the caller's mistake is refused before anything is written.
+#include "tune/run_recipe.h"
+
+#include "core/error.h"
+#include "data/source.h"
+#include "models/objectives.h"
+#include "tune/method.h"
+
+namespace tessera::tune {
+
+namespace {
+void require_new_run(const Path& out) {
+  if (std::filesystem::exists(out / "metrics.jsonl")) {
+    throw UserError("[train] {} already holds a run; go on with it by --resume {}, or choose another --out",
+                    out.string(), out.string());
+  }
+}
+
+void require_same_edition(const std::string& begun_with, const std::string& here) {
+  if (begun_with.empty() || begun_with == here) return;
+  throw UserError(
+      "[train] the run's data were '{}', here they are '{}'; begin another run, or, where the fonts differ, pack an "
+      "atlas "
+      "where the run began (tessera data emoji --pack)",
+      begun_with, here);
+}
+}  // namespace
+
+RecipeResult run_recipe(train::Recipe recipe, const RunRecipeOptions& options) {
+  if (recipe.out.empty()) throw UserError("[train] no run directory; give --out DIR or 'out' in the recipe");
+  const Path out = recipe.out;
+  apply_method(recipe);
+  train::validate(recipe.train);
+  const auto peers = train::join_peers(options.peers, options.device, recipe.train.peer_timeout);
+  if (peers->leads()) {
+    if (!options.resume) require_new_run(out);
+    require_writable(out / "recipe.toml", "train");
+  }
+  if (!options.resume) models::complete_data(recipe);
+  const auto source = data::make_source(recipe.data);
+  if (options.resume) require_same_edition(recipe.edition, source->edition());
+  recipe.edition = source->edition();
+  check_method(recipe, *source);
+  const auto objective = models::make_objective(recipe, *source, options.device);
+  if (peers->leads()) write_file_atomically(out / "recipe.toml", train::to_text(recipe));
+
+  RecipeResult result{.model = out / "model"};
+  result.training =
+      train::train(*objective, *source, recipe.train,
+                   {.directory = out, .resume = options.resume, .device = options.device, .peers = peers.get()});
+  if (!peers->leads() || result.training.interrupted) return result;
+  write_file_atomically(result.model / "recipe.toml", train::to_text(recipe));  // a model says what it was made of
+  result.verdict = verdict_of(recipe, out);
+  return result;
+}
+
+}  // namespace tessera::tune
