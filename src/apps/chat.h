@@ -26,12 +26,14 @@ struct ChatOptions {
 };
 template <class V> void fields(V& v, ChatOptions& o) {
   v("model", o.model, "model directory; its tokenizer must have a chat template");
-  v("system", o.system, "what the model is told before the conversation");
-  v("sampling", o.sampling, "Sampling"), v("memory", o.memory, "Memory");
-  v("output", o.output, "Output"), v("compute", o.compute, "Compute");
+  v("system", o.system, "system message before the conversation");
+  v("sampling", o.sampling, "Sampling");
+  v("memory", o.memory, "Memory");
+  v("output", o.output, "Output");
+  v("compute", o.compute, "Compute");
 }
 
-/// Reads turns from standard input: a line is a turn, /reset begins anew, /exit or the end of the input ends. Ctrl-C
+/// Reads turns from standard input: a line is a turn, /reset starts a new conversation, /exit or the end of the input ends. Ctrl-C
 /// ends an answer, a second one the program. When the conversation outgrows the context its oldest turns are dropped,
 /// with a note. With --json each answer is an object on a line of its own. Status 2 when a turn of piped input was
 /// refused.

@@ -18,7 +18,9 @@ using ::testing::ThrowsMessage;
 class ChatVerb : public ::testing::Test {
  protected:
   ChatVerb() {
-    options.model = model.directory(), options.compute.device = "cpu", options.sampling.max_new_tokens = 6;
+    options.model = model.directory();
+    options.compute.device = "cpu";
+    options.sampling.max_new_tokens = 6;
     options.output.json = true;
   }
   /// What is printed for these lines of input.
@@ -51,7 +53,7 @@ TEST_F(ChatVerb, AnswersEveryLineWithOneObject) {
   EXPECT_EQ(printed("hello\n"), said[0]["text"].get<std::string>() + "\n");
 }
 
-TEST_F(ChatVerb, TheSameConversationIsAnsweredTheSameAndResetBeginsAnew) {
+TEST_F(ChatVerb, AnswersAreDeterministicAndResetStartsOver) {
   const auto said = answers("hello\n/reset\nhello\n/exit\nnot read\n");
   ASSERT_EQ(said.size(), 2u);
   EXPECT_EQ(said[0]["text"], said[1]["text"]);
@@ -59,13 +61,13 @@ TEST_F(ChatVerb, TheSameConversationIsAnsweredTheSameAndResetBeginsAnew) {
   EXPECT_EQ(answers("hello\n")[0]["text"], said[0]["text"]);
 }
 
-TEST_F(ChatVerb, ASystemTurnStandsBeforeTheConversation) {
+TEST_F(ChatVerb, ASystemTurnComesFirst) {
   const int64_t without = answers("hi\n")[0]["prompt_tokens"];
   options.system = "be a cat";
   EXPECT_GT(answers("hi\n")[0]["prompt_tokens"].get<int64_t>(), without + 1);
 }
 
-TEST_F(ChatVerb, AConversationThatOutgrowsTheContextForgetsItsOldestTurns) {
+TEST_F(ChatVerb, AConversationOverTheContextDropsItsOldestTurns) {
   std::string input;
   for (int i = 0; i < 12; ++i) input += "tell me more " + std::to_string(i) + "\n";
   options.system = "cat";
@@ -74,7 +76,7 @@ TEST_F(ChatVerb, AConversationThatOutgrowsTheContextForgetsItsOldestTurns) {
   for (const Json& answer : said) EXPECT_LE(answer["prompt_tokens"].get<int64_t>() + 6, 64);
 }
 
-TEST_F(ChatVerb, ATurnOverTheContextIsRefusedAloneAndSaysByHowMuch) {
+TEST_F(ChatVerb, ATurnOverTheContextIsRefusedAloneAndReportsByHowMuch) {
   const auto said = answers("hello\n" + std::string(200, 'z') + "\nhello again\n", 2);
   ASSERT_EQ(said.size(), 3u);
   EXPECT_THAT(said[1]["error"].get<std::string>(), HasSubstr("the context is 64: "));

@@ -40,7 +40,7 @@ TEST(CommandLine, HelpOfEveryVerbIsShownWithoutLibTorch) {
   }
 }
 
-TEST(CommandLine, NothingAtAllAndTheWordHelpShowTheOverview) {
+TEST(CommandLine, NoArgumentsAndTheWordHelpShowTheOverview) {
   EXPECT_EQ(testing::tessera({}).out, testing::tessera({"--help"}).out);
   EXPECT_EQ(testing::tessera({"help", "devices"}).out, testing::tessera({"devices", "--help"}).out);
 }
@@ -58,7 +58,7 @@ TEST(CommandLine, AnUnknownVerbNamesTheNearestAndExitsWithTwo) {
   EXPECT_EQ(wrong.out, "");
 }
 
-TEST(CommandLine, AMistypedFlagOfAHeavyVerbIsToldAtOnce) {
+TEST(CommandLine, AMistypedFlagIsReportedWithoutLoadingLibTorch) {
   const Finished wrong = testing::tessera({"devices", "--jsn"});
   EXPECT_EQ(wrong.status, 2);
   EXPECT_THAT(wrong.err, StartsWith("tessera devices: [command line] unknown option '--jsn'; did you mean '--json'?"));

@@ -36,18 +36,21 @@ struct DataEmojiOptions {
   }
 };
 template <class V> void fields(V& v, DataEmojiOptions& o) {
-  v("kind", o.kind, "sprite, scene or clip"), v("count", o.count, "how many samples to write");
-  v("size", o.size, "width and height in pixels"), v("seed", o.seed, "same seed, same samples");
-  v("ground", o.ground, "white, or pastel for many colours"), v("split", o.split, "train or heldout");
-  v("names", o.names, "how many emoji take part; 0 is all"),
-      v("names_seed", o.names_seed, "the shuffle that 'names' counts along"),
-      v("frames", o.frames, "pictures of a clip");
+  v("kind", o.kind, "sprite, scene or clip");
+  v("count", o.count, "how many samples to write");
+  v("size", o.size, "width and height in pixels");
+  v("seed", o.seed, "same seed, same samples");
+  v("ground", o.ground, "white, or pastel for many colours");
+  v("split", o.split, "train or heldout");
+  v("names", o.names, "how many emoji take part; 0 is all");
+  v("names_seed", o.names_seed, "the shuffle that 'names' counts along");
+  v("frames", o.frames, "pictures of a clip");
   v("atlas", o.atlas, "take sprites from this atlas instead of the system's font");
-  v("languages", o.languages, "CLDR language codes such as de, fr, ja"),
-      v("foreign", o.foreign, "share of captions in one of them");
+  v("languages", o.languages, "CLDR language codes such as de, fr, ja");
+  v("foreign", o.foreign, "share of captions in one of them");
   v("keywords", o.keywords, "share of captions that are keywords");
-  v("out", o.out, "folder for 00000.png, ... and captions.jsonl"),
-      v("pack", o.pack, "write an atlas of all sprites and names to this file");
+  v("out", o.out, "folder for 00000.png, ... and captions.jsonl");
+  v("pack", o.pack, "write an atlas of all sprites and names to this file");
   v("talk", o.talk, "write every sample's questions and answers to this text file, for a tokenizer to learn from");
   v("overwrite", o.overwrite, "write into a folder that already holds files");
   v("output", o.output, "Output");

@@ -24,11 +24,12 @@ struct DataCitationsOptions {
   }
 };
 template <class V> void fields(V& v, DataCitationsOptions& o) {
-  v("recipe", o.recipe, "index the samples that a run trains on: its recipe.toml"),
-      v("set", o.set, "with --recipe: change a setting, as in data.text.path=MY/BOOKS");
-  v("text", o.text, "instead: a text file or a folder of them, whole"),
-      v("tokenizer", o.tokenizer, "with --text: tokenizer or model directory");
-  v("out", o.out, "file for the index"), v("output", o.output, "Output");
+  v("recipe", o.recipe, "index the samples that a run trains on: its recipe.toml");
+  v("set", o.set, "with --recipe: change a setting, as in data.text.path=MY/BOOKS");
+  v("text", o.text, "instead: a text file or a folder of them, whole");
+  v("tokenizer", o.tokenizer, "with --text: tokenizer or model directory");
+  v("out", o.out, "file for the index");
+  v("output", o.output, "Output");
 }
 
 /// Writes the index; prints how many tokens and passages are in it.

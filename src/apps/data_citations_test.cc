@@ -32,14 +32,21 @@ template <class Run> Json last_line_of(const Run& run) {
 class DataCitations : public ::testing::Test {
  protected:
   DataCitations() {
-    options.text = model / "read.txt", options.tokenizer = model.directory(), options.out = model / "read.citations";
+    options.text = model / "read.txt";
+    options.tokenizer = model.directory();
+    options.out = model / "read.citations";
     options.output.json = true;
   }
   /// What the model writes greedily.
   Json written(const Path& blocked = {}) const {
     WriteOptions write;
-    write.model = model.directory(), write.prompt = {"once upon"}, write.sampling.max_new_tokens = 24;
-    write.compute.device = "cpu", write.output.json = true, write.echo = false, write.block_citations = blocked;
+    write.model = model.directory();
+    write.prompt = {"once upon"};
+    write.sampling.max_new_tokens = 24;
+    write.compute.device = "cpu";
+    write.output.json = true;
+    write.echo = false;
+    write.block_citations = blocked;
     return last_line_of([&] { return run_write(write); });
   }
   void index_text(const std::string& words) {
@@ -50,7 +57,7 @@ class DataCitations : public ::testing::Test {
   DataCitationsOptions options;
 };
 
-TEST_F(DataCitations, KeepAModelFromSayingAgainWhatItSaid) {
+TEST_F(DataCitations, KeepAModelFromRepeatingItsOwnText) {
   const Json free = written();
   const auto tokens = free["tokens"][0].get<std::vector<int32_t>>();
   const auto tokenizer = text::load_tokenizer(model.directory());
@@ -59,7 +66,7 @@ TEST_F(DataCitations, KeepAModelFromSayingAgainWhatItSaid) {
   EXPECT_EQ(written(options.out)["tokens"], written(options.out)["tokens"]);
 }
 
-TEST_F(DataCitations, SayHowMuchIsInThem) {
+TEST_F(DataCitations, ReportTheirSize) {
   write_file_atomically(model / "read.txt", "once upon a time there was a cat");
   const Json line = last_line_of([&] { return run_data_citations(options); });
   EXPECT_EQ(line["passages"], 1);
@@ -74,9 +81,16 @@ TEST_F(DataCitations, AreMeasuredByDiversity) {
   write_file_atomically(model / "unseen.txt",
                         "once upon a time a hat sat on a cat, and the cat was upon the mat, and the mat");
   EvalOptions eval;
-  eval.model = model.directory(), eval.task = "diversity", eval.text.data = model / "unseen.txt", eval.count = 3;
-  eval.diversity.prompt_tokens = 4, eval.diversity.new_tokens = {6, 12}, eval.diversity.citations = options.out;
-  eval.diversity.compare = model.directory(), eval.output.json = true, eval.compute.device = "cpu";
+  eval.model = model.directory();
+  eval.task = "diversity";
+  eval.text.data = model / "unseen.txt";
+  eval.count = 3;
+  eval.diversity.prompt_tokens = 4;
+  eval.diversity.new_tokens = {6, 12};
+  eval.diversity.citations = options.out;
+  eval.diversity.compare = model.directory();
+  eval.output.json = true;
+  eval.compute.device = "cpu";
   const Json line = last_line_of([&] { return run_eval(eval); });
   EXPECT_EQ(line["contexts"], 3);
   EXPECT_EQ(line["changed_top1"], 0);
@@ -87,14 +101,16 @@ TEST_F(DataCitations, AreMeasuredByDiversity) {
   EXPECT_GT(line["perplexity"].get<double>(), 1);
 }
 
-TEST_F(DataCitations, RefuseMistakesInOneLine) {
+TEST_F(DataCitations, InvalidRequestsAreRefusedInOneLine) {
   const auto refuses = [&](const char* words) {
     EXPECT_THAT([&] { run_data_citations(options); }, ThrowsMessage<UserError>(HasSubstr(words)));
   };
   refuses("read.txt");
   index_text("a hat");
-  options.tokenizer.clear(), refuses("--text wants --tokenizer");
-  options.recipe = "recipe.toml", refuses("and not both");
+  options.tokenizer.clear();
+  refuses("--text wants --tokenizer");
+  options.recipe = "recipe.toml";
+  refuses("and not both");
   write_file_atomically(model / "torn.citations", read_file(options.out).substr(0, 100));
   EXPECT_THAT([&] { written(model / "torn.citations"); }, ThrowsMessage<UserError>(HasSubstr("torn.citations")));
   EXPECT_THROW(written(model / "none.citations"), UserError);

@@ -23,11 +23,14 @@ using ::testing::HasSubstr;
 class DataPrune : public ::testing::Test {
  protected:
   void SetUp() override {
-    set_progress_enabled(false), set_log_level(LogLevel::quiet);
+    set_progress_enabled(false);
+    set_log_level(LogLevel::quiet);
     data::testing::write_byte_tokenizer(scratch_ / "tokenizer");
     for (const uint64_t seed : {7, 9}) {
       lm::LmConfig c = lm::tiny_config("llama");
-      c.vocabulary = data::testing::byte_vocabulary, c.context = 96, c.tied = true;
+      c.vocabulary = data::testing::byte_vocabulary;
+      c.context = 96;
+      c.tied = true;
       const Path directory = scratch_ / ("model" + std::to_string(seed));
       lm::LmObjective({.model = lm::tiny_lm(c, seed),
                        .tokenizer = text::load_tokenizer(scratch_ / "tokenizer"),
@@ -48,8 +51,11 @@ class DataPrune : public ::testing::Test {
   }
   DataPruneOptions options() const {
     DataPruneOptions o;
-    o.data = scratch_ / "chat.jsonl", o.large = scratch_ / "model7", o.small = scratch_ / "model9";
-    o.out = scratch_ / "kept.jsonl", o.device = "cpu";
+    o.data = scratch_ / "chat.jsonl";
+    o.large = scratch_ / "model7";
+    o.small = scratch_ / "model9";
+    o.out = scratch_ / "kept.jsonl";
+    o.device = "cpu";
     return o;
   }
   static std::vector<std::string> lines(const Path& file) {
@@ -61,7 +67,7 @@ class DataPrune : public ::testing::Test {
   tessera::testing::ScratchFolder scratch_{tessera::testing::ScratchFolder::On::memory};
 };
 
-TEST_F(DataPrune, HalfOfEachSourceIsKeptAsItWasAndScoresAreGoneOnWith) {
+TEST_F(DataPrune, HalfOfEachSourceIsKeptUnchangedAndScoringResumes) {
   EXPECT_EQ(run_data_prune(options()), 0);
   const auto all = lines(scratch_ / "chat.jsonl"), kept = lines(scratch_ / "kept.jsonl");
   EXPECT_EQ(kept.size(), 6u);
@@ -90,7 +96,7 @@ TEST_F(DataPrune, SwappedModelsKeepTheOtherHalf) {
   EXPECT_EQ(both.size(), 12u);
 }
 
-TEST_F(DataPrune, MistakesAreNamed) {
+TEST_F(DataPrune, InvalidSettingsAreRefusedByName) {
   const auto fault = [&](auto change) {
     DataPruneOptions o = options();
     change(o);

@@ -24,12 +24,12 @@ struct DataTokenizerOptions {
   }
 };
 template <class V> void fields(V& v, DataTokenizerOptions& o) {
-  v("text", o.text, "a text file, or a folder whose .txt files are read"),
-      v("vocabulary", o.vocabulary, "tokens in all, with 256 bytes and the control tokens");
+  v("text", o.text, "a text file, or a folder whose .txt files are read");
+  v("vocabulary", o.vocabulary, "tokens in all, with 256 bytes and the control tokens");
   v("special", o.special,
     "more control tokens, after <|begin|>, <|end|>, <|pad|>, <|system|>, <|user|>, <|assistant|>");
   v("out", o.out, "folder for tokenizer.json and tokenizer_config.json");
-  v("overwrite", o.overwrite, "replace a tokenizer that is there");
+  v("overwrite", o.overwrite, "replace an existing tokenizer");
   v("output", o.output, "Output");
 }
 

@@ -16,7 +16,8 @@ struct DevicesOptions {
   }
 };
 template <class V> void fields(V& v, DevicesOptions& o) {
-  v("output", o.output, "Output"), v("compute", o.compute, "Compute");
+  v("output", o.output, "Output");
+  v("compute", o.compute, "Compute");
 }
 
 /// Prints what LibTorch sees. Throws UserError when --device names what is not there.

@@ -37,23 +37,25 @@ struct DrawOptions {
   }
 };
 template <class V> void fields(V& v, DrawOptions& o) {
-  v("model", o.model, "model directory"), v("prompt", o.prompt, "what to draw; several give several pictures");
+  v("model", o.model, "model directory");
+  v("prompt", o.prompt, "what to draw; several give several pictures");
   v("prompts", o.prompts, "file with a prompt on each line");
   v("out", o.out, "PNG to write; several pictures become NAME-1.png, NAME-2.png, ... unless --sheet");
-  v("count", o.count, "pictures of each prompt"),
-      v("sheet", o.sheet, "all pictures on one sheet, a row for each prompt");
+  v("count", o.count, "pictures of each prompt");
+  v("sheet", o.sheet, "all pictures on one sheet, a row for each prompt");
   v("enlarge", o.enlarge, "every pixel becomes a square of this edge");
   v("save_scales", o.save_scales, "directory for the picture after every scale, and a strip of them");
   v("cfg", o.cfg, "guidance, one number or one per scale (default: the model's own)");
   v("tau", o.tau, "temperature, one number or one per scale (default: the model's own)");
   v("top_p", o.top_p, "bit values less likely than 1 - top_p are never drawn (default: the model's own)");
   v("aspect", o.aspect, "width:height like 16:9, or height / width like 0.5625");
-  v("from", o.from, "picture whose first scales are kept"),
-      v("keep_scales", o.keep_scales, "how many scales of --from are kept");
-  v("output", o.output, "Output"), v("compute", o.compute, "Compute");
+  v("from", o.from, "picture whose first scales are kept");
+  v("keep_scales", o.keep_scales, "how many scales of --from are kept");
+  v("output", o.output, "Output");
+  v("compute", o.compute, "Compute");
 }
 
-/// Draws and says where the pictures are. Throws UserError before drawing when an output cannot be written.
+/// Draws and reports where the pictures are. Throws UserError before drawing when an output cannot be written.
 int run_draw(const DrawOptions& options);
 
 }  // namespace tessera::apps

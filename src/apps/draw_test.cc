@@ -1,4 +1,4 @@
-// The verb `draw`: what it writes, and that a mistake is said before anything is loaded, drawn or written.
+// The verb `draw`: what it writes, and that errors are reported before anything is loaded, drawn or written.
 #include "apps/draw.h"
 
 #include <gmock/gmock.h>
@@ -21,11 +21,14 @@ using ::testing::ThrowsMessage;
 class DrawVerb : public ::testing::Test {
  protected:
   void SetUp() override {
-    set_log_level(LogLevel::quiet), set_progress_enabled(false);
+    set_log_level(LogLevel::quiet);
+    set_progress_enabled(false);
     directory = Path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(directory);
     infinity::save_model(infinity::tiny_infinity(), infinity::tiny_codec(), {}, StoredAs::f32, directory / "model");
-    options.model = directory / "model", options.out = directory / "out.png", options.prompt = {"red apple"};
+    options.model = directory / "model";
+    options.out = directory / "out.png";
+    options.prompt = {"red apple"};
     options.compute.device = "cpu";
   }
   Image drawn(const std::string& name) const { return media::decode_png(read_file(directory / name), name); }
@@ -34,7 +37,7 @@ class DrawVerb : public ::testing::Test {
   DrawOptions options;
 };
 
-TEST_F(DrawVerb, WritesOnePictureAndTheSameAgainForTheSameSeed) {
+TEST_F(DrawVerb, WritesOnePictureThatDependsOnTheSeed) {
   EXPECT_EQ(run_draw(options), 0);
   const Image first = drawn("out.png");
   EXPECT_EQ(first.width, 12);
@@ -45,25 +48,28 @@ TEST_F(DrawVerb, WritesOnePictureAndTheSameAgainForTheSameSeed) {
   EXPECT_NE(drawn("out.png"), first);
 }
 
-TEST_F(DrawVerb, NumbersSeveralPicturesAndLaysThemOnASheet) {
-  options.count = 2, options.prompt = {"red apple", "cat"};
+TEST_F(DrawVerb, NumbersSeveralPicturesAndComposesASheet) {
+  options.count = 2;
+  options.prompt = {"red apple", "cat"};
   run_draw(options);
   for (const char* name : {"out-1.png", "out-2.png", "out-3.png", "out-4.png"})
     EXPECT_EQ(drawn(name).width, 12) << name;
-  options.sheet = true, options.enlarge = 2;
+  options.sheet = true;
+  options.enlarge = 2;
   run_draw(options);
   EXPECT_GT(drawn("out.png").width, 2 * 24);  // two columns of enlarged pictures, and gaps
 }
 
 TEST_F(DrawVerb, ReadsPromptsFromAFile) {
   std::ofstream(directory / "prompts.txt") << "red apple\n\n  \ncat\n";
-  options.prompt = {}, options.prompts = directory / "prompts.txt";
+  options.prompt = {};
+  options.prompts = directory / "prompts.txt";
   run_draw(options);
   EXPECT_TRUE(std::filesystem::exists(directory / "out-2.png"));
   EXPECT_FALSE(std::filesystem::exists(directory / "out-3.png"));
 }
 
-TEST_F(DrawVerb, SavesThePictureAfterEveryScaleAndTheLastIsThePictureItself) {
+TEST_F(DrawVerb, SavesThePictureAfterEveryScaleAndTheLastIsTheResult) {
   options.save_scales = directory / "scales";
   run_draw(options);
   EXPECT_EQ(drawn("scales/1-scale-3.png"), drawn("out.png"));
@@ -73,15 +79,17 @@ TEST_F(DrawVerb, SavesThePictureAfterEveryScaleAndTheLastIsThePictureItself) {
 
 TEST_F(DrawVerb, KeepsTheFirstScalesOfAPicture) {
   media::write_png(directory / "from.png", infinity::noise_picture(3));
-  options.from = directory / "from.png", options.keep_scales = 3;
+  options.from = directory / "from.png";
+  options.keep_scales = 3;
   run_draw(options);
   const Image all_kept = drawn("out.png");
-  options.prompt = {"cat"}, options.compute.seed = 9;
+  options.prompt = {"cat"};
+  options.compute.seed = 9;
   run_draw(options);
   EXPECT_EQ(drawn("out.png"), all_kept);
 }
 
-TEST_F(DrawVerb, SaysThatAnOutputCannotBeWrittenBeforeItLooksAtTheModel) {
+TEST_F(DrawVerb, RefusesAnUnwritableOutputBeforeLoadingTheModel) {
   options.model = directory / "no such model";
   std::ofstream(directory / "file") << "x";
   options.out = directory / "file" / "out.png";

@@ -8,7 +8,7 @@
 namespace tessera::apps {
 
 /// Loads libtessera.so beside the executable (build tree: lib/, installed: ../lib) and runs a heavy verb there.
-/// Throws FaultError when it cannot be loaded; whatever the verb throws comes through.
+/// Throws FaultError when it cannot be loaded; exceptions of the verb pass through.
 int run_in_engine(const std::string& verb, const Arguments& arguments);
 
 }  // namespace tessera::apps

@@ -1,4 +1,4 @@
-// `tessera eval`: one function per task; the model's recipe.toml says which names it knows.
+// `tessera eval`: one function per task; the model's recipe.toml has the names that it was trained on.
 #include "apps/eval.h"
 
 #include <map>
@@ -22,7 +22,8 @@ data::EmojiOptions emoji_of(const EvalOptions& options) {
   data::EmojiOptions emoji;
   const Path recipe = options.model / "recipe.toml";
   if (std::filesystem::exists(recipe)) emoji = train::read_recipe(recipe).data.emoji;
-  emoji.kind = "sprite", emoji.split = options.split.empty() ? "train" : options.split;
+  emoji.kind = "sprite";
+  emoji.split = options.split.empty() ? "train" : options.split;
   if (!options.atlas.empty()) emoji.atlas = options.atlas;
   return emoji;
 }

@@ -14,8 +14,8 @@ struct EvalWorldOptions {
   std::filesystem::path answers;
 };
 template <class V> void fields(V& v, EvalWorldOptions& o) {
-  v("size", o.size, "emoji-qa: edge of the pictures; 0: the model's recipe's"),
-      v("worlds", o.worlds, "emoji-qa: what to show: sprite, scene, clip");
+  v("size", o.size, "emoji-qa: edge of the pictures; 0: the model's recipe's");
+  v("worlds", o.worlds, "emoji-qa: what to show: sprite, scene, clip");
   v("kinds", o.kinds, "emoji-qa: kinds of questions, such as count and position (default: all)");
   v("frames", o.frames, "emoji-qa: frames of a clip; 0: as many as the model was made for");
   v("answers", o.answers, "emoji-qa, choice, diversity: write each question with its answer to this JSONL file");
@@ -31,10 +31,10 @@ struct EvalTextOptions {
 template <class V> void fields(V& v, EvalTextOptions& o) {
   v("data", o.data,
     "choice: JSONL of questions; perplexity, diversity: a text file or a folder of them; fid: a folder of pictures");
-  v("examples", o.examples, "choice: JSONL of solved examples"),
-      v("shots", o.shots, "choice: examples before each question");
-  v("window", o.window, "perplexity: tokens seen at once; 0: the model's context"),
-      v("stride", o.stride, "perplexity: tokens that a window adds; 0: half of it");
+  v("examples", o.examples, "choice: JSONL of solved examples");
+  v("shots", o.shots, "choice: examples before each question");
+  v("window", o.window, "perplexity: tokens seen at once; 0: the model's context");
+  v("stride", o.stride, "perplexity: tokens that a window adds; 0: half of it");
 }
 
 /// Of task diversity.
@@ -51,11 +51,11 @@ struct EvalDiversityOptions {
   std::filesystem::path compare;
 };
 template <class V> void fields(V& v, EvalDiversityOptions& o) {
-  v("prompt_tokens", o.prompt_tokens, "tokens of an unseen text that are continued"),
-      v("new_tokens", o.new_tokens, "lengths at which continuations are measured");
+  v("prompt_tokens", o.prompt_tokens, "tokens of an unseen text that are continued");
+  v("new_tokens", o.new_tokens, "lengths at which continuations are measured");
   v("ttr_window", o.ttr_window, "tokens of the sliding type-token ratio");
-  v("temperature", o.temperature, "0 takes the most likely token (default: 0; 1 where another filter is given)"),
-      v("top_k", o.top_k, "draw from the K most likely tokens");
+  v("temperature", o.temperature, "0 takes the most likely token (default: 0; 1 where another filter is given)");
+  v("top_k", o.top_k, "draw from the K most likely tokens");
   v("repetition_penalty", o.repetition_penalty, "above 1 makes tokens that were there already less likely");
   v("match_entropy", o.match_entropy, "draw at the temperature whose predictions have this entropy in nats; 0: no");
   v("citations", o.citations,
@@ -75,10 +75,10 @@ struct EvalRowOptions {
 };
 template <class V> void fields(V& v, EvalRowOptions& o) {
   v("append", o.append, "choice, perplexity: put the result into this table for 'tessera plan ladder'");
-  v("name", o.name, "what the table calls the task (default: the data file's name)"),
-      v("run", o.run, "what the table calls the run (default: the model directory's name)");
-  v("role", o.role, "train (a rung) or target"),
-      v("params", o.params, "non-embedding parameters; 0: counted in the weights' headers");
+  v("name", o.name, "what the table calls the task (default: the data file's name)");
+  v("run", o.run, "what the table calls the run (default: the model directory's name)");
+  v("role", o.role, "train (a rung) or target");
+  v("params", o.params, "non-embedding parameters; 0: counted in the weights' headers");
   v("tokens", o.tokens, "tokens that the model was trained on");
 }
 
@@ -121,8 +121,8 @@ template <class V> void fields(V& v, EvalOptions& o) {
   v("task", o.task, "choice, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec");
   v("count", o.count,
     "pictures or questions to measure on (default: 200, emoji-qa 4000, diversity 100, choice all); 0 takes all there "
-    "are"),
-      v("batch", o.batch, "how many at once");
+    "are");
+  v("batch", o.batch, "how many at once");
   v("cfg", o.cfg, "guidance, one number or one per scale (default: the model's)");
   v("tau", o.tau, "temperature, one number or one per scale (default: the model's)");
   v("top_p", o.top_p,
@@ -134,11 +134,14 @@ template <class V> void fields(V& v, EvalOptions& o) {
     "pairings)");
   v("atlas", o.atlas, "take sprites from this atlas instead of the system's font");
   v("missed", o.missed, "write the names that were not retrieved to this file");
-  v("reference", o.reference, "fid: folder of pictures to compare with (default: the sprites that are drawn)"),
-      v("tower", o.tower, "fid: model directory whose vision tower gives the features (default: models/emoji-nvila)");
-  v("text", o.text, "Text tasks"), v("diversity", o.diversity, "Diversity"), v("world", o.world, "Emoji World"),
-      v("row", o.row, "Row of a ladder");
-  v("output", o.output, "Output"), v("compute", o.compute, "Compute");
+  v("reference", o.reference, "fid: folder of pictures to compare with (default: the sprites that are drawn)");
+  v("tower", o.tower, "fid: model directory whose vision tower gives the features (default: models/emoji-nvila)");
+  v("text", o.text, "Text tasks");
+  v("diversity", o.diversity, "Diversity");
+  v("world", o.world, "Emoji World");
+  v("row", o.row, "Row of a ladder");
+  v("output", o.output, "Output");
+  v("compute", o.compute, "Compute");
 }
 
 /// Prints a table, with --json one object: task, count, seed and the task's numbers (top1, top5, psnr, score, ...).

@@ -22,7 +22,7 @@ Json tensor_row(const TensorEntry& entry) {
           {"parameters", scalar_count(entry.shape)}};
 }
 
-/// How many weights a stored tensor stands for: eight to a word of 4-bit ones, none for the scales and zeros beside
+/// How many weights a stored tensor holds: eight to a word of 4-bit ones, none for the scales and zeros beside
 /// packed ones.
 int64_t weights_in(const TensorEntry& entry) {
   const std::string_view name = entry.name;
@@ -89,7 +89,7 @@ Json inspect_model(const Path& directory, bool list_tensors) {
 }
 
 /// Later lines win field by field, since a line holds only what was measured at its step. A last line that was cut
-/// off by a killed run is passed over.
+/// off by a killed run is skipped.
 void add_metrics(Json& report, const Path& file) {
   Json newest = Json::object();
   std::istringstream lines(read_file(file));

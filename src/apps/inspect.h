@@ -22,14 +22,15 @@ struct InspectOptions {
 };
 template <class V> void fields(V& v, InspectOptions& o) {
   v("target", o.target, "model directory, run directory or .safetensors file");
-  v("tensors", o.tensors, "list every tensor with format and shape"), v("output", o.output, "Output");
+  v("tensors", o.tensors, "list every tensor with format and shape");
+  v("output", o.output, "Output");
 }
 
 /// What is at `target`, as a tree: `kind` is "weights", "model" or "run", `path` is where. Weights and models have
-/// `parameters` (of packed weights: those that they stand for), `bytes`, `dtypes` (as stored), `tensors` (a list when
+/// `parameters` (packed weights count unpacked), `bytes`, `dtypes` (as stored), `tensors` (a list when
 /// `list_tensors`, else their number), `metadata` and, where layers are packed, `packed` by kind; a model has
-/// `model_type`, `config` and perhaps `codec`; a run has `step`, `metrics`, `checkpoints` and perhaps `model`. Reads
-/// headers only. Throws UserError when the target is none of these or is not sound.
+/// `model_type`, `config` and, where there is one, `codec`; a run has `step`, `metrics`, `checkpoints` and, when it is done, `model`. Reads
+/// headers only. Throws UserError when the target is none of these or is malformed.
 Json inspect(const Path& target, bool list_tensors);
 
 /// The report for a person.

@@ -1,4 +1,4 @@
-// What `tessera inspect` says of models, files, runs and of things that are none of these; it loads no LibTorch.
+// `tessera inspect` on models, files, runs and other things; it loads no LibTorch.
 #include "apps/inspect.h"
 
 #include <gmock/gmock.h>
@@ -64,16 +64,20 @@ TEST_F(Inspect, AWeightsFileShowsCountsFormatsAndMetadata) {
   EXPECT_EQ(report["metadata"]["recipe"], "small");
 }
 
-TEST_F(Inspect, PackedLayersCountAsTheWeightsThatTheyStandFor) {
+TEST_F(Inspect, PackedLayersCountAsTheirUnpackedWeights) {
   const std::string bytes(1024, '\0');
   SafetensorsWriter writer;
   const auto add = [&](const char* name, Dtype dtype, std::vector<int64_t> shape) {
     const auto size = static_cast<uint64_t>(scalar_count(shape)) * dtype_size(dtype);
     writer.add(name, dtype, std::move(shape), std::string_view(bytes).substr(0, size));
   };
-  add("q.qweight", Dtype::i32, {32, 2}), add("q.qzeros", Dtype::i32, {2, 2}), add("q.scales", Dtype::f16, {2, 16});
-  add("v.weight", Dtype::i8, {8, 4}), add("v.weight_scale", Dtype::f32, {8, 1});
-  add("norm.weight", Dtype::f16, {32}), add("other.scales", Dtype::f16, {5});
+  add("q.qweight", Dtype::i32, {32, 2});
+  add("q.qzeros", Dtype::i32, {2, 2});
+  add("q.scales", Dtype::f16, {2, 16});
+  add("v.weight", Dtype::i8, {8, 4});
+  add("v.weight_scale", Dtype::f32, {8, 1});
+  add("norm.weight", Dtype::f16, {32});
+  add("other.scales", Dtype::f16, {5});
   const auto out = disk().create(home_ / "w.safetensors");
   writer.write(*out);
   out->close();
@@ -140,7 +144,7 @@ TEST_F(Inspect, ListsTheCheckpointsThatARunWouldResumeFrom) {
   agrees({10});
 }
 
-TEST_F(Inspect, ThePageForPeopleNamesWhatTheTreeHolds) {
+TEST_F(Inspect, TheTextOutputNamesEverythingInTheTree) {
   write_model(home_ / "m", "infinity");
   const std::string page = inspect_text(inspect(home_ / "m", true));
   EXPECT_THAT(page, HasSubstr("infinity, 15 parameters (F16, I64) in 2 tensors"));
@@ -148,12 +152,12 @@ TEST_F(Inspect, ThePageForPeopleNamesWhatTheTreeHolds) {
   EXPECT_THAT(page, HasSubstr("  scales      [1,2]\n"));
 }
 
-TEST_F(Inspect, NamesFromAFileCannotMoveTheCursor) {
+TEST_F(Inspect, NamesFromAFileAreShownWithoutControlCharacters) {
   write_model(home_ / "m", "evil\\u001b[2J");
   EXPECT_THAT(inspect_text(inspect(home_ / "m", false)), Not(HasSubstr("\x1b")));
 }
 
-TEST_F(Inspect, WhatIsNotSoundIsTheCallersMistake) {
+TEST_F(Inspect, MalformedTargetsAreUserErrors) {
   EXPECT_THROW(inspect(home_ / "absent", false), UserError);
   EXPECT_THROW(inspect(home_, false), UserError);  // an empty directory
   write_weights(home_ / "w.safetensors");

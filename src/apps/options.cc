@@ -46,7 +46,7 @@ std::string short_name(const CommandLine& line, const std::string& field) {
 /// Texts may hold commas, so a list of them is made by giving the option again.
 bool one_by_one(const Option& option) { return option.kind == Option::Kind::list && option.placeholder == "TEXT"; }
 
-/// What was said of one option on the command line.
+/// What the command line gives for one option.
 struct Said {
   const Option* option;
   std::vector<std::string> texts;

@@ -1,5 +1,5 @@
 // Command lines from field lists: a verb's options are a struct; its fields() names every flag once, and a
-// CommandLine says what else the shell needs to know. Free of LibTorch, so that help and mistakes answer at once.
+// CommandLine has what else the shell needs. Free of LibTorch, so that help and mistakes answer at once.
 #pragma once
 
 #include <charconv>

@@ -1,4 +1,4 @@
-// Options from field lists: every kind of field, the help page, and what a mistyped command line is told.
+// Options from field lists: every kind of field, the help page, and the errors of a mistyped command line.
 #include "apps/options.h"
 
 #include <gmock/gmock.h>
@@ -31,9 +31,14 @@ struct PaintOptions {
   }
 };
 template <class V> void fields(V& v, PaintOptions& o) {
-  v("prompts", o.prompts, "what to paint"), v("model", o.model, "model directory"), v("top_p", o.top_p, "nucleus");
-  v("guidance", o.guidance, "strength per scale"), v("count", o.count, "pictures per prompt");
-  v("save_scales", o.save_scales, "every scale"), v("smooth", o.smooth, "soft edges"), v("styles", o.styles, "brushes");
+  v("prompts", o.prompts, "what to paint");
+  v("model", o.model, "model directory");
+  v("top_p", o.top_p, "nucleus");
+  v("guidance", o.guidance, "strength per scale");
+  v("count", o.count, "pictures per prompt");
+  v("save_scales", o.save_scales, "every scale");
+  v("smooth", o.smooth, "soft edges");
+  v("styles", o.styles, "brushes");
   v("output", o.output, "Output");
 }
 
@@ -95,7 +100,7 @@ TEST(Options, AnUnknownFlagNamesTheNearestOne) {
   EXPECT_THAT(complaint({"cat", "-m", "d", "--no-smoth"}), HasSubstr("did you mean '--no-smooth'?"));
 }
 
-TEST(Options, AValueOfTheWrongKindNamesFlagValueAndWant) {
+TEST(Options, AValueOfTheWrongKindIsReportedWithFlagAndExpectation) {
   EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "3.5"}), HasSubstr("--count is '3.5', want a whole number"));
   EXPECT_THAT(complaint({"cat", "-m", "d", "--top-p", "abc"}), HasSubstr("--top-p is 'abc', want a number"));
   EXPECT_THAT(complaint({"cat", "-m", "d", "--count", ""}), HasSubstr("want a whole number"));
@@ -145,22 +150,22 @@ TEST(Options, RealNumbersThatAFieldCannotHoldNameFlagAndRange) {
   }
 }
 
-TEST(Options, MissingThingsAreNamed) {
+TEST(Options, MissingArgumentsAreNamed) {
   EXPECT_THAT(complaint({"-m", "d"}), HasSubstr("PROMPTS is missing (what to paint)"));
   EXPECT_THAT(complaint({"cat"}), HasSubstr("--model is missing (model directory)"));
   EXPECT_THAT(complaint({"cat", "-m"}), HasSubstr("--model"));
 }
 
-TEST(Options, TextsMayHoldCommasSoAListOfThemIsTheOptionAgain) {
+TEST(Options, TextsMayContainCommasSoListsRepeatTheOption) {
   EXPECT_THAT(parsed({"cat", "-m", "d", "--styles", "bold, wide", "--styles", "thin"}).styles,
               ElementsAre("bold, wide", "thin"));
 }
 
-TEST(Options, AFlagGivenTwiceIsAMistakeNotASilentChoice) {
+TEST(Options, AFlagGivenTwiceIsRefused) {
   EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "1", "--count", "2"}), HasSubstr("--count"));
 }
 
-TEST(Options, EveryComplaintIsOneLine) {
+TEST(Options, EveryErrorIsOneLine) {
   for (const Arguments& words :
        {Arguments{"cat"}, {"-m"}, {"cat", "-m", "d", "--x"}, {"cat", "-m", "d", "--count", "a"}}) {
     EXPECT_THAT(complaint(words), Not(HasSubstr("\n")));

@@ -21,7 +21,9 @@ plan::BudgetOptions budget_options(const PlanBudgetOptions& options) {
   how.ladder.method = parse_method(options.method);
   if (!options.feature.empty()) how.ladder.feature = plan::parse_feature(options.feature);
   how.ladder.tasks = split_names(options.tasks);
-  how.ladder.resamples = options.resamples, how.ladder.seed = options.seed, how.ladder.threads = options.threads;
+  how.ladder.resamples = options.resamples;
+  how.ladder.seed = options.seed;
+  how.ladder.threads = options.threads;
   return how;
 }
 

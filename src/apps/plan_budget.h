@@ -31,11 +31,13 @@ template <class V> void fields(V& v, PlanBudgetOptions& o) {
   v("inference_tokens", o.inference_tokens, "tokens to be served over the model's life, at 2 N FLOPs each (2T)");
   v("max_params", o.max_params, "no larger model than this (8B)");
   v("tasks", o.tasks, "a,b: tasks to score by; without it all that have both columns, less BoolQ and Winogrande");
-  v("method", o.method, "best or paper, as in plan ladder"), v("feature", o.feature, "as in plan ladder");
-  v("tolerance", o.tolerance, "a smaller ladder is as good when it predicts within so much (a fraction)");
+  v("method", o.method, "best or paper, as in plan ladder");
+  v("feature", o.feature, "as in plan ladder");
+  v("tolerance", o.tolerance, "a smaller ladder is as good when it predicts within this fraction");
   v("resamples", o.resamples, "resamples of the ladder behind the intervals");
   v("report", o.report, "write a page with plots to this .html file");
-  v("seed", o.seed, "same seed, same intervals"), v("threads", o.threads, "0 takes one per core");
+  v("seed", o.seed, "same seed, same intervals");
+  v("threads", o.threads, "0 takes one per core");
   v("output", o.output, "Output");
 }
 

@@ -16,7 +16,7 @@ std::vector<std::string> split_names(const std::string& text);
 /// "best" or "paper"; throws UserError for another word.
 plan::LadderMethod parse_method(const std::string& word);
 
-/// A bar that begins with the first step it is told of.
+/// A progress bar that appears with the first step.
 class ForecastBar {
  public:
   plan::LadderProgress steps() {
@@ -33,7 +33,7 @@ class ForecastBar {
 /// A fraction in percent with one decimal; nothing for none.
 std::string points(const std::optional<double>& fraction);
 
-/// Columns as wide as what stands in them, the first to the left, the rest to the right; empty ones are left out.
+/// Columns as wide as their cells, the first to the left, the rest to the right; empty ones are left out.
 std::string columns(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
 
 /// Warnings, a line each, on standard error.

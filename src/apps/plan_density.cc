@@ -149,7 +149,8 @@ std::string left_out_table(const plan::DensityResult& result) {
   for (const auto& row : result.left_out) {
     rows.push_back(
         {row.name, number(row.density), plan::interval_text(row.interval), row.covers_one ? "yes" : "no", row.note});
-    covering += row.covers_one, known += row.density.has_value();
+    covering += row.covers_one;
+    known += row.density.has_value();
   }
   return "\n" + table(rows, true) + fmt::format("{} of {} intervals cover 1\n", covering, known);
 }

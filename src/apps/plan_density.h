@@ -23,7 +23,8 @@ struct PlanDensityOptions {
 };
 template <class V> void fields(V& v, PlanDensityOptions& o) {
   fields(v, o.density);
-  v("report", o.report, "write a page with figures to this file"), v("output", o.output, "Output");
+  v("report", o.report, "write a page with figures to this file");
+  v("output", o.output, "Output");
 }
 
 /// The result for a person: tables and one-line warnings.

@@ -18,10 +18,12 @@ plan::LadderOptions ladder_options(const PlanLadderOptions& options) {
   how.tasks = split_names(options.tasks);
   for (const std::string& text : options.target) how.targets.push_back(plan::parse_target(text));
   if (!options.max_rung.empty()) how.max_rung_params = plan::parse_quantity(options.max_rung, "--max-rung");
-  how.resamples = options.resamples, how.coverage = options.coverage;
+  how.resamples = options.resamples;
+  how.coverage = options.coverage;
   if (options.threads < 0) throw UserError("[plan] --threads is {}, want 0 or more", options.threads);
   if (options.resamples == 0) throw UserError("[plan] --resamples is 0, want at least 1");
-  how.seed = options.seed, how.threads = options.threads;
+  how.seed = options.seed;
+  how.threads = options.threads;
   return how;
 }
 
@@ -36,12 +38,15 @@ void print_target(const plan::LadderForecast& forecast, const plan::LadderTarget
     if (!each.abs_error_points || !each.rel_error_percent) continue;
     rows.back()[4] = fmt::format("{:.1f} ", *each.abs_error_points);
     rows.back()[5] = fmt::format("{:.1f} ", *each.rel_error_percent);
-    actual += *each.actual, error += *each.abs_error_points, relative += *each.rel_error_percent, ++measured;
+    actual += *each.actual;
+    error += *each.abs_error_points;
+    relative += *each.rel_error_percent;
+    ++measured;
   }
   rows.push_back({"mean", points(predicted / static_cast<double>(rows.size())), "", "", "", ""});
   if (measured > 0) {
     rows.back()[3] = points(actual / measured);
-    rows.back()[4] = fmt::format("{:.2f}", error / measured),
+    rows.back()[4] = fmt::format("{:.2f}", error / measured);
     rows.back()[5] = fmt::format("{:.2f}", relative / measured);
   }
   detail::print(fmt::format("{}: {} parameters, {} tokens, {} FLOPs\n{}\n", target.name,
@@ -50,7 +55,7 @@ void print_target(const plan::LadderForecast& forecast, const plan::LadderTarget
                             columns({"task", "predicted %", "interval", "actual", "error", "relative %"}, rows)));
 }
 
-/// How the mean over the tasks moved, and where each task stands at the last checkpoint.
+/// How the mean over the tasks moved, and each task's forecast at the last checkpoint.
 void print_running(const std::vector<plan::RunningPoint>& followed, const std::string& run) {
   const std::vector<plan::RunningPoint> by_share = plan::mean_over_tasks(followed);
   const double last = by_share.back().share;

@@ -38,13 +38,14 @@ template <class V> void fields(V& v, PlanLadderOptions& o) {
   v("method", o.method, "best: chosen by hindcast, with intervals; paper: as published");
   v("feature", o.feature, "bpb, loss, ce or flops: what is predicted first; without it the method's own");
   v("single_step", o.single_step, "with --method paper: accuracy straight from size and tokens");
-  v("max_rung", o.max_rung, "use rungs up to so many parameters only (760M)");
+  v("max_rung", o.max_rung, "use only rungs up to this many parameters (760M)");
   v("running", o.running,
     "name of a run in the table that is under way: its checkpoints move the first target's forecast");
   v("resamples", o.resamples, "resamples of the ladder behind the intervals");
   v("coverage", o.coverage, "share of intervals that shall hold the truth");
   v("report", o.report, "write a page with plots to this .html file");
-  v("seed", o.seed, "same seed, same intervals"), v("threads", o.threads, "0 takes one per core");
+  v("seed", o.seed, "same seed, same intervals");
+  v("threads", o.threads, "0 takes one per core");
   v("output", o.output, "Output");
 }
 

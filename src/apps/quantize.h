@@ -28,7 +28,8 @@ struct QuantizeOptions {
   }
 };
 template <class V> void fields(V& v, QuantizeOptions& o) {
-  v("model", o.model, "model directory, not packed yet"), v("out", o.out, "directory to write, new or empty");
+  v("model", o.model, "model directory, not packed yet");
+  v("out", o.out, "directory to write, new or empty");
   v("bits", o.bits, "of the language model's layers: 4, or 0 to leave them");
   v("group", o.group, "weights that share a scale; 0: 128, or 64 or 32 where widths ask for it");
   v("tower", o.tower, "of the vision tower's layers: int8, none or auto (int8 where there is one)");
@@ -36,7 +37,8 @@ template <class V> void fields(V& v, QuantizeOptions& o) {
   v("calibration", o.calibration,
     "text files, pictures or folders of them; default: texts that the model draws itself");
   v("tokens", o.tokens, "of text to calibrate on, at most");
-  v("output", o.output, "Output"), v("compute", o.compute, "Compute");
+  v("output", o.output, "Output");
+  v("compute", o.compute, "Compute");
 }
 
 /// With --json one object: model, out, group, layers, tower_layers, bytes_before, bytes, error_nearest, error (means

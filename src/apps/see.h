@@ -29,11 +29,13 @@ template <class V> void fields(V& v, SeeOptions& o) {
   v("model", o.model, "model directory");
   v("words", o.words, "pictures and clips, in order, and last the question");
   v("frames", o.frames, "frames of each clip, spread evenly; 0: as many as the model was made for");
-  v("sampling", o.sampling, "Sampling"), v("memory", o.memory, "Memory");
-  v("output", o.output, "Output"), v("compute", o.compute, "Compute");
+  v("sampling", o.sampling, "Sampling");
+  v("memory", o.memory, "Memory");
+  v("output", o.output, "Output");
+  v("compute", o.compute, "Compute");
 }
 
-/// Answers on standard output; what it took goes to standard error. Ctrl-C ends the answer, not what is said so far.
+/// Answers on standard output; what it took goes to standard error. Ctrl-C ends the answer; the text so far is kept.
 /// Throws UserError before the model is loaded for files that do not exist and a question that is missing.
 int run_see(const SeeOptions& options);
 

@@ -1,4 +1,4 @@
-// The verb `see`: what it answers, and that a mistake is said in one line.
+// The verb `see`: what it answers, and that errors are one line.
 #include "apps/see.h"
 
 #include <gmock/gmock.h>
@@ -12,6 +12,7 @@
 #include "media/png.h"
 #include "models/nvila/model_files.h"
 #include "models/nvila/testing.h"
+#include "models/registry.h"
 
 namespace tessera::apps {
 namespace {
@@ -24,7 +25,8 @@ using ::testing::ThrowsMessage;
 class SeeVerb : public ::testing::Test {
  protected:
   void SetUp() override {
-    set_log_level(LogLevel::quiet), set_progress_enabled(false);
+    set_log_level(LogLevel::quiet);
+    set_progress_enabled(false);
     directory = Path(::testing::TempDir()) /
                 ("see-" + std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()));
     std::filesystem::remove_all(directory);
@@ -32,7 +34,9 @@ class SeeVerb : public ::testing::Test {
                       Path(TESSERA_SOURCE_DIR) / "tests/golden/data/nvila-flat");
     for (const char* name : {"a.png", "b.png"})
       media::write_png(directory / name, nvila::noise_picture(name[0], 40, 30));
-    options.model = directory / "model", options.compute.device = "cpu", options.output.json = true;
+    options.model = directory / "model";
+    options.compute.device = "cpu";
+    options.output.json = true;
     options.sampling.max_new_tokens = 6;
   }
   /// The object that a run prints.
@@ -48,7 +52,7 @@ class SeeVerb : public ::testing::Test {
   SeeOptions options;
 };
 
-TEST_F(SeeVerb, AnswersTheSameForTheSamePicturesAndOtherwiseForOthers) {
+TEST_F(SeeVerb, AnswersDependOnThePictures) {
   const Json one = said({file("a.png"), "what is it?"});
   EXPECT_EQ(one["answer"], said({file("a.png"), "what is it?"})["answer"]);
   EXPECT_NE(one["tokens"], said({file("b.png"), "what is it?"})["tokens"]);
@@ -66,7 +70,7 @@ TEST_F(SeeVerb, AQuestionWithoutAPictureIsAnsweredAsTheLanguageModelAnswersIt) {
   EXPECT_EQ(alone["prompt_tokens"], chatted.prompt_tokens);
 }
 
-TEST_F(SeeVerb, ShowsTheAnswerAsItComes) {
+TEST_F(SeeVerb, StreamsTheAnswer) {
   const std::string answer = said({file("a.png"), "what is it?"})["answer"];
   options.output.json = false;
   ::testing::internal::CaptureStdout();
@@ -74,7 +78,7 @@ TEST_F(SeeVerb, ShowsTheAnswerAsItComes) {
   EXPECT_EQ(::testing::internal::GetCapturedStdout(), answer + "\n");
 }
 
-TEST_F(SeeVerb, RefusesWhatItCannotAnswerInOneLineAndLeavesNoPictureOut) {
+TEST_F(SeeVerb, InvalidRequestsAreRefusedInOneLineAndNoPictureIsLeftOut) {
   std::ofstream(directory / "text.png") << "not a picture";
   std::ofstream(directory / "empty.png");
   const std::string whole = read_file(directory / "a.png");
@@ -92,13 +96,15 @@ TEST_F(SeeVerb, RefusesWhatItCannotAnswerInOneLineAndLeavesNoPictureOut) {
     refused({file("a.png"), file(damaged), "what?"}, damaged);
   options.frames = -1;
   refused({file("a.png"), "what?"}, "--frames is -1");
-  options.frames = 0, options.sampling.max_new_tokens = 0;
+  options.frames = 0;
+  options.sampling.max_new_tokens = 0;
   refused({file("a.png"), "what?"}, "max-new-tokens");
-  options.sampling.max_new_tokens = 4, options.model = "/nowhere";
+  options.sampling.max_new_tokens = 4;
+  options.model = "/nowhere";
   refused({file("a.png"), "what?"}, "/nowhere");
 }
 
-TEST_F(SeeVerb, AnOverlongQuestionSaysByHowMuch) {
+TEST_F(SeeVerb, AQuestionOverTheContextReportsByHowMuch) {
   options.words = {file("a.png"), std::string(2000, 'z')};
   EXPECT_THAT(
       [&] { run_see(options); },

@@ -6,7 +6,7 @@
 namespace tessera::apps {
 
 /// How tokens are drawn: `v("sampling", o.sampling, "Sampling")`. An empty field is the model's own
-/// (generation_config.json) where that says that it samples, and greedy else.
+/// (generation_config.json with do_sample), and greedy otherwise.
 struct SamplingOptions {
   int64_t max_new_tokens = 256;
   std::optional<double> temperature;
@@ -17,7 +17,8 @@ struct SamplingOptions {
 template <class V> void fields(V& v, SamplingOptions& o) {
   v("max_new_tokens", o.max_new_tokens, "tokens to write at most");
   v("temperature", o.temperature,
-    "0 takes the most likely token, 1 draws as the model says, more is wilder (default: the model's own where its "
+    "0 takes the most likely token, 1 samples the model's own distribution, more makes it flatter (default: the "
+    "model's own where its "
     "generation_config.json samples; 1 where another filter below is given; else 0)");
   v("top_k", o.top_k, "draw from the K most likely tokens; 0: from all");
   v("top_p", o.top_p, "draw from the most likely tokens that make up this share");

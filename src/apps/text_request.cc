@@ -33,7 +33,8 @@ std::string unescaped(std::string_view text) {
         result += '\\';
         break;
       default:
-        result += text[i], result += text[i + 1];
+        result += text[i];
+        result += text[i + 1];
     }
     ++i;
   }

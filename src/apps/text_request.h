@@ -1,4 +1,4 @@
-// From the flags of the text verbs to what generation takes, and what is said of a finished text.
+// From the flags of the text verbs to the options of generation, and the summary of a finished text.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ generate::TextOptions text_options(const SamplingOptions& flags, const generate:
 /// Throws UserError for an unknown dtype.
 LoadOptions load_options(const MemoryOptions& flags);
 
-/// Backslash escapes \n, \t, \r and \\ become what they stand for; others stay.
+/// Replaces the backslash escapes \n, \t, \r and \\; others stay.
 std::string unescaped(std::string_view text);
 
 /// Tokens per second after the first; 0 where there was only one.

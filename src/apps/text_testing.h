@@ -14,7 +14,8 @@ namespace tessera::apps {
 class TinyTextModel {
  public:
   explicit TinyTextModel(const Json& generation = Json::object()) {
-    set_log_level(LogLevel::quiet), set_progress_enabled(false);
+    set_log_level(LogLevel::quiet);
+    set_progress_enabled(false);
     std::filesystem::create_directories(directory());
     text::BpeTrainer trainer({.vocabulary = 280});
     trainer.add("once upon a time there was a cat, and the cat sat on the mat, and once there was a hat");

@@ -16,7 +16,7 @@ struct TrainOptions {
 
   static CommandLine command_line() {
     return {.verb = "train",
-            .summary = "train a model from a recipe, or go on with a run",
+            .summary = "train a model from a recipe, or continue a run",
             .positionals = {"recipe"},
             .short_names = {{"out", 'o'}, {"set", 's'}},
             .examples = {"tessera train recipes/emoji-codec.toml",
@@ -25,13 +25,13 @@ struct TrainOptions {
   }
 };
 template <class V> void fields(V& v, TrainOptions& o) {
-  v("recipe", o.recipe, "TOML file that says what to train on what"),
-      v("set", o.set, "changes the recipe, as in train.steps=200; repeatable");
-  v("out", o.out, "run directory, instead of the recipe's"),
-      v("resume", o.resume, "run directory to go on with, from its last checkpoint");
+  v("recipe", o.recipe, "TOML file with objective, model, data and settings");
+  v("set", o.set, "changes the recipe, as in train.steps=200; repeatable");
+  v("out", o.out, "run directory, instead of the recipe's");
+  v("resume", o.resume, "run directory to continue from its last checkpoint");
   v("output", o.output, "Output");
-  v("device", o.device, "auto, cpu, cuda or cuda:N"),
-      v("threads", o.threads, "threads on the CPU; 0 takes one per core");
+  v("device", o.device, "auto, cpu, cuda or cuda:N");
+  v("threads", o.threads, "threads on the CPU; 0 takes one per core");
 }
 
 /// Runs the recipe and prints where the model is. Returns 130 when Ctrl-C stopped it (after a checkpoint).

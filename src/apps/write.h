@@ -22,7 +22,7 @@ struct WriteOptions {
   static CommandLine command_line() {
     return {
         .verb = "write",
-        .summary = "text that goes on from a beginning",
+        .summary = "continue a text",
         .positionals = {"prompt"},
         .required = {"model"},
         .short_names = {{"model", 'm'}, {"count", 'n'}},
@@ -41,8 +41,10 @@ template <class V> void fields(V& v, WriteOptions& o) {
   v("echo", o.echo, "each text is shown with its prompt before it");
   v("stream", o.stream, "a single text is shown as it is written");
   v("block_citations", o.block_citations, "keep the text from quoting this index (`tessera data citations` makes it)");
-  v("sampling", o.sampling, "Sampling"), v("memory", o.memory, "Memory");
-  v("output", o.output, "Output"), v("compute", o.compute, "Compute");
+  v("sampling", o.sampling, "Sampling");
+  v("memory", o.memory, "Memory");
+  v("output", o.output, "Output");
+  v("compute", o.compute, "Compute");
 }
 
 /// Writes to standard output; what it took goes to standard error. Ctrl-C ends the text, not what is written so far.

@@ -1,4 +1,4 @@
-// The verb `write`: what it prints, that a seed repeats it, and that mistakes are said before anything is loaded.
+// The verb `write`: what it prints, that a seed repeats it, and that errors are reported before anything is loaded.
 #include "apps/write.h"
 
 #include <gmock/gmock.h>
@@ -20,8 +20,10 @@ using ::testing::ThrowsMessage;
 class WriteVerb : public ::testing::Test {
  protected:
   WriteVerb() {
-    options.model = model.directory(), options.prompt = {"once upon"};
-    options.sampling.max_new_tokens = 8, options.compute.device = "cpu";
+    options.model = model.directory();
+    options.prompt = {"once upon"};
+    options.sampling.max_new_tokens = 8;
+    options.compute.device = "cpu";
   }
   std::string printed() const {
     ::testing::internal::CaptureStdout();
@@ -42,7 +44,7 @@ class WriteVerb : public ::testing::Test {
   WriteOptions options;
 };
 
-TEST_F(WriteVerb, StreamsThePromptAndWhatFollowsAsItPrintsItWhole) {
+TEST_F(WriteVerb, StreamedOutputEqualsTheWholeOutput) {
   const std::string streamed = printed();
   EXPECT_THAT(streamed, StartsWith("once upon"));
   options.stream = false;
@@ -52,8 +54,10 @@ TEST_F(WriteVerb, StreamsThePromptAndWhatFollowsAsItPrintsItWhole) {
   EXPECT_EQ("once upon" + json()["texts"][0].get<std::string>() + "\n", streamed);
 }
 
-TEST_F(WriteVerb, OneObjectSaysEverything) {
-  options.prompt = {"once", "the cat"}, options.count = 2, options.sampling.temperature = 1;
+TEST_F(WriteVerb, JsonIsOneObjectWithAllResults) {
+  options.prompt = {"once", "the cat"};
+  options.count = 2;
+  options.sampling.temperature = 1;
   const Json said = json();
   EXPECT_EQ(said["texts"].size(), 4u);
   EXPECT_EQ(said["prompts"][3], "the cat");
@@ -67,10 +71,12 @@ TEST_F(WriteVerb, OneObjectSaysEverything) {
   EXPECT_NE(json()["tokens"], said["tokens"]);
 }
 
-TEST_F(WriteVerb, APromptOfAFileIsWrittenAsOneOfTheCommandLine) {
+TEST_F(WriteVerb, PromptsOfAFileEqualThoseOfTheCommandLine) {
   std::ofstream(model / "prompts.txt") << "once upon\r\n\n  \nthe\\ncat\n";
   const Json alone = json();
-  options.prompt = {}, options.prompts = model / "prompts.txt", options.escapes = true;
+  options.prompt = {};
+  options.prompts = model / "prompts.txt";
+  options.escapes = true;
   const Json both = json();
   EXPECT_EQ(both["prompts"], (Json{"once upon", "the\ncat"}));
   EXPECT_EQ(both["tokens"][0], alone["tokens"][0]);
@@ -89,7 +95,7 @@ TEST_F(WriteVerb, AStopTextEndsTheText) {
   EXPECT_EQ(stopped["reasons"][0], "stop");
 }
 
-TEST_F(WriteVerb, TheFormatsOfWeightsAndCacheThatAreAskedForAreTheModels) {
+TEST_F(WriteVerb, DtypeAndCacheFlagsReachTheModel) {
   options.sampling.max_new_tokens = 40;
   const auto of_library = [&](const LoadOptions& load) {
     const auto loaded = load_model(model.directory(), at::kCPU, load);
@@ -103,15 +109,18 @@ TEST_F(WriteVerb, TheFormatsOfWeightsAndCacheThatAreAskedForAreTheModels) {
   }
 }
 
-TEST_F(WriteVerb, NumbersOutOfRangeAreRefusedBeforeTheModelIsLookedFor) {
+TEST_F(WriteVerb, NumbersOutOfRangeAreRefusedBeforeTheModelIsLoaded) {
   options.model = "no such directory";
   options.sampling.top_p = 2;
   expect_refused("top-p is 2, want a number above 0, at most 1");
-  options.sampling.top_p.reset(), options.sampling.max_new_tokens = 0;
+  options.sampling.top_p.reset();
+  options.sampling.max_new_tokens = 0;
   expect_refused("max-new-tokens is 0");
-  options.sampling.max_new_tokens = 1, options.sampling.stop = {""};
+  options.sampling.max_new_tokens = 1;
+  options.sampling.stop = {""};
   expect_refused("a stop text is empty");
-  options.sampling.stop = {}, options.memory.dtype = "int3";
+  options.sampling.stop = {};
+  options.memory.dtype = "int3";
   expect_refused("--dtype is 'int3', want one of: auto, fp32, bf16");
   options.count = 0;
   expect_refused("--count is 0");
@@ -119,17 +128,17 @@ TEST_F(WriteVerb, NumbersOutOfRangeAreRefusedBeforeTheModelIsLookedFor) {
   expect_refused("no prompt");
 }
 
-TEST_F(WriteVerb, APromptOverTheContextSaysByHowMuch) {
+TEST_F(WriteVerb, APromptOverTheContextReportsByHowMuch) {
   options.prompt = {std::string(100, 'z')};
   expect_refused("the context is 64: ");
 }
 
-TEST_F(WriteVerb, ADamagedDirectoryIsNamed) {
+TEST_F(WriteVerb, ADamagedDirectoryIsReported) {
   std::filesystem::remove(model.directory() / "tokenizer.json");
   expect_refused("no tokenizer");
 }
 
-TEST(TextRequest, FlagsChangeTheModelsOwnSampling) {
+TEST(TextRequest, FlagsOverrideTheModelsOwnSampling) {
   const generate::TokenSampling own{.temperature = 0.7, .top_k = 20, .top_p = 0.8};
   EXPECT_EQ(text_options({}, own, 0).sampling, own);
   EXPECT_EQ(text_options({}, {}, 0).sampling.temperature, 0);
@@ -142,7 +151,7 @@ TEST(TextRequest, FlagsChangeTheModelsOwnSampling) {
   EXPECT_EQ(text_options(flags, own, 0).sampling.temperature, 0);
 }
 
-TEST(TextRequest, EscapesBecomeWhatTheyStandFor) { EXPECT_EQ(unescaped("a\\nb\\tc\\\\n\\x\\"), "a\nb\tc\\n\\x\\"); }
+TEST(TextRequest, EscapesAreReplaced) { EXPECT_EQ(unescaped("a\\nb\\tc\\\\n\\x\\"), "a\nb\tc\\n\\x\\"); }
 
 }  // namespace
 }  // namespace tessera::apps
