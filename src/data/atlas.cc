@@ -34,7 +34,9 @@ std::vector<Emoji> emoji_from(const Json& list, const Path& file) {
     std::vector<Emoji> all;
     for (const Json& entry : list) {
       Emoji& emoji = all.emplace_back();
-      emoji.text = entry.at("text"), emoji.name = entry.at("name"), emoji.group = entry.at("group"),
+      emoji.text = entry.at("text");
+      emoji.name = entry.at("name");
+      emoji.group = entry.at("group");
       emoji.subgroup = entry.at("subgroup");
       emoji.keywords = entry.at("keywords").get<std::vector<std::string>>();
       for (const auto& [code, words] : entry.at("languages").items()) {

@@ -15,7 +15,7 @@ namespace tessera::data {
 /// Writes the atlas; the same world gives the same bytes. Throws FaultError when the disk fails.
 void write_atlas(const EmojiWorld& world, const Path& file, FileSystem& files = disk());
 
-/// Reads it back. Throws UserError naming the first fault of a file that is no sound atlas.
+/// Reads it back. Throws UserError naming the first fault of a file that is no valid atlas.
 std::unique_ptr<EmojiWorld> read_atlas(const Path& file);
 
 }  // namespace tessera::data

@@ -34,7 +34,7 @@ Path packed(const std::string& name) {
   return path;
 }
 
-TEST(Atlas, GivesBackTheWorldItWasPackedFrom) {
+TEST(Atlas, UnpacksToTheWorldItWasPackedFrom) {
   const EmojiWorld original = small_world();
   const auto read = read_atlas(packed("round_trip"));
   EXPECT_EQ(read->emoji(), original.emoji());
@@ -44,7 +44,7 @@ TEST(Atlas, GivesBackTheWorldItWasPackedFrom) {
 
 TEST(Atlas, TheSameWorldGivesTheSameBytes) { EXPECT_EQ(read_file(packed("a")), read_file(packed("b"))); }
 
-TEST(Atlas, AnotherSafetensorsFileIsNamedForWhatItIsNot) {
+TEST(Atlas, ASafetensorsFileThatIsNoAtlasIsRefusedByName) {
   const Path path = Path(::testing::TempDir()) / "atlas_test_other";
   SafetensorsWriter writer;
   const auto out = disk().create(path);
@@ -58,7 +58,7 @@ TEST(Atlas, AnotherSafetensorsFileIsNamedForWhatItIsNot) {
   }
 }
 
-TEST(Atlas, NoDamagedFileCrashesOrGoesUnnoticedInItsTables) {
+TEST(Atlas, DamagedFilesAreRefusedOrDifferOnlyInPixels) {
   const std::string good = read_file(packed("fuzz"));
   const Path path = Path(::testing::TempDir()) / "atlas_test_fuzzed";
   Rng rng(5);

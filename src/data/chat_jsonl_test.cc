@@ -24,7 +24,7 @@ std::string refusal(std::string_view line) {
   return "accepted";
 }
 
-TEST(ChatRow, ThreeWaysToWriteARowMeanTheSame) {
+TEST(ChatRow, ThreeNotationsOfARowMeanTheSame) {
   const ChatRow want{.messages = {{.role = "system", .content = "Be brief."},
                                   {.role = "user", .content = "What is this?", .media = 1},
                                   {.role = "assistant", .content = "A cat."}},
@@ -50,14 +50,14 @@ TEST(ChatRow, PicturesAndClipsAreCountedInTheOrderOfTheTurns) {
   EXPECT_EQ(row.messages[2], (text::Message{"user", "two ", 1}));
 }
 
-TEST(ChatRow, MediaWordsWithoutMediaArePlainText) {
+TEST(ChatRow, MediaTokensWithoutMediaArePlainText) {
   const ChatRow row = parse_chat_row(
       R"({"messages":[{"role":"user","content":"what does <image> mean?"},{"role":"assistant","content":"a tag"}]})",
       "row");
   EXPECT_EQ(row.messages[0], (text::Message{"user", "what does <image> mean?", 0}));
 }
 
-TEST(ChatRow, MistakesNameTheLine) {
+TEST(ChatRow, ErrorsNameTheLine) {
   const auto row = [](const std::string& messages, const std::string& rest = "") {
     return refusal("{\"messages\":[" + messages + "]" + rest + "}");
   };
@@ -104,7 +104,7 @@ class ChatFile : public ::testing::Test {
   tessera::testing::ScratchFolder scratch_{tessera::testing::ScratchFolder::On::memory};
 };
 
-TEST_F(ChatFile, EveryPassVisitsEachRowOnceAndHeldOutRowsNever) {
+TEST_F(ChatFile, EveryPassVisitsEachRowOnceAndNoHeldOutRow) {
   std::string text = "\n";
   for (int i = 0; i < 20; ++i) text += turn(std::to_string(i)) + (i % 3 == 0 ? "  \r\n" : "");
   ChatOptions o = put(text);
@@ -121,12 +121,13 @@ TEST_F(ChatFile, EveryPassVisitsEachRowOnceAndHeldOutRowsNever) {
     orders[i / 16].push_back(words);
   }
   EXPECT_NE(orders[0], orders[1]);
-  std::ranges::sort(orders[0]), std::ranges::sort(orders[1]);
+  std::ranges::sort(orders[0]);
+  std::ranges::sort(orders[1]);
   EXPECT_EQ(orders[0], orders[1]);
   EXPECT_EQ(std::ranges::unique(orders[0]).begin(), orders[0].end()) << "no row twice in a pass";
 }
 
-TEST_F(ChatFile, PicturesAreReadFromBesideTheFile) {
+TEST_F(ChatFile, PicturesAreReadFromTheFilesFolder) {
   std::filesystem::create_directories(scratch_ / "pictures");
   media::write_png(scratch_ / "pictures/red.png", Image(3, 2, 3, 200));
   const ChatSource source(put(turn("what?", R"(,"images":["pictures/red.png"])")));
@@ -137,7 +138,7 @@ TEST_F(ChatFile, PicturesAreReadFromBesideTheFile) {
   EXPECT_EQ(sample.messages[0].media, 1);
 }
 
-TEST_F(ChatFile, ClipsAreReadAsSoManyFramesAsAskedFor) {
+TEST_F(ChatFile, ClipsHaveTheRequestedNumberOfFrames) {
   const std::string head("GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff", 19), place("\x2c\0\0\0\0\1\0\1\0\0\2\2", 12);
   write_file_atomically(scratch_ / "blink.gif",  // one pixel, black and then white
                         head + place + std::string("\x44\1\0", 3) + place + std::string("\x4c\1\0\x3b", 4));
@@ -153,7 +154,7 @@ TEST_F(ChatFile, ClipsAreReadAsSoManyFramesAsAskedFor) {
   EXPECT_THROW(ChatSource{options}, UserError);
 }
 
-TEST_F(ChatFile, WhatIsWrongIsNamedByItsLineBeforeTrainingStarts) {
+TEST_F(ChatFile, ErrorsAreReportedWithTheirLineBeforeTrainingStarts) {
   EXPECT_THAT(error(""), HasSubstr("a.jsonl is empty"));
   EXPECT_THAT(error("\n \n"), HasSubstr("holds no row"));
   EXPECT_THAT(error(turn("a") + turn("b") + "{\"messages\":3}\n"), HasSubstr("a.jsonl line 3: 'messages' is 3"));

@@ -1,4 +1,4 @@
-// Reading conversation rows. Every fault is one line that says where.
+// Reading conversation rows. Every error is one line with the position.
 #include "data/chat_row.h"
 
 #include <algorithm>

@@ -10,7 +10,7 @@
 
 namespace tessera::data {
 
-/// A picture or clip that a row speaks of, as it is written there.
+/// A picture or clip that a row names, as it is written there.
 struct ChatMedia {
   std::string path;
   bool clip = false;
@@ -26,9 +26,9 @@ struct ChatRow {
 ///   {"messages": [{"role": "user", "content": "..."}, ...], "images": ["a.png", ...], "videos": [...]}
 ///   the same with content as a list of parts, {"type": "text" | "image" | "video", ...}, which may name their file
 ///   {"conversations": [{"from": "human" | "gpt" | "system", "value": "<image>\n..."}, ...], "image": "a.png"} (ShareGPT, LLaVA)
-/// Where a row has pictures, "<image>" and "<video>" in a user's words stand for the next one; pictures that no turn names belong to
-/// the first user's turn. A turn's pictures stand before its words. `where` opens errors ("a.jsonl line 3"). Throws UserError: no JSON, a key that is missing or of the
-/// wrong type, an unknown role, no assistant's turn, more or fewer pictures than places for them.
+/// Where a row has pictures, "<image>" and "<video>" in a user's words are replaced by the next one; pictures that no turn names belong to
+/// the first user's turn. A turn's pictures come before its words. `where` opens errors ("a.jsonl line 3"). Throws UserError: no JSON, a key that is missing or of the
+/// wrong type, an unknown role, no assistant's turn, more or fewer pictures than turns name.
 ChatRow parse_chat_row(std::string_view line, std::string_view where);
 
 }  // namespace tessera::data

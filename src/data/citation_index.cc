@@ -22,7 +22,7 @@ int64_t common(Run a, Run b) {
 
 bool before(Run a, Run b) { return std::ranges::lexicographical_compare(a, b); }
 
-/// The passage's beginning, cut to the length of `run`: equal to it exactly when the run stands there.
+/// The passage's beginning, cut to the length of `run`: equal to it exactly when the run is there.
 Run cut(Run passage, Run run) { return passage.first(std::min(passage.size(), run.size())); }
 }  // namespace
 
@@ -31,8 +31,10 @@ CitationIndex CitationIndex::of(std::vector<int32_t> tokens, std::vector<int64_t
   if (std::ssize(tokens) > std::numeric_limits<int32_t>::max())
     throw UserError("[citations] {} tokens, want at most {}", tokens.size(), std::numeric_limits<int32_t>::max());
   CitationIndex index;
-  index.own_tokens_ = std::move(tokens), index.own_ends_ = std::move(ends);
-  index.tokens_ = index.own_tokens_, index.ends_ = index.own_ends_;
+  index.own_tokens_ = std::move(tokens);
+  index.own_ends_ = std::move(ends);
+  index.tokens_ = index.own_tokens_;
+  index.ends_ = index.own_ends_;
   index.sort();
   return index;
 }
@@ -60,7 +62,7 @@ Run CitationIndex::passage(int64_t p) const {
 }
 
 void CitationIndex::sort() {
-  std::vector<Run> runs(tokens_.size());  // each place's passage, looked up once
+  std::vector<Run> runs(tokens_.size());  // each position's passage, looked up once
   for (size_t p = 0, at = 0; p < ends_.size(); ++p) {
     for (const auto end = static_cast<size_t>(ends_[p]); at < end; ++at)
       runs[at] = tokens_.subspan(at, std::min(static_cast<size_t>(longest), end - at));
@@ -87,7 +89,7 @@ std::vector<int32_t> CitationIndex::continuations(Run run) const {
 int64_t CitationIndex::match(Run text) const {
   text = text.first(std::min(text.size(), static_cast<size_t>(longest)));
   const auto place = std::ranges::lower_bound(suffixes_, text, before, [&](int32_t at) { return passage_from(at); });
-  int64_t most = 0;  // the longest agreement is with a neighbour of where the text would stand
+  int64_t most = 0;  // the longest agreement is with a neighbour of the text's position in the order
   if (place != suffixes_.end()) most = common(text, passage_from(*place));
   if (place != suffixes_.begin()) most = std::max(most, common(text, passage_from(*(place - 1))));
   return most;

@@ -1,4 +1,4 @@
-// What a model has read, as a suffix array over its training tokens: where a run of tokens stands and what follows it there, in
+// What a model has read, as a suffix array over its training tokens: where a run of tokens occurs and what follows it there, in
 // O(log n) comparisons of the mapped file. What must stay true: a damaged file is refused, never searched.
 #pragma once
 
@@ -16,10 +16,10 @@ namespace tessera::data {
 
 class CitationIndex {
  public:
-  /// Runs longer than this are not told apart from runs of this length.
+  /// Runs longer than this are treated as runs of this length.
   static constexpr int64_t longest = 256;
 
-  /// Passages (windows, documents) stand one after another in `tokens`; `ends[p]` is where passage p ends. No run goes from one
+  /// Passages (windows, documents) follow one another in `tokens`; `ends[p]` is where passage p ends. No run goes from one
   /// into the next. Throws UserError for an empty corpus.
   static CitationIndex of(std::vector<int32_t> tokens, std::vector<int64_t> ends);
   /// The token windows of one pass; the source must have an end.
@@ -34,14 +34,14 @@ class CitationIndex {
   std::span<const int32_t> passage(int64_t p) const;
   /// Every id that follows `run` somewhere, once each, rising. Empty for an empty run.
   std::vector<int32_t> continuations(std::span<const int32_t> run) const;
-  /// How many tokens from the beginning of `text` stand in the corpus as one run; at most `longest`.
+  /// How many tokens from the beginning of `text` occur in the corpus as one run; at most `longest`.
   int64_t match(std::span<const int32_t> text) const;
-  /// The longest run of `text`, from whichever place, that stands in the corpus.
+  /// The longest run of `text`, from any position, that occurs in the corpus.
   int64_t longest_match(std::span<const int32_t> text) const;
 
  private:
   CitationIndex() = default;
-  /// The rest of the passage from place `at` of the corpus, at most `longest`.
+  /// The rest of the passage from position `at` of the corpus, at most `longest`.
   std::span<const int32_t> passage_from(int64_t at) const;
   void sort();
   bool sound() const;
@@ -50,7 +50,7 @@ class CitationIndex {
   std::unique_ptr<SafetensorsFile> file_;
   std::vector<int32_t> own_tokens_, own_suffixes_;
   std::vector<int64_t> own_ends_;
-  std::span<const int32_t> tokens_, suffixes_;  // suffixes: places of the corpus in the order of what stands there
+  std::span<const int32_t> tokens_, suffixes_;  // suffixes: positions of the corpus in the order of their suffixes
   std::span<const int64_t> ends_;
 };
 

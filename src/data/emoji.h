@@ -22,7 +22,7 @@ struct EmojiWords {
   bool operator==(const EmojiWords&) const = default;
 };
 
-/// One base emoji (no skin tone). `id` is its place in emoji-test.txt's order.
+/// One base emoji (no skin tone). `id` is its index in emoji-test.txt's order.
 struct Emoji {
   std::string text;                             // UTF-8, fully qualified
   std::string name;                             // English, as in emoji-test.txt

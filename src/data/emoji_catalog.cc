@@ -28,7 +28,10 @@ void append_utf8(std::string& text, uint32_t point) {
   if (point < 0x80) return byte(point);
   if (point < 0x800) return byte(0xC0 | point >> 6), byte(0x80 | (point & 63));
   if (point < 0x10000) return byte(0xE0 | point >> 12), byte(0x80 | (point >> 6 & 63)), byte(0x80 | (point & 63));
-  byte(0xF0 | point >> 18), byte(0x80 | (point >> 12 & 63)), byte(0x80 | (point >> 6 & 63)), byte(0x80 | (point & 63));
+  byte(0xF0 | point >> 18);
+  byte(0x80 | (point >> 12 & 63));
+  byte(0x80 | (point >> 6 & 63));
+  byte(0x80 | (point & 63));
 }
 
 /// "1F468 200D 1F9B0" -> UTF-8; empty when an item is no code point.

@@ -1,5 +1,5 @@
 // Pictures out of a colour bitmap font (tables CBDT and CBLC): HarfBuzz shapes each emoji, sequences and flags included,
-// into one glyph and hands out that glyph's PNG as it lies in the font.
+// into one glyph and returns that glyph's PNG as stored in the font.
 #include <hb-ot.h>
 #include <hb.h>
 

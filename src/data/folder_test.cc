@@ -1,4 +1,4 @@
-// Folders of people's own pictures: what is read, and what is said when something is wrong.
+// Folders of people's own pictures: what is read, and the errors.
 #include "data/folder.h"
 
 #include <gmock/gmock.h>
@@ -58,7 +58,7 @@ TEST_F(Folder, TextFilesOfTheSameNameAreCaptions) {
   EXPECT_EQ(source.at(0).caption, "a grey box");
 }
 
-TEST_F(Folder, MistakesNameFileAndLine) {
+TEST_F(Folder, ErrorsNameFileAndLine) {
   EXPECT_THAT(error(), ::testing::HasSubstr("holds no captioned picture"));
   captions("{\"file\": \"a.png\", \"caption\": \"A\"}\nnot json\n");
   EXPECT_THAT(error(), ::testing::HasSubstr("captions.jsonl line 2"));

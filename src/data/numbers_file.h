@@ -1,4 +1,4 @@
-// Arrays of numbers in a safetensors file, with what tells a whole file from a damaged one.
+// Arrays of numbers in a safetensors file, with what distinguishes a whole file from a damaged one.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ template <class T> std::string_view bytes_of(std::span<const T> numbers) {
 /// Of eight bytes at a time, so that checking a large file costs little more than reading it.
 uint64_t quick_hash(std::string_view bytes);
 
-/// The tensor as it lies in the mapped file; empty when there is none of this name, format and one dimension.
+/// The tensor as stored in the mapped file; empty when there is none of this name, format and one dimension.
 template <class T> std::span<const T> numbers_in(const SafetensorsFile& file, const char* name, Dtype dtype) {
   const TensorEntry* entry = file.find(name);
   if (entry == nullptr || entry->dtype != dtype || entry->shape.size() != 1) return {};

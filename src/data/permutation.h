@@ -20,7 +20,8 @@ constexpr uint64_t permuted(uint64_t index, uint64_t n, uint64_t seed) {
     uint64_t left = index >> half, right = index & mask;
     for (uint64_t round = 0; round < 4; ++round) {
       const uint64_t mixed = left ^ (mix64(mix64(seed + round * 0x9E3779B97F4A7C15ull) ^ right) & mask);
-      left = right, right = mixed;
+      left = right;
+      right = mixed;
     }
     index = (left << half) | right;
   } while (index >= n);

@@ -18,7 +18,7 @@ TEST(Permutation, VisitsEveryIndexOnceForManyLengthsAndSeeds) {
   }
 }
 
-TEST(Permutation, SeedsGiveDifferentOrdersThatLookShuffled) {
+TEST(Permutation, SeedsGiveDifferentUniformOrders) {
   uint64_t same = 0, stayed = 0;
   for (uint64_t i = 0; i < 1870; ++i) {
     same += permuted(i, 1870, 1) == permuted(i, 1870, 2);

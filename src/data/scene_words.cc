@@ -1,4 +1,4 @@
-// What is said of a scene: its caption, and questions whose answers are read off the plan, not off the pixels.
+// The words of a scene: its caption, and questions whose answers are read off the plan, not off the pixels.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -44,7 +44,7 @@ void add_pair_questions(const PlacedObject& a, const PlacedObject& b, Rng& rng, 
   }
 }
 
-/// Where things are that are there once, each in a quarter of the picture that its middle lies in beyond doubt.
+/// Where things are that are there once, each with its middle clearly inside one quarter of the picture.
 void add_places(const Scene& scene, const std::map<std::string, int64_t>& present, std::vector<Question>& out) {
   const double doubt = 0.06 * static_cast<double>(scene.size);
   for (const PlacedObject& o : scene.objects) {

@@ -15,7 +15,8 @@ std::vector<uint64_t> parse_sample_numbers(std::string_view text, std::string_vi
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     std::string_view word = text.substr(begin, end - begin);
-    ++line, begin = end + 1;
+    ++line;
+    begin = end + 1;
     if (word.ends_with('\r')) word.remove_suffix(1);
     if (word.empty()) continue;
     uint64_t number = 0;

@@ -1,4 +1,4 @@
-// A list of samples stands for the source; a list that is none is the caller's mistake.
+// A list of samples replaces the source; an invalid list is a UserError.
 #include "data/selected.h"
 
 #include <gmock/gmock.h>
@@ -32,7 +32,7 @@ TEST(Selected, EveryPassVisitsEachListedSampleOnce) {
   EXPECT_NE(Selected(std::make_unique<Counting>(), file).edition(), some.edition()) << "another list is other data";
 }
 
-TEST(Subset, AreTheSameInEveryPassAndOthersWithAnotherSeed) {
+TEST(Subset, IsTheSameInEveryPassAndAnotherForAnotherSeed) {
   const auto pass_of = [](const SampleSource& source, uint64_t pass) {
     std::vector<std::string> seen;
     for (uint64_t i = 0; i < 8; ++i) seen.push_back(source.at(8 * pass + i).caption);
@@ -59,7 +59,7 @@ TEST(Subset, AreTheSameInEveryPassAndOthersWithAnotherSeed) {
       << "an endless source has first ones";
 }
 
-TEST(Selected, ALineThatIsNoNumberIsNamed) {
+TEST(Selected, ALineThatIsNoNumberIsReported) {
   for (const std::string text : {"1\nx\n", "1\n-2\n", "1\n2 3\n", "1\n18446744073709551616\n"}) {
     try {
       parse_sample_numbers(text, "list");

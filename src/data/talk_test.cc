@@ -45,25 +45,26 @@ TEST(Talk, EveryTurnIsAKnownQuestionWithItsAnswerAndOnlyTheFirstShowsThePicture)
   }
 }
 
-TEST(Talk, ListingGoesFromLeftToRight) { EXPECT_EQ(talk(1, {.listing = 1}).messages[1].content, "dog, cat, owl"); }
+TEST(Talk, ListsGoFromLeftToRight) { EXPECT_EQ(talk(1, {.listing = 1}).messages[1].content, "dog, cat, owl"); }
 
-TEST(Talk, OneThingAloneIsCalledByItsBareNameInScenesAsOnSprites) {
+TEST(Talk, ASingleThingHasItsBareNameInScenesAsOnSprites) {
   Sample scene = Three().at(0);
-  scene.objects.resize(1), scene.caption = "a cat on a pink ground";
+  scene.objects.resize(1);
+  scene.caption = "a cat on a pink ground";
   Sample sprite;
   sprite.caption = "cat";
   EXPECT_EQ(listing_of(scene), listing_of(sprite));
   EXPECT_EQ(listing_of(scene).answer, "cat");
 }
 
-TEST(Talk, TurnsAndKindsLimitWhatIsAsked) {
+TEST(Talk, TurnsAndKindsLimitTheQuestions) {
   for (uint64_t i = 0; i < 20; ++i) {
     EXPECT_EQ(talk(i, {.turns = 1}).messages.size(), 2);
     EXPECT_EQ(talk(i, {.listing = 0, .kinds = {"size"}}).messages[1].content, "dog");
   }
 }
 
-TEST(Talk, OfAClipSoManyFramesAreShownAsAreAskedFor) {
+TEST(Talk, ClipsHaveTheRequestedNumberOfFrames) {
   Sample clip = Three().at(0);
   for (uint8_t shade = 0; shade < 8; ++shade) clip.frames.emplace_back(4, 4, 3, shade);
   const Media four = media_of(clip, 4, "clip");
@@ -74,7 +75,7 @@ TEST(Talk, OfAClipSoManyFramesAreShownAsAreAskedFor) {
   EXPECT_THROW(check(TalkOptions{.frames = -1}), UserError);
 }
 
-TEST(Talk, AnUnknownKindIsToldTheNearestOne) {
+TEST(Talk, AnUnknownKindIsRefusedWithTheNearest) {
   try {
     check(TalkOptions{.kinds = {"counts"}});
     FAIL() << "accepted";

@@ -21,7 +21,10 @@ inline std::string letter_for(int byte) {
   }
   std::string text;
   if (code < 0x80) text += static_cast<char>(code);
-  else text += static_cast<char>(0xC0 | code >> 6), text += static_cast<char>(0x80 | (code & 0x3F));
+  else {
+    text += static_cast<char>(0xC0 | code >> 6);
+    text += static_cast<char>(0x80 | (code & 0x3F));
+  }
   return text;
 }
 

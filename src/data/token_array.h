@@ -22,7 +22,7 @@ class TokenArray {
   std::span<const int32_t> tokens() const { return tokens_; }
   std::span<const int64_t> ends() const { return ends_; }
 
-  /// Maps the file that save() wrote under this `key`. Empty when there is none, when it is damaged (a warning says so) or has
+  /// Maps the file that save() wrote under this `key`. Empty when there is none, when it is damaged (with a warning) or has
   /// another key.
   static std::optional<TokenArray> open(const Path& file, const std::string& key);
   /// Writes beside `file` and renames. Throws FaultError when the disk fails.

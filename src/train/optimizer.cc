@@ -33,7 +33,8 @@ AdamW::AdamW(std::vector<Parameter> parameters, OptimizerConfig config)
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = parameters_[i];
     p.tensor.requires_grad_(true);
-    mean_.push_back(at::zeros_like(p.tensor)), square_.push_back(at::zeros_like(p.tensor));
+    mean_.push_back(at::zeros_like(p.tensor));
+    square_.push_back(at::zeros_like(p.tensor));
     if (has_average()) average_.push_back(p.tensor.detach().clone());
     const auto same = [&](const Group& g) { return g.decay == p.decay && g.lr_scale == p.lr_scale; };
     auto group = std::find_if(groups_.begin(), groups_.end(), same);
@@ -58,8 +59,11 @@ double AdamW::step(double learning_rate) {
   for (const Group& group : groups_) {
     std::vector<Tensor> weights, grads, means, squares, counts;
     for (const size_t i : group.members) {
-      weights.push_back(parameters_[i].tensor), grads.push_back(gradients[i]);
-      means.push_back(mean_[i]), squares.push_back(square_[i]), counts.push_back(count_.to(weights.back().device()));
+      weights.push_back(parameters_[i].tensor);
+      grads.push_back(gradients[i]);
+      means.push_back(mean_[i]);
+      squares.push_back(square_[i]);
+      counts.push_back(count_.to(weights.back().device()));
     }
     at::_fused_adamw_(weights, grads, means, squares, /*max_exp_avg_sqs=*/{}, counts, learning_rate * group.lr_scale,
                       config_.beta1, config_.beta2, group.decay ? config_.weight_decay : 0.0, config_.epsilon,
@@ -81,7 +85,8 @@ std::vector<NamedTensor> AdamW::state() const {
   std::vector<NamedTensor> all{{"step", count_}};
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const std::string& name = parameters_[i].name;
-    all.push_back({"mean." + name, mean_[i]}), all.push_back({"square." + name, square_[i]});
+    all.push_back({"mean." + name, mean_[i]});
+    all.push_back({"square." + name, square_[i]});
     if (has_average()) all.push_back({"ema." + name, average_[i]});
   }
   return all;

@@ -22,9 +22,10 @@ struct ScheduleConfig {
   bool operator==(const ScheduleConfig&) const = default;
 };
 template <class V> void fields(V& v, ScheduleConfig& c) {
-  v("kind", c.kind, "cosine, wsd or constant"), v("learning_rate", c.learning_rate, "learning rate at the top");
-  v("warmup_steps", c.warmup_steps, "steps of linear warm-up"),
-      v("floor", c.floor, "last learning rate as a share of the top");
+  v("kind", c.kind, "cosine, wsd or constant");
+  v("learning_rate", c.learning_rate, "learning rate at the top");
+  v("warmup_steps", c.warmup_steps, "steps of linear warm-up");
+  v("floor", c.floor, "last learning rate as a share of the top");
   v("decay_share", c.decay_share, "wsd: share of all steps that the final linear decay takes");
 }
 
@@ -46,9 +47,10 @@ struct OptimizerConfig {
   bool operator==(const OptimizerConfig&) const = default;
 };
 template <class V> void fields(V& v, OptimizerConfig& c) {
-  v("beta1", c.beta1, "decay of the mean gradient"), v("beta2", c.beta2, "decay of the mean squared gradient");
-  v("epsilon", c.epsilon, "added to the root of the mean square"),
-      v("weight_decay", c.weight_decay, "decoupled weight decay");
+  v("beta1", c.beta1, "decay of the mean gradient");
+  v("beta2", c.beta2, "decay of the mean squared gradient");
+  v("epsilon", c.epsilon, "added to the root of the mean square");
+  v("weight_decay", c.weight_decay, "decoupled weight decay");
   v("clip", c.clip, "largest norm of all gradients together (0: no clipping)");
   v("ema", c.ema, "decay of the weight average that is saved and shown (0: none)");
 }

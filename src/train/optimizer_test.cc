@@ -27,7 +27,8 @@ TEST(AdamW, FollowsTheFormulaForThreeSteps) {
     const double g = 0.5 * t;
     set_gradient(p, g);
     optimizer.step(lr);
-    m = 0.9 * m + 0.1 * g, v = 0.97 * v + 0.03 * g * g;
+    m = 0.9 * m + 0.1 * g;
+    v = 0.97 * v + 0.03 * g * g;
     w -= lr * 0.1 * w;
     w -= lr * (m / (1 - std::pow(0.9, t))) / (std::sqrt(v / (1 - std::pow(0.97, t))) + 1e-8);
     EXPECT_NEAR(p.tensor.item<double>(), w, 1e-6) << t;
@@ -49,13 +50,14 @@ TEST(AdamW, GroupsKeepTheirOwnDecayAndRate) {
 TEST(AdamW, ClipsTheNormOfAllGradientsTogether) {
   const Parameter a = parameter("a", {0.0}), b = parameter("b", {0.0});
   AdamW optimizer({a, b}, {.clip = 1.0});
-  set_gradient(a, 3.0), set_gradient(b, 4.0);
+  set_gradient(a, 3.0);
+  set_gradient(b, 4.0);
   EXPECT_NEAR(optimizer.step(0.1), 5.0, 1e-6);
   const auto state = optimizer.state();
   EXPECT_NEAR(state[1].tensor.item<double>(), 0.1 * 3.0 / 5.0, 1e-6) << "mean." << state[1].name;
 }
 
-TEST(AdamW, ABadGradientChangesNothing) {
+TEST(AdamW, NonFiniteGradientsChangeNothing) {
   const Parameter p = parameter("w", {1.0});
   AdamW optimizer({p}, {});
   set_gradient(p, std::nan(""));
@@ -66,7 +68,10 @@ TEST(AdamW, ABadGradientChangesNothing) {
 TEST(AdamW, SwappingTheAverageTwiceRestoresTheWeights) {
   const Parameter p = parameter("w", {1.0});
   AdamW optimizer({p}, {.clip = 0, .ema = 0.9});
-  for (int i = 0; i < 20; ++i) set_gradient(p, 1.0), optimizer.step(0.01);
+  for (int i = 0; i < 20; ++i) {
+    set_gradient(p, 1.0);
+    optimizer.step(0.01);
+  }
   const double weight = p.tensor.item<double>();
   optimizer.swap_average();
   EXPECT_GT(p.tensor.item<double>(), weight) << "the average lags behind a falling weight";

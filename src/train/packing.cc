@@ -18,7 +18,10 @@ std::vector<std::vector<size_t>> pack(const std::vector<int64_t>& lengths, int64
   for (const size_t i : order) {
     size_t row = 0;
     while (row < rows.size() && left[row] < lengths[i]) ++row;
-    if (row == rows.size()) rows.emplace_back(), left.push_back(room);
+    if (row == rows.size()) {
+      rows.emplace_back();
+      left.push_back(room);
+    }
     rows[row].push_back(i);
     left[row] -= lengths[i];
   }
@@ -52,7 +55,8 @@ PackedRows packed_rows(const std::vector<Sequence>& sequences, int64_t room, boo
     int64_t at = 0;
     for (size_t s = 0; s < rows[r].size(); ++s) {
       const Sequence& each = sequences[rows[r][s]];
-      std::ranges::copy(each.ids, ids + at), std::ranges::copy(each.targets, targets + at);
+      std::ranges::copy(each.ids, ids + at);
+      std::ranges::copy(each.targets, targets + at);
       std::fill(segments + at, segments + at + std::ssize(each.ids), static_cast<int64_t>(s));
       at += std::ssize(each.ids);
     }

@@ -12,7 +12,7 @@ namespace tessera::train {
 /// that has room (first fit, decreasing); a pure function of the lengths. Every length is 1 to `room`.
 std::vector<std::vector<size_t>> pack(const std::vector<int64_t>& lengths, int64_t room);
 
-/// One sequence: what goes in, and what comes next at each place where that is learned.
+/// One sequence: inputs, and the next token at each position that is learned.
 struct Sequence {
   std::vector<int32_t> ids;
   std::vector<int32_t> targets;  // as many; -1 where nothing is learned
@@ -23,7 +23,7 @@ struct PackedRows {
   Tensor ids;                   // [R, L] int64
   Tensor targets;               // [R, L] int64, -1 where nothing is learned
   Tensor segments;              // [R, L] int64, the sequences of a row counted from 0
-  double padding = 0;           // share of places that are padding
+  double padding = 0;           // share of positions that are padding
   double padding_unpacked = 0;  // what that share would be with a row for each sequence
 };
 

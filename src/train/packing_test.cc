@@ -1,4 +1,4 @@
-// Packing loses nothing, overfills nothing, and says what it saved.
+// Packing loses nothing, overfills nothing, and reports what it saved.
 #include "train/packing.h"
 
 #include <gmock/gmock.h>
@@ -14,7 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-TEST(Packing, EverySequenceStandsInOneRowThatHasRoomForIt) {
+TEST(Packing, EverySequenceIsWholeInOneRow) {
   Rng rng(4);
   for (int round = 0; round < 50; ++round) {
     std::vector<int64_t> lengths;

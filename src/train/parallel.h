@@ -1,5 +1,5 @@
 // Several processes, on one machine or many, that train one model together: each works on its share of every step's micro-batches,
-// gradients are summed over all, and so all take the same step. Started by torchrun, mpirun or Slurm; each says by its environment
+// gradients are summed over all, and so all take the same step. Started by torchrun, mpirun or Slurm; the environment of each has
 // variables who a process is.
 #pragma once
 
@@ -35,7 +35,7 @@ using Environment = std::function<const char*(const char*)>;
 /// Throws UserError when they contradict each other or say too little.
 PeerSetup peer_setup(const Environment& environment);
 
-/// Another process of the run is gone or silent.
+/// Another process of the run has ended or does not answer.
 class LostPeer : public FaultError {
  public:
   using FaultError::FaultError;
@@ -53,7 +53,7 @@ class Peers {
   virtual void sum(const std::vector<Tensor>&) {}
   /// Each tensor becomes what it is in rank 0, in place. Throws LostPeer.
   virtual void broadcast(const std::vector<Tensor>&) {}
-  /// After LostPeer: whether this process is the one to write down where the run stood. Rank 0, or rank 1 when rank 0 is gone.
+  /// After LostPeer: whether this process is the one to save the run's state: rank 0, or rank 1 when rank 0 has ended.
   virtual bool leads_after_loss() { return true; }
 };
 

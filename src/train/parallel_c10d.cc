@@ -21,7 +21,7 @@ namespace tessera::train {
 namespace {
 using std::chrono::milliseconds;
 
-/// What c10d says, without its stack, its source file and its advice: "[pair.cc:537] Read error: reset by peer. This is typically ..."
+/// The message of c10d without its stack, its source file and its advice: "[pair.cc:537] Read error: reset by peer. This is typically ..."
 std::string reason(const std::exception& error) {
   const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
   std::string text = torch_error ? torch_error->what_without_backtrace() : error.what();
@@ -31,7 +31,7 @@ std::string reason(const std::exception& error) {
   return text.substr(0, text.find(". "));
 }
 
-/// c10d logs each failed call with its stack; here the one line of the error says it.
+/// c10d logs each failed call with its stack; here the one line of the error is enough.
 void quieten_c10d() {
   if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = 2;  // errors only
 }
@@ -88,7 +88,7 @@ class C10dPeers final : public Peers {
       if (setup_.rank == 0) store_->set(sign, std::vector<uint8_t>{1});
       if (setup_.rank == 1) store_->wait({sign}, milliseconds(10'000));
     } catch (const std::exception&) {
-      return setup_.rank <= 1;  // no sign, or no place to look for one: rank 0 held it
+      return setup_.rank <= 1;  // no sign, or no file to look in: rank 0 held it
     }
     return setup_.rank == 0;
   }

@@ -84,7 +84,7 @@ class ParallelProcesses : public ::testing::Test {
     }
     return all;
   }
-  /// Kills the process of `rank` once two steps are logged; gives what the other one said.
+  /// Kills the process of `rank` once two steps are logged; returns the output of the other one.
   testing::Finished survivor_of(int killed) {
     const std::string shell = fmt::format(
         "({}) & child=$!; while [ \"$(wc -l < '{}/run/metrics.jsonl' 2>/dev/null || echo 0)\" -lt 2 ]; do sleep 0.05; "
@@ -99,7 +99,7 @@ class ParallelProcesses : public ::testing::Test {
   std::string port_;
 };
 
-TEST_F(ParallelProcesses, TwoGiveTheLossesOfOne) {
+TEST_F(ParallelProcesses, TwoProcessesGiveTheLossesOfOne) {
   const auto alone = testing::run({"/bin/sh", "-c", command("alone", 6)});
   ASSERT_EQ(alone.status, 0) << alone.err;
   auto first = start(0, 2, command("both", 6)), second = start(1, 2, command("both", 6));
@@ -113,7 +113,7 @@ TEST_F(ParallelProcesses, TwoGiveTheLossesOfOne) {
   EXPECT_TRUE(std::filesystem::exists(root_ / "both" / "model" / "recipe.toml"));
 }
 
-TEST_F(ParallelProcesses, AKilledOneEndsTheOtherWithOneLineAndACheckpoint) {
+TEST_F(ParallelProcesses, AKilledProcessEndsTheOtherWithOneLineAndACheckpoint) {
   for (const int killed : {1, 0}) {
     std::filesystem::remove_all(root_ / "run");
     const auto left = survivor_of(killed);
@@ -127,7 +127,7 @@ TEST_F(ParallelProcesses, AKilledOneEndsTheOtherWithOneLineAndACheckpoint) {
   }
 }
 
-TEST_F(ParallelProcesses, OneThatNeverComesIsMissedInTime) {
+TEST_F(ParallelProcesses, AProcessThatNeverConnectsTimesOut) {
   const auto lonely = start(0, 2, command("run", 5) + " --set train.peer_timeout=3").get();
   EXPECT_EQ(lonely.status, 1);
   EXPECT_THAT(lonely.err, HasSubstr("could not meet the others at 127.0.0.1:" + port_ + " within 3 s"));

@@ -24,12 +24,15 @@ struct Recipe {
   Json loss = Json::object();   // weights and choices of the objective
 };
 template <class V> void fields(V& v, Recipe& r) {
-  v("objective", r.objective, "what is trained"), v("out", r.out, "run directory");
+  v("objective", r.objective, "what is trained");
+  v("out", r.out, "run directory");
   v("method", r.method, "a published way of training, which completes the settings: hyperfit");
   v("tune", r.tune, "settings of the method");
   v("edition", r.edition, "of the data (fonts, word lists), written when the run begins");
-  v("data", r.data, "where samples come from"), v("train", r.train, "the loop");
-  v("model", r.model, "shape of the model"), v("loss", r.loss, "weights and choices of the objective");
+  v("data", r.data, "where samples come from");
+  v("train", r.train, "the loop");
+  v("model", r.model, "shape of the model");
+  v("loss", r.loss, "weights and choices of the objective");
 }
 
 /// Reads a recipe; `overrides` are "train.steps=200"-like assignments with TOML values, applied before reading.

@@ -31,14 +31,14 @@ TEST(Recipe, AMistypedKeyNamesTheNearestOne) {
               ::testing::HasSubstr("did you mean 'learning_rate'?"));
 }
 
-TEST(Recipe, AWrongTypeNamesThePlace) {
+TEST(Recipe, AWrongTypeIsReportedWithItsKey) {
   EXPECT_THAT(error_of("objective = \"codec\"\n[train]\nsteps = \"many\"\n"),
               ::testing::HasSubstr("'train.steps' is \"many\", want a whole number"));
 }
 
 TEST(Recipe, BrokenTomlNamesTheLine) { EXPECT_THAT(error_of("objective = \n"), ::testing::HasSubstr("line 1")); }
 
-TEST(Recipe, WithoutAnObjectiveIsRefused) {
+TEST(Recipe, ARecipeWithoutAnObjectiveIsRefused) {
   EXPECT_THAT(error_of("out = \"x\"\n"), ::testing::HasSubstr("'objective' is missing"));
 }
 
@@ -52,7 +52,7 @@ TEST(Recipe, OverridesAreAppliedBeforeReading) {
   EXPECT_THAT(error_of("objective = \"codec\"\n", {"train.stepz=3"}), ::testing::HasSubstr("did you mean 'steps'?"));
 }
 
-TEST(Recipe, WhatIsWrittenReadsBackTheSame) {
+TEST(Recipe, SurvivesTheRoundTripThroughToml) {
   Recipe recipe =
       read_recipe(recipe_file("objective = \"codec\"\n[model]\nbits = 9\nscales = [1, 2]\n[loss]\nl1 = 0.5\n"));
   recipe.train.schedule.learning_rate = 3e-4;

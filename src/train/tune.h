@@ -26,20 +26,21 @@ struct TuneConfig {
   bool operator==(const TuneConfig&) const = default;
 };
 template <class V> void fields(V& v, TuneConfig& c) {
-  v("what", c.what, "full, lora, qlora (lora on a base in 4 bits), norms, or nothing"),
-      v("rank", c.rank, "rank of the adapters"), v("alpha", c.alpha, "adapters count alpha / rank");
+  v("what", c.what, "full, lora, qlora (lora on a base in 4 bits), norms, or nothing");
+  v("rank", c.rank, "rank of the adapters");
+  v("alpha", c.alpha, "adapters count alpha / rank");
   v("targets", c.targets, "linear layers with an adapter, by the ends of their names; all: every one but the head");
-  v("last_layers", c.last_layers, "adapters in the last so many blocks (0: in all)"),
-      v("start", c.start, "how A starts: kaiming or normal");
-  v("group", c.group, "qlora: inputs that share a scale"),
-      v("also", c.also, "parts of names whose tensors are trained in full beside the rest");
+  v("last_layers", c.last_layers, "number of last blocks with adapters (0: all)");
+  v("start", c.start, "how A starts: kaiming or normal");
+  v("group", c.group, "qlora: inputs that share a scale");
+  v("also", c.also, "parts of names whose tensors are trained in full beside the rest");
   v("fp8", c.fp8,
     "linear layers whose smaller side is at least this multiply in 8-bit floating point (0: none; NVILA: 3584)");
 }
 /// Throws UserError for an unknown kind or numbers out of range.
 void validate(const TuneConfig& config);
 
-/// Attaches adapters to the chosen layers and packs their base, as `config` says; layers that have an adapter keep it.
+/// Attaches adapters to the chosen layers and packs their base, as in `config`; layers that have an adapter keep it.
 void prepare_layers(const std::vector<nn::NamedLinear>& linears, const TuneConfig& config, uint64_t seed);
 /// The tensors that `config` trains, which now require gradients; all others no longer do. `norms` names the tensors of norms.
 /// Matrices take weight decay, vectors do not. Throws UserError when nothing is left to train by mistake ("also" that names nothing).
