@@ -1,4 +1,4 @@
-// Checks of a config: each says which number is wrong and what would be right.
+// Checks of a config: each error has the wrong number and what would be right.
 #include "models/nvila/config.h"
 
 #include <algorithm>

@@ -31,9 +31,13 @@ struct VisionConfig {
   int64_t used_blocks() const { return depth + 1 + select_layer; }
 };
 template <class V> void fields(V& v, VisionConfig& c) {
-  v("image_size", c.image_size, "edge of a tile in pixels"), v("patch", c.patch, "edge of a patch");
-  v("width", c.width, "tower width"), v("depth", c.depth, "blocks"), v("heads", c.heads, "attention heads");
-  v("hidden", c.hidden, "feed-forward width"), v("norm_eps", c.norm_eps, "epsilon of the norms");
+  v("image_size", c.image_size, "edge of a tile in pixels");
+  v("patch", c.patch, "edge of a patch");
+  v("width", c.width, "tower width");
+  v("depth", c.depth, "blocks");
+  v("heads", c.heads, "attention heads");
+  v("hidden", c.hidden, "feed-forward width");
+  v("norm_eps", c.norm_eps, "epsilon of the norms");
   v("select_layer", c.select_layer, "hidden state that is the feature, counted from the end");
 }
 
@@ -50,17 +54,20 @@ struct TileConfig {
   int64_t last_scale_tiles() const { return (scales.back() / scales.front()) * (scales.back() / scales.front()); }
 };
 template <class V> void fields(V& v, TileConfig& c) {
-  v("mode", c.mode, "single, dynamic or dynamic_s2"), v("min_tiles", c.min_tiles, "dynamic: fewest tiles");
-  v("max_tiles", c.max_tiles, "most tiles of a grid"), v("scales", c.scales, "dynamic_s2: edges of the scales");
+  v("mode", c.mode, "single, dynamic or dynamic_s2");
+  v("min_tiles", c.min_tiles, "dynamic: fewest tiles");
+  v("max_tiles", c.max_tiles, "most tiles of a grid");
+  v("scales", c.scales, "dynamic_s2: edges of the scales");
 }
 
 struct VideoConfig {
   int64_t frames = 8;                  // of a clip, spread evenly
-  std::vector<int64_t> pool{1, 1, 1};  // means over so many frames, rows and columns of features
+  std::vector<int64_t> pool{1, 1, 1};  // frames, rows and columns of features that are averaged
   bool operator==(const VideoConfig&) const = default;
 };
 template <class V> void fields(V& v, VideoConfig& c) {
-  v("frames", c.frames, "frames of a clip"), v("pool", c.pool, "mean over so many frames, rows and columns");
+  v("frames", c.frames, "frames of a clip");
+  v("pool", c.pool, "frames, rows and columns that are averaged");
 }
 
 struct NvilaConfig {
@@ -77,7 +84,7 @@ struct NvilaConfig {
   }
 };
 
-/// Tokens that stand for media in a prompt's text; their ids differ between releases.
+/// Tokens for media in a prompt's text; their ids differ between releases.
 inline constexpr std::array<const char*, 3> media_tokens{"<image>", "<vila/video>", "<vila/sentinel>"};
 
 /// Throws UserError when no model of this shape can be built. The language model's part is checked by its own room.

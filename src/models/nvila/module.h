@@ -1,4 +1,4 @@
-// The whole model: pictures through the tower and the projector become rows of embeddings, which stand among those of the words
+// The whole model: pictures through the tower and the projector become rows of embeddings among those of the words
 // in the language model. Tensor names are those of the flat checkpoints: llm., vision_tower., mm_projector.layers.
 #pragma once
 
@@ -24,7 +24,7 @@ struct NvilaModel {
   explicit NvilaModel(const NvilaConfig& config);
 
   /// Pictures each seen alone and whole: pixels [N, 3, S, S] -> [N, T, C], T rows of embeddings. Under Dynamic-S2 the one
-  /// scale stands for all. `recompute`: the tower's blocks are computed again in the backward pass instead of kept.
+  /// scale is used for all. `recompute`: the tower's blocks are computed again in the backward pass instead of kept.
   Tensor features(const Tensor& pixels, bool recompute = false) const;
   /// Rows of embeddings of all media, in order: tiles [N, 3, S, S] -> [R, C], R the sum of block_rows() of the plans.
   Tensor media_rows(const Tensor& pixels, const std::vector<MediaPlan>& plans, bool recompute = false) const;
@@ -34,7 +34,9 @@ struct NvilaModel {
   Tensor logits(const Assembled& batch) const;
 };
 template <class V> void tensors(V& v, NvilaModel& m) {
-  v("llm", m.llm), v("vision_tower", m.vision_tower), v("mm_projector", m.mm_projector);
+  v("llm", m.llm);
+  v("vision_tower", m.vision_tower);
+  v("mm_projector", m.mm_projector);
 }
 
 /// Dynamic-S2's joining of scales: features [tiles, P, W] of one picture, scale by scale, each stitched, brought to the

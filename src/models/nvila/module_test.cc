@@ -18,7 +18,8 @@ PromptRow row_of(const NvilaConfig& config, const std::vector<MediaPlan>& plans,
   for (int64_t i = 0; i < words; ++i) row.ids.push_back(static_cast<int32_t>(3 + i));
   for (const MediaPlan& plan : plans)
     for (const int64_t rows : block_rows(config, plan)) row.ids.insert(row.ids.begin() + 1, rows, media_row);
-  row.learnt.assign(row.ids.size(), false), row.learnt.back() = true;
+  row.learnt.assign(row.ids.size(), false);
+  row.learnt.back() = true;
   return row;
 }
 
@@ -60,7 +61,7 @@ TEST(NvilaModel, MediaRowsOfAMixedBatchEqualThoseOfEachMediumAlone) {
   }
 }
 
-TEST(NvilaModel, ManyTilesInPartsEqualThemAtOnce) {
+TEST(NvilaModel, ManyTilesInPartsEqualAllAtOnce) {
   const NvilaModel model = tiny_nvila();
   const Tensor pixels = normalised(clip_of(5, 20).frames);
   const Tensor at_once = model.features(pixels);  // with gradients: one pass
@@ -112,7 +113,7 @@ TEST(NvilaModel, RecomputedBlocksGiveTheSameValuesAndGradients) {
   expect_close(gradients[0], gradients[1], 1e-6);
 }
 
-TEST(NvilaModel, ConfigsThatMakeNoModelAreRefused) {
+TEST(NvilaModel, ImpossibleConfigsAreRefused) {
   const auto refused = [](auto change, const char* words) {
     NvilaConfig config = tiny_config("dynamic_s2");
     change(config);

@@ -64,7 +64,10 @@ Grid best_grid(int64_t width, int64_t height, int64_t least, int64_t most, int64
       const double away = std::abs(aspect - static_cast<double>(grid.columns) / static_cast<double>(grid.rows));
       const bool filled =
           area > 0.5 * static_cast<double>(edge) * static_cast<double>(edge) * static_cast<double>(tiles);
-      if (away < nearest || (away == nearest && filled)) best = grid, nearest = away;
+      if (away < nearest || (away == nearest && filled)) {
+        best = grid;
+        nearest = away;
+      }
     }
   }
   return best;

@@ -24,7 +24,8 @@ TEST(NvilaTiles, ReleasedShapesGiveTheirPublishedTokenCounts) {
   EXPECT_EQ(square.tiles, 1 + 4 + 9);
   EXPECT_EQ(block_rows(base, square), std::vector<int64_t>{9 * 256});
   NvilaConfig lite;
-  lite.tiles.mode = "dynamic", lite.projector = "mlp_downsample_3x3_fix";
+  lite.tiles.mode = "dynamic";
+  lite.projector = "mlp_downsample_3x3_fix";
   const MediaPlan wide = plan_of(lite, picture_of(1, 1344, 448), true);
   EXPECT_EQ(wide.grid, (Grid{3, 1}));
   EXPECT_EQ(block_rows(lite, wide), (std::vector<int64_t>{121, 121, 121, 121}));  // three tiles and the thumbnail
@@ -55,7 +56,7 @@ TEST(NvilaTiles, TilesAreRowMajorCropsOfTheStretchedPictureAndTheThumbnailIsLast
   EXPECT_TRUE(pixels[6].equal(thumbnail));
 }
 
-TEST(NvilaTiles, PlansPromiseThePixelsThatCome) {
+TEST(NvilaTiles, PlansPredictTheNumberOfTiles) {
   for (const char* mode : {"single", "dynamic", "dynamic_s2"}) {
     const NvilaConfig config = tiny_config(mode);
     for (const Media& media : {picture_of(1, 10, 70), picture_of(2, 100, 90), clip_of(3, 6)}) {
@@ -65,7 +66,7 @@ TEST(NvilaTiles, PlansPromiseThePixelsThatCome) {
   }
 }
 
-TEST(NvilaTiles, SeveralPicturesAreSeenWholeAndAClipDoesNotCountAsOne) {
+TEST(NvilaTiles, SeveralPicturesAreNotTiledAndAClipDoesNotCountAsOne) {
   const NvilaConfig config = tiny_config("dynamic");
   const Media large = picture_of(1, 96, 48);
   EXPECT_EQ(plans_of(config, {large, large}), (std::vector<MediaPlan>{{}, {}}));
@@ -74,7 +75,7 @@ TEST(NvilaTiles, SeveralPicturesAreSeenWholeAndAClipDoesNotCountAsOne) {
   EXPECT_EQ(with_clip[1], (MediaPlan{.tiles = 4, .clip = true}));
 }
 
-TEST(NvilaTiles, AlphaIsDroppedNotMixed) {
+TEST(NvilaTiles, AlphaIsDroppedWithoutBlending) {
   Image clear = noise_picture(4, 24, 24, 4);
   Image opaque(24, 24, 3);
   for (int64_t i = 0; i < 24 * 24; ++i) std::copy_n(clear.pixels.data() + i * 4, 3, opaque.pixels.data() + i * 3);
@@ -98,7 +99,7 @@ TEST(NvilaTiles, PicturesWithoutPixelsAreRefusedByName) {
   EXPECT_THAT([&] { plan_of(config, empty, true); }, ThrowsMessage<UserError>(HasSubstr("empty.png has no frames")));
 }
 
-TEST(NvilaTiles, RowsNeverDependOnWhatIsShownOnlyOnSizes) {
+TEST(NvilaTiles, RowsDependOnSizesAlone) {
   const NvilaConfig config = tiny_config("dynamic_s2");
   const MediaPlan one = plan_of(config, picture_of(1, 90, 61), true),
                   other = plan_of(config, picture_of(2, 90, 61), true);

@@ -43,6 +43,9 @@ struct Projector {
   /// Of its numbers, and so of what it takes.
   at::ScalarType format() const;
 };
-template <class V> void tensors(V& v, Projector& m) { v("layers", m.norms), v("layers", m.linears); }
+template <class V> void tensors(V& v, Projector& m) {
+  v("layers", m.norms);
+  v("layers", m.linears);
+}
 
 }  // namespace tessera::nvila

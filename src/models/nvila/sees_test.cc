@@ -31,7 +31,7 @@ class NvilaSees : public ::testing::Test {
   }
 };
 
-TEST_F(NvilaSees, GreedyTokensEqualThoseOfWholePasses) {
+TEST_F(NvilaSees, GreedyTokensEqualThoseOfUncachedPasses) {
   const at::NoGradGuard no_grad;
   for (const char* mode : {"single", "dynamic", "dynamic_s2"}) {
     const auto loaded = load_model(saved(mode), at::kCPU);
@@ -47,12 +47,13 @@ TEST_F(NvilaSees, GreedyTokensEqualThoseOfWholePasses) {
           assemble({row}, {pixels_of(nvila.model().config, asked.media[0], plans[0])}, plans, at::kCPU);
       const Tensor last = nvila.model().logits(whole)[0][-1];
       EXPECT_EQ(last.slice(0, 0, loaded->writes()->tokenizer().vocabulary()).argmax().item<int64_t>(), token) << mode;
-      row.ids.push_back(token), row.learnt.push_back(false);
+      row.ids.push_back(token);
+      row.learnt.push_back(false);
     }
   }
 }
 
-TEST_F(NvilaSees, ABatchOfUnlikeRequestsAnswersEachAsAlone) {
+TEST_F(NvilaSees, ABatchOfDifferentRequestsEqualsEachAlone) {
   const auto loaded = load_model(saved("dynamic"), at::kCPU);
   std::vector<SeeRequest> requests = {
       request("what?", {picture_of(1, 50, 24)}), request("hello", {}), request("which way?", {clip_of(3, 4)}),
@@ -88,7 +89,7 @@ TEST_F(NvilaSees, WordsMediaAndNewTokensTogetherNeverExceedTheContext) {
   }
 }
 
-TEST_F(NvilaSees, APromptThatFillsTheContextIsRefusedWithTheNumberOfTokensTooMany) {
+TEST_F(NvilaSees, APromptOverTheContextReportsByHowMuch) {
   const auto loaded = load_model(saved("dynamic"), at::kCPU);
   SeeRequest asked = request("what is it?", {picture_of(1, 50, 24)});
   const int64_t positions = loaded->sees()->see({asked}).front().prompt_tokens;
@@ -109,7 +110,7 @@ TEST_F(NvilaSees, TheModelWritesAndChatsToo) {
   EXPECT_EQ(loaded->writes()->write({"once"}, options).size(), 1u);
 }
 
-TEST_F(NvilaSees, RefusesConversationsThatItCannotAnswer) {
+TEST_F(NvilaSees, RefusesConversationsWithoutAUsersTurn) {
   const auto loaded = load_model(saved("single"), at::kCPU);
   const auto refused = [&](SeeRequest bad, const char* words) {
     EXPECT_THAT([&] { loaded->sees()->see({bad}); }, ThrowsMessage<UserError>(HasSubstr(words)));

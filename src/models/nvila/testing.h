@@ -14,10 +14,12 @@ inline NvilaConfig tiny_config(const std::string& mode = "single",
   NvilaConfig c;
   c.vision = {.image_size = 24, .patch = 8, .width = 16, .depth = 2, .heads = 2, .hidden = 20, .select_layer = -1};
   c.projector = projector;
-  c.tiles.mode = mode, c.tiles.scales = {24, 48, 72};
+  c.tiles.mode = mode;
+  c.tiles.scales = {24, 48, 72};
   c.video = {.frames = 4, .pool = {2, 1, 1}};
   c.text = lm::tiny_config("qwen2");
-  c.text.vocabulary = 280, c.text.context = 512;
+  c.text.vocabulary = 280;
+  c.text.context = 512;
   return c;
 }
 

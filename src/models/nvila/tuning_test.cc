@@ -22,7 +22,8 @@ Pass pass(const VisionTower& tower, const std::vector<train::Parameter>& paramet
   const LiveBytes bytes;
   const Tensor features = tower.forward(pixels, recompute);
   features.square().sum().backward();
-  result.peak = bytes.peak(), result.features = features.detach();
+  result.peak = bytes.peak();
+  result.features = features.detach();
   for (const train::Parameter& p : parameters) {
     result.gradients.push_back(p.tensor.grad());
     p.tensor.mutable_grad() = Tensor();
@@ -30,14 +31,14 @@ Pass pass(const VisionTower& tower, const std::vector<train::Parameter>& paramet
   return result;
 }
 
-TEST(NvilaTuning, NormsOfTheTowerLearnAndNothingElse) {
+TEST(NvilaTuning, OnlyNormsOfTheTowerAreTrained) {
   NvilaModel model = tiny_nvila();
   for (const train::Parameter& p : train::tuned_parameters(model.vision_tower, {.what = "norms"}))
     EXPECT_NE(p.name.find("layer_norm"), std::string::npos) << p.name;
   EXPECT_FALSE(model.vision_tower.positions.requires_grad());
 }
 
-TEST(NvilaTuning, BlocksComputedAgainGiveTheSameGradientsInLessMemory) {
+TEST(NvilaTuning, RecomputedBlocksGiveTheSameGradientsInLessMemory) {
   for (const std::string what : {"norms", "full", "lora"}) {
     NvilaConfig config = tiny_config();
     config.vision.depth = 6;

@@ -1,4 +1,4 @@
-// The tower's arithmetic; softmax and norms accumulate in fp32 whatever the weights' format.
+// The tower's arithmetic; softmax and norms accumulate in fp32 for weights of any format.
 #include "models/nvila/vision_tower.h"
 
 #include <cmath>

@@ -20,7 +20,10 @@ struct VisionAttention {
   Tensor forward(const Tensor& x) const;
 };
 template <class V> void tensors(V& v, VisionAttention& m) {
-  v("k_proj", m.k_proj), v("v_proj", m.v_proj), v("q_proj", m.q_proj), v("out_proj", m.out_proj);
+  v("k_proj", m.k_proj);
+  v("v_proj", m.v_proj);
+  v("q_proj", m.q_proj);
+  v("out_proj", m.out_proj);
 }
 
 struct VisionBlock {
@@ -34,7 +37,10 @@ struct VisionBlock {
   Tensor forward(Tensor x) const;
 };
 template <class V> void tensors(V& v, VisionBlock& m) {
-  v("layer_norm1", m.layer_norm1), v("self_attn", m.self_attn), v("layer_norm2", m.layer_norm2), v("mlp", m.mlp);
+  v("layer_norm1", m.layer_norm1);
+  v("self_attn", m.self_attn);
+  v("layer_norm2", m.layer_norm2);
+  v("mlp", m.mlp);
 }
 
 struct VisionTower {

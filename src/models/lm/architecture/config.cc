@@ -34,13 +34,15 @@ void validate(const LmConfig& c) {
     throw UserError("[lm] kv_heads is {}, want a divisor of heads {}", c.kv_heads, c.heads);
   if (c.head_dim % 2 != 0) throw UserError("[lm] head_dim is {}, want an even number", c.head_dim);
   if (!c.norm_before && !c.norm_after) throw UserError("[lm] a model without norms; want norm_before or norm_after");
-  require_positive("norm_eps", c.norm_eps), require_positive("rope_theta", c.rope_theta);
+  require_positive("norm_eps", c.norm_eps);
+  require_positive("rope_theta", c.rope_theta);
   for (const auto& [name, value] :
        {std::pair{"attention_cap", c.attention_cap}, {"logit_cap", c.logit_cap}, {"query_scale", c.query_scale}}) {
     if (value) require_positive(name, *value);
   }
   if (c.window) require_within("window", *c.window, 1, int64_t{1} << 40);
-  require_within("window_first", c.window_first, 0, 4096), require_within("window_every", c.window_every, 1, 4096);
+  require_within("window_first", c.window_first, 0, 4096);
+  require_within("window_every", c.window_every, 1, 4096);
   if (c.rope_scaling) {
     const RopeScaling& r = *c.rope_scaling;
     require_positive("rope_scaling.factor", r.factor);

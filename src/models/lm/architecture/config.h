@@ -1,4 +1,4 @@
-// The shape of a decoder language model. What sets families apart is data here; nothing asks for a family's name later.
+// The shape of a decoder language model. What sets families apart is data here; no code uses a family's name later.
 #pragma once
 
 #include <cstdint>
@@ -60,25 +60,33 @@ struct LmConfig {
 };
 template <class V> void fields(V& v, LmConfig& c) {
   v("family", c.family, "the model_type it is stored as: qwen2, llama, gemma, gemma2 or olmo2");
-  v("vocabulary", c.vocabulary, "rows of the embedding"), v("width", c.width, "model width");
-  v("depth", c.depth, "blocks"), v("heads", c.heads, "attention heads");
-  v("kv_heads", c.kv_heads, "heads of keys and values, a divisor of heads"),
-      v("head_dim", c.head_dim, "width of a head");
-  v("hidden", c.hidden, "width inside the feed-forward layer"), v("context", c.context, "longest sequence, tokens");
-  v("norm_eps", c.norm_eps, "added to the mean square in norms"), v("rope_theta", c.rope_theta, "rotary base");
+  v("vocabulary", c.vocabulary, "rows of the embedding");
+  v("width", c.width, "model width");
+  v("depth", c.depth, "blocks");
+  v("heads", c.heads, "attention heads");
+  v("kv_heads", c.kv_heads, "heads of keys and values, a divisor of heads");
+  v("head_dim", c.head_dim, "width of a head");
+  v("hidden", c.hidden, "width inside the feed-forward layer");
+  v("context", c.context, "longest sequence, tokens");
+  v("norm_eps", c.norm_eps, "added to the mean square in norms");
+  v("rope_theta", c.rope_theta, "rotary base");
   v("rope_scaling", c.rope_scaling, "Llama 3.1's stretching of low frequencies");
-  v("tied", c.tied, "the head is the embedding"), v("qkv_bias", c.qkv_bias, "biases on queries, keys and values");
-  v("out_bias", c.out_bias, "bias on the attention's output"), v("mlp_bias", c.mlp_bias, "biases in the feed-forward");
-  v("gelu", c.gelu, "tanh GELU instead of SiLU"), v("norm_plus_one", c.norm_plus_one, "norms multiply by 1 + weight");
+  v("tied", c.tied, "the head is the embedding");
+  v("qkv_bias", c.qkv_bias, "biases on queries, keys and values");
+  v("out_bias", c.out_bias, "bias on the attention's output");
+  v("mlp_bias", c.mlp_bias, "biases in the feed-forward");
+  v("gelu", c.gelu, "tanh GELU instead of SiLU");
+  v("norm_plus_one", c.norm_plus_one, "norms multiply by 1 + weight");
   v("scaled_embedding", c.scaled_embedding, "embeddings times sqrt(width)");
   v("norm_before", c.norm_before, "norms before attention and feed-forward");
   v("norm_after", c.norm_after, "norms after attention and feed-forward");
   v("qk_norm", c.qk_norm, "norm of all queries and of all keys");
-  v("attention_cap", c.attention_cap, "tanh cap of attention scores"),
-      v("logit_cap", c.logit_cap, "tanh cap of logits");
+  v("attention_cap", c.attention_cap, "tanh cap of attention scores");
+  v("logit_cap", c.logit_cap, "tanh cap of logits");
   v("query_scale", c.query_scale, "softmax scale is this^-1/2 instead of head_dim^-1/2");
-  v("window", c.window, "sliding window, tokens"), v("window_first", c.window_first, "first block with a window");
-  v("window_every", c.window_every, "every so many blocks from the first on have a window");
+  v("window", c.window, "sliding window, tokens");
+  v("window_first", c.window_first, "first block with a window");
+  v("window_every", c.window_every, "every n-th block from the first on has a window");
 }
 
 /// Throws UserError for sizes that make no model.
@@ -87,7 +95,7 @@ void validate(const LmConfig& config);
 /// The model_types that can be read: gemma, gemma2, llama, olmo2, qwen2.
 std::vector<std::string> supported_families();
 
-/// What a Hugging Face config.json says, keys of old and new transformers alike. `source` names the file. Throws
+/// Reads a Hugging Face config.json with the keys of old and new transformers. `source` names the file. Throws
 /// UserError for an unsupported family, activation, rotary type or mixture of experts (each lists what is supported),
 /// and for missing keys and values of the wrong type.
 LmConfig config_from_json(const Json& tree, std::string_view source);

@@ -48,7 +48,7 @@ class Keys {
   std::string source_;
 };
 
-/// What a family is when its file does not say, and what its file says in its own way.
+/// A family's defaults and its own keys.
 struct Family {
   const char* model_type;
   const char* architecture;
@@ -122,8 +122,10 @@ void read_layer_types(const Keys& keys, LmConfig& c) {
 }
 
 void read_common(const Keys& keys, LmConfig& c) {
-  c.vocabulary = keys.need<int64_t>("vocab_size"), c.width = keys.need<int64_t>("hidden_size");
-  c.depth = keys.need<int64_t>("num_hidden_layers"), c.heads = keys.need<int64_t>("num_attention_heads");
+  c.vocabulary = keys.need<int64_t>("vocab_size");
+  c.width = keys.need<int64_t>("hidden_size");
+  c.depth = keys.need<int64_t>("num_hidden_layers");
+  c.heads = keys.need<int64_t>("num_attention_heads");
   c.hidden = keys.need<int64_t>("intermediate_size");
   c.kv_heads = keys.get_or<int64_t>("num_key_value_heads", c.heads);
   if (c.heads < 1) throw UserError("[lm] {}: num_attention_heads is {}, want 1 or more", keys.source(), c.heads);
@@ -135,7 +137,9 @@ void read_common(const Keys& keys, LmConfig& c) {
   c.context = keys.get_or<int64_t>("max_position_embeddings", c.context);
   c.norm_eps = keys.get_or<double>("rms_norm_eps", c.norm_eps);
   c.tied = keys.get_or<bool>("tie_word_embeddings", c.tied);
-  read_rope(keys, c), read_activation(keys, c), refuse_unsupported(keys);
+  read_rope(keys, c);
+  read_activation(keys, c);
+  refuse_unsupported(keys);
 }
 
 void read_attention_bias(const Keys& keys, LmConfig& c) {
@@ -145,15 +149,21 @@ void read_attention_bias(const Keys& keys, LmConfig& c) {
 /// Nothing of Qwen2 yet: the shape that read_common fills.
 LmConfig plain_shape(std::string_view family) {
   LmConfig c;
-  c.family = family, c.head_dim = 0, c.context = 2048, c.tied = false, c.qkv_bias = false;
+  c.family = family;
+  c.head_dim = 0;
+  c.context = 2048;
+  c.tied = false;
+  c.qkv_bias = false;
   return c;
 }
 
 void fill_qwen2(const Keys& keys, LmConfig& c) {
-  c.context = 32768, c.qkv_bias = true;
+  c.context = 32768;
+  c.qkv_bias = true;
   read_common(keys, c);
   if (keys.get_or<bool>("use_sliding_window", false)) {
-    c.window = keys.get<int64_t>("sliding_window"), c.window_first = keys.get_or<int64_t>("max_window_layers", 28);
+    c.window = keys.get<int64_t>("sliding_window");
+    c.window_first = keys.get_or<int64_t>("max_window_layers", 28);
   }
   read_layer_types(keys, c);
 }
@@ -164,22 +174,31 @@ void store_qwen2(const LmConfig& c, Json& tree) {
 }
 
 void fill_llama(const Keys& keys, LmConfig& c) {
-  read_common(keys, c), read_attention_bias(keys, c);
+  read_common(keys, c);
+  read_attention_bias(keys, c);
   c.mlp_bias = keys.get_or<bool>("mlp_bias", false);
 }
-void store_llama(const LmConfig& c, Json& tree) { tree["attention_bias"] = c.qkv_bias, tree["mlp_bias"] = c.mlp_bias; }
+void store_llama(const LmConfig& c, Json& tree) {
+  tree["attention_bias"] = c.qkv_bias;
+  tree["mlp_bias"] = c.mlp_bias;
+}
 
 void fill_gemma(const Keys& keys, LmConfig& c) {
-  c.context = 8192, c.head_dim = 256, c.tied = c.gelu = c.norm_plus_one = c.scaled_embedding = true;
-  read_common(keys, c), read_attention_bias(keys, c);
+  c.context = 8192;
+  c.head_dim = 256;
+  c.tied = c.gelu = c.norm_plus_one = c.scaled_embedding = true;
+  read_common(keys, c);
+  read_attention_bias(keys, c);
 }
 void fill_gemma2(const Keys& keys, LmConfig& c) {
   fill_gemma(keys, c);
   const auto or_none = [&](const char* key, double otherwise) {
     return keys.names(key) ? keys.get<double>(key) : std::optional(otherwise);
   };
-  c.norm_after = true, c.query_scale = keys.get_or<double>("query_pre_attn_scalar", 256);
-  c.attention_cap = or_none("attn_logit_softcapping", 50), c.logit_cap = or_none("final_logit_softcapping", 30);
+  c.norm_after = true;
+  c.query_scale = keys.get_or<double>("query_pre_attn_scalar", 256);
+  c.attention_cap = or_none("attn_logit_softcapping", 50);
+  c.logit_cap = or_none("final_logit_softcapping", 30);
   c.window = keys.names("sliding_window") ? keys.get<int64_t>("sliding_window") : std::optional<int64_t>(4096);
   c.window_every = 2;
   read_layer_types(keys, c);
@@ -190,15 +209,19 @@ void store_gemma2(const LmConfig& c, Json& tree) {
   tree["query_pre_attn_scalar"] = to_json(c.query_scale);
   if (c.query_scale && *c.query_scale == std::floor(*c.query_scale) && std::abs(*c.query_scale) < 0x1p53)
     tree["query_pre_attn_scalar"] = static_cast<int64_t>(*c.query_scale);  // transformers wants a whole number
-  tree["attn_logit_softcapping"] = to_json(c.attention_cap), tree["final_logit_softcapping"] = to_json(c.logit_cap);
+  tree["attn_logit_softcapping"] = to_json(c.attention_cap);
+  tree["final_logit_softcapping"] = to_json(c.logit_cap);
   tree["sliding_window"] = to_json(c.window);
   for (size_t i = 0; i < static_cast<size_t>(c.depth); ++i)
     tree["layer_types"].push_back(c.windowed(i) ? "sliding_attention" : "full_attention");
 }
 
 void fill_olmo2(const Keys& keys, LmConfig& c) {
-  c.norm_eps = 1e-5, c.norm_before = false, c.norm_after = c.qk_norm = true;
-  read_common(keys, c), read_attention_bias(keys, c);
+  c.norm_eps = 1e-5;
+  c.norm_before = false;
+  c.norm_after = c.qk_norm = true;
+  read_common(keys, c);
+  read_attention_bias(keys, c);
 }
 void store_olmo2(const LmConfig& c, Json& tree) { tree["attention_bias"] = c.qkv_bias; }
 
@@ -234,7 +257,10 @@ LmConfig config_from_json(const Json& tree, std::string_view source) {
   LmConfig config = plain_shape(model_type);
   family_of(model_type, source).fill(keys, config);
   if (config.window && config.window_first >= config.depth) config.window.reset();  // no block slides
-  if (!config.window) config.window_first = 0, config.window_every = 1;
+  if (!config.window) {
+    config.window_first = 0;
+    config.window_every = 1;
+  }
   validate(config);
   return config;
 }

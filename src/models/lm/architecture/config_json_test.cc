@@ -64,7 +64,7 @@ constexpr std::string_view olmo2_7b = R"({"architectures": ["Olmo2ForCausalLM"],
   "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 500000, "tie_word_embeddings": false,
   "torch_dtype": "float32", "vocab_size": 100352})";
 
-TEST(LmConfigJson, ReleasedFilesComeToThePresets) {
+TEST(LmConfigJson, ReleasedFilesGiveThePresets) {
   EXPECT_TRUE(read(qwen25_7b) == preset("qwen2.5-7b"));
   EXPECT_TRUE(read(llama_31_8b) == preset("llama-3.1-8b"));
   EXPECT_TRUE(read(gemma_2b) == preset("gemma-2b")) << "its gelu is the tanh form";
@@ -76,8 +76,10 @@ TEST(LmConfigJson, NewerKeysMeanTheSame) {
   Json tree = parse_json(llama_31_8b, "old");
   tree["rope_parameters"] = tree["rope_scaling"];
   tree["rope_parameters"]["rope_theta"] = tree["rope_theta"];
-  tree.erase("rope_scaling"), tree.erase("rope_theta");
-  tree["dtype"] = tree["torch_dtype"], tree.erase("torch_dtype");
+  tree.erase("rope_scaling");
+  tree.erase("rope_theta");
+  tree["dtype"] = tree["torch_dtype"];
+  tree.erase("torch_dtype");
   tree["layer_types"] = std::vector<std::string>(32, "full_attention");
   EXPECT_TRUE(config_from_json(tree, "new") == preset("llama-3.1-8b"));
 
@@ -87,9 +89,11 @@ TEST(LmConfigJson, NewerKeysMeanTheSame) {
   EXPECT_TRUE(config_from_json(gemma, "new") == preset("gemma-2-2b"));
 }
 
-TEST(LmConfigJson, SlidingBlocksAreReadAsAFirstOneAndASpacing) {
+TEST(LmConfigJson, SlidingBlocksAreReadAsFirstBlockAndSpacing) {
   Json tree = config_json(tiny_config("qwen2"));
-  tree["num_hidden_layers"] = 6, tree["use_sliding_window"] = true, tree["sliding_window"] = 9;
+  tree["num_hidden_layers"] = 6;
+  tree["use_sliding_window"] = true;
+  tree["sliding_window"] = 9;
   tree["max_window_layers"] = 4;
   const LmConfig config = config_from_json(tree, "qwen");
   for (size_t i = 0; i < 6; ++i) EXPECT_EQ(config.windowed(i), i >= 4) << i;
@@ -103,27 +107,27 @@ TEST(LmConfigJson, SlidingBlocksAreReadAsAFirstOneAndASpacing) {
               ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("slides at no even spacing")));
 }
 
-TEST(LmConfigJson, EveryTinyFamilyComesBack) {
+TEST(LmConfigJson, EveryTinyFamilySurvivesTheRoundTrip) {
   for (const std::string& family : tiny_families()) {
     const LmConfig config = tiny_config(family);
     EXPECT_TRUE(config_from_json(config_json(config), family) == config) << family;
   }
 }
 
-TEST(LmConfigJson, WholeNumbersAreWrittenAsTransformersInsistsOn) {
+TEST(LmConfigJson, IntegersAreWrittenAsTransformersRequires) {
   const Json tree = config_json(tiny_config("gemma2"));
   EXPECT_TRUE(tree.at("query_pre_attn_scalar").is_number_integer()) << tree.dump();
   EXPECT_TRUE(tree.at("attn_logit_softcapping").is_number_float()) << tree.dump();
 }
 
-TEST(LmConfigJson, AShapeThatAFamilyCannotExpressIsRefused) {
+TEST(LmConfigJson, ShapesThatAFamilyCannotExpressAreRefused) {
   LmConfig config = tiny_config("qwen2");
   config.qk_norm = true;
   EXPECT_THAT([&] { config_json(config); },
               ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("'qwen2' cannot hold this shape")));
 }
 
-TEST(LmConfigJson, WhatIsNotSupportedIsNamedWithWhatIs) {
+TEST(LmConfigJson, UnsupportedFeaturesAreRefusedWithTheSupportedOnes) {
   EXPECT_THAT(refusal(llama_with("model_type", "mixtral")),
               ::testing::AllOf(::testing::HasSubstr("'model_type' is \"mixtral\", want one of: gemma (Gemma)"),
                                ::testing::HasSubstr("qwen2 (Qwen2, Qwen2.5)")));

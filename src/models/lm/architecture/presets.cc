@@ -14,43 +14,65 @@ struct Size {
 
 LmConfig shape(std::string family, int64_t vocabulary, const Size& s) {
   LmConfig c;
-  c.family = std::move(family), c.vocabulary = vocabulary, c.qkv_bias = false;
-  c.width = s.width, c.depth = s.depth, c.heads = s.heads, c.kv_heads = s.kv_heads, c.head_dim = s.head_dim;
+  c.family = std::move(family);
+  c.vocabulary = vocabulary;
+  c.qkv_bias = false;
+  c.width = s.width;
+  c.depth = s.depth;
+  c.heads = s.heads;
+  c.kv_heads = s.kv_heads;
+  c.head_dim = s.head_dim;
   c.hidden = s.hidden;
   return c;
 }
 
 LmConfig qwen25(const Size& s, int64_t vocabulary, bool tied, int64_t context, double eps) {
   LmConfig c = shape("qwen2", vocabulary, s);
-  c.qkv_bias = true, c.tied = tied, c.context = context, c.norm_eps = eps;
+  c.qkv_bias = true;
+  c.tied = tied;
+  c.context = context;
+  c.norm_eps = eps;
   return c;
 }
 
 LmConfig llama3(const Size& s, bool tied, double stretch) {
   LmConfig c = shape("llama", 128256, s);
-  c.tied = tied, c.context = 131072, c.norm_eps = 1e-5, c.rope_theta = 5e5;
+  c.tied = tied;
+  c.context = 131072;
+  c.norm_eps = 1e-5;
+  c.rope_theta = 5e5;
   c.rope_scaling = RopeScaling{.factor = stretch};
   return c;
 }
 
 LmConfig gemma(const Size& s) {
   LmConfig c = shape("gemma", 256000, s);
-  c.context = 8192, c.rope_theta = 1e4;
+  c.context = 8192;
+  c.rope_theta = 1e4;
   c.gelu = c.norm_plus_one = c.scaled_embedding = true;
   return c;
 }
 
 LmConfig gemma2(const Size& s) {
   LmConfig c = gemma(s);
-  c.family = "gemma2", c.norm_after = true, c.query_scale = 256, c.attention_cap = 50, c.logit_cap = 30;
-  c.window = 4096, c.window_every = 2;
+  c.family = "gemma2";
+  c.norm_after = true;
+  c.query_scale = 256;
+  c.attention_cap = 50;
+  c.logit_cap = 30;
+  c.window = 4096;
+  c.window_every = 2;
   return c;
 }
 
 LmConfig olmo2(const Size& s) {
   LmConfig c = shape("olmo2", 100352, s);
-  c.tied = false, c.context = 4096, c.norm_eps = 1e-6, c.rope_theta = 5e5;
-  c.norm_before = false, c.norm_after = c.qk_norm = true;
+  c.tied = false;
+  c.context = 4096;
+  c.norm_eps = 1e-6;
+  c.rope_theta = 5e5;
+  c.norm_before = false;
+  c.norm_after = c.qk_norm = true;
   return c;
 }
 

@@ -19,7 +19,7 @@ TEST(LmPresets, HaveTheReleasedNumberOfParameters) {
   }
 }
 
-TEST(LmPresets, RoundTripThroughConfigJsonAndThroughTheirFields) {
+TEST(LmPresets, SurviveTheRoundTripThroughConfigJsonAndFields) {
   for (const Preset& p : presets()) {
     EXPECT_TRUE(config_from_json(config_json(p.config), p.name) == p.config) << p.name;
     LmConfig back;
@@ -28,7 +28,7 @@ TEST(LmPresets, RoundTripThroughConfigJsonAndThroughTheirFields) {
   }
 }
 
-TEST(LmPresets, AnUnknownNameIsAnsweredWithTheNearest) {
+TEST(LmPresets, AnUnknownNameIsRefusedWithTheNearest) {
   EXPECT_THAT([] { preset("llama-3.1-7b"); },
               ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("did you mean 'llama-3.1-8b'")));
 }

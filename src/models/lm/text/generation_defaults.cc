@@ -46,8 +46,10 @@ GenerationDefaults generation_defaults(const Path& directory, const Json& config
     generate::TokenSampling sampling{.temperature = 1};
     read(tree, "repetition_penalty", sampling.repetition_penalty, source);
     if (draws) {
-      read(tree, "temperature", sampling.temperature, source), read(tree, "top_k", sampling.top_k, source);
-      read(tree, "top_p", sampling.top_p, source), read(tree, "min_p", sampling.min_p, source);
+      read(tree, "temperature", sampling.temperature, source);
+      read(tree, "top_k", sampling.top_k, source);
+      read(tree, "top_p", sampling.top_p, source);
+      read(tree, "min_p", sampling.min_p, source);
     } else {
       sampling.temperature = 0;
     }

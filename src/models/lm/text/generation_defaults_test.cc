@@ -18,7 +18,7 @@ GenerationDefaults read(const std::string& generation, const std::string& config
   return generation_defaults(scratch.path(), parse_json(config, "config.json"));
 }
 
-TEST(GenerationDefaults, AModelThatSamplesSaysHow) {
+TEST(GenerationDefaults, SamplingSettingsAreReadWhenTheModelSamples) {
   const GenerationDefaults d =
       read(R"({"do_sample": true, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.05,
                "eos_token_id": [7, 9], "transformers_version": "4"})",
@@ -28,14 +28,14 @@ TEST(GenerationDefaults, AModelThatSamplesSaysHow) {
   EXPECT_EQ(d.end_tokens, (std::vector<int32_t>{7, 9}));
 }
 
-TEST(GenerationDefaults, WithoutSamplingItIsGreedyWhateverElseIsWritten) {
+TEST(GenerationDefaults, WithoutDoSampleItIsGreedy) {
   EXPECT_EQ(read(R"({"temperature": 0.7, "top_p": 0.8})").sampling, generate::TokenSampling{});
   EXPECT_EQ(read("", R"({"eos_token_id": 3})").end_tokens, std::vector<int32_t>{3});
   EXPECT_EQ(read(R"({"do_sample": true})").sampling.temperature, 1);
   EXPECT_TRUE(read(R"({"eos_token_id": null, "top_k": null, "do_sample": true})").end_tokens.empty());
 }
 
-TEST(GenerationDefaults, UnsoundFilesAreRefusedByName) {
+TEST(GenerationDefaults, MalformedFilesAreRefusedByName) {
   for (const char* text : {"[]", "{", R"({"do_sample": 1})", R"({"do_sample": true, "top_p": 7})",
                            R"({"do_sample": true, "temperature": "hot"})", R"({"eos_token_id": "x"})",
                            R"({"eos_token_id": [-1]})", R"({"eos_token_id": [99999999999]})"}) {

@@ -34,13 +34,16 @@ Sample conversation(std::vector<text::Message> messages) { return {.messages = s
 class LmObjectiveTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    set_progress_enabled(false), set_log_level(LogLevel::quiet);
+    set_progress_enabled(false);
+    set_log_level(LogLevel::quiet);
     data::testing::write_byte_tokenizer(scratch_ / "tokenizer");
     tokenizer_ = text::load_tokenizer(scratch_ / "tokenizer");
   }
   static LmConfig config() {
     LmConfig c = tiny_config("llama");
-    c.vocabulary = byte_vocabulary, c.context = 96, c.tied = true;
+    c.vocabulary = byte_vocabulary;
+    c.context = 96;
+    c.tied = true;
     return c;
   }
   LmObjective objective(LmTraining training = {}, std::vector<Sample> heldout = {}, train::TuneConfig tune = {}) const {
@@ -59,7 +62,8 @@ class LmObjectiveTest : public ::testing::Test {
     std::filesystem::create_directories(scratch_ / "books");
     write_file_atomically(scratch_ / "books/a.txt", words);
     train::Recipe r;
-    r.objective = "lm", r.data.kind = "text";
+    r.objective = "lm";
+    r.data.kind = "text";
     r.data.text = {.path = (scratch_ / "books").string(),
                    .tokenizer = (scratch_ / "tokenizer").string(),
                    .length = 32,
@@ -67,29 +71,39 @@ class LmObjectiveTest : public ::testing::Test {
                    .cache = "off"};
     r.model = {{"width", 32}, {"depth", 2}, {"heads", 2}, {"kv_heads", 1}, {"context", 64}};
     r.loss = {{"prompts", {"The "}}, {"prompt_tokens", 8}};
-    r.train.steps = 10, r.train.batch = 8, r.train.log_every = 1, r.train.evaluate_every = 0;
-    r.train.checkpoint_every = 5, r.train.schedule = {.kind = "constant", .learning_rate = 3e-3, .warmup_steps = 0};
+    r.train.steps = 10;
+    r.train.batch = 8;
+    r.train.log_every = 1;
+    r.train.evaluate_every = 0;
+    r.train.checkpoint_every = 5;
+    r.train.schedule = {.kind = "constant", .learning_rate = 3e-3, .warmup_steps = 0};
     return r;
   }
   tessera::testing::ScratchFolder scratch_{tessera::testing::ScratchFolder::On::memory};
   std::shared_ptr<const text::Tokenizer> tokenizer_;
 };
 
-TEST_F(LmObjectiveTest, OnlyTheAssistantsWordsAndTheirEndAreLearned) {
+TEST_F(LmObjectiveTest, OnlyTheAssistantsTokensAndTheirEndAreLearned) {
   const train::Sequence got = sequence_of(
       conversation({{"system", "S"}, {"user", "hi"}, {"assistant", "yo"}, {"user", "<|im_end|>"}, {"assistant", "k"}}),
       *tokenizer_, text::ChatTemplate::named("chatml"), 1000);
   std::vector<int32_t> ids;
   std::vector<bool> learned;
   const auto add = [&](const std::vector<int32_t>& part, bool learn) {
-    ids.insert(ids.end(), part.begin(), part.end()), learned.insert(learned.end(), part.size(), learn);
+    ids.insert(ids.end(), part.begin(), part.end());
+    learned.insert(learned.end(), part.size(), learn);
   };
   const auto turn = [&](const std::string& role, const std::string& words) {
     const bool answer = role == "assistant";
-    add({turn_begin_id}, false), add(ids_of(role + "\n"), false);
-    add(ids_of(words), answer), add({turn_end_id}, answer), add(ids_of("\n"), false);
+    add({turn_begin_id}, false);
+    add(ids_of(role + "\n"), false);
+    add(ids_of(words), answer);
+    add({turn_end_id}, answer);
+    add(ids_of("\n"), false);
   };
-  turn("system", "S"), turn("user", "hi"), turn("assistant", "yo");
+  turn("system", "S");
+  turn("user", "hi");
+  turn("assistant", "yo");
   turn("user", "<|im_end|>");  // typed by a person: plain letters
   turn("assistant", "k");
   ASSERT_EQ(got.ids, std::vector<int32_t>(ids.begin(), ids.end() - 1));
@@ -109,7 +123,8 @@ TEST_F(LmObjectiveTest, PackedConversationsHaveTheLossOfSeparateOnes) {
   double nats = 0, tokens = 0;
   for (const Sample& each : batch) {
     const train::Loss alone = objective().loss({each}, {});
-    nats += alone.value.item<double>() * alone.weight, tokens += alone.weight;
+    nats += alone.value.item<double>() * alone.weight;
+    tokens += alone.weight;
   }
   EXPECT_EQ(tokens, a.weight);
   EXPECT_NEAR(nats / tokens, a.value.item<double>(), 1e-5);
@@ -126,7 +141,7 @@ TEST_F(LmObjectiveTest, PackedConversationsHaveTheLossOfSeparateOnes) {
     EXPECT_TRUE(at::allclose(of_packed[i], of_separate[i], 1e-4, 1e-6)) << i;
 }
 
-TEST_F(LmObjectiveTest, WindowsAreLearnedInFullAndMeasuredPerByte) {
+TEST_F(LmObjectiveTest, WindowsAreTrainedInFullAndMeasuredPerByte) {
   const std::vector<int32_t> words = ids_of("plain words");
   std::vector<Sample> heldout = {{.tokens = words, .part = "texts"}, {.tokens = ids_of("abc"), .part = "ends"}};
   LmObjective o = objective({}, heldout);
@@ -184,7 +199,8 @@ TEST_F(LmObjectiveTest, TenStepsLowerTheLossAndAResumedRunEqualsAnUnbrokenOne) {
 
 TEST_F(LmObjectiveTest, InBf16TheLossIsCloseAndTheWeightsStayFp32) {
   train::Recipe r = recipe();
-  r.train.precision = "bf16", r.train.steps = 10;
+  r.train.precision = "bf16";
+  r.train.steps = 10;
   const auto source = data::make_source(r.data);
   const auto o = make_lm_objective(r, *source, at::kCPU);
   train::train(*o, *source, r.train, {.directory = scratch_ / "bf16"});
@@ -195,7 +211,7 @@ TEST_F(LmObjectiveTest, InBf16TheLossIsCloseAndTheWeightsStayFp32) {
   for (const train::Parameter& p : o->parameters()) EXPECT_EQ(p.tensor.scalar_type(), at::kFloat);
 }
 
-TEST_F(LmObjectiveTest, AdaptersAloneAreTrainedWhenAskedTo) {
+TEST_F(LmObjectiveTest, AdaptersAloneAreTrainedOnRequest) {
   LmObjective o = objective({}, {}, {.what = "lora", .rank = 2});
   for (const train::Parameter& p : o.parameters()) EXPECT_THAT(p.name, HasSubstr("lora"));
   const train::Loss loss = o.loss({{.tokens = ids_of("some words")}}, {});
@@ -208,7 +224,7 @@ TEST_F(LmObjectiveTest, AdaptersAloneAreTrainedWhenAskedTo) {
   EXPECT_TRUE(at::allclose(full_logits(merged, ids), full_logits(o.model(), ids), 1e-2, 1e-2));
 }
 
-TEST_F(LmObjectiveTest, MistakesAreSaidInOneLine) {
+TEST_F(LmObjectiveTest, ErrorsAreReportedInOneLine) {
   const auto error = [](auto&& act) -> std::string {
     try {
       act();
@@ -233,7 +249,13 @@ TEST_F(LmObjectiveTest, MistakesAreSaidInOneLine) {
   };
   EXPECT_THAT(error([&] { made([](auto& r) { r.model["context"] = 16; }); }),
               HasSubstr("more than the model's context"));
-  EXPECT_THAT(error([&] { made([](auto& r) { r.model["width"] = 30, r.model["heads"] = 4; }); }), HasSubstr("[lm]"));
+  EXPECT_THAT(error([&] {
+                made([](auto& r) {
+                  r.model["width"] = 30;
+                  r.model["heads"] = 4;
+                });
+              }),
+              HasSubstr("[lm]"));
   EXPECT_THAT(error([&] { made([](auto& r) { r.model["family"] = "gpt2"; }); }), HasSubstr("gpt2"));
   EXPECT_THAT(error([&] { made([](auto& r) { r.model["widht"] = 64; }); }), HasSubstr("did you mean 'width'"));
   EXPECT_THAT(error([&] { made([&](auto& r) { r.model["tokenizer"] = (scratch_ / "books").string(); }); }),

@@ -1,5 +1,5 @@
 // How alive greedy text is while a model is being trained (Hyperfitting, ICLR 2025): continuations of held-out
-// windows, and how sure the model is of the windows' own words.
+// windows, and how certain the model is of the windows' own words.
 #pragma once
 
 #include <vector>
