@@ -20,7 +20,7 @@ double share_of_ones(double p, const BitSampling& options) {
   return sample_bits(logits_of(p, {1, 200, 50}), options).to(at::kFloat).mean().item<double>();
 }
 
-TEST(SampleBits, DrawsOnesAsOftenAsTheLogitsSay) {
+TEST(SampleBits, DrawsOnesWithTheProbabilityOfTheLogits) {
   for (const double p : {0.1, 0.5, 0.8})
     EXPECT_NEAR(share_of_ones(p, {.seed = 3}), p, 0.015);  // 10,000 draws: 3 deviations
 }
@@ -39,7 +39,7 @@ TEST(SampleBits, TopPNeverDrawsAnUnlikelyValue) {
   EXPECT_NEAR(share_of_ones(0.5, {.top_p = 0.1}), 0.5, 0.015);
 }
 
-TEST(SampleBits, APictureDrawsTheSameInAnyBatchAndAnotherOneAtAnotherIndexScaleOrSeed) {
+TEST(SampleBits, DrawsDependOnSeedPictureScaleAndIndexAlone) {
   const Tensor logits = logits_of(0.5, {3, 10, 8});
   const Tensor whole = sample_bits(logits, {.seed = 5, .scale = 2});
   EXPECT_TRUE(at::equal(sample_bits(logits.slice(0, 1, 2), {.seed = 5, .first_picture = 1, .scale = 2})[0], whole[1]));
@@ -48,7 +48,7 @@ TEST(SampleBits, APictureDrawsTheSameInAnyBatchAndAnotherOneAtAnotherIndexScaleO
   EXPECT_FALSE(at::equal(sample_bits(logits, {.seed = 6, .scale = 2}), whole));
 }
 
-TEST(Guided, IsTheConditionalAloneAtOneAndGoesBeyondItAbove) {
+TEST(Guided, IsTheConditionalAtOneAndExtrapolatesAbove) {
   const Tensor conditional = at::randn({4}), unconditional = at::randn({4});
   EXPECT_TRUE(at::equal(guided(conditional, unconditional, 1), conditional));
   EXPECT_TRUE(at::allclose(guided(conditional, unconditional, 3), unconditional + 3 * (conditional - unconditional),

@@ -13,7 +13,7 @@ namespace tessera::generate {
 Tensor guided(const Tensor& conditional, const Tensor& unconditional, double cfg);
 
 struct BitSampling {
-  double tau = 1.0;    // temperature; 0 takes the likelier value
+  double tau = 1.0;    // temperature; 0 takes the more likely value
   double top_p = 1.0;  // a value of probability at most 1 - top_p is never drawn
   uint64_t seed = 0;
   uint64_t first_picture = 0;  // index of the batch's first picture

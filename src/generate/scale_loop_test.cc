@@ -10,7 +10,7 @@ using codec::ScaleShape;
 
 const std::vector<ScaleShape> scales{{1, 1}, {2, 2}, {3, 3}};
 
-TEST(ScaleLoop, AStepThatQuantisesTheResidualRebuildsTheCodecsSums) {
+TEST(ScaleLoop, AStepThatQuantisesTheResidualReproducesTheCodecsSums) {
   at::manual_seed(2);
   const Tensor latent = at::randn({2, 4, 3, 3});
   const codec::ResidualCodes codes = codec::quantise(latent, scales);

@@ -34,7 +34,7 @@ Continuation say(const std::vector<int32_t>& said, const TextOptions& options,
 
 std::vector<int32_t> bytes(const std::string& text) { return ToyTokenizer().encode(text); }
 
-TEST(TextLoop, SaysWhatTheModelFindsLikeliest) {
+TEST(TextLoop, GreedyTextIsTheMostLikelyTokens) {
   const Continuation said = say(bytes("hello"), {.max_new_tokens = 5});
   EXPECT_EQ(said.text, "hello");
   EXPECT_EQ(said.tokens, bytes("hello"));
@@ -65,7 +65,7 @@ TEST(TextLoop, ARowDoesNotDependOnItsBatch) {
   }
 }
 
-TEST(TextLoop, TheSeedDecidesTheDraws) {
+TEST(TextLoop, DrawsDependOnTheSeed) {
   const auto tokens = [](uint64_t seed) {
     return write(kPrompts, noise(257, 1), {.max_new_tokens = 30, .sampling = {.temperature = 1, .seed = seed}})[1]
         .tokens;
@@ -97,7 +97,7 @@ TEST(TextLoop, StreamedPiecesJoinToTheTextAndHoldWholeCharacters) {
   EXPECT_EQ(said.reason, StopReason::stop_text);
 }
 
-TEST(TextLoop, AStopMayLieInsideATokenOrAcrossSeveral) {
+TEST(TextLoop, AStopTextMayBeInsideATokenOrAcrossSeveral) {
   const ToyTokenizer tokenizer({"one.two", " end", "ing\nUs", "er: x"});
   EXPECT_EQ(say({256}, {.stop = {"."}}, tokenizer).text, "one");
   const Continuation across = say({256, 257, 258, 259, 256}, {.stop = {"\nUser:"}}, tokenizer);
@@ -105,7 +105,7 @@ TEST(TextLoop, AStopMayLieInsideATokenOrAcrossSeveral) {
   EXPECT_EQ(across.tokens, (std::vector<int32_t>{256, 257, 258, 259}));
 }
 
-TEST(TextLoop, TextThatOnlyBeganLikeAStopIsShownInTheEnd) {
+TEST(TextLoop, TextThatOnlyBeginsLikeAStopIsShownInTheEnd) {
   EXPECT_EQ(say(bytes("one STO"), {.max_new_tokens = 7, .stop = {"STOP"}}).text, "one STO");
 }
 
@@ -166,16 +166,18 @@ TEST(TextLoop, ARuleSeesTheTokensAndDecides) {
   }
 }
 
-TEST(TextLoop, APenaltyCountsThePromptToo) {
+TEST(TextLoop, ThePenaltyCountsThePromptToo) {
   const auto model = [](const std::vector<int32_t>&) {
     Tensor logits = at::full({257}, -1.0f);
-    logits['a'] = 2.0f, logits['b'] = 1.5f, logits['c'] = 1.2f;
+    logits['a'] = 2.0f;
+    logits['b'] = 1.5f;
+    logits['c'] = 1.2f;
     return logits;
   };
   EXPECT_EQ(write({{'a'}}, model, {.max_new_tokens = 3, .sampling = {.repetition_penalty = 2}})[0].text, "bca");
 }
 
-TEST(TextLoop, CallersEndOneRowOrAll) {
+TEST(TextLoop, CallbacksEndOneRowOrAll) {
   const auto one = write({{1}, {2}}, noise(257, 1),
                          {.max_new_tokens = 9, .on_text = [](size_t row, std::string_view) { return row != 0; }});
   EXPECT_EQ(one[0].reason, StopReason::caller);
@@ -196,7 +198,7 @@ TEST(TextLoop, NaNLogitsAreAFault) {
     EXPECT_THROW(write({{1}}, model, {.sampling = {.temperature = temperature}}), FaultError);
 }
 
-TEST(TextLoop, RefusesOptionsThatMakeNoSense) {
+TEST(TextLoop, RefusesOptionsOutOfRange) {
   const std::vector<TextOptions> bad = {{.max_new_tokens = 0},          {.max_new_tokens = -3},    {.context = -1},
                                         {.stop = {"ok", ""}},           {.stop = {"\xC3"}},        {.stop = {"\x80z"}},
                                         {.stop = {"\xF5\x80\x80\x80"}}, {.sampling = {.top_p = 2}}};

@@ -28,7 +28,7 @@ std::vector<int32_t> left(const Tensor& logits, TokenSampling sampling) {
 
 using Ids = std::vector<int32_t>;
 
-TEST(TokenSampling, FiltersKeepTheLikeliest) {
+TEST(TokenSampling, FiltersKeepTheMostLikelyTokens) {
   const Tensor logits = logits_of({0.1, 0.4, 0.05, 0.3, 0.15});
   EXPECT_EQ(left(logits, {}), (Ids{0, 1, 2, 3, 4}));
   EXPECT_EQ(left(logits, {.top_k = 2}), (Ids{1, 3}));
@@ -40,7 +40,7 @@ TEST(TokenSampling, FiltersKeepTheLikeliest) {
   EXPECT_EQ(left(logits, {.top_k = 1000}), (Ids{0, 1, 2, 3, 4}));
 }
 
-TEST(TokenSampling, LaterFiltersSeeWhatEarlierOnesLeft) {
+TEST(TokenSampling, LaterFiltersSeeTheResultOfEarlierOnes) {
   const Tensor logits = logits_of({0.1, 0.4, 0.05, 0.3, 0.15});
   EXPECT_EQ(left(logits, {.top_k = 2, .top_p = 0.57}), (Ids{1}));          // .4 of .7 is .571
   EXPECT_EQ(left(logits, {.temperature = 0.5, .top_p = 0.55}), (Ids{1}));  // .16 of .285 is .561
@@ -50,16 +50,16 @@ TEST(TokenSampling, TopKKeepsTies) {
   EXPECT_EQ(left(logits_of({0.2, 0.2, 0.4, 0.2}), {.top_k = 2}), (Ids{0, 1, 2, 3}));
 }
 
-TEST(TokenSampling, TopKCountsRanksWhereTheTemperatureMakesAllEqual) {
+TEST(TokenSampling, TopKCountsRanksWhenTheTemperatureMakesAllEqual) {
   EXPECT_EQ(left(logits_of({0.1, 0.4, 0.2, 0.3}), {.temperature = 1e12, .top_k = 2}), (Ids{1, 3}));
 }
 
-TEST(TokenSampling, TopPReachesFarDownAFlatDistribution) {
+TEST(TokenSampling, TopPKeepsManyTokensOfAFlatDistribution) {
   const Tensor logits = at::zeros({5000});
   EXPECT_EQ(left(logits, {.top_p = 0.5}).size(), 2500u);
 }
 
-TEST(TokenSampling, DrawsEachTokenAsOftenAsItIsLikely) {
+TEST(TokenSampling, DrawsEachTokenWithItsProbability) {
   const std::vector<double> probabilities = {0.1, 0.4, 0.05, 0.3, 0.15};
   const Tensor logits = logits_of(probabilities);
   std::vector<double> counts(5);
@@ -73,7 +73,7 @@ TEST(TokenSampling, DrawsEachTokenAsOftenAsItIsLikely) {
   }
 }
 
-TEST(TokenSampling, WithoutFiltersTheDrawIsThatOfFiltersThatKeepAll) {
+TEST(TokenSampling, WithoutFiltersDrawsEqualThoseOfFiltersThatKeepAll) {
   const Tensor logits = logits_of({0.1, 0.4, 0, 0.05, 0.3, 0.15});
   for (uint64_t t = 0; t < 500; ++t)
     EXPECT_EQ(sample_token(logits, {.temperature = 0.8, .seed = 2}, 1, t),

@@ -39,7 +39,9 @@ void InputStatistics::see(const Tensor& x) {
   kept_ += pieces_.back().size(0);
   while (kept_ > most_rows_) {  // every second row goes; those that stay are multiples of the new stride
     const Tensor half = at::cat(pieces_).slice(0, 0, kept_, 2).clone();
-    pieces_ = {half}, kept_ = half.size(0), stride_ *= 2;
+    pieces_ = {half};
+    kept_ = half.size(0);
+    stride_ *= 2;
   }
 }
 

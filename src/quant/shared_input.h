@@ -1,5 +1,5 @@
 // What calibration works on: linear layers that read one input, and what gives that input. A model lists these once;
-// nothing here knows the model.
+// nothing here uses a model's name.
 #pragma once
 
 #include <map>
@@ -48,7 +48,7 @@ class InputStatistics : public nn::InputObserver {
   int64_t rows() const { return rows_; }
   Tensor mean_magnitude() const { return sum_ / static_cast<double>(std::max<int64_t>(1, rows_)); }  // [in]
   const Tensor& largest_magnitude() const { return largest_; }                                       // [in]
-  Tensor sample() const;  // [n, in] fp32, n between most_rows / 2 and most_rows once there were so many
+  Tensor sample() const;  // [n, in] fp32, n between most_rows / 2 and most_rows once there were as many
 
  private:
   int64_t most_rows_, rows_ = 0, stride_ = 1, kept_ = 0;

@@ -21,7 +21,7 @@ class CheckpointStore {
 
   /// Calls `write` with an empty folder to fill (subfolders are fine), makes its files durable, and publishes it as
   /// step-N; then removes older ones and what crashes left. A step saved before is replaced.
-  /// When anything fails, what was there before still loads, the part is removed, and the fault goes on to the caller.
+  /// When anything fails, what was there before still loads, the part is removed, and the exception reaches the caller.
   void save(int64_t step, const std::function<void(const Path& folder, FileSystem& files)>& write);
 
   /// The complete checkpoint of the highest step; torn ones are skipped with a warning. Empty when there is none.

@@ -1,4 +1,4 @@
-// Names of devices, and what the processor says of itself.
+// Names of devices, and the features that the processor reports.
 #include "tensor/device.h"
 
 #include <gmock/gmock.h>
@@ -12,13 +12,13 @@
 namespace tessera {
 namespace {
 
-TEST(Device, AnUnknownNameIsTheCallersMistake) {
+TEST(Device, AnUnknownNameIsAUserError) {
   EXPECT_TRUE(parse_device("cpu").is_cpu());
   EXPECT_THAT([] { parse_device("gpu"); },
               ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("want auto, cpu, cuda or cuda:N")));
 }
 
-TEST(Device, HasBfloat16ProductsWhenTheSystemSaysSo) {
+TEST(Device, HasBfloat16ProductsWhenTheSystemReportsThem) {
   EXPECT_TRUE(multiplies_bfloat16(at::Device("cuda")));
   std::ifstream file("/proc/cpuinfo");  // as a stream: it says that it has no bytes, so that mapping it shows none
   if (!file) GTEST_SKIP() << "no /proc/cpuinfo here";

@@ -1,5 +1,5 @@
 // The compiled part of fmt, once. LibTorch carries fmt's headers of its own release and no library to go with them;
-// header-only, every file of the engine would compile all of fmt anew, which was half of the time it took.
+// header-only, every file of the engine would compile all of fmt again, which was half of the time it took.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE

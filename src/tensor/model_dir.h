@@ -20,8 +20,8 @@ struct ModelDirectory {
   Path config_path() const { return path / "config.json"; }
 };
 
-/// Looks at a directory; the weights are found but not opened. Throws UserError that says what is missing when it is
-/// not there, is a file, is empty, or has no sound config.json, no model_type or no weights.
+/// Looks at a directory; the weights are found but not opened. Throws UserError that names what is missing when it is
+/// not there, is a file, is empty, or has no valid config.json, no model_type or no weights.
 ModelDirectory read_model_directory(const Path& directory);
 
 }  // namespace tessera

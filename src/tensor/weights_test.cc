@@ -1,4 +1,4 @@
-// Weights through files: formats, names and shapes; and safetensors files that are not sound.
+// Weights through files: formats, names and shapes; and malformed safetensors files.
 #include "tensor/weights.h"
 
 #include <gmock/gmock.h>
@@ -61,7 +61,7 @@ TEST(Weights, MissingUnexpectedAndMisshapenTensorsAreNamedAndNothingIsLoaded) {
   EXPECT_EQ(fits.abs().sum().item<double>(), 0) << "a tensor that fits is loaded only when all fit";
 }
 
-TEST(Safetensors, UnsoundFilesAreRefusedInOneLine) {
+TEST(Safetensors, MalformedFilesAreRefusedInOneLine) {
   const std::string good = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
   EXPECT_EQ(error_of_header(good, 8), "accepted");
   EXPECT_NE(error_of_header(good, 7), "accepted") << "truncated";

@@ -16,7 +16,7 @@ struct GroupedOptions {
 };
 
 /// softmax(scale * q k^T + mask) v. q [B, H, L, head_dim], k and v [B, G, S, head_dim], H a multiple of G.
-/// Returns [B, L, H * head_dim]. The softmax is summed in fp32 whatever the format.
+/// Returns [B, L, H * head_dim]. The softmax is summed in fp32 for any format.
 Tensor attend_grouped(const Tensor& q, const Tensor& k, const Tensor& v, const GroupedOptions& options);
 
 }  // namespace tessera::nn

@@ -8,7 +8,7 @@
 namespace tessera::nn {
 namespace {
 
-TEST(Rope1d, TurnsPairsHalfAHeadApartLikeComplexNumbers) {
+TEST(Rope1d, RotatesPairsHalfAHeadApartAsComplexNumbers) {
   at::manual_seed(1);
   const Tensor x = at::randn({2, 3, 2, 8}), positions = at::tensor(std::vector<int64_t>{0, 1, 5, 7, 2, 3}).view({2, 3});
   const Rope1d rope = rope_1d(positions, rope_frequencies(8, 100));
@@ -38,7 +38,7 @@ TEST(Rope1d, ScoresDependOnDistanceAlone) {
   EXPECT_GT(std::abs(score(9, 4) - score(9, 2)), 1e-3);
 }
 
-TEST(Rope1d, KeepsTheFormatOfWhatItTurns) {
+TEST(Rope1d, KeepsTheFormatOfItsInput) {
   const Tensor x = at::randn({1, 4, 2, 8});
   const Rope1d rope = rope_1d(at::arange(4).unsqueeze(0), rope_frequencies(8, 1e4));
   const Tensor half = rotate_halves(x.to(at::kBFloat16), rope.cos, rope.sin);

@@ -1,4 +1,4 @@
-// The laws of rotary positions: lengths stay, inner products see differences alone, sizes agree on places.
+// The laws of rotary positions: lengths stay, inner products depend on differences alone, sizes agree on positions.
 #include "nn/attention/rope.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 namespace tessera::nn {
 namespace {
 
-TEST(RopeIndex, RoundsHalvesToTheEvenNeighbour) {
+TEST(RopeIndex, RoundsHalvesToEven) {
   EXPECT_EQ(rope_index(1, 64, 128), 0);  // 0.5
   EXPECT_EQ(rope_index(3, 64, 128), 2);  // 1.5
   EXPECT_EQ(rope_index(5, 64, 128), 2);  // 2.5
@@ -20,7 +20,7 @@ TEST(RopeIndex, RoundsHalvesToTheEvenNeighbour) {
   }
 }
 
-TEST(Rope2d, TheFirstHalfOfThePairsTurnsByTheRowAndTheSecondByTheColumn) {
+TEST(Rope2d, TheFirstHalfOfThePairsRotatesByTheRowAndTheSecondByTheColumn) {
   const Rope2d rope = rope_2d({{2, 3, 2, 3}}, 8, at::kCPU);  // pairs: 2 by row, 2 by column
   const int64_t place = 1 * 3 + 2;                           // row 1, column 2
   const double frequency[] = {1.0, 1.0 / 100};               // 10000^(-2j / 4)
@@ -31,7 +31,7 @@ TEST(Rope2d, TheFirstHalfOfThePairsTurnsByTheRowAndTheSecondByTheColumn) {
   }
 }
 
-TEST(Rope2d, RotationTurnsAdjacentPairsAndKeepsLengths) {
+TEST(Rope2d, RotatesAdjacentPairsAndKeepsNorms) {
   at::manual_seed(3);
   const Rope2d rope = rope_2d({{3, 3, 9, 9}}, 8, at::kCPU);
   const Tensor x = at::randn({2, 9, 2, 8});
@@ -41,7 +41,7 @@ TEST(Rope2d, RotationTurnsAdjacentPairsAndKeepsLengths) {
   EXPECT_NEAR(turned[1][4][0][2].item<float>(), by_hand.item<float>(), 1e-6);
 }
 
-TEST(Rope2d, InnerProductsDependOnTheDifferenceOfPlaces) {
+TEST(Rope2d, InnerProductsDependOnTheDifferenceOfPositions) {
   at::manual_seed(4);
   const Rope2d rope = rope_2d({{4, 4, 4, 4}}, 16, at::kCPU);
   const Tensor q = at::randn({1, 1, 1, 16}).expand({1, 16, 1, 16}), k = at::randn({1, 1, 1, 16}).expand({1, 16, 1, 16});
@@ -51,7 +51,7 @@ TEST(Rope2d, InnerProductsDependOnTheDifferenceOfPlaces) {
   }
 }
 
-TEST(Rope2d, GridsOfDifferentSizeAgreeOnPlaces) {
+TEST(Rope2d, GridsOfDifferentSizeAgreeOnPositions) {
   const Rope2d rope = rope_2d({{2, 2, 8, 8}, {4, 4, 8, 8}}, 8, at::kCPU);
   const int64_t coarse = 1 * 2 + 1, fine = 4 + 2 * 4 + 2;  // both at half height, half width
   EXPECT_TRUE(at::equal(rope.cos[coarse], rope.cos[fine]));

@@ -1,5 +1,5 @@
 // Autograd around the loops. Gradients that sum over positions are summed within one picture by one thread, so that a
-// step gives the same bytes whatever the number of threads.
+// step gives the same bytes for any number of threads.
 #include "nn/kernels/fused.h"
 
 #include <ATen/Parallel.h>

@@ -35,7 +35,8 @@ TESSERA_EACH_CPU void normalise_and_rotate_backward(const float* __restrict grad
   for (int64_t j = 0; j < pairs; ++j) {
     const float even = grad[2 * j] * cos[j] + grad[2 * j + 1] * sin[j];
     const float odd = grad[2 * j + 1] * cos[j] - grad[2 * j] * sin[j];
-    x_grad[2 * j] = even, x_grad[2 * j + 1] = odd;
+    x_grad[2 * j] = even;
+    x_grad[2 * j + 1] = odd;
     along += even * x[2 * j] + odd * x[2 * j + 1];
   }
   along *= inverse;
@@ -68,7 +69,8 @@ TESSERA_EACH_CPU void modulate_row_backward(const float* __restrict grad, const 
     sum += inner;
     along += inner * normal;
   }
-  sum /= static_cast<float>(width), along /= static_cast<float>(width);
+  sum /= static_cast<float>(width);
+  along /= static_cast<float>(width);
   for (int64_t i = 0; i < width; ++i) {
     const float normal = (x[i] - mean) * inverse;
     x_grad[i] = inverse * (grad[i] * (1 + scale[i]) - sum - normal * along);

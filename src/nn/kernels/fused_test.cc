@@ -1,4 +1,4 @@
-// The hand-written loops against the chains of ATen calls they stand for: values and every gradient.
+// The hand-written loops against the chains of ATen calls that they replace: values and every gradient.
 #include "nn/kernels/fused.h"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,10 @@ std::vector<Tensor> gradients(const std::vector<Tensor>& outs, const std::vector
   for (const Tensor& out : outs) total = total + (out * at::randn(out.sizes())).sum();
   total.backward();
   std::vector<Tensor> grads;
-  for (const Tensor& l : leaves) grads.push_back(l.grad().clone()), l.mutable_grad().reset();
+  for (const Tensor& l : leaves) {
+    grads.push_back(l.grad().clone());
+    l.mutable_grad().reset();
+  }
   return grads;
 }
 
@@ -52,7 +55,7 @@ TEST(Fused, GatedAddEqualsItsComposition) {
   expect_close(gradients({fast}, {x, gate, y}), gradients({slow}, {x, gate, y}));
 }
 
-TEST(Fused, ViewsOfOneTensorAreReadWhereTheyLie) {
+TEST(Fused, ViewsOfOneTensorAreReadWithTheirStrides) {
   at::manual_seed(4);
   const Tensor six = at::randn({2, 1, 6, 8}), x = at::randn({2, 7, 8});
   const std::vector<Tensor> parts = six.unbind(2);  // strided

@@ -44,7 +44,8 @@ TESSERA_EACH_CPU int32_t round_group(const float* __restrict x, int64_t group, f
       const int32_t even = nearest(x[start + 2 * j] * inverse), odd = nearest(x[start + 2 * j + 1] * inverse);
       const int32_t even_high = (even + 128) >> 8, odd_high = (odd + 128) >> 8;
       sum += even + odd;
-      to[j] = static_cast<int8_t>(even_high), to[half + j] = static_cast<int8_t>(odd_high);
+      to[j] = static_cast<int8_t>(even_high);
+      to[half + j] = static_cast<int8_t>(odd_high);
       to[chunk + j] = static_cast<int8_t>(even - 256 * even_high);
       to[chunk + half + j] = static_cast<int8_t>(odd - 256 * odd_high);
     }
@@ -97,7 +98,8 @@ Activations rounded(const float* x, int64_t rows, int64_t in, int64_t group, Pat
   const int64_t groups = in / group, chunk = chunk_of(path, group);
   Activations all{.path = path, .rows = rows, .in = in, .group = group, .lines = {}, .scales = {}, .sums = {}};
   all.lines.resize(static_cast<size_t>((rows * all.row_bytes() + 63) / 64));
-  all.scales.resize(static_cast<size_t>(rows * groups)), all.sums.resize(all.scales.size());
+  all.scales.resize(static_cast<size_t>(rows * groups));
+  all.sums.resize(all.scales.size());
   int8_t* to = all.lines.data()->bytes;
   for (int64_t i = 0; i < rows * groups; ++i) {
     const float* from = x + i * group;
@@ -136,7 +138,10 @@ void unpack_bfloat16(const Weights& weights, int64_t begin, int64_t end, uint16_
     if (by_register) {
       look_up_avx512(packed, table, to);
     } else {
-      for (int64_t j = 0; j < half; ++j) to[2 * j] = table[packed[j] & 15], to[2 * j + 1] = table[packed[j] >> 4];
+      for (int64_t j = 0; j < half; ++j) {
+        to[2 * j] = table[packed[j] & 15];
+        to[2 * j + 1] = table[packed[j] >> 4];
+      }
     }
   }
 }

@@ -24,7 +24,7 @@ struct Weights {
   int64_t groups() const { return in / group; }
 };
 
-/// Activations as whole numbers of 16 bits with one scale per row and group: 32512 stands for the group's largest
+/// Activations as whole numbers of 16 bits with one scale per row and group: 32512 is the group's largest
 /// magnitude, so that the rounding (1.5e-5 of it) is far below that of any 16-bit float. A number is 256 * high +
 /// low, two signed bytes, because byte products with exact 32-bit sums are what processors have instructions for.
 struct Activations {
@@ -53,7 +53,7 @@ bool multiplies_bfloat16();
 /// Rows begin to end of the weight as bfloat16 bits, [end - begin, in], each rounded to nearest even.
 void unpack_bfloat16(const Weights& weights, int64_t begin, int64_t end, uint16_t* to);
 
-/// Inputs whose four byte rows stand together in Activations::lines.
+/// Inputs whose four byte rows are adjacent in Activations::lines.
 constexpr int64_t avx512_chunk = 128, avx2_chunk = 64;
 
 bool processor_has(Path path);

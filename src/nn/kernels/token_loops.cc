@@ -32,8 +32,12 @@ TESSERA_BODY float sigmoid(float x) {
   const auto whole = static_cast<int32_t>(a * 1.44269504f + 128.5f) - 128;  // nearest; the sum is never negative
   const float rest = a - static_cast<float>(whole) * 0.69314718f;
   float p = 1.0f / 720;
-  p = p * rest + 1.0f / 120, p = p * rest + 1.0f / 24, p = p * rest + 1.0f / 6;
-  p = p * rest + 0.5f, p = p * rest + 1.0f, p = p * rest + 1.0f;
+  p = p * rest + 1.0f / 120;
+  p = p * rest + 1.0f / 24;
+  p = p * rest + 1.0f / 6;
+  p = p * rest + 0.5f;
+  p = p * rest + 1.0f;
+  p = p * rest + 1.0f;
   return 1 / (1 + p * std::bit_cast<float>((whole + 127) << 23));
 }
 

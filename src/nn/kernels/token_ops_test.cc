@@ -53,7 +53,7 @@ TEST_P(TokenOps, NormsEqualTheComposedForm) {
   }
 }
 
-TEST_P(TokenOps, TurnsEqualTheComposedFormForAllRowsAndRowByRow) {
+TEST_P(TokenOps, RotationsEqualTheComposedFormForAllRowsAndRowByRow) {
   for (const int64_t rows : {1, 3}) {
     const Tensor angles = at::randn({rows, 7, 9});
     expect_same([&](const auto& in) { return rotate_halves(in[0], angles.cos(), angles.sin()); },
@@ -76,7 +76,7 @@ TEST_P(TokenOps, GatesEqualTheComposedForm) {
 INSTANTIATE_TEST_SUITE_P(Formats, TokenOps, ::testing::Values(at::kFloat, at::kBFloat16),
                          [](const auto& info) { return std::string(at::toString(info.param)); });
 
-TEST(TokenOpsEdges, GatesAreSoundFarOut) {
+TEST(TokenOpsEdges, GatesAreFiniteForLargeInputs) {
   const Tensor gate = at::tensor(std::vector<float>{-1e30f, -200, -88, 0, 88, 200, 1e30f}), up = at::ones({7});
   const Tensor got = gated_silu(gate, up);
   EXPECT_TRUE(at::isfinite(got).all().item<bool>());
@@ -85,7 +85,7 @@ TEST(TokenOpsEdges, GatesAreSoundFarOut) {
   EXPECT_TRUE(rms_norm(at::full({1, 9}, NAN), at::ones({9}), 1e-6, 0).isnan().all().item<bool>());
 }
 
-TEST(TokenOpsEdges, NormsComeOutAsBrainFloatsUnderAutocast) {
+TEST(TokenOpsEdges, NormsReturnBf16UnderAutocast) {
   at::manual_seed(7);
   const Tensor x = at::randn({2, 5, 16}), weight = at::randn({16});
   at::autocast::set_autocast_enabled(at::kCPU, true);

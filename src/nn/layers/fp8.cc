@@ -57,7 +57,7 @@ Tensor product(const Fp8& a, const Fp8& b, at::ScalarType format) {
 
 Fp8 transposed(const Fp8& m) { return {m.numbers.t(), m.scale}; }
 
-/// The sums stay in fp32 whatever autocast would make of them.
+/// The sums stay in fp32 under autocast too.
 class WithoutAutocast {
  public:
   explicit WithoutAutocast(at::DeviceType type) : type_(type), before_(at::autocast::is_autocast_enabled(type)) {

@@ -16,7 +16,7 @@ Fp8 rounded_to_e4m3(const Tensor& t);
 Fp8 rounded_to_e5m2(const Tensor& t);
 
 /// x [..., in], weight [out, in] -> [..., out] in x's format. Both factors are rounded to E4M3; in the backward pass dL/dy is rounded to
-/// E5M2 and multiplied by the rounded weight and the rounded x. The tape keeps x in 8 bits. Where the device multiplies 8-bit
+/// E5M2 and multiplied by the rounded weight and the rounded x. The backward pass keeps x in 8 bits. Where the device multiplies 8-bit
 /// numbers itself (CUDA from compute capability 8.9, layers whose sides are multiples of 16) it does so; elsewhere the rounded numbers are
 /// multiplied in fp32, which gives the same up to the order of sums.
 Tensor fp8_linear(const Tensor& x, const Tensor& weight);

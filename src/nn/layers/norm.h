@@ -16,7 +16,10 @@ struct LayerNorm {
   explicit LayerNorm(int64_t width);
   Tensor forward(const Tensor& x) const;
 };
-template <class V> void tensors(V& v, LayerNorm& m) { v("weight", m.weight), v("bias", m.bias); }
+template <class V> void tensors(V& v, LayerNorm& m) {
+  v("weight", m.weight);
+  v("bias", m.bias);
+}
 
 /// x / sqrt(mean(x^2) + eps) * weight, or * (1 + weight).
 struct RmsNorm {

@@ -1,4 +1,4 @@
-// Adapter directories come back as they were; foreign and damaged ones are the caller's mistake, in one line.
+// Adapter directories come back as they were; unsupported and damaged ones are refused in one line.
 #include "nn/layers/peft.h"
 
 #include <gmock/gmock.h>
@@ -19,7 +19,10 @@ namespace {
 struct PeftNet {
   Linear q_proj{6, 4}, o_proj{4, 6, false};
 };
-template <class V> void tensors(V& v, PeftNet& m) { v("q_proj", m.q_proj), v("o_proj", m.o_proj); }
+template <class V> void tensors(V& v, PeftNet& m) {
+  v("q_proj", m.q_proj);
+  v("o_proj", m.o_proj);
+}
 
 class Peft : public ::testing::Test {
  protected:
@@ -27,7 +30,8 @@ class Peft : public ::testing::Test {
     directory_ = Path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(directory_);
     attach_adapters(named_linears(net_), {.rank = 2, .alpha = 3});
-    fill_uniform(net_.q_proj.lora->b, 1, Rng(1)), fill_uniform(net_.o_proj.lora->b, 1, Rng(2));
+    fill_uniform(net_.q_proj.lora->b, 1, Rng(1));
+    fill_uniform(net_.o_proj.lora->b, 1, Rng(2));
     save_adapters(named_linears(net_), directory_, "base");
   }
   Json config() const { return read_json_file(directory_ / "adapter_config.json"); }
@@ -47,7 +51,7 @@ class Peft : public ::testing::Test {
 
 using ::testing::HasSubstr;
 
-TEST_F(Peft, WhatIsSavedLoadsAsItWas) {
+TEST_F(Peft, SavedAdaptersLoadUnchanged) {
   PeftNet other;
   load_adapters(named_linears(other), directory_);
   for (auto [mine, theirs] : {std::pair(&net_.q_proj, &other.q_proj), {&net_.o_proj, &other.o_proj}}) {
@@ -59,7 +63,7 @@ TEST_F(Peft, WhatIsSavedLoadsAsItWas) {
   EXPECT_EQ(config()["lora_alpha"], 3);
 }
 
-TEST_F(Peft, RanksAndAlphasOfSingleLayersComeBackToo) {
+TEST_F(Peft, RanksAndAlphasOfSingleLayersSurviveTheRoundTrip) {
   net_.o_proj.lora = Lora{at::ones({3, 4}), at::ones({6, 3}), 4.0};
   save_adapters(named_linears(net_), directory_);
   PeftNet other;
@@ -69,7 +73,7 @@ TEST_F(Peft, RanksAndAlphasOfSingleLayersComeBackToo) {
   EXPECT_EQ(other.q_proj.lora->scale, 1.5);
 }
 
-TEST_F(Peft, RankStabilisedAdaptersAreDividedByTheRoot) {
+TEST_F(Peft, RankStabilisedAdaptersAreScaledByTheRootOfTheRank) {
   Json changed = config();
   changed["use_rslora"] = true;
   write(changed);
@@ -78,7 +82,7 @@ TEST_F(Peft, RankStabilisedAdaptersAreDividedByTheRoot) {
   EXPECT_NEAR(other.q_proj.lora->scale, 3 / std::sqrt(2.0), 1e-12);
 }
 
-TEST_F(Peft, WhatIsNotSupportedIsNamed) {
+TEST_F(Peft, UnsupportedFeaturesAreRefusedByName) {
   const std::vector<std::pair<std::string, Json>> changes = {
       {"peft_type", "IA3"},   {"use_dora", true},
       {"bias", "all"},        {"modules_to_save", {"lm_head"}},

@@ -13,7 +13,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using Piece = std::function<Tensor(const Tensor&)>;
 
-/// Autocast of one device type as it stood, to be put back for a while. Its cache of converted weights stays off: it would carry weights
+/// The saved autocast state of one device type, to be restored for a while. Its cache of converted weights stays off: it would carry weights
 /// that were converted without a tape into a pass that needs one.
 struct Autocast {
   at::DeviceType device;
@@ -24,7 +24,8 @@ struct Autocast {
       : device(device), enabled(at::autocast::is_autocast_enabled(device)),
         type(at::autocast::get_autocast_dtype(device)) {}
   void apply() const {
-    at::autocast::set_autocast_enabled(device, enabled), at::autocast::set_autocast_dtype(device, type);
+    at::autocast::set_autocast_enabled(device, enabled);
+    at::autocast::set_autocast_dtype(device, type);
   }
 };
 

@@ -18,7 +18,11 @@ struct DeepBlock {
   Linear up{32, 128}, down{128, 32};
   Tensor forward(const Tensor& x) const { return x + down.forward(up.forward(norm.forward(x)).tanh().square()); }
 };
-template <class V> void tensors(V& v, DeepBlock& m) { v("norm", m.norm), v("up", m.up), v("down", m.down); }
+template <class V> void tensors(V& v, DeepBlock& m) {
+  v("norm", m.norm);
+  v("up", m.up);
+  v("down", m.down);
+}
 
 struct DeepNet {
   std::vector<DeepBlock> layers{4};
@@ -73,11 +77,11 @@ TEST(Recompute, ValuesAndGradientsAreThoseOfThePlainPassBitForBit) {
   expect_same(outcome(made_deep_net(), false), outcome(made_deep_net(), true));
 }
 
-TEST(Recompute, ParametersGetGradientsWhenTheInputWantsNone) {
+TEST(Recompute, ParametersGetGradientsWhenTheInputNeedsNone) {
   expect_same(outcome(made_deep_net(), false, false), outcome(made_deep_net(), true, false));
 }
 
-TEST(Recompute, FrozenParametersGetNone) {
+TEST(Recompute, FrozenParametersGetNoGradient) {
   const auto frozen = [] {
     DeepNet net = made_deep_net();
     for (DeepBlock& block : net.layers) block.up.weight.requires_grad_(false);
@@ -86,12 +90,12 @@ TEST(Recompute, FrozenParametersGetNone) {
   expect_same(outcome(frozen(), false), outcome(frozen(), true));
 }
 
-TEST(Recompute, LessIsAliveAtOnce) {
+TEST(Recompute, PeakMemoryIsLower) {
   const int64_t plain = outcome(made_deep_net(), false).peak, again = outcome(made_deep_net(), true).peak;
   EXPECT_LT(static_cast<double>(again), 0.6 * static_cast<double>(plain)) << again << " of " << plain << " bytes";
 }
 
-TEST(Recompute, AutocastIsInTheSecondRunWhatItWasInTheFirst) {
+TEST(Recompute, AutocastIsTheSameInTheRecomputedPass) {
   const auto under_autocast = [](bool again) {
     DeepNet net = made_deep_net();
     const Tensor x = at::randn({4, 32}).fill_(0.25);
@@ -107,7 +111,7 @@ TEST(Recompute, AutocastIsInTheSecondRunWhatItWasInTheFirst) {
   EXPECT_TRUE(under_autocast(true).equal(under_autocast(false)));
 }
 
-TEST(Recompute, WithoutATapeTheFunctionJustRuns) {
+TEST(Recompute, WithoutGradientsTheFunctionRunsOnce) {
   const at::NoGradGuard no_grad;
   int runs = 0;
   const Tensor y = recomputed([&](const Tensor& x) { return ++runs, x * 2; }, at::randn({2}), {});
@@ -115,7 +119,7 @@ TEST(Recompute, WithoutATapeTheFunctionJustRuns) {
   EXPECT_FALSE(y.requires_grad());
 }
 
-TEST(LiveBytes, CountsWhatIsAliveAndTheMostThatWas) {
+TEST(LiveBytes, CountsLiveBytesAndTheirPeak) {
   const Tensor before = at::randn({100});
   const LiveBytes bytes;
   Tensor a = at::randn({1000});

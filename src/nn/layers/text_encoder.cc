@@ -68,7 +68,7 @@ void initialise(ByteEncoder& encoder, uint64_t seed) {
   const Rng rng(seed);
   const double depth_factor = 1 / std::sqrt(2.0 * static_cast<double>(std::max<size_t>(encoder.blocks.size(), 1)));
   for_each_tensor(encoder, [&](const std::string& name, Tensor& t) {
-    if (t.dim() != 2) return;  // biases and norms already stand at 0 and 1
+    if (t.dim() != 2) return;  // biases and norms already are 0 and 1
     const bool is_table = name == "embedding" || name == "position";
     const bool into_residual = name.find("proj") != std::string::npos || name.find("fc2") != std::string::npos;
     const double std =

@@ -21,8 +21,9 @@ struct ByteEncoderConfig {
   bool operator==(const ByteEncoderConfig&) const = default;
 };
 template <class V> void fields(V& v, ByteEncoderConfig& c) {
-  v("width", c.width, "width of the text states"), v("depth", c.depth, "blocks"),
-      v("heads", c.heads, "attention heads");
+  v("width", c.width, "width of the text states");
+  v("depth", c.depth, "blocks");
+  v("heads", c.heads, "attention heads");
   v("hidden", c.hidden, "width of the feed-forward layer");
 }
 
@@ -51,7 +52,10 @@ struct ByteEncoderBlock {
   Tensor forward(const Tensor& x, const Tensor& mask) const;
 };
 template <class V> void tensors(V& v, ByteEncoderBlock& m) {
-  v("norm1", m.norm1), v("attention", m.attention), v("norm2", m.norm2), v("feed_forward", m.feed_forward);
+  v("norm1", m.norm1);
+  v("attention", m.attention);
+  v("norm2", m.norm2);
+  v("feed_forward", m.feed_forward);
 }
 
 /// Pre-norm bidirectional transformer over bytes: token + position embedding, blocks, final norm.
@@ -66,7 +70,10 @@ struct ByteEncoder {
   TextStates forward(const ByteTokens& tokens) const;
 };
 template <class V> void tensors(V& v, ByteEncoder& m) {
-  v("embedding", m.embedding), v("position", m.position), v("blocks", m.blocks), v("norm", m.norm);
+  v("embedding", m.embedding);
+  v("position", m.position);
+  v("blocks", m.blocks);
+  v("norm", m.norm);
 }
 
 /// Normal weights of deviation 1 / sqrt(fan in), less where they end in the residual stream; a pure function of the seed.

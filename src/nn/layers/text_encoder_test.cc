@@ -1,4 +1,4 @@
-// The byte encoder: what becomes of words, and that padding and company change nothing.
+// The byte encoder: states of words, and that padding and other rows change nothing.
 #include "nn/layers/text_encoder.h"
 
 #include <gtest/gtest.h>
@@ -18,14 +18,14 @@ TEST(ByteTokens, AreTheBytesAndAnEndToken) {
   EXPECT_TRUE(at::equal(tokens.lengths, at::tensor({3, 1}, at::kLong)));
 }
 
-TEST(ByteTokens, LongTextsAreCutBeforeACharacter) {
+TEST(ByteTokens, LongTextsAreCutBetweenCharacters) {
   EXPECT_EQ(byte_tokens({std::string(1000, 'x')}, 10, at::kCPU).ids.size(1), 10);
   const ByteTokens tokens =
       byte_tokens({"abcd\xF0\x9F\x8D\x8E"}, 7, at::kCPU);  // room for two of the apple's four bytes
   EXPECT_TRUE(at::equal(tokens.ids, at::tensor({97, 98, 99, 100, 256}, at::kLong).view({1, 5})));
 }
 
-TEST(ByteEncoder, ATextHasTheSameStatesAloneAndBesideALongerOne) {
+TEST(ByteEncoder, StatesOfATextDoNotDependOnItsBatch) {
   const ByteEncoder encoder = small_encoder();
   const TextStates alone = encoder.forward(byte_tokens({"red apple"}, 24, at::kCPU));
   const TextStates together = encoder.forward(byte_tokens({"red apple", "a much longer text"}, 24, at::kCPU));
@@ -33,7 +33,7 @@ TEST(ByteEncoder, ATextHasTheSameStatesAloneAndBesideALongerOne) {
   EXPECT_TRUE(at::allclose(together.states[0].slice(0, 0, 10), alone.states[0], 1e-5, 1e-5));
 }
 
-TEST(ByteEncoder, KnowsTheOrderOfLetters) {
+TEST(ByteEncoder, StatesDependOnTheOrderOfLetters) {
   const ByteEncoder encoder = small_encoder();
   const Tensor ab = encoder.forward(byte_tokens({"ab"}, 24, at::kCPU)).states[0][2];
   const Tensor ba = encoder.forward(byte_tokens({"ba"}, 24, at::kCPU)).states[0][2];
