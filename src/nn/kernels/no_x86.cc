@@ -1,20 +1,12 @@
 // Where there are no x86 instructions the portable paths are the only ones.
 #include "nn/kernels/int4_kernel.h"
-#include "nn/kernels/linear_16bit.h"
 
-namespace tessera::nn {
+namespace tessera::nn::int4 {
 
-namespace int4 {
 bool processor_has(Path path) { return path == Path::portable; }
 bool multiplies_bfloat16() { return false; }
 void multiply_avx512(const Weights&, const Activations&, int64_t, int64_t, int64_t, int64_t, float*) {}
 void multiply_avx2(const Weights&, const Activations&, int64_t, int64_t, int64_t, int64_t, float*) {}
 void look_up_avx512(const uint8_t*, const uint16_t*, uint16_t*) {}
-}  // namespace int4
 
-namespace weights16 {
-bool runs() { return false; }
-void multiply(Kind, const uint16_t*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t, float*) {}
-}  // namespace weights16
-
-}  // namespace tessera::nn
+}  // namespace tessera::nn::int4
