@@ -1,4 +1,6 @@
-# `cmake --install`: a tree that can be moved (rpaths from $ORIGIN; LibTorch stays where it is) and find_package(Tessera).
+# `cmake --install`: a tree that can be moved (rpaths from $ORIGIN) and find_package(Tessera). LibTorch is not part of it.
+# The library looks for it in `libtorch` inside the tree, in `libtorch` beside the tree, where it was when Tessera was
+# built, and in /opt/libtorch; TESSERA_LIBTORCH in the environment comes before all of them (src/apps/engine.cc).
 include_guard()
 include(CMakePackageConfigHelpers)
 
@@ -15,7 +17,8 @@ if(TESSERA_PLAN)
 endif()
 set(export_sets Core)
 if(TESSERA_ENGINE)
-  set_target_properties(tessera PROPERTIES INSTALL_RPATH "$ORIGIN;${TORCH_INSTALL_PREFIX}/lib")
+  set_target_properties(tessera PROPERTIES INSTALL_RPATH
+    "$ORIGIN;$ORIGIN/../libtorch/lib;$ORIGIN/../../libtorch/lib;${TORCH_INSTALL_PREFIX}/lib;/opt/libtorch/lib")
   install(TARGETS tessera EXPORT TesseraEngine LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
   list(APPEND export_sets Engine)
 endif()
@@ -30,4 +33,7 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/TesseraConfig.cmake.in
   INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/TesseraConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/TesseraConfig.cmake ${CMAKE_BINARY_DIR}/TesseraConfigVersion.cmake DESTINATION ${package_dir})
-install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+foreach(data models examples/demo examples/density examples/ladder)  # what the README's commands name
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${data}/ DESTINATION share/tessera/${data})
+endforeach()
+install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

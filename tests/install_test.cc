@@ -1,5 +1,6 @@
 // `cmake --install` gives a tree that can be moved: the program starts from its new folder and finds its library there,
-// and a program of somebody else builds against it with find_package(Tessera).
+// and a program of somebody else builds against it with find_package(Tessera). What CPack packs names no folder of this
+// machine and finds a LibTorch that is put beside it.
 #include <gmock/gmock.h>
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@
 namespace tessera {
 namespace {
 
+using namespace std::string_literals;
 using testing::Finished;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -114,6 +116,57 @@ TEST_F(InstalledTree, PlanningAloneNeedsNoLibTorch) {
   EXPECT_EQ(planned.status, 0) << planned.err;
   EXPECT_THAT(planned.out, ::testing::ContainsRegex("mmlu +0\\.4[0-9]+ \\(0\\.4[0-9]+ to 0\\.[45][0-9]+\\)\n"));
   EXPECT_EQ(testing::run({build + "/own_plan", table, "7B=6.9B"}).status, 2);
+}
+
+/// The archive of `./dev package`, unpacked in a folder of its own. The library in it knows no LibTorch of this machine.
+class UnpackedArchive : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "tessera-package-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    scratch_ = name;
+    const Path config = Path(TESSERA_BINARY).parent_path() / "CPackConfig.cmake";
+    const Finished packed = testing::run({"cpack", "-G", "TGZ", "--config", config.string(), "-B", name});
+    ASSERT_EQ(packed.status, 0) << packed.out << packed.err;
+    std::filesystem::remove_all(scratch_ / "_CPack_Packages");
+    const Path archive = std::filesystem::directory_iterator(scratch_)->path();
+    const Finished unpacked = testing::run({"tar", "-xzf", archive.string(), "-C", name});
+    ASSERT_EQ(unpacked.status, 0) << unpacked.err;
+    tree_ = scratch_ / archive.stem().stem();
+  }
+  void TearDown() override { std::filesystem::remove_all(scratch_); }
+
+  Finished devices(const std::vector<std::string>& environment = {}) {
+    return testing::run({(tree_ / "bin" / "tessera").string(), "devices", "--device", "cpu"}, environment);
+  }
+  Path scratch_, tree_;
+};
+
+TEST_F(UnpackedArchive, SaysHowToNameLibTorchWhenItIsNowhere) {
+  if (std::filesystem::exists("/opt/libtorch")) GTEST_SKIP() << "a LibTorch is in /opt/libtorch";
+  const Finished missing = devices();
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_THAT(missing.err, HasSubstr("is not found"));
+  EXPECT_THAT(missing.err, HasSubstr("set TESSERA_LIBTORCH to its folder"));
+  EXPECT_EQ(testing::run({(tree_ / "bin" / "tessera").string(), "--help"}).status, 0);
+}
+
+TEST_F(UnpackedArchive, FindsLibTorchInsideTheTreeBesideItAndWhereTheEnvironmentSays) {
+  const Finished named = devices({"TESSERA_LIBTORCH=" TESSERA_LIBTORCH_DIR});
+  EXPECT_EQ(named.status, 0) << named.err;
+  for (const Path& folder : {tree_, scratch_}) {
+    std::filesystem::create_directory_symlink(TESSERA_LIBTORCH_DIR, folder / "libtorch");
+    const Finished found = devices();
+    EXPECT_EQ(found.status, 0) << found.err;
+    std::filesystem::remove(folder / "libtorch");
+  }
+}
+
+TEST_F(UnpackedArchive, NamesNoFolderOfLibrariesOnTheMachineThatBuiltIt) {
+  for (const std::string& folder : {Path(TESSERA_BINARY).parent_path().string(), TESSERA_LIBTORCH_DIR "/lib"s}) {
+    const Finished found = testing::run({"grep", "-rlF", folder, tree_.string()});
+    EXPECT_EQ(found.status, 1) << folder << " is in\n" << found.out;
+  }
 }
 
 }  // namespace

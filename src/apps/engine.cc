@@ -23,14 +23,32 @@ Path engine_path() {
                    (home / "lib").string(), (home / TESSERA_LIBRARIES_FROM_BIN).lexically_normal().string());
 }
 
+[[noreturn]] void throw_cannot_load(const Path& file) {
+  const std::string why = ::dlerror();
+  if (why.find("libtorch") == std::string::npos && why.find("libc10") == std::string::npos)
+    throw FaultError("[tessera] cannot load {}: {}", file.string(), why);
+  throw FaultError("[tessera] LibTorch " TESSERA_TORCH_VERSION
+                   " is not found ({}); set TESSERA_LIBTORCH to its folder, the one that holds lib/libtorch.so",
+                   why);
+}
+
+/// The LibTorch whose folder TESSERA_LIBTORCH names. Without it the loader looks where libtessera.so's rpath points.
+void load_named_libtorch() {
+  const char* folder = std::getenv("TESSERA_LIBTORCH");
+  if (folder == nullptr || *folder == '\0') return;
+  const Path file = Path(folder) / "lib" / "libtorch.so";  // finds the others beside it
+  if (::dlopen(file.c_str(), RTLD_LAZY | RTLD_GLOBAL) == nullptr) throw_cannot_load(file);
+}
+
 }  // namespace
 
 int run_in_engine(const std::string& verb, const Arguments& arguments) {
   // Spinning OpenMP threads halve the speed where cores are few; must be said before LibTorch loads its runtime.
   ::setenv("OMP_WAIT_POLICY", "passive", 0);
   const Path path = engine_path();
+  load_named_libtorch();
   void* engine = ::dlopen(path.c_str(), RTLD_LAZY | RTLD_GLOBAL);
-  if (engine == nullptr) throw FaultError("[tessera] cannot load {}: {}", path.string(), ::dlerror());
+  if (engine == nullptr) throw_cannot_load(path);
   const auto run = reinterpret_cast<decltype(&tessera_run_verb)>(::dlsym(engine, "tessera_run_verb"));
   if (run == nullptr) throw FaultError("[tessera] {} is not this program's library: {}", path.string(), ::dlerror());
   std::vector<const char*> words = {verb.c_str()};

@@ -1,0 +1,11 @@
+# Run by CPack before it packs: what is packed names no folder of the machine that built it.
+file(GLOB_RECURSE files ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/*/libtessera.so ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/*/TesseraConfig.cmake)
+foreach(file IN LISTS files)
+  if(file MATCHES "\\.so$")
+    file(RPATH_SET FILE ${file} NEW_RPATH "$ORIGIN:$ORIGIN/../libtorch/lib:$ORIGIN/../../libtorch/lib:/opt/libtorch/lib")
+  else()
+    file(READ ${file} text)
+    string(REGEX REPLACE "\n  set\\(built_with [^\n]*" "" text "${text}")
+    file(WRITE ${file} "${text}")
+  endif()
+endforeach()
