@@ -120,7 +120,7 @@ int run_chat(const ChatOptions& options) {
   const auto model = load_model(options.model, parse_device(options.compute.device), load_options(options.memory));
   Conversation conversation(options, require_writes(*model, options.model, "chat"));
   const bool asks = input_is_terminal() && output_is_terminal() && !options.output.json;
-  if (asks) log_info("One turn on each line. /reset begins anew, /exit ends, Ctrl-C ends an answer.");
+  if (asks) log_info("One turn on each line. /reset starts a new conversation, /exit ends, Ctrl-C ends an answer.");
   bool refused = false;
   for (std::string line; next_line(line, asks);) {
     if (line == "/exit" || line == "/quit") break;

@@ -38,7 +38,7 @@ TEST(PlanBudgetVerb, JsonIsOneObjectAndAReportIsAPage) {
   EXPECT_TRUE(std::filesystem::exists(page));
 }
 
-TEST(PlanBudgetVerb, MistakesAreOneLineAndStatusTwo) {
+TEST(PlanBudgetVerb, ErrorsAreOneLineWithStatusTwo) {
   const std::vector<std::vector<std::string>> mistakes = {{"--flops", "0"},
                                                           {"--flops", "-1e22"},
                                                           {"--flops", "lots"},

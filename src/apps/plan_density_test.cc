@@ -44,7 +44,7 @@ TEST_F(PlanDensity, TheTableNamesModelsDensitiesAndWhyThereIsNone) {
   EXPECT_THAT(finished.out, HasSubstr("halves every 2.6 months"));
 }
 
-TEST_F(PlanDensity, JsonIsOneObjectAndPeoplesOwnModelsJoinIn) {
+TEST_F(PlanDensity, JsonIsOneObjectAndIncludesOwnModels) {
   const auto finished = density("models.csv", {"--models", (home_ / "mine.json").string(), "--json", "--trend"});
   EXPECT_EQ(finished.status, 0) << finished.err;
   EXPECT_THAT(finished.out, EndsWith("}\n"));
@@ -56,7 +56,7 @@ TEST_F(PlanDensity, JsonIsOneObjectAndPeoplesOwnModelsJoinIn) {
   EXPECT_GT(result["trend"]["doubling_months"].get<double>(), 0);
 }
 
-TEST_F(PlanDensity, ThePageHoldsTrendDensitiesAndWhatTheyHangOn) {
+TEST_F(PlanDensity, TheReportContainsTrendDensitiesAndReferenceCurves) {
   EXPECT_EQ(density("models.csv", {"--trend", "--leave-one-out", "--report", (home_ / "page.html").string()}).status,
             0);
   const std::string page = read_file(home_ / "page.html");
@@ -64,7 +64,7 @@ TEST_F(PlanDensity, ThePageHoldsTrendDensitiesAndWhatTheyHangOn) {
     EXPECT_THAT(page, HasSubstr(text));
 }
 
-TEST_F(PlanDensity, WhatIsWrongIsOneLineAndStatusTwo) {
+TEST_F(PlanDensity, ErrorsAreOneLineWithStatusTwo) {
   write_file_atomically(home_ / "percent.csv", "name,n_params,mmlu\nx,1e9,44\n");
   const auto percent = density("percent.csv");
   EXPECT_EQ(percent.status, 2);

@@ -104,7 +104,7 @@ TEST_F(PlanLadder, ThePlainAnswerIsATableAndWarningsGoToStandardError) {
   EXPECT_THAT(done.err, HasSubstr("boolq is noisy"));
 }
 
-TEST_F(PlanLadder, QuietLeavesTheAnswerAndItsWarnings) {
+TEST_F(PlanLadder, QuietKeepsTheAnswerAndItsWarnings) {
   const Words words = {"--target", "7B=7e9:4e12", "--resamples", "20"};
   const Finished loud = plan(words), quiet = plan({"--target", "7B=7e9:4e12", "--resamples", "20", "--quiet"});
   EXPECT_EQ(quiet.status, 0);
@@ -114,7 +114,7 @@ TEST_F(PlanLadder, QuietLeavesTheAnswerAndItsWarnings) {
   EXPECT_THAT(quiet.err, StartsWith("warning: target 7B is far away"));
 }
 
-TEST_F(PlanLadder, UnknownWordsNameWhatIsKnown) {
+TEST_F(PlanLadder, UnknownWordsAreRefusedWithTheKnownOnes) {
   EXPECT_THAT(refused({"--method", "bets"}), HasSubstr("method 'bets'; want best or paper"));
   EXPECT_THAT(refused({"--feature", "bpp"}), HasSubstr("want one of bpb, loss, ce, flops (nearest: 'bpb')"));
   EXPECT_THAT(refused({"--tasks", "tsk0"}), HasSubstr("has no task 'tsk0'; the nearest is 'task0'"));
@@ -146,7 +146,7 @@ TEST_F(PlanLadder, NumbersOutOfTheirRangeAreRefused) {
   }
 }
 
-TEST_F(PlanLadder, ATableThatIsNotThereOrNoTableIsSaidToBe) {
+TEST_F(PlanLadder, MissingAndMalformedTablesAreReported) {
   const Words target = {"--target", "7B=7e9:4e12"};
   EXPECT_THAT(only_line(plan(target, (folder_ / "none.csv").string())), HasSubstr("none.csv: No such file"));
   EXPECT_THAT(only_line(plan(target, folder_.path().string())), HasSubstr("not a regular file"));
@@ -156,11 +156,11 @@ TEST_F(PlanLadder, ATableThatIsNotThereOrNoTableIsSaidToBe) {
               HasSubstr("no row with role 'train'"));
 }
 
-TEST_F(PlanLadder, NoTargetAnywhereIsSaidToBe) {
+TEST_F(PlanLadder, MissingTargetsAreReported) {
   EXPECT_THAT(only_line(plan({})), HasSubstr("nothing to predict: give --target NAME=N:D, or rows with role 'target'"));
 }
 
-TEST_F(PlanLadder, AConstantColumnAndTooFewRungsAreOneLine) {
+TEST_F(PlanLadder, AConstantColumnAndTooFewRungsAreReportedInOneLine) {
   plan::LadderTable flat = simulated(), few = simulated();
   for (plan::LadderRun& run : flat.runs) run.tasks[0].acc.assign(run.tokens.size(), 0.25);
   few.runs.resize(3);

@@ -41,7 +41,10 @@ int run_train(const TrainOptions& options) {
   set_threads(options.threads);
   const train::PeerSetup peers = train::peer_setup([](const char* name) { return std::getenv(name); });
   const bool leads = peers.rank == 0;
-  if (!leads) set_log_level(LogLevel::warning), set_progress_enabled(false);
+  if (!leads) {
+    set_log_level(LogLevel::warning);
+    set_progress_enabled(false);
+  }
   const train::Recipe recipe = chosen_recipe(options);
   const auto [training, model, verdict] = tune::run_recipe(
       recipe, {.resume = !options.resume.empty(), .peers = peers, .device = device_of(peers, options.device)});

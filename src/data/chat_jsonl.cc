@@ -1,4 +1,4 @@
-// Rows by their place in the file.
+// Rows by their offset in the file.
 #include "data/chat_jsonl.h"
 
 #include <algorithm>

@@ -18,7 +18,7 @@ struct ChatOptions {
   std::string path;            // the .jsonl file; pictures are looked for beside it
   double heldout_share = 0.0;  // of the rows; they never train
   int64_t frames = 8;          // of each clip, spread evenly
-  int64_t samples = 0;         // train on only so many rows, chosen by the seed; 0: all
+  int64_t samples = 0;         // number of rows to train on, chosen by the seed; 0: all
   int64_t seed = 0;            // order of each pass
   bool operator==(const ChatOptions&) const = default;
 };
@@ -26,10 +26,11 @@ template <class V> void fields(V& v, ChatOptions& o) {
   v("path", o.path, "JSONL file of conversations; pictures are looked for beside it");
   v("heldout_share", o.heldout_share, "share of the rows that never train");
   v("frames", o.frames, "frames of each clip, spread evenly");
-  v("samples", o.samples, "train on only so many rows (0: all)"), v("seed", o.seed, "order of each pass");
+  v("samples", o.samples, "number of rows to train on (0: all)");
+  v("seed", o.seed, "order of each pass");
 }
 
-/// Every pass visits each row once, in an order of its own. Rows stay on the disk; only their places are kept.
+/// Every pass visits each row once, in an order of its own. Rows stay on the disk; only their offsets are kept.
 class ChatSource final : public SampleSource {
  public:
   /// Reads every row and looks for its pictures. Throws UserError naming file and line.

@@ -30,7 +30,7 @@ Corpus noise(uint64_t seed, int64_t passages) {
   return corpus;
 }
 
-/// Every place of the corpus where `run` stands without leaving its passage.
+/// Every position of the corpus where `run` occurs within one passage.
 std::vector<int64_t> positions_of(const Corpus& corpus, std::span<const int32_t> run) {
   std::vector<int64_t> places;
   int64_t begin = 0;
@@ -53,7 +53,7 @@ Tokens followers(const Corpus& corpus, std::span<const int32_t> run) {
   return {next.begin(), next.end()};
 }
 
-TEST(CitationIndex, GivesWhatALookThroughTheCorpusGives) {
+TEST(CitationIndex, EqualsALinearSearchOfTheCorpus) {
   const Corpus corpus = noise(1, 30);
   const CitationIndex index = CitationIndex::of(corpus.tokens, corpus.ends);
   Rng rng(2);
@@ -73,7 +73,7 @@ TEST(CitationIndex, GivesWhatALookThroughTheCorpusGives) {
   EXPECT_GT(found, 100);
 }
 
-TEST(CitationIndex, FindsTheLongestRunWhereverItBegins) {
+TEST(CitationIndex, FindsTheLongestRunAtAnyPosition) {
   const CitationIndex index = CitationIndex::of({1, 2, 3, 4, 5, 6, 7, 8, 9}, {5, 9});
   EXPECT_EQ(index.longest_match(Tokens{0, 0, 2, 3, 4, 0, 5}), 3);
   EXPECT_EQ(index.longest_match(Tokens{4, 5, 6, 7}), 2) << "a run does not cross from one passage into the next";
@@ -82,7 +82,7 @@ TEST(CitationIndex, FindsTheLongestRunWhereverItBegins) {
   EXPECT_EQ(index.continuations(Tokens{7}), Tokens{8});
 }
 
-TEST(CitationIndex, ComesBackFromItsFile) {
+TEST(CitationIndex, SurvivesTheRoundTripThroughItsFile) {
   const tessera::testing::ScratchFolder folder;
   const Corpus corpus = noise(3, 20);
   const CitationIndex index = CitationIndex::of(corpus.tokens, corpus.ends);
@@ -96,7 +96,7 @@ TEST(CitationIndex, ComesBackFromItsFile) {
   EXPECT_THROW(CitationIndex::open(folder / "index", "another"), UserError);
 }
 
-TEST(CitationIndex, RefusesTornAndChangedFiles) {
+TEST(CitationIndex, RefusesTruncatedAndChangedFiles) {
   const tessera::testing::ScratchFolder folder;
   const Corpus corpus = noise(4, 10);
   CitationIndex::of(corpus.tokens, corpus.ends).save(folder / "index", "abc");

@@ -20,7 +20,8 @@ constexpr int most_tries = 100'000;  // clips drawn in search of one that is hel
 
 PlacedObject placed_at(const Mover& mover, int64_t frame) {
   PlacedObject object = mover.object;
-  object.x += mover.dx * (frame - mover.first), object.y += mover.dy * (frame - mover.first);
+  object.x += mover.dx * (frame - mover.first);
+  object.y += mover.dy * (frame - mover.first);
   return object;
 }
 
@@ -45,7 +46,8 @@ Mover plan_mover(size_t lane, size_t lanes, int64_t first, bool across, int64_t 
   const int64_t start = still     ? static_cast<int64_t>(rng.below(static_cast<uint64_t>(room) + 1))
                         : forward ? 0
                                   : std::min(room, pace * steps);
-  object.x = across ? start : side, object.y = across ? side : start;
+  object.x = across ? start : side;
+  object.y = across ? side : start;
   (across ? mover.dx : mover.dy) = forward ? pace : -pace;
   mover.direction = still ? "nowhere" : directions[(across ? 0 : 2) + (forward ? 1 : 0)];
   return mover;
@@ -123,12 +125,13 @@ Clip ClipSource::plan(Rng& rng, uint64_t index) const {
   }
   std::vector<size_t> lanes(count);
   std::iota(lanes.begin(), lanes.end(), size_t{0});
-  shuffle(lanes, rng);  // so that a single frame does not tell who came first
+  shuffle(lanes, rng);  // so that a single frame does not show which came first
   for (size_t i = 0; i < count; ++i) {
     const int64_t first = first_frame(i, count, clip.frames);
     Mover& mover =
         clip.movers.emplace_back(plan_mover(lanes[i], count, first, across, clip.frames, options_.size, rng));
-    mover.object.id = ids[i], mover.object.name = world_->emoji()[ids[i]].name;
+    mover.object.id = ids[i];
+    mover.object.name = world_->emoji()[ids[i]].name;
   }
   return clip;
 }

@@ -1,5 +1,5 @@
 // Clips of Emoji World: one to three sprites that come in and move straight. A clip is a pure function of (options, index,
-// world). Direction, order and number at the start can only be told from several frames.
+// world). Direction, order and number at the start can only be seen in several frames.
 #pragma once
 
 #include <memory>
@@ -32,7 +32,7 @@ std::vector<Question> questions_of(const Clip& clip);
 class ClipSource final : public SampleSource {
  public:
   ClipSource(std::unique_ptr<EmojiWorld> world, EmojiOptions options);
-  /// `picture` is the last frame; `objects` are where things stand in it.
+  /// `picture` is the last frame; `objects` are the positions of things in it.
   Sample at(uint64_t index) const override;
   Clip clip_at(uint64_t index) const;
   /// Clips of movements that at() never gives. Of fewer than all their frames two clips may still look alike.

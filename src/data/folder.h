@@ -21,7 +21,8 @@ struct FolderOptions {
 };
 template <class V> void fields(V& v, FolderOptions& o) {
   v("path", o.path, "folder with captions.jsonl, or with pictures and .txt files of the same name");
-  v("size", o.size, "edge in pixels of the centred square that is taken"), v("seed", o.seed, "order of each pass");
+  v("size", o.size, "edge in pixels of the centred square that is taken");
+  v("seed", o.seed, "order of each pass");
   v("heldout_share", o.heldout_share, "share of the pictures that never train");
 }
 

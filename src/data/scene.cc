@@ -44,7 +44,7 @@ int64_t draw_edge(size_t count, int64_t canvas, Rng& rng) {
   return std::max<int64_t>(8, static_cast<int64_t>(rng.uniform(least, most) * static_cast<double>(canvas)));
 }
 
-/// Gives every object a place without overlap; false when it did not work out.
+/// Gives every object a position without overlap; false when it did not work out.
 bool place(Scene& scene, int64_t canvas, Rng& rng) {
   for (size_t i = 0; i < scene.objects.size(); ++i) {
     PlacedObject& object = scene.objects[i];

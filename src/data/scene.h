@@ -28,7 +28,7 @@ inline constexpr std::array scene_kinds{SceneKind::single,  SceneKind::two,     
                                         SceneKind::crowd};
 std::string_view scene_kind_name(SceneKind kind);
 
-/// Where the first object lies as seen from the second.
+/// The position of the first object relative to the second.
 enum class Relation { left, right, above, below };
 std::string_view relation_words(Relation relation);  // "left of", "above"
 
@@ -51,7 +51,7 @@ std::vector<ColouredEmoji> coloured_emoji(const EmojiWorld& world);
 /// Equal pictures have equal identities: a hash of the ground and of the squares that are filled, in any order.
 uint64_t identity_of(const Scene& scene);
 
-/// True when two emoji may stand together in this split: one pairing in ten is held out, whatever the order. A
+/// True when two emoji may appear together in this split: one pairing in ten is held out, in either order. A
 /// relation has held-out pairings of its own.
 bool pair_is_held_out(size_t a, size_t b, std::string_view relation = "");
 

@@ -12,15 +12,18 @@
 namespace tessera::data {
 namespace {
 
-/// Thirty flat tiles, each of a colour of its own, so that pixels tell which object they belong to. No font is needed.
+/// Thirty flat tiles, each of a colour of its own, so that a pixel's colour identifies its object. No font is needed.
 std::unique_ptr<EmojiWorld> tiles() {
   std::vector<Emoji> emoji;
   std::vector<std::string> pngs;
   const auto add = [&](const std::string& name) {
     Image tile(8, 8, 4, 255);
     const auto shade = static_cast<uint8_t>(7 * emoji.size());
-    for (size_t i = 0; i < tile.pixels.size(); i += 4)
-      tile.pixels[i] = shade, tile.pixels[i + 1] = 13, tile.pixels[i + 2] = 17;
+    for (size_t i = 0; i < tile.pixels.size(); i += 4) {
+      tile.pixels[i] = shade;
+      tile.pixels[i + 1] = 13;
+      tile.pixels[i + 2] = 17;
+    }
     emoji.push_back({.text = name, .name = name});
     pngs.push_back(media::encode_png(tile));
   };
@@ -35,7 +38,7 @@ EmojiOptions options(const std::string& split = "train") {
   return {.kind = "scene", .size = 96, .seed = 4, .ground = "pastel", .split = split};
 }
 
-TEST(Scene, TheSameIndexGivesTheSameSampleAndAnotherSeedAnotherOne) {
+TEST(Scene, SamplesDependOnIndexAndSeedAlone) {
   const SceneSource a(tiles(), options()), b(tiles(), options());
   EmojiOptions other = options();
   other.seed = 5;
@@ -49,7 +52,7 @@ TEST(Scene, TheSameIndexGivesTheSameSampleAndAnotherSeedAnotherOne) {
   EXPECT_LT(same, 10);
 }
 
-TEST(Scene, EveryObjectFillsItsSquareAndNothingElseIsThere) {
+TEST(Scene, EveryObjectFillsItsSquareAndTheRestIsGround) {
   const SceneSource source(tiles(), options());
   for (uint64_t i = 0; i < 100; ++i) {
     const Scene scene = source.scene_at(i);
@@ -68,7 +71,7 @@ TEST(Scene, EveryObjectFillsItsSquareAndNothingElseIsThere) {
   }
 }
 
-TEST(Scene, PositionCaptionsAreTrueOfTheSquares) {
+TEST(Scene, PositionCaptionsAgreeWithTheSquares) {
   const SceneSource source(tiles(), options());
   for (uint64_t i = 0; i < 400; ++i) {
     const Scene scene = source.scene_at(i);
@@ -153,14 +156,14 @@ TEST(Scene, TrainingNeverShowsAHeldOutPairingAndTheHeldOutSplitAlwaysDoes) {
   }
 }
 
-TEST(Turned, FourQuarterTurnsAreNone) {
+TEST(Turned, FourQuarterTurnsAreTheIdentity) {
   Image picture(5, 5, 3);
   for (size_t i = 0; i < picture.pixels.size(); ++i) picture.pixels[i] = static_cast<uint8_t>(i);
   EXPECT_EQ(turned(turned(turned(turned(picture, 1), 1), 1), 1), picture);
   EXPECT_EQ(*turned(picture, 1).at(4, 0), *picture.at(0, 0)) << "clockwise: the left top corner goes to the right top";
 }
 
-TEST(Clip, DirectionsOrderAndNumbersAreTrueOfTheFrames) {
+TEST(Clip, DirectionsOrderAndCountsAgreeWithTheFrames) {
   EmojiOptions o = options();
   o.kind = "clip";
   const ClipSource source(tiles(), o);
@@ -186,7 +189,7 @@ TEST(Clip, DirectionsOrderAndNumbersAreTrueOfTheFrames) {
   }
 }
 
-TEST(Clip, WhoCameFirstIsAskedOnlyWhereItCanBeSeenAndNeverToldByTheLanes) {
+TEST(Clip, OrderIsAskedOnlyWhereItIsVisibleAndIsIndependentOfTheLanes) {
   EmojiOptions o = options();
   o.kind = "clip";
   for (const int64_t frames : {2, 4, 8}) {
@@ -199,8 +202,11 @@ TEST(Clip, WhoCameFirstIsAskedOnlyWhereItCanBeSeenAndNeverToldByTheLanes) {
       for (size_t m = 1; m < clip.movers.size(); ++m) {
         const Mover &a = clip.movers[m - 1], &b = clip.movers[m];
         const bool across = a.dx != 0 || b.dx != 0;
-        if (across || a.dy != 0 || b.dy != 0)  // of two that stand still nothing tells which way the lanes run
-          ++pairs, in_order += across ? a.object.y < b.object.y : a.object.x < b.object.x;
+        if (across || a.dy != 0 || b.dy != 0) {
+          // two that do not move do not show which way the lanes run
+          ++pairs;
+          in_order += across ? a.object.y < b.object.y : a.object.x < b.object.x;
+        }
         EXPECT_LE(a.first, b.first);
         seen += a.first < b.first;
       }

@@ -26,11 +26,13 @@ struct MixturePart {
   bool operator==(const MixturePart&) const = default;
 };
 template <class V> void fields(V& v, MixturePart& c) {
-  v("weight", c.weight, "share of the samples, relative to the other parts"),
-      v("kind", c.kind, "emoji, talk, folder, text or chat");
-  v("emoji", c.emoji, "Emoji World"), v("talk", c.talk, "conversations about Emoji World");
-  v("folder", c.folder, "people's own pictures"), v("text", c.text, "people's own words"),
-      v("chat", c.chat, "conversations");
+  v("weight", c.weight, "share of the samples, relative to the other parts");
+  v("kind", c.kind, "emoji, talk, folder, text or chat");
+  v("emoji", c.emoji, "Emoji World");
+  v("talk", c.talk, "conversations about Emoji World");
+  v("folder", c.folder, "people's own pictures");
+  v("text", c.text, "people's own words");
+  v("chat", c.chat, "conversations");
 }
 
 /// A recipe's `[data]` table.
@@ -49,12 +51,14 @@ struct DataConfig {
 };
 template <class V> void fields(V& v, DataConfig& c) {
   v("kind", c.kind, "emoji, talk, folder, text, chat or mixture");
-  v("emoji", c.emoji, "Emoji World"), v("talk", c.talk, "conversations about Emoji World");
-  v("folder", c.folder, "people's own pictures"), v("text", c.text, "people's own words"),
-      v("chat", c.chat, "conversations");
+  v("emoji", c.emoji, "Emoji World");
+  v("talk", c.talk, "conversations about Emoji World");
+  v("folder", c.folder, "people's own pictures");
+  v("text", c.text, "people's own words");
+  v("chat", c.chat, "conversations");
   v("mixture", c.mixture, "parts of a mixture, each with a weight");
-  v("samples", c.samples, "train on only so many samples, over and over (0: all)"),
-      v("samples_seed", c.samples_seed, "which ones");
+  v("samples", c.samples, "number of samples to train on, over and over (0: all)");
+  v("samples_seed", c.samples_seed, "which ones");
   v("only", c.only, "file of sample numbers, as `tessera data prune` writes it: a pass goes through these alone");
 }
 

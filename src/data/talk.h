@@ -19,7 +19,8 @@ struct TalkOptions {
   bool operator==(const TalkOptions&) const = default;
 };
 template <class V> void fields(V& v, TalkOptions& o) {
-  v("emoji", o.emoji, "Emoji World"), v("turns", o.turns, "most questions of a conversation");
+  v("emoji", o.emoji, "Emoji World");
+  v("turns", o.turns, "most questions of a conversation");
   v("listing", o.listing, "share of conversations that begin with naming everything that is there");
   v("kinds", o.kinds, "kinds of questions asked, such as count and position; empty: all");
   v("frames", o.frames, "frames of a clip that are shown, spread evenly (0: all)");
@@ -32,7 +33,7 @@ std::vector<Question> questions_of(const Sample& sample);
 /// What is there, in words: a scene's names from left to right, a clip's caption; of one thing alone its bare name, so that one
 /// question has one form of answer.
 Question listing_of(const Sample& sample);
-/// What a model is shown of a sample: its picture, or so many frames of its clip, spread evenly (0: all).
+/// What a model is shown of a sample: its picture, or a number of frames of its clip, spread evenly (0: all).
 Media media_of(const Sample& sample, int64_t frames, std::string source);
 
 class TalkSource final : public SampleSource {

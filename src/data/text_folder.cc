@@ -134,7 +134,10 @@ void TextFolder::divide(const std::vector<TextFile>& files, const std::vector<ui
     const int64_t end = tokens_.ends()[i];
     const auto last = static_cast<int64_t>(std::ceil(static_cast<double>(end - begin) * options_.heldout_share));
     const int64_t cut = whole[i] ? begin : end - last;
-    if (cut > begin) training_.push_back({begin, cut, stream_}), stream_ += cut - begin;
+    if (cut > begin) {
+      training_.push_back({begin, cut, stream_});
+      stream_ += cut - begin;
+    }
     if (end - cut > 1) heldout_.push_back({cut, end, 0, whole[i] ? "texts" : "ends"});
     begin = end;
   }
@@ -186,7 +189,10 @@ Sample TextFolder::at(uint64_t index) const {
   const uint64_t pass = index / windows_;
   const uint64_t order = options_.order == 0 ? seed : mix64(seed ^ mix64(static_cast<uint64_t>(options_.order)));
   uint64_t place = permuted(index % windows_, windows_, order + pass), phase_of = pass;
-  if (windows_ < all_) place = permuted(place, all_, mix64(seed)), phase_of = 0;  // the same few in every pass
+  if (windows_ < all_) {  // the same subset in every pass
+    place = permuted(place, all_, mix64(seed));
+    phase_of = 0;
+  }
   const uint64_t phase = Rng(seed, phase_of).below(static_cast<uint64_t>(stream_));
   return {.tokens = begun(window(phase + place * static_cast<uint64_t>(options_.length)))};
 }

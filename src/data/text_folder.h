@@ -17,9 +17,9 @@ struct TextFolderOptions {
   std::string path;                  // the folder, looked through with all folders in it
   std::string tokenizer;             // directory
   int64_t length = 256;              // tokens that are predicted in a window; the window has one more
-  std::vector<std::string> heldout;  // names of files that never train; * and ? stand for any letters and any letter
+  std::vector<std::string> heldout;  // names of files that never train; * and ? match any letters and any letter
   double heldout_share = 0.005;      // of the end of every other file
-  int64_t samples = 0;               // only so many windows, chosen by the seed, over and over; 0: all
+  int64_t samples = 0;               // number of windows to train on, chosen by the seed, over and over; 0: all
   int64_t max_tokens = 0;            // the same counted in tokens
   std::string cache;                 // folder of token files; empty: the user's cache folder; "off": none
   int64_t seed = 0;                  // which windows, and the order of each pass
@@ -27,27 +27,28 @@ struct TextFolderOptions {
   bool operator==(const TextFolderOptions&) const = default;
 };
 template <class V> void fields(V& v, TextFolderOptions& o) {
-  v("path", o.path, "folder of .txt files, also in folders inside"), v("tokenizer", o.tokenizer, "tokenizer directory");
+  v("path", o.path, "folder of .txt files, also in folders inside");
+  v("tokenizer", o.tokenizer, "tokenizer directory");
   v("length", o.length, "tokens of a window");
   v("heldout", o.heldout, "files that never train, by name; * and ? match any letters and any letter");
   v("heldout_share", o.heldout_share, "share of the end of every other file that never trains");
-  v("samples", o.samples, "train on only so many windows (0: all)");
-  v("max_tokens", o.max_tokens, "train on only so many tokens (0: all)");
+  v("samples", o.samples, "number of windows to train on (0: all)");
+  v("max_tokens", o.max_tokens, "number of tokens to train on (0: all)");
   v("cache", o.cache, "folder where tokens are kept (empty: the user's cache folder; off: none)");
-  v("seed", o.seed, "which windows, and the order of each pass"),
-      v("order", o.order, "another order of the same windows");
+  v("seed", o.seed, "which windows, and the order of each pass");
+  v("order", o.order, "another order of the same windows");
 }
 
-/// Every pass visits the training tokens once, in windows that begin at a place of the pass's own and come in an order of its own.
+/// Every pass visits the training tokens once, in windows with an offset and an order of the pass's own.
 /// Documents end with the tokenizer's end token; a window may hold several. Where the tokenizer begins texts with a token, so does
-/// every window: any place is then a beginning, as a prompt's is.
+/// every window: any position is then a beginning, as a prompt's is.
 class TextFolder final : public SampleSource {
  public:
   /// Reads and tokenises the files, or takes the tokens from the cache. Throws UserError: no folder, no .txt file in it, a file
   /// that is not text, a name that matches none, no tokenizer or one without an end token, too few tokens for one window.
   explicit TextFolder(TextFolderOptions options);
 
-  /// `tokens` has length + 1 ids: `length` of the stream after the begin token, or else after the one that stands before them.
+  /// `tokens` has length + 1 ids: `length` of the stream after the begin token, or else after the token before them.
   Sample at(uint64_t index) const override;
   std::string edition() const override;
   std::optional<uint64_t> pass_length() const override { return windows_; }
@@ -61,7 +62,7 @@ class TextFolder final : public SampleSource {
  private:
   struct Span {
     int64_t begin, end;     // in the token array
-    int64_t first = 0;      // training: place in the stream of all training spans
+    int64_t first = 0;      // training: position in the stream of all training spans
     std::string part = "";  // held out: "texts" or "ends"
   };
   TokenArray tokenised(const std::vector<TextFile>& files, const std::vector<uint64_t>& digests);

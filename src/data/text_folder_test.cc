@@ -23,7 +23,8 @@ using ::testing::HasSubstr;
 class TextFolderTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    set_progress_enabled(false), set_log_level(LogLevel::quiet);
+    set_progress_enabled(false);
+    set_log_level(LogLevel::quiet);
     testing::write_byte_tokenizer(scratch_ / "tokenizer");
     put("one.txt", numbered(50, 'A'));
     put("deep/two.txt", numbered(31, 'a'));
@@ -71,7 +72,7 @@ std::vector<int32_t> joined(const std::vector<std::string>& texts) {
   return all;
 }
 
-TEST_F(TextFolderTest, APassIsTheWholeStreamFromSomewhereOnInDisjointWindows) {
+TEST_F(TextFolderTest, APassIsTheWholeStreamInDisjointWindowsFromARandomOffset) {
   const TextFolder source(options());
   const std::vector<int32_t> stream = joined({numbered(31, 'a'), numbered(50, 'A')});  // deep/two.txt before one.txt
   ASSERT_EQ(source.training_tokens(), std::ssize(stream));
@@ -96,22 +97,25 @@ TEST_F(TextFolderTest, APassIsTheWholeStreamFromSomewhereOnInDisjointWindows) {
   }
 }
 
-TEST_F(TextFolderTest, PassesDifferInPhaseAndOrderAndAreTheSameEveryTime) {
+TEST_F(TextFolderTest, PassesDifferInOffsetAndOrderAndAreDeterministic) {
   const TextFolder source(options()), again(options());
   const uint64_t pass = *source.pass_length();
   std::vector<std::vector<int32_t>> first, second;
   for (uint64_t i = 0; i < pass; ++i) {
-    first.push_back(source.at(i).tokens), second.push_back(source.at(pass + i).tokens);
+    first.push_back(source.at(i).tokens);
+    second.push_back(source.at(pass + i).tokens);
     EXPECT_EQ(source.at(i).tokens, again.at(i).tokens) << "a run that resumes at " << i << " sees the same window";
   }
   EXPECT_NE(first, second);
-  std::ranges::sort(first), std::ranges::sort(second);
+  std::ranges::sort(first);
+  std::ranges::sort(second);
   EXPECT_NE(first, second) << "the windows begin elsewhere";
 }
 
-TEST_F(TextFolderTest, HeldOutWordsAreNeverInAWindow) {
+TEST_F(TextFolderTest, HeldOutTextIsNeverInAWindow) {
   TextFolderOptions o = options();
-  o.heldout = {"deep/*"}, o.heldout_share = 0.1;
+  o.heldout = {"deep/*"};
+  o.heldout_share = 0.1;
   const TextFolder source(o);
   EXPECT_EQ(source.training_tokens(), 51 - 6);  // a tenth of 51 rounded up
   for (uint64_t i = 0; i < 40; ++i) {
@@ -127,7 +131,7 @@ TEST_F(TextFolderTest, HeldOutWordsAreNeverInAWindow) {
               ElementsAre('A' + 45 % 26, 'A' + 46 % 26, 'A' + 47 % 26, 'A' + 48 % 26, 'A' + 49 % 26, testing::end_id));
 }
 
-TEST_F(TextFolderTest, WhereTextsBeginWithATokenEveryWindowDoesAndPredictsEachTokenOnce) {
+TEST_F(TextFolderTest, WithABeginTokenEveryWindowStartsWithItAndPredictsEachTokenOnce) {
   testing::write_byte_tokenizer(scratch_ / "tokenizer", /*begins=*/true);
   TextFolderOptions o = options();
   o.heldout = {"deep/two"};
@@ -148,7 +152,7 @@ TEST_F(TextFolderTest, WhereTextsBeginWithATokenEveryWindowDoesAndPredictsEachTo
   EXPECT_EQ(held, joined({numbered(31, 'a')}));
 }
 
-TEST_F(TextFolderTest, AFewSamplesAreTheSameFewInEveryPass) {
+TEST_F(TextFolderTest, ASubsetIsTheSameInEveryPass) {
   TextFolderOptions o = options();
   o.samples = 3;
   const TextFolder source(o);
@@ -156,11 +160,12 @@ TEST_F(TextFolderTest, AFewSamplesAreTheSameFewInEveryPass) {
   std::set<std::vector<int32_t>> seen;
   for (uint64_t i = 0; i < 30; ++i) seen.insert(source.at(i).tokens);
   EXPECT_EQ(seen.size(), 3u);
-  o.samples = 0, o.max_tokens = 17;
+  o.samples = 0;
+  o.max_tokens = 17;
   EXPECT_EQ(TextFolder(o).pass_length(), 2u);
 }
 
-TEST_F(TextFolderTest, TokensComeFromTheCacheUntilAWordChanges) {
+TEST_F(TextFolderTest, TokensComeFromTheCacheUntilTheTextChanges) {
   const std::vector<int32_t> before = TextFolder(options()).at(5).tokens;
   const Path file = cache_file();
   const auto written = std::filesystem::last_write_time(file);
@@ -172,7 +177,7 @@ TEST_F(TextFolderTest, TokensComeFromTheCacheUntilAWordChanges) {
       << "another text, another file";
 }
 
-TEST_F(TextFolderTest, ATornOrForeignCacheIsTokenisedAgain) {
+TEST_F(TextFolderTest, ADamagedOrOtherCacheIsRebuilt) {
   const std::vector<int32_t> before = TextFolder(options()).at(5).tokens;
   const Path file = cache_file();
   const std::string good = read_file(file);
@@ -186,7 +191,7 @@ TEST_F(TextFolderTest, ATornOrForeignCacheIsTokenisedAgain) {
   EXPECT_FALSE(TokenArray::open(file, "another key").has_value());
 }
 
-TEST_F(TextFolderTest, AFolderThatCannotBeWrittenOnlyCostsTheCache) {
+TEST_F(TextFolderTest, AnUnwritableFolderOnlyDisablesTheCache) {
   write_file_atomically(scratch_ / "file", "in the way");
   TextFolderOptions o = options();
   o.cache = (scratch_ / "file").string();
@@ -199,28 +204,33 @@ TEST_F(TextFolderTest, LineEndsAndByteOrderMarksLeaveNoTokens) {
   EXPECT_EQ(TextFolder(options()).training_tokens(), 14 + 1 + 9 + 1);
 }
 
-TEST_F(TextFolderTest, MistakesAreSaidInOneLine) {
+TEST_F(TextFolderTest, ErrorsAreReportedInOneLine) {
   TextFolderOptions o = options();
   o.path = (scratch_ / "nowhere").string();
   EXPECT_THAT(error(o), HasSubstr("does not exist"));
   std::filesystem::create_directories(scratch_ / "empty");
   o.path = (scratch_ / "empty").string();
   EXPECT_THAT(error(o), HasSubstr("holds no .txt file"));
-  o = options(), o.tokenizer = "";
+  o = options();
+  o.tokenizer = "";
   EXPECT_THAT(error(o), HasSubstr("data.text.tokenizer is missing"));
-  o = options(), o.tokenizer = (scratch_ / "empty").string();
+  o = options();
+  o.tokenizer = (scratch_ / "empty").string();
   EXPECT_THAT(error(o), HasSubstr("empty"));
-  o = options(), o.heldout = {"tow.txt"};
+  o = options();
+  o.heldout = {"tow.txt"};
   EXPECT_THAT(error(o), HasSubstr("heldout names 'tow.txt', which is no file in"));
-  o = options(), o.length = 1000;
+  o = options();
+  o.length = 1000;
   EXPECT_THAT(error(o), HasSubstr("holds 83 tokens to train on, want more than the length of a window, 1000"));
-  o = options(), o.heldout = {"*"};
+  o = options();
+  o.heldout = {"*"};
   EXPECT_THAT(error(o), HasSubstr("holds 0 tokens to train on"));
   put("picture.txt", std::string("\x89PNG\0\0", 6));
   EXPECT_THAT(error(options()), HasSubstr("picture.txt is not UTF-8 text: byte 5 is zero"));
 }
 
-TEST(TextFolderWords, PatternsMatchAsShellsDo) {
+TEST(TextFolderWords, PatternsMatchAsInShells) {
   EXPECT_TRUE(matches("a/b.txt", "*b.txt"));
   EXPECT_TRUE(matches("abcabd", "*ab?"));
   EXPECT_TRUE(matches("", "**"));
@@ -230,7 +240,7 @@ TEST(TextFolderWords, PatternsMatchAsShellsDo) {
   EXPECT_FALSE(matches("ab.txt", "b.txt"));
 }
 
-TEST(TextFolderWords, BrokenBytesAreCounted) {
+TEST(TextFolderWords, InvalidBytesAreCounted) {
   EXPECT_EQ(broken_bytes("plain, \xC3\xA9, \xE2\x82\xAC, \xF0\x9F\x98\x80"), 0);
   EXPECT_EQ(broken_bytes("a\xFF"
                          "b\xC3"),

@@ -71,7 +71,8 @@ TrainConfig shared_config(TrainConfig c, int64_t processes) {
     throw UserError(
         "[train] {} processes cannot share a step of {} x {} samples; want accumulate x batch to be a multiple",
         processes, c.accumulate, c.batch);
-  c.batch /= parts, c.accumulate *= parts;
+  c.batch /= parts;
+  c.accumulate *= parts;
   return c;
 }
 
@@ -98,7 +99,7 @@ class MetricsLog {
   std::unique_ptr<WritableFile> out_;
 };
 
-/// One run: its optimiser, its files, and the step it stands at.
+/// One run: its optimiser, its files, and its current step.
 class Run {
  public:
   Run(Objective& objective, const SampleSource& source, const TrainConfig& config, const RunOptions& options,
@@ -123,7 +124,7 @@ class Run {
     Progress progress("train", config_.steps, "steps", step_);
     prefetch();
     bool interrupted = false;
-    done_ = learnt_enough();  // a run that had stopped by itself is not gone on with
+    done_ = learnt_enough();  // a run that stopped by its own rule is not continued
     while (step_ < config_.steps && !interrupted && !done_) {
       std::map<std::string, double> metrics;
       try {
@@ -193,7 +194,9 @@ class Run {
     const Batches batches = next_.get();
     const std::vector<int64_t> micros = own_micros();
     if (step_ + 1 < config_.steps) {
-      ++step_, prefetch(), --step_;
+      ++step_;
+      prefetch();
+      --step_;
     }
     std::map<std::string, double> metrics;
     Sums sums;
@@ -208,7 +211,9 @@ class Run {
     const double rate = learning_rate_at(config_.schedule, step_, config_.steps);
     const double norm = optimizer_.step(rate);
     if (!std::isfinite(norm)) stop_on_bad_numbers("gradient norm", norm);
-    metrics["loss"] = sums.loss / sums.weight, metrics["gradient_norm"] = norm, metrics["learning_rate"] = rate;
+    metrics["loss"] = sums.loss / sums.weight;
+    metrics["gradient_norm"] = norm;
+    metrics["learning_rate"] = rate;
     return metrics;
   }
 
@@ -228,7 +233,8 @@ class Run {
       return;
     }
     (loss.value * loss.weight).backward();
-    sums.loss += value * loss.weight, sums.weight += loss.weight;
+    sums.loss += value * loss.weight;
+    sums.weight += loss.weight;
     for (const auto& [name, measured] : loss.metrics) metrics[name] += measured;
   }
 
@@ -254,7 +260,7 @@ class Run {
     for (Tensor& gradient : gradients) gradient.mul_(factor);
   }
 
-  /// All processes begin where the first one stands.
+  /// All processes start from the state of the first one.
   void share_state() {
     const at::NoGradGuard no_grad;
     const Tensor step = at::full({1}, step_, at::kLong);

@@ -65,14 +65,22 @@ class Toy final : public Objective {
 class TrainLoop : public ::testing::Test {
  protected:
   void SetUp() override {
-    set_progress_enabled(false), set_log_level(LogLevel::quiet);
+    set_progress_enabled(false);
+    set_log_level(LogLevel::quiet);
     root_ = Path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(root_);
   }
   static TrainConfig config() {
     TrainConfig c;
-    c.steps = 12, c.batch = 3, c.accumulate = 2, c.log_every = 1, c.evaluate_every = 5, c.checkpoint_every = 4;
-    c.schedule.learning_rate = 0.05, c.schedule.warmup_steps = 2, c.optimizer.ema = 0.9;
+    c.steps = 12;
+    c.batch = 3;
+    c.accumulate = 2;
+    c.log_every = 1;
+    c.evaluate_every = 5;
+    c.checkpoint_every = 4;
+    c.schedule.learning_rate = 0.05;
+    c.schedule.warmup_steps = 2;
+    c.optimizer.ema = 0.9;
     return c;
   }
   TrainResult run(Toy toy, const std::string& name, bool resume = false, TrainConfig c = config()) {
@@ -102,9 +110,12 @@ TEST_F(TrainLoop, AnInterruptedAndResumedRunEndsWithTheSameBytes) {
   EXPECT_EQ(model("stopped"), model("whole"));
 }
 
-TEST_F(TrainLoop, StopsWhenAWindowsMeanLossIsLowWhereverItWasInterrupted) {
+TEST_F(TrainLoop, StopsWhenAWindowsMeanLossIsLowAlsoAfterAResume) {
   TrainConfig c = config();
-  c.steps = 400, c.stop_window = 6, c.stop_loss = 0.2, c.evaluate_every = 0;
+  c.steps = 400;
+  c.stop_window = 6;
+  c.stop_loss = 0.2;
+  c.evaluate_every = 0;
   const TrainResult whole = run(Toy(), "whole", false, c);
   EXPECT_LT(whole.steps, 400);
   EXPECT_EQ(whole.steps % 6, 0);
@@ -131,14 +142,14 @@ TEST_F(TrainLoop, ARunKilledBetweenCheckpointsRepeatsTheLostStepsAndEndsTheSame)
   EXPECT_EQ(logged_steps("killed"), logged_steps("whole")) << "no step stands twice in metrics.jsonl";
 }
 
-TEST_F(TrainLoop, ATornLastLineOfTheMetricsIsCutOnResume) {
+TEST_F(TrainLoop, APartialLastLineOfTheMetricsIsRemovedOnResume) {
   run(Toy(7), "torn");
   disk().open_append(root_ / "torn" / "metrics.jsonl")->append("{\"step\": 7, \"lo");
   run(Toy(), "torn", /*resume=*/true);
   EXPECT_EQ(logged_steps("torn").size(), 12u);
 }
 
-TEST_F(TrainLoop, ABadLossStopsAndNamesTheLastGoodCheckpoint) {
+TEST_F(TrainLoop, ANonFiniteLossStopsAndNamesTheLastCheckpoint) {
   try {
     run(Toy(-1, 10), "bad");
     FAIL();
@@ -149,10 +160,10 @@ TEST_F(TrainLoop, ABadLossStopsAndNamesTheLastGoodCheckpoint) {
   EXPECT_TRUE(CheckpointStore(root_ / "bad" / "checkpoints").latest().has_value());
 }
 
-TEST_F(TrainLoop, ResumingAnotherShapeIsTheCallersMistake) {
+TEST_F(TrainLoop, ResumingAnotherShapeIsAUserError) {
   run(Toy(7), "shape");
   TrainConfig other = config();
-  other.optimizer.ema = 0;  // the state has averages that nobody wants
+  other.optimizer.ema = 0;  // the state has averages that this run does not use
   EXPECT_THROW(run(Toy(), "shape", /*resume=*/true, other), UserError);
 }
 
@@ -175,7 +186,11 @@ class Weighted final : public Objective {
 
 TEST_F(TrainLoop, MicroBatchesCountByTheirWeights) {
   TrainConfig c = config();
-  c.steps = 1, c.batch = 1, c.accumulate = 3, c.schedule.warmup_steps = 0, c.optimizer.clip = 0;
+  c.steps = 1;
+  c.batch = 1;
+  c.accumulate = 3;
+  c.schedule.warmup_steps = 0;
+  c.optimizer.clip = 0;
   Weighted objective;
   train(objective, Counting(), c, {.directory = root_ / "weighted"});
   const Json line = Json::parse(read_file(root_ / "weighted" / "metrics.jsonl"));
@@ -227,7 +242,7 @@ TEST_F(TrainLoop, ASampleThatCannotBePreparedEndsTheRunWithItsOwnError) {
   }
 }
 
-TEST_F(TrainLoop, ImpossibleSettingsAreRefusedBeforeAnythingIsWritten) {
+TEST_F(TrainLoop, InvalidSettingsAreRefusedBeforeAnythingIsWritten) {
   TrainConfig c = config();
   c.batch = 0;
   EXPECT_THROW(run(Toy(), "none", false, c), UserError);

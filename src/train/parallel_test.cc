@@ -30,7 +30,7 @@ PeerSetup setup_of(const Variables& variables) {
   });
 }
 
-TEST(PeerSetup, EachLauncherIsUnderstood) {
+TEST(PeerSetup, EachLaunchersVariablesAreRead) {
   EXPECT_EQ(setup_of({}), PeerSetup{});
   EXPECT_EQ(
       setup_of({{"RANK", "3"},
@@ -55,7 +55,7 @@ TEST(PeerSetup, EachLauncherIsUnderstood) {
             (PeerSetup{.rank = 5, .count = 8, .local_rank = 1, .address = "gpu03", .port = 20123}));
 }
 
-TEST(PeerSetup, SlurmsListsOfMachines) {
+TEST(PeerSetup, ListsOfMachinesFromSlurmAreExpanded) {
   const auto first = [](const std::string& list) {
     return setup_of({{"SLURM_PROCID", "0"}, {"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_STEP_NODELIST", list}}).address;
   };
@@ -67,12 +67,12 @@ TEST(PeerSetup, SlurmsListsOfMachines) {
   EXPECT_EQ(first("n["), "n");
 }
 
-TEST(PeerSetup, ABatchScriptsOneProcessIsAlone) {
+TEST(PeerSetup, OneProcessOfABatchScriptRunsAlone) {
   EXPECT_EQ(setup_of({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "8"}}), PeerSetup{});
   EXPECT_EQ(setup_of({{"RANK", "7"}}), PeerSetup{}) << "a variable of that name alone means nothing";
 }
 
-TEST(PeerSetup, ContradictionsAreNamed) {
+TEST(PeerSetup, ContradictorySettingsAreRefusedByName) {
   const std::vector<std::pair<Variables, std::string>> mistakes = {
       {{{"RANK", "2"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "a"}}, "RANK is 2, but WORLD_SIZE is 2"},
       {{{"RANK", "x"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "a"}}, "RANK is 'x'"},
@@ -161,14 +161,20 @@ class WeightedObjective final : public Objective {
 class ParallelLoop : public ::testing::Test {
  protected:
   void SetUp() override {
-    set_progress_enabled(false), set_log_level(LogLevel::quiet);
+    set_progress_enabled(false);
+    set_log_level(LogLevel::quiet);
     root_ = Path(::testing::TempDir()) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     std::filesystem::remove_all(root_);
   }
   static TrainConfig config(int64_t batch, int64_t accumulate) {
     TrainConfig c;
-    c.steps = 10, c.batch = batch, c.accumulate = accumulate, c.log_every = 1, c.checkpoint_every = 4;
-    c.schedule.learning_rate = 0.05, c.schedule.warmup_steps = 2;
+    c.steps = 10;
+    c.batch = batch;
+    c.accumulate = accumulate;
+    c.log_every = 1;
+    c.checkpoint_every = 4;
+    c.schedule.learning_rate = 0.05;
+    c.schedule.warmup_steps = 2;
     return c;
   }
   std::vector<double> losses(const std::string& name) const {

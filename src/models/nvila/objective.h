@@ -21,7 +21,8 @@ struct PartTraining {
   bool operator==(const PartTraining&) const = default;
 };
 template <class V> void fields(V& v, PartTraining& p) {
-  v("tune", p.tune, "what of this part learns"), v("rate", p.rate, "multiplies the learning rate");
+  v("tune", p.tune, "what of this part learns");
+  v("rate", p.rate, "multiplies the learning rate");
 }
 
 /// A recipe's `[loss]` table.
@@ -33,13 +34,15 @@ struct NvilaTraining {
   bool operator==(const NvilaTraining&) const = default;
 };
 template <class V> void fields(V& v, NvilaTraining& t) {
-  v("tower", t.tower, "vision tower"), v("projector", t.projector, "projector"), v("llm", t.llm, "language model");
+  v("tower", t.tower, "vision tower");
+  v("projector", t.projector, "projector");
+  v("llm", t.llm, "language model");
   v("recompute", t.recompute, "compute blocks again in the backward pass instead of keeping them");
-  v("unseen", t.unseen, "held-out samples that are measured; where the data name no heldout_share, 0.02 is held out"),
-      v("half", t.half, "save weights as f16");
+  v("unseen", t.unseen, "held-out samples that are measured; where the data name no heldout_share, 0.02 is held out");
+  v("half", t.half, "save weights as f16");
 }
 
-/// A recipe's `[model]` table: where to start, and the shape. With `from`, whatever is not named stays as it is there.
+/// A recipe's `[model]` table: where to start, and the shape. With `from`, what is not named stays as it is there.
 struct ModelTable {
   std::string from;       // model directory whose weights are taken where name and shape agree
   std::string tokenizer;  // directory; default: that of `from`
@@ -52,8 +55,10 @@ struct ModelTable {
 template <class V> void fields(V& v, ModelTable& t) {
   v("from", t.from, "model directory to start from; empty: from nothing");
   v("tokenizer", t.tokenizer, "tokenizer directory (default: that of 'from')");
-  v("vision", t.vision, "vision tower"), v("projector", t.projector, "kind of projector");
-  v("tiles", t.tiles, "how pictures are cut"), v("video", t.video, "how clips are sampled");
+  v("vision", t.vision, "vision tower");
+  v("projector", t.projector, "kind of projector");
+  v("tiles", t.tiles, "how pictures are cut");
+  v("video", t.video, "how clips are sampled");
   v("text", t.text, "language model");
 }
 

@@ -1,4 +1,4 @@
-// The objective learns the assistant's words and nothing else, moves only the parts it is told to, and saves what it trained.
+// The objective learns the assistant's words and nothing else, changes only the chosen parts, and saves what it trained.
 #include "models/nvila/objective.h"
 
 #include <gmock/gmock.h>
@@ -46,7 +46,8 @@ class NvilaObjectiveTest : public ::testing::Test {
   }
   train::TrainConfig config(int64_t steps) const {
     train::TrainConfig config{.steps = steps, .batch = 2, .log_every = 1, .evaluate_every = 0};
-    config.schedule.learning_rate = 1e-2, config.schedule.warmup_steps = 10;
+    config.schedule.learning_rate = 1e-2;
+    config.schedule.warmup_steps = 10;
     return config;
   }
 
@@ -93,9 +94,10 @@ TEST_F(NvilaObjectiveTest, AFewStepsTellLightFromDark) {
   EXPECT_LT(result.metrics.at("unseen_loss"), 0.1);
 }
 
-TEST_F(NvilaObjectiveTest, PartsThatTuneNothingStayAsTheyAre) {
+TEST_F(NvilaObjectiveTest, PartsThatTuneNothingAreUnchanged) {
   NvilaTraining training;
-  training.tower.tune.what = "nothing", training.llm.tune.what = "nothing";
+  training.tower.tune.what = "nothing";
+  training.llm.tune.what = "nothing";
   const auto made = objective(training);
   NvilaModel before = tiny_nvila(), after = made->model();
   train::train(*made, Shades(), config(2), {.directory = directory_ / "run"});
@@ -113,7 +115,8 @@ TEST_F(NvilaObjectiveTest, PartsThatTuneNothingStayAsTheyAre) {
 TEST_F(NvilaObjectiveTest, AdaptersAreMergedIntoTheSavedModelAndNotIntoTheTrainedOne) {
   NvilaTraining training;
   training.half = false;
-  training.tower.tune.what = "norms", training.llm.tune.what = "lora";
+  training.tower.tune.what = "norms";
+  training.llm.tune.what = "lora";
   const auto made = objective(training);
   train::train(*made, Shades(), config(3), {.directory = directory_ / "run"});
   const double trained = made->loss(both(), {}).value.item<double>();
@@ -162,7 +165,8 @@ TEST_F(NvilaObjectiveTest, ARecipeThatMeasuresHoldsOutWhereItNamesNoShare) {
 
 TEST_F(NvilaObjectiveTest, ASampleWithoutAConversationIsRefused) {
   Sample sample = Shades().at(0);
-  sample.messages.clear(), sample.caption = "grey";
+  sample.messages.clear();
+  sample.caption = "grey";
   try {
     objective()->loss({sample}, {});
     FAIL() << "accepted";

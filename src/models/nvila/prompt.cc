@@ -71,7 +71,7 @@ void Prompter::add(PromptRow& row, const std::vector<int32_t>& ids) const {
   row.learnt.resize(row.ids.size(), false);
 }
 
-/// `last`: a text follows, which brings along what stands between them.
+/// `last`: a text follows, which brings the separator with it.
 void Prompter::add_media(PromptRow& row, const MediaPlan& plan, bool last) const {
   const std::vector<int64_t> blocks = block_rows(*config_, plan);
   for (size_t i = 0; i < blocks.size(); ++i) {

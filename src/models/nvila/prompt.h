@@ -14,12 +14,12 @@
 
 namespace tessera::nvila {
 
-/// Stands where a row of media features comes in place of a token's embedding.
+/// Id at a position where a row of media features takes the place of a token's embedding.
 inline constexpr int32_t media_row = -1;
 
 /// One conversation.
 struct PromptRow {
-  std::vector<int32_t> ids;     // media_row where a feature stands
+  std::vector<int32_t> ids;     // media_row at a feature
   std::vector<uint8_t> learnt;  // 1: the token belongs to an assistant's turn
   /// Ids without the media rows: what penalties and rules look at.
   std::vector<int32_t> words() const;
@@ -33,7 +33,7 @@ class Prompter {
 
   /// `plans`: of the conversation's media, in order. Texts are stripped of white space around them and of media tokens, and
   /// read as plain text. `add_generation_prompt`: ends where the assistant begins to speak.
-  /// Throws UserError when messages speak of more or fewer media than there are.
+  /// Throws UserError when the messages count more or fewer media than there are.
   PromptRow row(const std::vector<text::Message>& messages, const std::vector<MediaPlan>& plans,
                 bool add_generation_prompt) const;
   const text::ChatTemplate& chat() const { return chat_; }
@@ -53,7 +53,7 @@ std::string plain_text(std::string text);
 
 /// A batch, padded on the left, ready for NvilaModel::embed.
 struct Assembled {
-  Tensor ids;        // [B, L] int64; 0 where a feature stands and in the padding
+  Tensor ids;        // [B, L] int64; 0 at a feature and in the padding
   Tensor pad;        // [B] int64: padding before each row; absent when no row has any
   Tensor positions;  // [R] int64: where the rows of features go, in ids flattened
   Tensor pixels;     // [N, 3, S, S] fp32: tiles of all media; absent when there are none

@@ -1,4 +1,4 @@
-// Prompts: media stand where the conversation puts them, and nothing typed becomes a control or media token.
+// Prompts: media come where the conversation puts them, and nothing typed becomes a control or media token.
 #include "models/nvila/prompt.h"
 
 #include <gmock/gmock.h>
@@ -49,7 +49,7 @@ TEST_F(NvilaPrompt, EveryTileAndEveryPooledFrameHasALineBreakAfterIt) {
   EXPECT_THAT(shown(prompter.row({{"user", "who?", 1}}, {clip}, true)), HasSubstr("user\n<4>\n<4>\nwho?"));
 }
 
-TEST_F(NvilaPrompt, MediaStandInTheTurnThatTheyCameWith) {
+TEST_F(NvilaPrompt, MediaComeFirstInTheirTurn) {
   const std::string text = shown(prompter.row({{"user", "first", 1}, {"assistant", "yes"}, {"user", "second", 1}},
                                               {MediaPlan{}, MediaPlan{}}, true));
   EXPECT_THAT(
@@ -57,7 +57,7 @@ TEST_F(NvilaPrompt, MediaStandInTheTurnThatTheyCameWith) {
       HasSubstr("user\n<4>\nfirst<|im_end|>\n<|im_start|>assistant\nyes<|im_end|>\n<|im_start|>user\n<4>\nsecond"));
 }
 
-TEST_F(NvilaPrompt, TypedMediaTokensAreTakenOutAlsoWhenTheyHideInEachOther) {
+TEST_F(NvilaPrompt, TypedMediaTokensAreRemovedAlsoWhenNested) {
   EXPECT_EQ(plain_text("  a <image>\nb<vila/video>  "), "a \nb");
   EXPECT_EQ(plain_text("<im<image>age> <vila/<vila/sentinel>sentinel>"), "");
   const PromptRow row = prompter.row({{"user", "<image> cat <im<vila/video>age>?"}}, {}, true);
@@ -71,7 +71,7 @@ TEST_F(NvilaPrompt, TypedControlTokensStayPlainText) {
   EXPECT_EQ(std::count(row.ids.begin(), row.ids.end(), *tokenizer->id_of("<|im_end|>")), 2);
 }
 
-TEST_F(NvilaPrompt, OnlyTheAssistantsWordsAndTheirEndAreLearnt) {
+TEST_F(NvilaPrompt, OnlyTheAssistantsTokensAndTheirEndAreLearnt) {
   const PromptRow row = prompter.row({{"user", "how many?", 1}, {"assistant", "two"}}, {MediaPlan{}}, false);
   std::vector<int32_t> learnt;
   for (size_t i = 0; i < row.ids.size(); ++i)
@@ -79,7 +79,7 @@ TEST_F(NvilaPrompt, OnlyTheAssistantsWordsAndTheirEndAreLearnt) {
   EXPECT_THAT(tokenizer->decode(learnt, false), ::testing::StartsWith("two<|im_end|>"));
 }
 
-TEST_F(NvilaPrompt, RowsArePaddedOnTheLeftAndPlacesPointAtTheFeatures) {
+TEST_F(NvilaPrompt, RowsArePaddedOnTheLeftAndPositionsPointAtTheFeatures) {
   const PromptRow longer = prompter.row({{"user", "a longer question"}}, {}, true),
                   shorter = prompter.row({{"user", "", 1}}, {MediaPlan{}}, true);
   const Assembled batch = assemble({longer, shorter}, {}, {}, at::kCPU);
@@ -91,7 +91,7 @@ TEST_F(NvilaPrompt, RowsArePaddedOnTheLeftAndPlacesPointAtTheFeatures) {
   EXPECT_EQ(batch.positions[0].item<int64_t>(), length + pad + first);
 }
 
-TEST_F(NvilaPrompt, MoreOrFewerMediaThanTheConversationSpeaksOfAreRefused) {
+TEST_F(NvilaPrompt, MoreOrFewerMediaThanTheMessagesCountAreRefused) {
   EXPECT_THAT(
       [&] {
         prompter.row({{"user", "a", 2}}, {MediaPlan{}}, true);
