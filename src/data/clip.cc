@@ -138,9 +138,11 @@ Clip ClipSource::plan(Rng& rng, uint64_t index) const {
 
 Clip ClipSource::clip_at(uint64_t index) const {
   Rng rng = Rng(static_cast<uint64_t>(options_.seed), index).split(hash_text("clip"));
-  Clip clip = plan(rng, index);
-  while (is_held_out(identity_of(clip), options_.heldout_share)) clip = plan(rng, index);
-  return clip;
+  for (int tries = 0; tries < most_tries; ++tries) {
+    const Clip clip = plan(rng, index);
+    if (!is_held_out(identity_of(clip), options_.heldout_share)) return clip;
+  }
+  throw UserError("[emoji] every clip of {} movers is held out; want a smaller heldout_share", 1 + index % 3);
 }
 
 Sample ClipSource::sample_of(const Clip& clip) const {

@@ -24,8 +24,8 @@ void check(const EmojiOptions& o) {
   if (o.split != "train" && o.split != "heldout") refuse("split", o.split, "train or heldout");
   if (o.frames < 2 || o.frames > 1000) refuse("frames", o.frames, "2 to 1000");
   if (!(o.turned >= 0 && o.turned <= 1)) refuse("turned", o.turned, "a share from 0 to 1");
-  if (!(o.heldout_share >= 0 && o.heldout_share <= 0.5))
-    refuse("heldout_share", o.heldout_share, "a share from 0 to 0.5");
+  if (o.heldout_share != 0 && !(o.heldout_share >= 0.001 && o.heldout_share <= 0.5))
+    refuse("heldout_share", o.heldout_share, "0, or a share from 0.001 to 0.5");
   if (o.names < 0) refuse("names", o.names, "0 (all) or a count");
   if (!(o.keywords >= 0 && o.foreign >= 0 && o.keywords + o.foreign <= 1)) {
     refuse("keywords + foreign", o.keywords + o.foreign, "shares from 0 to 1 together");
