@@ -77,7 +77,7 @@ Json measure(const std::string& what, bool recompute, std::map<std::string, int6
   std::vector<double> seconds, losses;
   for (int64_t step = 0; step < n["steps"]; ++step) {
     const auto began = std::chrono::steady_clock::now();
-    lm::Positions positions = lm::positions_of(c, 0, n["length"], {}, at::kCPU);
+    lm::Positions positions = lm::positions_of(model, n["length"], {}, at::kCPU);
     positions.recompute = recompute;
     const Tensor hidden = model.forward(model.embed(inputs), positions).reshape({-1, c.width});
     const Tensor loss = nn::token_loss(hidden, model.embed_tokens, targets, {}, 64) / count;

@@ -68,36 +68,36 @@ class Work {
   /// Sum of magnitudes and index of the largest of the logits after `tokens`.
   Json logits(int64_t tokens) {
     const c10::InferenceMode inference;
-    lm::DecodeSteps steps(model_, {.ids = ids(tokens)});
-    const Tensor logits = steps.start();
+    lm::LmSteps steps(model_);
+    const Tensor logits = read(steps, tokens);
     return {{"magnitude", logits.abs().sum().item<double>()}, {"largest", logits.argmax().item<int64_t>()}};
   }
 
   Json prefill(int64_t tokens) {
-    const Tensor prompt = ids(tokens);
     const auto began = Clock::now();
-    lm::DecodeSteps steps(model_, {.ids = prompt});
-    finished(steps.start().argmax(-1));
+    lm::LmSteps steps(model_);
+    finished(read(steps, tokens).argmax(-1));
     return {{"seconds", since(began)}};
   }
 
   /// Greedy, after a prompt that is not timed.
   Json decode(int64_t prompt, int64_t tokens) {
-    lm::DecodeSteps steps(model_, {.ids = ids(prompt)});
-    Tensor next = steps.start().argmax(-1);
-    finished(next);
+    lm::LmSteps steps(model_);
+    int32_t next = static_cast<int32_t>(read(steps, prompt).argmax(-1).item<int64_t>());
     const auto began = Clock::now();
-    for (int64_t i = 0; i < tokens; ++i) next = steps.next(next).argmax(-1);
-    finished(next);
+    for (int64_t i = 0; i < tokens; ++i)
+      next = static_cast<int32_t>(steps.next(std::span(&next, 1)).argmax(-1).item<int64_t>());
     return {{"seconds", since(began)}};
   }
 
  private:
-  /// Token ids [1, n], the same on both sides.
-  Tensor ids(int64_t count) const {
-    Tensor ids = at::empty({1, count}, at::kLong);
-    for (int64_t i = 0; i < count; ++i) ids.mutable_data_ptr<int64_t>()[i] = (i * 7919 + 13) % model_.config.vocabulary;
-    return ids.to(device_);
+  /// Reads `count` ids that both sides make alike; logits [1, V].
+  Tensor read(lm::LmSteps& steps, int64_t count) const {
+    generate::Prompt prompt;
+    for (int64_t i = 0; i < count; ++i)
+      prompt.ids.push_back(static_cast<int32_t>((i * 7919 + 13) % model_.config.vocabulary));
+    const generate::Prompt* const joining[] = {&prompt};
+    return steps.join(joining);
   }
 
   /// Waits for a card, which computes while the program continues.

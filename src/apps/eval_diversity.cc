@@ -28,7 +28,7 @@ generate::TextOptions drawing_of(const EvalOptions& options, const text::Tokeniz
   if (!own.temperature && !own.top_k && !options.top_p) flags.temperature = 0;
   generate::TextOptions drawing = text_options(flags, {}, options.compute.seed);
   if (const Index blocked = open_index(own.block_citations, tokenizer))
-    drawing.rules.push_back(generate::block_citations(blocked, tokenizer));
+    drawing.constraints.push_back(generate::block_citations(blocked, tokenizer));
   return drawing;
 }
 

@@ -105,6 +105,7 @@ Json measure_choice(const EvalOptions& options) {
   Json line = model_facts(options);
   line.update({{"task", name},  // of the table, so that the line is a result for `tessera plan density`
                {"measure", "choice"},
+               {"positions", result.positions},  // that went through the model
                {"accuracy", result.acc_norm},
                {"bits_per_byte", result.bpb.mean},
                {"data", options.text.data.string()},

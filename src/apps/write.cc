@@ -75,7 +75,7 @@ int run_write(const WriteOptions& options) {
   generate::TextOptions request = text_options(options.sampling, writes.sampling(), options.compute.seed);
 
   if (const Path& index = options.block_citations; !index.empty()) {
-    request.rules.push_back(
+    request.constraints.push_back(
         generate::block_citations(std::make_shared<const data::CitationIndex>(
                                       data::CitationIndex::open(index, text::fingerprint(writes.tokenizer()))),
                                   writes.tokenizer()));

@@ -10,7 +10,7 @@
 namespace tessera::eval {
 
 namespace {
-constexpr size_t kRowsAtOnce = 32;
+constexpr size_t kRowsAtOnce = 64;
 
 double nats_of(const std::vector<ScoredToken>& tokens) {
   double nats = 0;
@@ -76,7 +76,7 @@ ChoiceResult measure_choice(const Writes& model, const ChoiceTask& task) {
         require_room(model, requests.back(), task.rows[i]);
       }
     }
-    const auto scored = model.score(requests);
+    const auto scored = model.score(requests, &result.positions);
     for (size_t i = first, at = 0; i < end; ++i) {
       std::vector<double> nats;
       for (size_t c = 0; c < task.rows[i].choices.size(); ++c) nats.push_back(nats_of(scored[at++]));

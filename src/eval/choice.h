@@ -59,6 +59,7 @@ struct ChoiceResult {
   double acc = 0, acc_norm = 0;
   Interval acc_interval, acc_norm_interval;
   Mean bpb, ce;
+  int64_t positions = 0;  // that went through the model
 };
 
 /// Bytes are those of the choice in UTF-8, the blank before it not counted. Equal choices: the earlier wins. Throws

@@ -56,7 +56,8 @@ class Parrot final : public Writes {
   }
   Written chat(const std::vector<text::Message>&, const generate::TextOptions&) const override { return {}; }
   std::vector<int32_t> chat_prompt(const std::vector<text::Message>&) const override { return {}; }
-  std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests) const override {
+  std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests,
+                                              int64_t* /*positions*/ = nullptr) const override {
     std::vector<std::vector<ScoredToken>> all;
     for (const ScoreRequest& request : requests) {
       auto& scored = all.emplace_back();

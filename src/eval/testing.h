@@ -21,7 +21,8 @@ class ToyWriter final : public Writes {
   }
   Written chat(const std::vector<text::Message>&, const generate::TextOptions&) const override { return {}; }
   std::vector<int32_t> chat_prompt(const std::vector<text::Message>&) const override { return {}; }
-  std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests) const override {
+  std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests,
+                                              int64_t* /*positions*/ = nullptr) const override {
     std::vector<std::vector<ScoredToken>> all;
     for (const ScoreRequest& request : requests) {
       longest_ = std::max(longest_, std::ssize(request.prompt) + std::ssize(request.continuation) - 1);

@@ -1,4 +1,4 @@
-// One look into the index for each row and token.
+// One look into the index for each token.
 #include "generate/citations.h"
 
 #include <cctype>
@@ -28,6 +28,30 @@ bool continues_word(std::string_view text) {
       (first >= 0x80 && first < 0xC0) || (first >= 0x2000 && first < 0x2070) || (first >= 0x3000 && first < 0x3040);
   return !punctuation || first == right_quote;
 }
+
+/// Looks the last tokens up before every draw.
+class CitationBlocker final : public Constraint {
+ public:
+  CitationBlocker(std::shared_ptr<const data::CitationIndex> index, std::shared_ptr<const std::vector<bool>> inside,
+                  size_t run, std::vector<int32_t> tokens)
+      : index_(std::move(index)), inside_(std::move(inside)), run_(run), tokens_(std::move(tokens)) {}
+
+  void mask(Tensor& logits) override {
+    if (tokens_.size() < run_) return;
+    float* const logit = logits.mutable_data_ptr<float>();
+    for (const int32_t id : index_->continuations(std::span(tokens_).last(run_))) {
+      if (id < logits.numel() && !(*inside_)[static_cast<size_t>(id)])
+        logit[id] = -std::numeric_limits<float>::infinity();
+    }
+  }
+  void advance(int32_t id) override { tokens_.push_back(id); }
+
+ private:
+  std::shared_ptr<const data::CitationIndex> index_;
+  std::shared_ptr<const std::vector<bool>> inside_;  // of the vocabulary: goes on with the word before
+  size_t run_;
+  std::vector<int32_t> tokens_;  // of the prompt and what came
+};
 }  // namespace
 
 std::vector<bool> word_continuations(const text::Tokenizer& tokenizer) {
@@ -39,15 +63,11 @@ std::vector<bool> word_continuations(const text::Tokenizer& tokenizer) {
   return inside;
 }
 
-LogitsRule block_citations(std::shared_ptr<const data::CitationIndex> index, const text::Tokenizer& tokenizer,
-                           size_t run) {
-  return [index = std::move(index), inside = word_continuations(tokenizer), run](
-             size_t, const std::vector<int32_t>& tokens, Tensor& logits) {
-    if (tokens.size() < run) return;
-    float* const logit = logits.mutable_data_ptr<float>();
-    for (const int32_t id : index->continuations(std::span(tokens).last(run))) {
-      if (id < logits.numel() && !inside[static_cast<size_t>(id)]) logit[id] = -std::numeric_limits<float>::infinity();
-    }
+ConstraintMaker block_citations(std::shared_ptr<const data::CitationIndex> index, const text::Tokenizer& tokenizer,
+                                size_t run) {
+  const auto inside = std::make_shared<const std::vector<bool>>(word_continuations(tokenizer));
+  return [index = std::move(index), inside, run](const std::vector<int32_t>& prompt) {
+    return std::make_unique<CitationBlocker>(index, inside, run, prompt);
   };
 }
 

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "data/citation_index.h"
-#include "generate/text_loop.h"
+#include "generate/text_sequence.h"
 
 namespace tessera::generate {
 
@@ -12,9 +12,9 @@ namespace tessera::generate {
 /// digit, an apostrophe or the rest of a character; other scripts count as letters, their punctuation does not.
 std::vector<bool> word_continuations(const text::Tokenizer& tokenizer);
 
-/// Where a row's last `run` tokens (of prompt and continuation) stand in the index, what follows them there becomes impossible,
+/// Where a sequence's last `run` tokens (of prompt and continuation) stand in the index, what follows them there becomes impossible,
 /// unless it only completes the word that is under way.
-LogitsRule block_citations(std::shared_ptr<const data::CitationIndex> index, const text::Tokenizer& tokenizer,
-                           size_t run = 5);
+ConstraintMaker block_citations(std::shared_ptr<const data::CitationIndex> index, const text::Tokenizer& tokenizer,
+                                size_t run = 5);
 
 }  // namespace tessera::generate

@@ -23,7 +23,7 @@ std::shared_ptr<const data::CitationIndex> index_of(const std::string& text) {
 std::string banned_after(const std::string& read, const std::string& before) {
   const ToyTokenizer tokenizer;
   Tensor logits = at::zeros({tokenizer.vocabulary()});
-  block_citations(index_of(read), tokenizer, 5)(0, tokenizer.encode(before), logits);
+  block_citations(index_of(read), tokenizer, 5)(tokenizer.encode(before))->mask(logits);
   std::string banned;
   for (int64_t id = 0; id < 256; ++id) {
     if (std::isinf(logits[id].item<float>())) banned += static_cast<char>(id);
@@ -48,15 +48,14 @@ TEST(CitationBlocking, NoTextKeepsSixTokensOfWhatWasReadAcrossWords) {
   Rng rng(1);
   for (int i = 0; i < 150; ++i) read.push_back(256 + static_cast<int32_t>(rng.below(3)));
   const auto index = std::make_shared<const data::CitationIndex>(data::CitationIndex::of(read, {150}));
-  const auto only_words = [](size_t, const std::vector<int32_t>&, Tensor& logits) {
-    logits.narrow(0, 0, 256).fill_(-1e4);
-  };
+  const auto only_words =
+      testing::constraint_of([](const std::vector<int32_t>&, Tensor& logits) { logits.narrow(0, 0, 256).fill_(-1e4); });
   const std::vector<std::vector<int32_t>> prompts = {{1}};
   for (const bool blocked : {false, true}) {
-    TextOptions options{.max_new_tokens = 300, .sampling = {.temperature = 1, .seed = 3}, .rules = {only_words}};
-    if (blocked) options.rules.push_back(block_citations(index, tokenizer, 5));
-    ToySteps steps(prompts, noise(tokenizer.vocabulary(), 7));
-    const Continuation said = run(steps, prompts, tokenizer, options)[0];
+    TextOptions options{.max_new_tokens = 300, .sampling = {.temperature = 1, .seed = 3}, .constraints = {only_words}};
+    if (blocked) options.constraints.push_back(block_citations(index, tokenizer, 5));
+    ToySteps steps(noise(tokenizer.vocabulary(), 7));
+    const Continuation said = run(steps, testing::prompts_of(prompts), tokenizer, options)[0];
     if (blocked) EXPECT_EQ(index->longest_match(said.tokens), 5);
     else EXPECT_GT(index->longest_match(said.tokens), 5);
   }

@@ -1,5 +1,5 @@
 // Stop texts: where a continuation ends, and that nothing of a stop is shown, however the text is cut into pieces.
-#include "generate/stop_text.h"
+#include "generate/text_sequence.h"
 
 #include <gtest/gtest.h>
 

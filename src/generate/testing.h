@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +14,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
-#include "generate/text_loop.h"
+#include "generate/text_sequence.h"
 
 namespace tessera::generate::testing {
 
@@ -61,33 +62,61 @@ class ToyTokenizer : public text::Tokenizer {
 class ToySteps : public TokenSteps {
  public:
   using Model = std::function<Tensor(const std::vector<int32_t>& tokens)>;  // gives logits [V]
-  ToySteps(std::vector<std::vector<int32_t>> prompts, Model model)
-      : rows_(std::move(prompts)), model_(std::move(model)) {}
+  explicit ToySteps(Model model) : model_(std::move(model)) {}
 
-  Tensor start() override { return logits(); }
-  Tensor next(const Tensor& ids) override {
-    for (size_t r = 0; r < rows_.size(); ++r)
-      rows_[r].push_back(static_cast<int32_t>(ids[static_cast<int64_t>(r)].item<int64_t>()));
-    return logits();
-  }
-  void keep(const Tensor& rows) override {
-    std::vector<std::vector<int32_t>> kept;
-    for (int64_t i = 0; i < rows.numel(); ++i) kept.push_back(rows_[static_cast<size_t>(rows[i].item<int64_t>())]);
-    rows_ = std::move(kept);
-  }
-  const std::vector<int64_t>& batches() const { return batches_; }  // rows of every pass
-
- private:
-  Tensor logits() {
-    batches_.push_back(std::ssize(rows_));
+  Tensor join(std::span<const Prompt* const> prompts) override {
     std::vector<Tensor> all;
-    for (const auto& row : rows_) all.push_back(model_(row));
+    for (const Prompt* prompt : prompts) all.push_back(model_(rows_.emplace_back(prompt->ids)));
+    passes_.push_back(std::ssize(prompts));
     return at::stack(all);
   }
+  Tensor next(std::span<const int32_t> ids) override {
+    std::vector<std::vector<int32_t>> each;
+    for (const int32_t id : ids) each.push_back({id});
+    return verify(each);
+  }
+  Tensor verify(const std::vector<std::vector<int32_t>>& ids) override {
+    std::vector<Tensor> all;
+    for (size_t r = 0; r < rows_.size(); ++r) {
+      for (const int32_t id : ids[r]) rows_[r].push_back(id), all.push_back(model_(rows_[r]));
+    }
+    passes_.push_back(std::ssize(rows_));
+    return at::stack(all);
+  }
+  void rewind(size_t row, int64_t length) override { rows_[row].resize(static_cast<size_t>(length)); }
+  void keep(std::span<const size_t> rows) override {
+    std::vector<std::vector<int32_t>> kept;
+    for (const size_t row : rows) kept.push_back(rows_[row]);
+    rows_ = std::move(kept);
+  }
+  size_t rows() const override { return rows_.size(); }
+  int64_t length(size_t row) const override { return std::ssize(rows_[row]); }
+  const std::vector<int64_t>& passes() const { return passes_; }  // rows of every pass
+
+ private:
   std::vector<std::vector<int32_t>> rows_;
   Model model_;
-  std::vector<int64_t> batches_;
+  std::vector<int64_t> passes_;
 };
+
+/// A constraint that is a function of the tokens so far, of the prompt too.
+inline ConstraintMaker constraint_of(std::function<void(const std::vector<int32_t>& tokens, Tensor& logits)> rule) {
+  struct Rule final : Constraint {
+    Rule(std::function<void(const std::vector<int32_t>&, Tensor&)> f, std::vector<int32_t> t)
+        : rule(std::move(f)), tokens(std::move(t)) {}
+    void mask(Tensor& logits) override { rule(tokens, logits); }
+    void advance(int32_t id) override { tokens.push_back(id); }
+    std::function<void(const std::vector<int32_t>&, Tensor&)> rule;
+    std::vector<int32_t> tokens;
+  };
+  return [rule = std::move(rule)](const std::vector<int32_t>& prompt) { return std::make_unique<Rule>(rule, prompt); };
+}
+
+inline std::vector<Prompt> prompts_of(const std::vector<std::vector<int32_t>>& rows) {
+  std::vector<Prompt> prompts;
+  for (const auto& row : rows) prompts.push_back({.ids = row});
+  return prompts;
+}
 
 /// Logits [V] like noise, a function of the tokens and `seed`.
 inline ToySteps::Model noise(int64_t vocabulary, uint64_t seed) {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "generate/text_loop.h"
+#include "generate/text_sequence.h"
 #include "media/image.h"
 #include "text/message.h"
 
@@ -88,7 +88,9 @@ class Writes {
     std::vector<int32_t> prompt, continuation;
     double temperature = 1;  // above 0
   };
-  virtual std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests) const = 0;
+  /// `positions`: counts the positions that went through the model for it.
+  virtual std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests,
+                                                      int64_t* positions = nullptr) const = 0;
 };
 
 struct SeeRequest {

@@ -32,7 +32,7 @@ TEST_P(BooksLm, ContinuesEachPromptWithTheReferencesTokens) {
     EXPECT_EQ(ids, row["ids"].get<std::vector<int32_t>>());
     const auto want = row["written"].get<std::vector<int32_t>>();
     ASSERT_GE(want.size(), 8u);
-    const auto written = continue_greedily(model, ids, std::ssize(want), tokenizer->end_token(), at::kCPU);
+    const auto written = continue_greedily(model, ids, std::ssize(want), tokenizer->end_token());
     EXPECT_EQ(written, want) << row["prompt"];
     EXPECT_EQ(tokenizer->decode(written), row["text"].get<std::string>());
   }
@@ -53,7 +53,7 @@ TEST(BooksLmPair, ShareATokenizerAndTheHyperfittedOneRepeatsItselfLess) {
     const auto ids = tokenizer->encode(prompt);
     const auto ttr = [&](const char* name) {
       const DecoderLm model = load_lm(root / "models" / name, {.dtype = "fp32"});
-      return text::type_token_ratio(continue_greedily(model, ids, 96, tokenizer->end_token(), at::kCPU));
+      return text::type_token_ratio(continue_greedily(model, ids, 96, tokenizer->end_token()));
     };
     before += ttr("books-lm") / 3;
     after += ttr("books-lm-hyperfit") / 3;

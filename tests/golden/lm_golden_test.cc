@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "models/lm/architecture/model_files.h"
+#include "models/lm/text/decode.h"
 #include "tests/golden/fixture.h"
 #include "train/optimizer.h"
 
@@ -22,7 +23,7 @@ struct Twin {
 
   explicit Twin(std::string name) : family(std::move(name)) {}
   Tensor logits(const Tensor& ids, const Tensor& pad = {}) const {
-    return model.logits(model.forward(model.embed(ids), positions_of(model.config, 0, ids.size(1), pad, at::kCPU)));
+    return model.logits(model.forward(model.embed(ids), positions_of(model, ids.size(1), pad, at::kCPU)));
   }
 };
 
@@ -39,11 +40,13 @@ TEST_P(LmGolden, SixtyFourGreedyTokensEqualTheReferencesThroughTheCache) {
   const Twin twin(GetParam());
   const Tensor& ids = twin.fixture["ids"];
   const int64_t prompt = twin.fixture["prompt"].item<int64_t>();
-  nn::TokenCache cache({.depth = twin.model.config.depth});
+  LmSteps steps(twin.model);
   const auto next = [&](const Tensor& fed) {
-    const Positions positions = positions_of(twin.model.config, cache.length(), fed.size(1), {}, at::kCPU);
-    const Tensor hidden = twin.model.forward(twin.model.embed(fed), positions, &cache);
-    return twin.model.logits(hidden.select(1, fed.size(1) - 1)).argmax(-1).item<int64_t>();
+    std::vector<int32_t> words;
+    for (int64_t i = 0; i < fed.size(1); ++i) words.push_back(static_cast<int32_t>(fed[0][i].item<int64_t>()));
+    const generate::Prompt prompt_of{.ids = words};
+    const generate::Prompt* const joining[] = {&prompt_of};
+    return (steps.rows() == 0 ? steps.join(joining) : steps.next(words)).argmax(-1).item<int64_t>();
   };
   Tensor fed = ids.slice(1, 0, prompt);
   int undecided = 0;  // steps whose two best logits are closer than rounding

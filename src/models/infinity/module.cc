@@ -43,11 +43,11 @@ BlockCondition InfinityBlock::prepare(const Condition& condition) const {
 }
 
 Tensor InfinityBlock::forward(Tensor x, const BlockCondition& c, const nn::Rope2d& rope, const Tensor& mask,
-                              nn::LayerCache* cache) const {
+                              size_t layer, nn::KvCache* cache) const {
   const Modulation& m = c.modulation;
   x = nn::gated_add(
       x, m.gate_attention,
-      sa.forward(nn::modulated_norm(x, m.scale_attention, m.shift_attention), c.attention, rope, mask, cache));
+      sa.forward(nn::modulated_norm(x, m.scale_attention, m.shift_attention), c.attention, rope, mask, layer, cache));
   x = x + ca.forward(ca_norm.forward(x), c.prompt, c.padding);
   return nn::gated_add(x, m.gate_feed_forward,
                        ffn.forward(nn::modulated_norm(x, m.scale_feed_forward, m.shift_feed_forward)));
@@ -106,15 +106,15 @@ Tensor Infinity::forward(const Tensor& features, const Condition& c, const Posit
   Tensor x = start_token(c);
   if (length > 1) x = at::cat({x, embed(features, positions.levels.slice(0, 1))}, 1);  // [B, L, C]
   for (const InfinityBlock& block : blocks)
-    x = block.forward(x, block.prepare(c), positions.rope, positions.mask, nullptr);
+    x = block.forward(x, block.prepare(c), positions.rope, positions.mask, 0, nullptr);
   return logits(x, c.pooled);
 }
 
 DrawState Infinity::start(Condition c, const Positions& positions) const {
   DrawState state;
   for (const InfinityBlock& block : blocks) state.blocks.push_back(block.prepare(c));
-  state.cache = nn::KvCache(config.depth, c.pooled.size(0), config.heads, positions.schedule.tokens(),
-                            config.head_dim(), c.pooled.options());
+  state.cache = nn::ScaleCache(config.depth, c.pooled.size(0), config.heads, positions.schedule.tokens(),
+                               config.head_dim(), c.pooled.options());
   state.condition = std::move(c);
   return state;
 }
@@ -123,8 +123,7 @@ Tensor Infinity::step(size_t k, const Tensor& features, DrawState& state, const 
   const int64_t begin = positions.schedule.begin(k), end = begin + positions.schedule.scales[k].area();
   Tensor x = k == 0 ? start_token(state.condition) : embed(features, positions.levels.slice(0, begin, end));
   const nn::Rope2d rope = positions.rope.slice(begin, end);
-  for (size_t i = 0; i < blocks.size(); ++i)
-    x = blocks[i].forward(x, state.blocks[i], rope, {}, &state.cache.layers[i]);
+  for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].forward(x, state.blocks[i], rope, {}, i, &state.cache);
   return logits(x, state.condition.pooled);
 }
 

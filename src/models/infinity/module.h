@@ -10,6 +10,7 @@
 #include "models/infinity/schedule.h"
 #include "nn/attention/attention.h"
 #include "nn/attention/rope.h"
+#include "nn/attention/scale_cache.h"
 #include "nn/layers/linear.h"
 #include "nn/layers/norm.h"
 #include "nn/layers/text_encoder.h"
@@ -49,7 +50,7 @@ struct BlockCondition {
 /// State of a drawing: per block the prompt's part, computed once, and the keys and values of the scales so far.
 struct DrawState {
   std::vector<BlockCondition> blocks;
-  nn::KvCache cache;
+  nn::ScaleCache cache;
   Condition condition;
 };
 
@@ -66,8 +67,8 @@ struct InfinityBlock {
 
   BlockCondition prepare(const Condition& condition) const;
   /// x [B, L, C] -> [B, L, C].
-  Tensor forward(Tensor x, const BlockCondition& condition, const nn::Rope2d& rope, const Tensor& mask,
-                 nn::LayerCache* cache) const;
+  Tensor forward(Tensor x, const BlockCondition& condition, const nn::Rope2d& rope, const Tensor& mask, size_t layer,
+                 nn::KvCache* cache) const;
 };
 template <class V> void tensors(V& v, InfinityBlock& m) {
   v("ada_gss", m.ada_gss);

@@ -30,7 +30,7 @@ inline Tensor tiny_ids(int64_t batch, int64_t length, int64_t vocabulary = 40, u
 
 /// Logits [B, L, V] of whole sequences.
 inline Tensor full_logits(const DecoderLm& model, const Tensor& ids) {
-  return model.logits(model.forward(model.embed(ids), positions_of(model.config, 0, ids.size(1), {}, at::kCPU)));
+  return model.logits(model.forward(model.embed(ids), positions_of(model, ids.size(1), {}, at::kCPU)));
 }
 
 }  // namespace tessera::lm

@@ -105,7 +105,7 @@ Tensor NvilaModel::embed(const Assembled& batch, bool recompute) const {
 
 Tensor NvilaModel::logits(const Assembled& batch) const {
   const Tensor x = embed(batch);
-  return llm.logits(llm.forward(x, lm::positions_of(config.text, 0, x.size(1), batch.pad, x.device())));
+  return llm.logits(llm.forward(x, lm::positions_of(llm, x.size(1), batch.pad, x.device())));
 }
 
 Tensor joined_scales(const Tensor& features, const TileConfig& tiles, const Grid& grid) {

@@ -117,7 +117,7 @@ NvilaObjective::Measured NvilaObjective::measure_rows(const std::vector<const Le
     plans.insert(plans.end(), lesson->plans.begin(), lesson->plans.end());
   }
   const Assembled rows = assemble(prompts, pixels, std::move(plans), device_);
-  lm::Positions positions = lm::positions_of(model_.config.text, 0, rows.ids.size(1), rows.pad, device_);
+  lm::Positions positions = lm::positions_of(model_.llm, rows.ids.size(1), rows.pad, device_);
   positions.recompute = training_.recompute;
   const Tensor hidden = model_.llm.forward(model_.embed(rows, training_.recompute), positions);  // [B, L, C]
   const Tensor targets = padded_targets(all_targets, rows.ids.size(1)).flatten().to(device_);    // [B L]

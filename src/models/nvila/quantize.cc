@@ -69,7 +69,7 @@ class QuantizableNvila : public Quantizable {
     const Assembled all =
         assemble({row}, {pixels_of(model_.config, media, plans[0])}, plans, model_.llm.embed_tokens.device());
     const Tensor x = model_.embed(all);  // [1, L, C]
-    model_.llm.forward(x, lm::positions_of(model_.config.text, 0, x.size(1), all.pad, x.device()));
+    model_.llm.forward(x, lm::positions_of(model_.llm, x.size(1), all.pad, x.device()));
     return x.size(1);
   }
 

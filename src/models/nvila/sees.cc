@@ -18,11 +18,13 @@ constexpr int64_t batch_positions = 8192;  // of all rows together, padding too
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }
 
-bool speaks(const generate::TextOptions& o) { return o.on_text || o.on_step || !o.rules.empty() || !o.rows.empty(); }
-
-/// Whether two requests that may be equally long can be drawn as rows of one batch.
+/// Whether two requests are drawn by the same numbers, so that they can be rows of one call.
 bool same_drawing(const generate::TextOptions& a, const generate::TextOptions& b) {
-  return !speaks(a) && !speaks(b) && a.sampling == b.sampling && a.stop == b.stop && a.end_tokens == b.end_tokens;
+  const auto speaks = [](const generate::TextOptions& o) {
+    return o.on_text || o.on_step || !o.constraints.empty() || !o.rows.empty();
+  };
+  return !speaks(a) && !speaks(b) && a.max_new_tokens == b.max_new_tokens && a.context == b.context &&
+         a.sampling == b.sampling && a.stop == b.stop && a.end_tokens == b.end_tokens;
 }
 
 }  // namespace
@@ -33,7 +35,6 @@ struct LoadedNvila::Asked {
   const SeeRequest* request;
   PromptRow row;
   std::vector<MediaPlan> plans;
-  int64_t limit;  // new tokens at most: what was asked for, or what the context has room for after words and media
 };
 
 std::vector<int32_t> NvilaWriter::chat_prompt(const std::vector<text::Message>& messages) const {
@@ -69,40 +70,28 @@ LoadedNvila::Asked LoadedNvila::asked(const SeeRequest& request, size_t place) c
         "[nvila] the question takes {} tokens, {} of them for pictures and clips; the context is {}: {} too many",
         tokens, media, context, tokens + 1 - context);
   }
-  one.limit = std::min(request.options.max_new_tokens, context - tokens);
   return one;
 }
 
 void LoadedNvila::answer(const std::vector<Asked>& batch, std::vector<Written>& written) const {
   const auto began = Clock::now();
-  std::vector<PromptRow> rows;
-  std::vector<std::vector<int32_t>> words;
-  std::vector<Tensor> pixels;
-  std::vector<MediaPlan> plans;
+  std::vector<generate::Prompt> prompts;
   generate::TextOptions options = writer_->completed(batch.front().request->options);
-  options.max_new_tokens = batch.front().limit;
   const bool numbered = !options.rows.empty();
-  for (const Asked& one : batch) {
+  for (const Asked& one : batch) {  // each by itself: what stands beside a picture does not change what is seen in it
+    std::vector<Tensor> pixels;
     for (size_t i = 0; i < one.plans.size(); ++i)
       pixels.push_back(pixels_of(model_.config, one.request->media[i], one.plans[i]));
-    plans.insert(plans.end(), one.plans.begin(), one.plans.end());
-    rows.push_back(one.row), words.push_back(one.row.words());
+    const Assembled row = assemble({one.row}, pixels, one.plans, model_.llm.embed_tokens.device());
+    prompts.push_back({.ids = one.row.words(), .embeddings = model_.embed(row).squeeze(0)});
     if (!numbered) options.rows.push_back(one.place);
   }
-  double first = 0;
-  const auto on_step = options.on_step;
-  options.on_step = [&](int64_t tokens) {
-    if (first == 0) first = since(began);
-    return !on_step || on_step(tokens);
-  };
-  const Assembled all = assemble(rows, pixels, plans, model_.llm.embed_tokens.device());
-  lm::DecodeSteps steps(model_.llm, {.embeddings = model_.embed(all), .pad = all.pad}, decode_);
-  std::vector<generate::Continuation> said = generate::run(steps, words, *tokenizer_, options);
+  const double seen = since(began);
+  lm::LmSteps steps(model_.llm, decode_);
+  std::vector<Written> answers = writer_->continue_prompts(steps, std::move(prompts), options);
   for (size_t i = 0; i < batch.size(); ++i) {
-    written[batch[i].place] = {.continuation = std::move(said[i]),
-                               .prompt_tokens = std::ssize(rows[i].ids),
-                               .first_token_seconds = first,
-                               .seconds = since(began)};
+    answers[i].first_token_seconds += seen, answers[i].seconds += seen;
+    written[batch[i].place] = std::move(answers[i]);
   }
 }
 
@@ -117,10 +106,9 @@ std::vector<Written> LoadedNvila::see(const std::vector<SeeRequest>& requests) c
   std::vector<Asked> batch;
   for (Asked& one : all) {
     const bool fits =
-        batch.empty() ||
-        (std::ssize(batch) < batch_rows &&
-         (std::ssize(batch) + 1) * std::ssize(batch.front().row.ids) <= batch_positions &&
-         batch.front().limit == one.limit && same_drawing(batch.front().request->options, one.request->options));
+        batch.empty() || (std::ssize(batch) < batch_rows &&
+                          (std::ssize(batch) + 1) * std::ssize(batch.front().row.ids) <= batch_positions &&
+                          same_drawing(batch.front().request->options, one.request->options));
     if (!fits) answer(batch, written), batch.clear();
     batch.push_back(std::move(one));
   }

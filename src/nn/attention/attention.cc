@@ -47,10 +47,9 @@ CosineConstants CosineSelfAttention::constants() const {
 }
 
 Tensor CosineSelfAttention::forward(const Tensor& x, const CosineConstants& constants, const Rope2d& rope,
-                                    const Tensor& mask, LayerCache* cache) const {
-  auto [q, k, v] = cosine_heads(at::linear(x, mat_qkv.weight, constants.bias), constants.scale, rope);
-  if (cache) std::tie(k, v) = cache->append(k, v);
-  return proj.forward(attend(q, k, v, mask, 1.0));
+                                    const Tensor& mask, size_t layer, KvCache* cache) const {
+  const auto [q, k, v] = cosine_heads(at::linear(x, mat_qkv.weight, constants.bias), constants.scale, rope);
+  return proj.forward(cache ? cache->attend(layer, q, k, v, {}) : attend(q, k, v, mask, 1.0));
 }
 
 CrossAttention::CrossAttention(int64_t width, int64_t heads, int64_t prompt_width)

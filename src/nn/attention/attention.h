@@ -1,8 +1,8 @@
 // Attention over heads: normalised-qk self attention (Infinity), cross attention to a prompt, and a plain bidirectional one.
 #pragma once
 
+#include "nn/attention/kv_cache.h"
 #include "nn/attention/rope.h"
-#include "nn/attention/scale_cache.h"
 #include "nn/layers/linear.h"
 
 namespace tessera::nn {
@@ -33,7 +33,7 @@ struct CosineSelfAttention {
   CosineConstants constants() const;
   /// x [B, L, C]. With a cache: attends to all cached positions and x itself, and adds x to it (post-RoPE keys).
   Tensor forward(const Tensor& x, const CosineConstants& constants, const Rope2d& rope, const Tensor& mask,
-                 LayerCache* cache) const;
+                 size_t layer, KvCache* cache) const;
 };
 template <class V> void tensors(V& v, CosineSelfAttention& m) {
   v("scale_mul_1H11", m.scale_mul), v("q_bias", m.q_bias), v("v_bias", m.v_bias), v("zero_k_bias", m.zero_k_bias);

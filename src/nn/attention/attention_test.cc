@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "nn/attention/scale_cache.h"
+
 #include "nn/attention/rope.h"
 #include "nn/kernels/fused.h"
 #include "nn/layers/norm.h"
@@ -37,12 +39,10 @@ TEST(CosineSelfAttention, CachedStepsEqualOneMaskedPass) {
   Tensor mask = at::zeros({1, 1, 5, 5});
   mask.slice(2, 0, 1).slice(3, 1, 5).fill_(-INFINITY);  // the first scale has one position
 
-  KvCache cache(1, 2, 2, 5, 8, x.options());
-  const Tensor first =
-      attention.forward(x.slice(1, 0, 1), attention.constants(), rope.slice(0, 1), {}, &cache.layers[0]);
-  const Tensor second =
-      attention.forward(x.slice(1, 1, 5), attention.constants(), rope.slice(1, 5), {}, &cache.layers[0]);
-  const Tensor whole = attention.forward(x, attention.constants(), rope, mask, nullptr);
+  ScaleCache cache(1, 2, 2, 5, 8, x.options());
+  const Tensor first = attention.forward(x.slice(1, 0, 1), attention.constants(), rope.slice(0, 1), {}, 0, &cache);
+  const Tensor second = attention.forward(x.slice(1, 1, 5), attention.constants(), rope.slice(1, 5), {}, 0, &cache);
+  const Tensor whole = attention.forward(x, attention.constants(), rope, mask, 0, nullptr);
   EXPECT_TRUE(at::allclose(at::cat({first, second}, 1), whole, 1e-5, 1e-5));
 }
 
@@ -50,11 +50,11 @@ TEST(CosineSelfAttention, DoesNotDependOnTheLengthOfItsQueriesAndKeys) {
   CosineSelfAttention attention(16, 2);
   randomise(attention);
   const Tensor x = at::randn({1, 3, 16});
-  const Tensor before = attention.forward(x, attention.constants(), no_turn(3, 8), {}, nullptr);
+  const Tensor before = attention.forward(x, attention.constants(), no_turn(3, 8), {}, 0, nullptr);
   for (Tensor t : {attention.mat_qkv.weight, attention.q_bias, attention.zero_k_bias})
     t.slice(0, 0, t.size(0) == 48 ? 32 : 16).mul_(7);
   EXPECT_TRUE(
-      at::allclose(attention.forward(x, attention.constants(), no_turn(3, 8), {}, nullptr), before, 1e-4, 1e-5));
+      at::allclose(attention.forward(x, attention.constants(), no_turn(3, 8), {}, 0, nullptr), before, 1e-4, 1e-5));
 }
 
 TEST(CosineSelfAttention, TheLearnedScaleIsCappedAtAHundred) {
@@ -62,10 +62,10 @@ TEST(CosineSelfAttention, TheLearnedScaleIsCappedAtAHundred) {
   randomise(attention);
   const Tensor x = at::randn({1, 3, 16});
   attention.scale_mul.fill_(std::log(100.0));
-  const Tensor at_cap = attention.forward(x, attention.constants(), no_turn(3, 8), {}, nullptr);
+  const Tensor at_cap = attention.forward(x, attention.constants(), no_turn(3, 8), {}, 0, nullptr);
   attention.scale_mul.fill_(50);
   EXPECT_TRUE(
-      at::allclose(attention.forward(x, attention.constants(), no_turn(3, 8), {}, nullptr), at_cap, 1e-5, 1e-6));
+      at::allclose(attention.forward(x, attention.constants(), no_turn(3, 8), {}, 0, nullptr), at_cap, 1e-5, 1e-6));
 }
 
 TEST(CrossAttention, DoesNotSeePaddingNorTheOrderOfThePrompt) {

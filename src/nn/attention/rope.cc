@@ -1,6 +1,8 @@
 // Angles are computed in double and kept in fp32; the turn itself is a complex product written out in reals.
 #include "nn/attention/rope.h"
 
+#include <algorithm>
+
 #include <cmath>
 
 #include <ATen/ops/arange.h>
@@ -54,6 +56,31 @@ Tensor rope_frequencies(int64_t head_dim, double theta) {
 Rope1d rope_1d(const Tensor& positions, const Tensor& frequencies) {
   const Tensor angles = positions.to(at::kFloat).unsqueeze(-1) * frequencies;  // [B or 1, L, head_dim / 2]
   return {angles.cos(), angles.sin()};
+}
+
+Rope1d RotaryTable::rows(int64_t end, at::Device device) const {
+  const std::lock_guard<std::mutex> lock(growing_);
+  Rope1d& table = tables_[device.str()];
+  if (!present(table.cos) || table.cos.size(1) < end) {
+    constexpr int64_t least = 1024;
+    const int64_t room = std::max({least, end, present(table.cos) ? 2 * table.cos.size(1) : 0});
+    table =
+        rope_1d(at::arange(room, at::TensorOptions(at::kLong).device(device)).unsqueeze(0), frequencies_.to(device));
+  }
+  return table;
+}
+
+Rope1d RotaryTable::at(const Tensor& positions, int64_t end) const {
+  const Rope1d table = rows(end, positions.device());
+  const auto taken = [&](const Tensor& t) {
+    return t.squeeze(0).index_select(0, positions.flatten()).view({positions.size(0), positions.size(1), t.size(2)});
+  };
+  return {taken(table.cos), taken(table.sin)};
+}
+
+Rope1d RotaryTable::range(int64_t begin, int64_t end, at::Device device) const {
+  const Rope1d table = rows(end, device);
+  return {table.cos.slice(1, begin, end), table.sin.slice(1, begin, end)};
 }
 
 }  // namespace tessera::nn

@@ -1,6 +1,10 @@
 // Rotary positions on a 2-D grid. Adjacent pairs turn; the first half of the pairs by the row, the second by the column.
 #pragma once
 
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "tensor/tensor.h"
@@ -42,5 +46,23 @@ struct Rope1d {
 };
 /// positions [B or 1, L] int64.
 Rope1d rope_1d(const Tensor& positions, const Tensor& frequencies);
+
+/// The angles of a model's positions, computed once for each device and longer when a longer sequence comes. Safe to share
+/// between threads.
+class RotaryTable {
+ public:
+  /// frequencies [head_dim / 2].
+  explicit RotaryTable(Tensor frequencies) : frequencies_(std::move(frequencies)) {}
+  /// The angles of positions [B or 1, L] int64, each at least 0 and below `end`, on the device of `positions`.
+  Rope1d at(const Tensor& positions, int64_t end) const;
+  /// The angles of positions begin to end, [1, end - begin, head_dim / 2].
+  Rope1d range(int64_t begin, int64_t end, at::Device device) const;
+
+ private:
+  Rope1d rows(int64_t end, at::Device device) const;
+  Tensor frequencies_;
+  mutable std::mutex growing_;
+  mutable std::map<std::string, Rope1d> tables_;  // by device, [1, positions, head_dim / 2]
+};
 
 }  // namespace tessera::nn

@@ -1,29 +1,29 @@
-// Keys and values of positions already seen. A model's running state: made by whoever runs it, passed in, never stored in it.
+// The cache of pictures that grow scale by scale: all rows have the same positions, and see all of them.
 #pragma once
 
 #include <vector>
 
-#include "tensor/tensor.h"
+#include "nn/attention/kv_cache.h"
 
 namespace tessera::nn {
 
-/// One layer's keys and values, [B, H, capacity, head_dim]; the first `length` positions are filled.
-struct LayerCache {
-  Tensor keys, values;
-  int64_t length = 0;
+class ScaleCache final : public KvCache {
+ public:
+  ScaleCache() = default;
+  /// Allocated once at full capacity, so that appending copies only what is new.
+  ScaleCache(int64_t depth, int64_t batch, int64_t heads, int64_t capacity, int64_t head_dim,
+             const at::TensorOptions& options);
 
-  /// Adds keys and values [B, H, n, head_dim] and gives all that are filled so far, [B, H, length, head_dim].
-  std::pair<Tensor, Tensor> append(const Tensor& new_keys, const Tensor& new_values);
-};
+  /// q, k and v [B, H, n, head_dim] -> [B, n, H * head_dim].
+  Tensor attend(size_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const AttendOptions& options) override;
+  int64_t bytes() const override;
 
-struct KvCache {
-  std::vector<LayerCache> layers;
-
-  KvCache() = default;
-  KvCache(int64_t depth, int64_t batch, int64_t heads, int64_t capacity, int64_t head_dim,
-          const at::TensorOptions& options);
-  /// Bytes it holds.
-  int64_t bytes() const;
+ private:
+  struct Layer {
+    Tensor keys, values;  // [B, H, capacity, head_dim]
+    int64_t length = 0;   // positions that are filled
+  };
+  std::vector<Layer> layers_;
 };
 
 }  // namespace tessera::nn

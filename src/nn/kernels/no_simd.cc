@@ -1,9 +1,9 @@
-// Built without Highway: products with 16-bit weights widen blocks of them for LibTorch instead.
-#include "nn/kernels/linear_16bit.h"
+// Built without Highway: LibTorch multiplies, one row at a time or blocks of widened weights.
+#include "nn/kernels/row_linear.h"
 
-namespace tessera::nn::weights16 {
+namespace tessera::nn::rows {
 
 bool runs() { return false; }
-void multiply(Kind, const uint16_t*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t, float*) {}
+void multiply(Kind, const void*, const float*, int64_t, int64_t, int64_t, int64_t, int64_t, float*) {}
 
-}  // namespace tessera::nn::weights16
+}  // namespace tessera::nn::rows

@@ -34,8 +34,8 @@ int64_t grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
 
 const float* singles(const Tensor& t) { return t.const_data_ptr<float>(); }
 float* singles_out(Tensor& t) { return t.mutable_data_ptr<float>(); }
-const loops::Bf16* halves(const Tensor& t) { return static_cast<const loops::Bf16*>(t.const_data_ptr()); }
-loops::Bf16* halves_out(Tensor& t) { return static_cast<loops::Bf16*>(t.mutable_data_ptr()); }
+const loops::Bf16* bf16s(const Tensor& t) { return static_cast<const loops::Bf16*>(t.const_data_ptr()); }
+loops::Bf16* bf16_out(Tensor& t) { return static_cast<loops::Bf16*>(t.mutable_data_ptr()); }
 
 /// Calls `row(begin, end)` over rows, on as many threads as pay.
 template <class F> void over_rows(int64_t rows, int64_t width, F row) { at::parallel_for(0, rows, grain(width), row); }
@@ -54,8 +54,8 @@ Normed norm_rows(const Tensor& x, const Tensor& weight, double eps, double offse
       for (int64_t r = begin; r < end; ++r) kept[r] = loops::rms_row(from + r * width, w, o, e, width, to + r * width);
     });
   };
-  if (is_bf16(x)) run(halves(x), halves_out(n.out));
-  else if (is_bf16(n.out)) run(singles(x), halves_out(n.out));
+  if (is_bf16(x)) run(bf16s(x), bf16_out(n.out));
+  else if (is_bf16(n.out)) run(singles(x), bf16_out(n.out));
   else run(singles(x), singles_out(n.out));
   return n;
 }
@@ -85,8 +85,8 @@ struct RmsNormStep : torch::autograd::Function<RmsNormStep> {
         }
       });
     };
-    if (is_bf16(x)) run(halves(grad), halves(x), halves_out(x_grad));
-    else if (is_bf16(grad)) run(halves(grad), singles(x), singles_out(x_grad));
+    if (is_bf16(x)) run(bf16s(grad), bf16s(x), bf16_out(x_grad));
+    else if (is_bf16(grad)) run(bf16s(grad), singles(x), singles_out(x_grad));
     else run(singles(grad), singles(x), singles_out(x_grad));
     return {x_grad, sums.sum(0), Tensor(), Tensor(), Tensor()};
   }
@@ -115,7 +115,7 @@ Tensor turned(const Tensor& x, const Tensor& cos, const Tensor& sin, float direc
   const Tensor from = x.stride(-1) == 1 ? x : x.contiguous();
   Tensor to = by_head ? at::empty({x.size(0), x.size(2), x.size(1), x.size(3)}, x.options()).transpose(1, 2)
                       : at::empty(x.sizes(), x.options());
-  if (is_bf16(x)) turn_all(from, cos, sin, direction, to, halves(from), halves_out(to));
+  if (is_bf16(x)) turn_all(from, cos, sin, direction, to, bf16s(from), bf16_out(to));
   else turn_all(from, cos, sin, direction, to, singles(from), singles_out(to));
   return to;
 }
@@ -134,11 +134,15 @@ struct TurnStep : torch::autograd::Function<TurnStep> {
 Tensor gated(const Tensor& gate, const Tensor& up) {
   Tensor out = at::empty_like(gate);
   const auto run = [&](const auto* g, const auto* u, auto* to) {
-    at::parallel_for(0, gate.numel(), 4096, [&](int64_t begin, int64_t end) {
-      loops::gated_silu(g + begin, u + begin, end - begin, to + begin);
-    });
+    // whole rows, so that the numbers of a row do not depend on how many there are
+    const int64_t width = gate.size(-1);
+    at::parallel_for(0, gate.numel() / std::max<int64_t>(width, 1),
+                     std::max<int64_t>(1, 4096 / std::max<int64_t>(width, 1)), [&](int64_t begin, int64_t end) {
+                       for (int64_t r = begin; r < end; ++r)
+                         loops::gated_silu(g + r * width, u + r * width, width, to + r * width);
+                     });
   };
-  if (is_bf16(gate)) run(halves(gate), halves(up), halves_out(out));
+  if (is_bf16(gate)) run(bf16s(gate), bf16s(up), bf16_out(out));
   else run(singles(gate), singles(up), singles_out(out));
   return out;
 }
@@ -157,7 +161,7 @@ struct GatedSiluStep : torch::autograd::Function<GatedSiluStep> {
         loops::gated_silu_backward(d + begin, g + begin, u + begin, end - begin, to_g + begin, to_u + begin);
       });
     };
-    if (is_bf16(gate)) run(halves(grad), halves(gate), halves(up), halves_out(gate_grad), halves_out(up_grad));
+    if (is_bf16(gate)) run(bf16s(grad), bf16s(gate), bf16s(up), bf16_out(gate_grad), bf16_out(up_grad));
     else run(singles(grad), singles(gate), singles(up), singles_out(gate_grad), singles_out(up_grad));
     return {gate_grad, up_grad};
   }

@@ -11,7 +11,7 @@ Tensor Linear::forward_with_parts(const Tensor& x) const {
   Tensor y = int4   ? frozen_linear(x, *int4)
              : int8 ? frozen_linear(x, *int8)
              : fp8  ? fp8_linear(x, weight)
-                    : at::linear(x, weight);
+                    : product(x, weight);
   if (bias.defined()) y = y + bias;
   return lora ? y + lora->forward(x) : y;
 }

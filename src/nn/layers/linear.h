@@ -8,6 +8,7 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/linear.h>
 
+#include "nn/kernels/row_linear.h"
 #include "nn/packed/packed_weight.h"
 #include "tensor/build.h"
 #include "tensor/module.h"
@@ -21,7 +22,7 @@ struct Lora {
   double scale = 1;  // alpha / rank
 
   /// x [..., in] -> [..., out].
-  Tensor forward(const Tensor& x) const { return at::linear(at::linear(x, a), b) * scale; }
+  Tensor forward(const Tensor& x) const { return product(product(x, a), b) * scale; }
 };
 template <class V> void tensors(V& v, Lora& m) { v("lora_A.weight", m.a), v("lora_B.weight", m.b); }
 
@@ -49,7 +50,7 @@ struct Linear {
 
   /// x [..., in] -> [..., out].
   Tensor forward(const Tensor& x) const {
-    if (!int4 && !int8 && !lora && !fp8 && observer == nullptr) return at::linear(x, weight, bias);
+    if (!int4 && !int8 && !lora && !fp8 && observer == nullptr) return product(x, weight, bias);
     return forward_with_parts(x);
   }
 

@@ -10,6 +10,7 @@
 #include <ATen/ops/stack.h>
 
 #include "nn/kernels/int4_kernel.h"
+#include "nn/kernels/row_linear.h"
 
 namespace tessera::nn {
 
@@ -90,7 +91,7 @@ Tensor linear(const Tensor& x, const Int4Weight& weight) {
   }
   const int4::Weights weights = arrays(weight);
   Tensor y;
-  if (rows.size(0) <= most_rows_by_kernel) {
+  if (rows.size(0) <= most_rows_by_kernel || RowByRow::applies_to(x)) {
     y = by_kernel(rows.to(at::kFloat).contiguous(), weights);
   } else if (int4::multiplies_bfloat16()) {
     y = by_blocks(rows.to(at::kBFloat16).contiguous(), weights);

@@ -8,7 +8,7 @@
 #include <ATen/ops/gelu.h>
 
 #include "nn/attention/grouped_attention.h"
-#include "nn/kernels/linear_16bit.h"
+#include "nn/kernels/row_linear.h"
 #include "nn/kernels/token_ops.h"
 #include "nn/layers/recompute.h"
 #include "tensor/build.h"
@@ -28,18 +28,23 @@ Attention::Attention(const LmConfig& c)
 }
 
 Tensor Attention::forward(const LmConfig& c, const Tensor& x, const Positions& positions, size_t layer,
-                          nn::TokenCache* cache) const {
+                          nn::KvCache* cache) const {
   Tensor q = q_proj.forward(x), k = k_proj.forward(x), v = v_proj.forward(x);  // [B, L, heads * head_dim]
   if (q_norm) q = q_norm->forward(q), k = k_norm->forward(k);
   q = nn::rotate_halves(q.unflatten(-1, {c.heads, c.head_dim}), positions.cos, positions.sin);  // [B, H, L, head_dim]
   k = nn::rotate_halves(k.unflatten(-1, {c.kv_heads, c.head_dim}), positions.cos,
                         positions.sin);  // [B, G, L, head_dim]
   v = v.unflatten(-1, {c.kv_heads, c.head_dim}).transpose(1, 2);
-  if (cache) std::tie(k, v) = cache->append(layer, k, v);
-  const bool windowed = c.windowed(layer) && present(positions.window_mask);
+  const bool windowed = c.windowed(layer);
+  if (cache) {
+    return o_proj.forward(cache->attend(
+        layer, q, k, v,
+        {.scale = c.softmax_scale(), .cap = c.attention_cap, .window = windowed ? c.window : std::nullopt}));
+  }
+  const bool masked = windowed && present(positions.window_mask);
   return o_proj.forward(nn::attend_grouped(
       q, k, v,
-      {.mask = windowed ? positions.window_mask : positions.mask, .scale = c.softmax_scale(), .cap = c.attention_cap}));
+      {.mask = masked ? positions.window_mask : positions.mask, .scale = c.softmax_scale(), .cap = c.attention_cap}));
 }
 
 GatedFeedForward::GatedFeedForward(const LmConfig& c)
@@ -48,7 +53,8 @@ GatedFeedForward::GatedFeedForward(const LmConfig& c)
 
 Tensor GatedFeedForward::forward(const LmConfig& c, const Tensor& x) const {
   const Tensor gate = gate_proj.forward(x), up = up_proj.forward(x);  // [..., hidden]
-  return down_proj.forward(c.gelu ? at::gelu(gate, "tanh") * up : nn::gated_silu(gate, up));
+  if (!c.gelu) return down_proj.forward(nn::gated_silu(gate, up));
+  return down_proj.forward(nn::elementwise(gate, [](const Tensor& x) { return at::gelu(x, "tanh"); }) * up);
 }
 
 Block::Block(const LmConfig& c) : self_attn(c), mlp(c) {
@@ -59,7 +65,7 @@ Block::Block(const LmConfig& c) : self_attn(c), mlp(c) {
 }
 
 Tensor Block::forward(const LmConfig& c, const Tensor& x, const Positions& positions, size_t layer,
-                      nn::TokenCache* cache) const {
+                      nn::KvCache* cache) const {
   const auto normed = [](const auto& norm, const Tensor& t) { return norm ? norm->forward(t) : t; };
   const auto& before_mlp = c.norm_after ? pre_feedforward_layernorm : post_attention_layernorm;
   const Tensor attended = self_attn.forward(c, normed(input_layernorm, x), positions, layer, cache);
@@ -73,6 +79,7 @@ DecoderLm::DecoderLm(const LmConfig& c) : config(c) {
   for (int64_t i = 0; i < c.depth; ++i) layers.emplace_back(c);
   norm = norm_of(c);
   if (!c.tied) lm_head = nn::Linear(c.width, c.vocabulary, false);
+  rotary = rotary_table(c);
 }
 
 Tensor DecoderLm::embed(const Tensor& ids) const {
@@ -83,7 +90,7 @@ Tensor DecoderLm::embed(const Tensor& ids) const {
          at::scalar_tensor(scale, rows.options());  // the factor is rounded to the embedding's format, as in Gemma
 }
 
-Tensor DecoderLm::forward(const Tensor& embeddings, const Positions& positions, nn::TokenCache* cache) const {
+Tensor DecoderLm::forward(const Tensor& embeddings, const Positions& positions, nn::KvCache* cache) const {
   Tensor x = embeddings;  // [B, L, C]
   for (size_t i = 0; i < layers.size(); ++i) {
     if (positions.recompute && !cache) {
@@ -102,10 +109,11 @@ Tensor DecoderLm::logits(const Tensor& hidden) const {
   const Tensor& head = config.tied ? embed_tokens : lm_head.weight;
   const bool narrow = present(head) && hidden.scalar_type() == at::kFloat && head.element_size() == 2;
   const Tensor scores = narrow        ? nn::linear_16bit(hidden, head)
-                        : config.tied ? at::linear(hidden, embed_tokens)
+                        : config.tied ? nn::product(hidden, embed_tokens)
                                       : lm_head.forward(hidden);
   const Tensor logits = scores.to(at::kFloat);
-  return config.logit_cap ? (logits / *config.logit_cap).tanh() * *config.logit_cap : logits;
+  if (!config.logit_cap) return logits;
+  return nn::elementwise(logits / *config.logit_cap, [](const Tensor& x) { return x.tanh(); }) * *config.logit_cap;
 }
 
 }  // namespace tessera::lm

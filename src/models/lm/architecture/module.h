@@ -2,21 +2,23 @@
 // Tensor names are those of the Hugging Face checkpoints.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "models/lm/architecture/config.h"
-#include "nn/attention/token_cache.h"
+#include "nn/attention/kv_cache.h"
+#include "nn/attention/rope.h"
 #include "nn/layers/linear.h"
 #include "nn/layers/norm.h"
 
 namespace tessera::lm {
 
-/// What a pass depends on beside its tokens. Made by positions_of() and packed_positions().
+/// Positions, rotary angles and attention masks of one forward pass. Made by positions_of(), packed_positions() and
+/// cached_positions().
 struct Positions {
   Tensor cos, sin;  // [B or 1, L, head_dim / 2]: rotary angles of every position
-  Tensor
-      mask;  // additive fp32 [B or 1, 1, L, S]; absent: plain causal over the L new positions, all visible when L is 1
+  Tensor mask;      // additive fp32 [B or 1, 1, L, L]; absent: plain causal. With a cache, what is seen is its matter
   Tensor window_mask;      // the same for blocks with a sliding window; absent where `mask` serves them too
   bool recompute = false;  // blocks are computed again in the backward pass instead of kept (gradient checkpointing)
 };
@@ -29,7 +31,7 @@ struct Attention {
   explicit Attention(const LmConfig& config);
   /// x [B, L, C] -> [B, L, C]. `layer` says which block this is, of the cache and of those with a window.
   Tensor forward(const LmConfig& config, const Tensor& x, const Positions& positions, size_t layer,
-                 nn::TokenCache* cache) const;
+                 nn::KvCache* cache) const;
 };
 template <class V> void tensors(V& v, Attention& m) {
   v("q_proj", m.q_proj), v("k_proj", m.k_proj), v("v_proj", m.v_proj), v("o_proj", m.o_proj);
@@ -61,7 +63,7 @@ struct Block {
   explicit Block(const LmConfig& config);
   /// x [B, L, C] -> [B, L, C], a function of x alone but for the cache.
   Tensor forward(const LmConfig& config, const Tensor& x, const Positions& positions, size_t layer,
-                 nn::TokenCache* cache) const;
+                 nn::KvCache* cache) const;
 };
 template <class V> void tensors(V& v, Block& m) {
   v("self_attn", m.self_attn), v("mlp", m.mlp), v("input_layernorm", m.input_layernorm);
@@ -75,7 +77,8 @@ struct DecoderLm {
   Tensor embed_tokens;  // [V, C]
   std::vector<Block> layers;
   nn::RmsNorm norm;
-  nn::Linear lm_head;  // undefined when tied
+  nn::Linear lm_head;                             // undefined when tied
+  std::shared_ptr<const nn::RotaryTable> rotary;  // angles of all positions; follows from the config
 
   DecoderLm() = default;
   /// Checks `config` and builds the layers with undefined weights. Throws UserError.
@@ -83,8 +86,9 @@ struct DecoderLm {
 
   /// ids [B, L] int64 -> [B, L, C].
   Tensor embed(const Tensor& ids) const;
-  /// embeddings [B, L, C] -> final hidden states [B, L, C], after the last norm. With a cache: attends to what it holds too, and adds to it.
-  Tensor forward(const Tensor& embeddings, const Positions& positions, nn::TokenCache* cache = nullptr) const;
+  /// embeddings [B, L, C] -> final hidden states [B, L, C], after the last norm. With a cache B is 1: the positions are those of the
+  /// pass that the cache has begun, which attend to what it holds too and are added to it.
+  Tensor forward(const Tensor& embeddings, const Positions& positions, nn::KvCache* cache = nullptr) const;
   /// hidden [..., C] -> [..., V] in fp32.
   Tensor logits(const Tensor& hidden) const;
 };
@@ -93,11 +97,16 @@ template <class V> void tensors(V& v, DecoderLm& m) {
       v("lm_head", m.lm_head);
 }
 
-/// Positions of `length` new positions after `cached` ones. pad [B] int64: how many positions at each row's beginning are padding
-/// (prompts of different lengths are padded on the left); absent: none.
-Positions positions_of(const LmConfig& config, int64_t cached, int64_t length, const Tensor& pad, at::Device device);
-/// Positions of packed rows: segments [B, L] int64; a position sees earlier ones of its own segment, and positions count from each segment's beginning.
-Positions packed_positions(const LmConfig& config, const Tensor& segments);
+/// The first `length` positions of every row. pad [B] int64: how many positions at each row's beginning are padding (rows of
+/// different lengths are padded on the left); absent: none.
+Positions positions_of(const DecoderLm& model, int64_t length, const Tensor& pad, at::Device device);
+/// Positions of packed rows: segments [B, L] int64; a position sees earlier ones of its own segment, and positions count from each
+/// segment's beginning.
+Positions packed_positions(const DecoderLm& model, const Tensor& segments);
+/// Positions of a pass against a cache: `indexes` [T] int64, each below `end`; what they see is the cache's matter.
+Positions cached_positions(const DecoderLm& model, const Tensor& indexes, int64_t end);
+/// The rotary angles that a config asks for.
+std::shared_ptr<const nn::RotaryTable> rotary_table(const LmConfig& config);
 
 /// Normal weights (deviation 0.02 cut at two of them, output projections divided by sqrt(2 depth)), biases zero, norms at
 /// their identity; a pure function of the seed.

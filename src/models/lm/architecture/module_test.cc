@@ -27,27 +27,9 @@ TEST_P(LmFamily, EarlierPositionsDoNotSeeLaterOnes) {
   EXPECT_GT(distance(before.select(1, 6), after.select(1, 6)), 1e-3);
 }
 
-TEST_P(LmFamily, CachedPositionsEqualTheFullPass) {
-  const Tensor ids = tiny_ids(2, 13);
-  nn::TokenCache cache({.depth = model.config.depth, .block = 4});
-  std::vector<Tensor> parts;
-  for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, 5}, {5, 6}, {6, 7}, {7, 11}, {11, 12}, {12, 13}}) {
-    const Positions positions = positions_of(model.config, cache.length(), end - begin, {}, at::kCPU);
-    parts.push_back(model.logits(model.forward(model.embed(ids.slice(1, begin, end)), positions, &cache)));
-  }
-  EXPECT_LT(distance(at::cat(parts, 1), full_logits(model, ids)), 1e-4);
-}
-
 TEST_P(LmFamily, RowsPaddedOnTheLeftEqualRowsAlone) {
   const Tensor ids = tiny_ids(3, 10), pad = at::tensor(std::vector<int64_t>{0, 3, 7});
-  nn::TokenCache cache({.depth = model.config.depth});
-  const Tensor first =
-      model.forward(model.embed(ids.slice(1, 0, 8)), positions_of(model.config, 0, 8, pad, at::kCPU), &cache);
-  const Tensor second =
-      model.forward(model.embed(ids.slice(1, 8, 9)), positions_of(model.config, 8, 1, pad, at::kCPU), &cache);
-  const Tensor third =
-      model.forward(model.embed(ids.slice(1, 9, 10)), positions_of(model.config, 9, 1, pad, at::kCPU), &cache);
-  const Tensor together = model.logits(at::cat({first, second, third}, 1));
+  const Tensor together = model.logits(model.forward(model.embed(ids), positions_of(model, 10, pad, at::kCPU)));
   EXPECT_TRUE(at::isfinite(together).all().item<bool>());
   for (int64_t row = 0; row < 3; ++row) {
     const int64_t skipped = pad[row].item<int64_t>();
@@ -61,7 +43,7 @@ TEST_P(LmFamily, PackedSegmentsEqualRowsOfTheirOwn) {
   const Tensor segments = at::tensor(std::vector<int64_t>{0, 0, 0, 1, 1, 1, 1, 1, 1, 1,  2,  2,  //
                                                           4, 4, 4, 4, 4, 4, 4, 4, 3, -1, -1, -1})
                               .view({2, 12});
-  const Tensor packed = model.logits(model.forward(model.embed(ids), packed_positions(model.config, segments)));
+  const Tensor packed = model.logits(model.forward(model.embed(ids), packed_positions(model, segments)));
   for (const auto& [row, begin, end] :
        {std::tuple<int64_t, int64_t, int64_t>{0, 0, 3}, {0, 3, 10}, {0, 10, 12}, {1, 0, 8}, {1, 8, 9}}) {
     const Tensor alone = full_logits(model, ids.slice(0, row, row + 1).slice(1, begin, end));

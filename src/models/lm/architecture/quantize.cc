@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "generate/text_sequence.h"
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/text/decode.h"
 #include "quant/packed_dir.h"
@@ -63,14 +64,13 @@ std::vector<std::vector<int32_t>> drawn_rows(const DecoderLm& model, const text:
   generate::TextOptions options{.max_new_tokens = length - 1};
   options.sampling.temperature = 1, options.sampling.seed = data.seed;
   for (size_t first = 0; first < count; first += 16) {
-    const std::vector<std::vector<int32_t>> batch(
-        rows.begin() + static_cast<std::ptrdiff_t>(first),
-        rows.begin() + static_cast<std::ptrdiff_t>(std::min(count, first + 16)));
+    std::vector<generate::Prompt> batch;
     options.rows.clear();
-    for (size_t i = 0; i < batch.size(); ++i) options.rows.push_back(first + i);
-    DecodeSteps steps(model, padded(batch, model.embed_tokens.device()));
-    const auto written = generate::run(steps, batch, tokenizer, options);
-    for (size_t i = 0; i < batch.size(); ++i) {
+    for (size_t i = first; i < std::min(count, first + 16); ++i)
+      batch.push_back({.ids = rows[i]}), options.rows.push_back(i);
+    LmSteps steps(model);
+    const auto written = generate::run(steps, std::move(batch), tokenizer, options);
+    for (size_t i = 0; i < written.size(); ++i) {
       auto& row = rows[first + i];
       row.insert(row.end(), written[i].tokens.begin(), written[i].tokens.end());
     }
@@ -138,7 +138,7 @@ int64_t calibrate(const DecoderLm& model, const text::Tokenizer& tokenizer, cons
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i].empty()) continue;
     const Tensor ids = at::tensor(rows[i], at::kLong).unsqueeze(0).to(model.embed_tokens.device());
-    model.forward(model.embed(ids), positions_of(model.config, 0, ids.size(1), {}, ids.device()));
+    model.forward(model.embed(ids), positions_of(model, ids.size(1), {}, ids.device()));
     seen += ids.size(1);
     if (data.on_progress) data.on_progress(static_cast<int64_t>(i) + 1, std::ssize(rows));
   }

@@ -1,78 +1,197 @@
-// Only the last position's hidden state goes through the head: for a long prompt and a large vocabulary the logits of
-// all would be most of the memory.
+// Prompts are read row by row, their short ends together. Only positions that are asked for go through the head: for a long prompt
+// and a large vocabulary the logits of all would be most of the memory.
 #include "models/lm/text/decode.h"
 
 #include <algorithm>
 #include <utility>
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
+
+#include "core/error.h"
+#include "nn/kernels/row_linear.h"
 
 namespace tessera::lm {
 
-Prefill padded(const std::vector<std::vector<int32_t>>& rows, at::Device device) {
-  size_t longest = 0;
-  bool equal = true;
-  for (const auto& row : rows) {
-    equal = equal && row.size() == rows.front().size();
-    longest = std::max(longest, row.size());
+namespace {
+constexpr int64_t short_together = 256;  // positions of short pieces that go through the model at once
+constexpr int64_t read_chunk = 256;      // of what follows a prompt
+constexpr int64_t long_piece = nn::BlockCache::long_piece;
+}  // namespace
+
+LmSteps::LmSteps(const DecoderLm& model, const DecodeOptions& options)
+    : model_(&model), options_(options),
+      cache_({.depth = model.config.depth, .block = options.block, .int8 = options.cache_int8, .known = 64}) {}
+
+Tensor LmSteps::embedded(std::span<const int32_t> ids) const {
+  const int64_t rows = model_->config.vocabulary;
+  for (const int32_t id : ids) {
+    if (id < 0 || id >= rows)
+      throw UserError("[lm] token id {} has no row in the embedding, want 0 to {}", id, rows - 1);
   }
-  const auto batch = std::ssize(rows), length = static_cast<int64_t>(longest);
-  Tensor ids = at::zeros({batch, length}, at::kLong), pad = at::zeros({batch}, at::kLong);
-  for (int64_t r = 0; r < batch; ++r) {
-    const auto& row = rows[static_cast<size_t>(r)];
-    const int64_t begin = length - std::ssize(row);
-    std::copy(row.begin(), row.end(), ids.mutable_data_ptr<int64_t>() + r * length + begin);
-    pad.mutable_data_ptr<int64_t>()[r] = begin;
+  const Tensor wanted = at::tensor(std::vector<int64_t>(ids.begin(), ids.end()), at::kLong);
+  return model_->embed(wanted.to(model_->embed_tokens.device()).unsqueeze(0)).squeeze(0);
+}
+
+Tensor LmSteps::logits_of(const Tensor& hidden) const {
+  const nn::RowByRow guard;
+  return model_->logits(hidden);
+}
+
+/// One pass: the next `count` positions of a single reading, or (count 0) all that is left of several short ones. Gives the hidden
+/// states [n, C] of each.
+std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t count) {
+  std::vector<nn::BlockCache::Piece> shape;
+  std::vector<Tensor> embeddings;
+  std::vector<int64_t> indexes;
+  int64_t end = 1;
+  for (const Reading* piece : pieces) {
+    const int64_t n = count > 0 ? count : piece->rest.size(0), begin = length(piece->row);
+    shape.push_back({rows_[piece->row].handle, n});
+    embeddings.push_back(piece->rest.narrow(0, 0, n));
+    for (int64_t i = 0; i < n; ++i) indexes.push_back(begin + i);
+    end = std::max(end, begin + n);
   }
-  return {.ids = ids.to(device), .pad = equal ? Tensor() : pad.to(device)};
+  const Tensor all = embeddings.size() == 1 ? embeddings.front() : at::cat(embeddings);
+  const nn::RowByRow guard(count == 0);
+  cache_.begin(shape);
+  const Tensor where = at::tensor(indexes, at::kLong).to(all.device());
+  const Tensor hidden = model_->forward(all.unsqueeze(0), cached_positions(*model_, where, end), &cache_).squeeze(0);
+  cache_.end();
+  positions_ += all.size(0);
+  std::vector<Tensor> each;
+  int64_t from = 0;
+  for (const auto& piece : shape) each.push_back(hidden.narrow(0, from, piece.count)), from += piece.count;
+  return each;
 }
 
-nn::TokenCacheOptions cache_options(const DecoderLm& model, const DecodeOptions& options) {
-  return {.depth = model.config.depth, .block = options.cache_block, .int8 = options.cache_int8};
-}
-
-DecodeSteps::DecodeSteps(const DecoderLm& model, Prefill prefill, const DecodeOptions& options)
-    : DecodeSteps(model, std::move(prefill), options, nn::TokenCache(cache_options(model, options))) {}
-
-DecodeSteps::DecodeSteps(const DecoderLm& model, Prefill prefill, const DecodeOptions& options, nn::TokenCache cache)
-    : model_(&model), prefill_(std::move(prefill)), options_(options), cache_(std::move(cache)) {}
-
-/// embeddings [B, n, C] of the positions after those in the cache -> hidden states [B, n, C].
-Tensor DecodeSteps::pass(const Tensor& embeddings) {
-  const Positions positions =
-      positions_of(model_->config, cache_.length(), embeddings.size(1), prefill_.pad, embeddings.device());
-  return model_->forward(embeddings, positions, &cache_);
-}
-
-Tensor DecodeSteps::last_logits(const Tensor& hidden) const { return model_->logits(hidden.select(1, -1)); }
-
-Tensor DecodeSteps::start() {
-  const c10::InferenceMode inference;
-  const Tensor& whole = present(prefill_.ids) ? prefill_.ids : prefill_.embeddings;
-  const int64_t length = whole.size(1), most = std::max<int64_t>(options_.chunk / whole.size(0), 16);
-  TORCH_INTERNAL_ASSERT(length > 0, "a prompt of at least one position");
-  Tensor hidden;
-  for (int64_t begin = 0; begin < length; begin += most) {
-    const Tensor part = whole.narrow(1, begin, std::min(most, length - begin));
-    hidden = pass(present(prefill_.ids) ? model_->embed(part) : part);
+/// Pieces that end at multiples of `chunk`; a short one at the end is left, to be read beside others.
+void LmSteps::read_but_short_end(Reading& reading, int64_t chunk) {
+  for (int64_t left = reading.rest.size(0); left > 0; left = reading.rest.size(0)) {
+    const int64_t count = std::min(left, chunk - length(reading.row) % chunk);
+    if (count == left && count < long_piece) return;
+    if (count < long_piece) {  // up to a cut; row by row, as it would be beside others
+      Reading piece{.row = reading.row, .rest = reading.rest.narrow(0, 0, count)};
+      reading.hidden.push_back(pass({&piece}, 0).front());
+    } else {
+      reading.hidden.push_back(pass({&reading}, count).front());
+    }
+    reading.rest = reading.rest.narrow(0, count, left - count);
   }
-  prefill_.ids = prefill_.embeddings = Tensor();
-  return last_logits(hidden);
 }
 
-Tensor DecodeSteps::next(const Tensor& ids) {
-  const c10::InferenceMode inference;
-  return last_logits(pass(model_->embed(ids.to(model_->embed_tokens.device()).unsqueeze(1))));
+void LmSteps::read_short_ends(std::vector<Reading>& readings) {
+  std::vector<Reading*> together;
+  int64_t positions = 0;
+  const auto read_them = [&] {
+    if (together.empty()) return;
+    const std::vector<Tensor> hidden = pass(together, 0);
+    for (size_t i = 0; i < together.size(); ++i)
+      together[i]->hidden.push_back(hidden[i]), together[i]->rest = together[i]->rest.narrow(0, 0, 0);
+    together.clear(), positions = 0;
+  };
+  for (Reading& reading : readings) {
+    if (reading.rest.size(0) == 0) continue;
+    if (positions + reading.rest.size(0) > short_together) read_them();
+    together.push_back(&reading), positions += reading.rest.size(0);
+  }
+  read_them();
 }
 
-void DecodeSteps::keep(const Tensor& rows) {
+/// A row that holds what is known of the prompt's beginning.
+LmSteps::Row LmSteps::begun(const generate::Prompt& prompt) {
+  Row row;
+  if (!present(prompt.embeddings)) row.ids = prompt.ids;
+  if (last_ && !row.ids.empty()) {
+    const auto [end, unused] = std::ranges::mismatch(last_->ids, row.ids);
+    const int64_t shared =
+        std::min<int64_t>({end - last_->ids.begin(), std::ssize(row.ids) - 1, cache_.length(last_->handle)});
+    if (shared > 0) {
+      row.handle = last_->handle;
+      last_.reset();
+      cache_.rewind(row.handle, shared);
+      recalled_ += shared;
+      return row;
+    }
+  }
+  row.handle = cache_.add();
+  if (!row.ids.empty()) recalled_ += cache_.recall(row.handle, row.ids, options_.chunk);
+  return row;
+}
+
+Tensor LmSteps::join(std::span<const generate::Prompt* const> prompts) {
   const c10::InferenceMode inference;
-  cache_.keep(rows);
-  if (!present(prefill_.pad)) return;
-  prefill_.pad = prefill_.pad.index_select(0, rows.to(prefill_.pad.device()));
-  // When the longest row has left, its neighbours keep their padding: the cache's positions do not move.
+  std::vector<Reading> readings;
+  for (const generate::Prompt* prompt : prompts) {
+    TORCH_INTERNAL_ASSERT(prompt->length() > 0, "a prompt of at least one position");
+    rows_.push_back(begun(*prompt));
+    const Row& row = rows_.back();
+    const int64_t known = cache_.length(row.handle);
+    const Tensor rest = present(prompt->embeddings) ? prompt->embeddings
+                                                    : embedded(std::span(row.ids).subspan(static_cast<size_t>(known)));
+    readings.push_back({.row = rows_.size() - 1, .rest = rest});
+    read_but_short_end(readings.back(), options_.chunk);
+    if (!row.ids.empty()) cache_.remember(row.handle, row.ids);  // the next prompt may begin alike
+  }
+  read_short_ends(readings);
+  std::vector<Tensor> last;
+  for (const Reading& reading : readings)
+    last.push_back(reading.hidden.back().narrow(0, reading.hidden.back().size(0) - 1, 1));
+  return logits_of(at::cat(last));
+}
+
+std::vector<Tensor> LmSteps::read(const std::vector<std::vector<int32_t>>& ids) {
+  const c10::InferenceMode inference;
+  TORCH_INTERNAL_ASSERT(ids.size() == rows_.size(), "ids for every row");
+  std::vector<Reading> readings;
+  for (size_t r = 0; r < ids.size(); ++r) {
+    readings.push_back({.row = r, .rest = embedded(ids[r])});
+    if (!rows_[r].ids.empty()) rows_[r].ids.insert(rows_[r].ids.end(), ids[r].begin(), ids[r].end());
+    read_but_short_end(readings.back(), read_chunk);
+  }
+  read_short_ends(readings);
+  std::vector<Tensor> hidden;
+  for (Reading& reading : readings) hidden.push_back(reading.hidden.empty() ? reading.rest : at::cat(reading.hidden));
+  return hidden;
+}
+
+Tensor LmSteps::verify(const std::vector<std::vector<int32_t>>& ids) {
+  const c10::InferenceMode inference;
+  return logits_of(at::cat(read(ids)));
+}
+
+Tensor LmSteps::next(std::span<const int32_t> ids) {
+  std::vector<std::vector<int32_t>> each;
+  for (const int32_t id : ids) each.push_back({id});
+  return verify(each);
+}
+
+void LmSteps::rewind(size_t row, int64_t length) {
+  cache_.rewind(rows_[row].handle, length);
+  if (!rows_[row].ids.empty()) rows_[row].ids.resize(static_cast<size_t>(cache_.length(rows_[row].handle)));
+}
+
+void LmSteps::keep(std::span<const size_t> rows) {
+  std::vector<bool> stays(rows_.size(), false);
+  std::vector<Row> kept;
+  for (const size_t row : rows) stays[row] = true, kept.push_back(rows_[row]);
+  for (size_t row = 0; row < rows_.size(); ++row) {
+    if (stays[row]) continue;
+    if (options_.keep_last && !rows_[row].ids.empty()) {
+      if (last_) cache_.release(last_->handle);
+      last_ = std::move(rows_[row]);
+    } else {
+      cache_.release(rows_[row].handle);
+    }
+  }
+  rows_ = std::move(kept);
+}
+
+void LmSteps::fork(size_t row, int64_t length) {
+  Row copy{.handle = cache_.fork(rows_[row].handle, length), .ids = rows_[row].ids};
+  if (!copy.ids.empty()) copy.ids.resize(static_cast<size_t>(length));
+  rows_.push_back(std::move(copy));
 }
 
 }  // namespace tessera::lm

@@ -1,53 +1,78 @@
-// A decoder language model part way through a batch: the prompt in one or several passes, then token by token against
-// the cache.
+// A decoder language model part way through sequences of unlike age: prompts in pieces, then token by token against the cache.
 #pragma once
 
-#include "generate/text_loop.h"
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "generate/id_loop.h"
 #include "models/lm/architecture/module.h"
+#include "nn/attention/block_cache.h"
 
 namespace tessera::lm {
 
 struct DecodeOptions {
   bool cache_int8 = false;
-  int64_t chunk =
-      1024;  // positions of all rows together that go through the model at once, so that memory stays bounded
-  int64_t cache_block = 256;  // positions that the cache grows by at least
+  int64_t block = 64;  // positions of a block of the cache
+  /// Prompts go through the model in pieces that end at multiples of so many positions, so that memory stays bounded and a prompt
+  /// is read alike whatever is known of its beginning. A multiple of the cache's blocks.
+  int64_t chunk = 256;
+  /// The row that leaves last is kept for a prompt that begins like it: the next turn of a conversation reads only what is new.
+  bool keep_last = false;
 };
 
-/// The cache that a model of this depth begins with.
-nn::TokenCacheOptions cache_options(const DecoderLm& model, const DecodeOptions& options);
-
-/// What the model is asked to go on from. Rows of different lengths are padded on the left.
-struct Prefill {
-  Tensor ids;         // [B, L] int64 (any id at padding), or absent:
-  Tensor embeddings;  // [B, L, C], for prompts that are not only text
-  Tensor pad;         // [B] int64: positions of padding at each row's beginning; absent: none
-};
-
-/// Rows of token ids side by side, the shorter ones padded on the left with id 0.
-Prefill padded(const std::vector<std::vector<int32_t>>& rows, at::Device device);
-
-/// `model` must stand while this does.
-class DecodeSteps : public generate::TokenSteps {
+/// `model` must stand while this does. Everything is a function of the row alone, bit for bit on the CPU: pieces of at least
+/// nn::BlockCache::long_piece positions go through the model by themselves, shorter ones together, row by row (nn::RowByRow).
+class LmSteps final : public generate::TokenSteps {
  public:
-  DecodeSteps(const DecoderLm& model, Prefill prefill, const DecodeOptions& options = {});
-  /// Goes on after the positions of a cache (of no padding, and of the same rows); the prefill is what follows them.
-  DecodeSteps(const DecoderLm& model, Prefill prefill, const DecodeOptions& options, nn::TokenCache cache);
+  explicit LmSteps(const DecoderLm& model, const DecodeOptions& options = {});
 
-  Tensor start() override;
-  Tensor next(const Tensor& ids) override;
-  void keep(const Tensor& rows) override;
-  const nn::TokenCache& cache() const { return cache_; }
-  nn::TokenCache take_cache() && { return std::move(cache_); }
+  /// A prompt of ids begins with what the cache knows of it. Throws UserError for ids that the embedding has no row for.
+  Tensor join(std::span<const generate::Prompt* const> prompts) override;
+  Tensor next(std::span<const int32_t> ids) override;
+  Tensor verify(const std::vector<std::vector<int32_t>>& ids) override;
+  void rewind(size_t row, int64_t length) override;
+  void keep(std::span<const size_t> rows) override;
+  size_t rows() const override { return rows_.size(); }
+  int64_t length(size_t row) const override { return cache_.length(rows_[row].handle); }
+
+  /// Adds a row that begins as the first `length` positions of row `row`; what they share is not copied.
+  void fork(size_t row, int64_t length);
+  /// Adds a row without positions.
+  void add() { rows_.push_back({.handle = cache_.add()}); }
+  /// As verify(), but gives each row's final hidden states [count, C].
+  std::vector<Tensor> read(const std::vector<std::vector<int32_t>>& ids);
+
+  /// Positions that went through the model so far.
+  int64_t positions() const { return positions_; }
+  /// Positions of the prompts joined so far that were known and did not.
+  int64_t recalled() const { return recalled_; }
+  const nn::BlockCache& cache() const { return cache_; }
 
  private:
-  Tensor pass(const Tensor& embeddings);
-  Tensor last_logits(const Tensor& hidden) const;
+  struct Row {
+    nn::BlockCache::Row handle = 0;
+    std::vector<int32_t> ids;  // of its positions; empty where embeddings stood in place of ids
+  };
+  /// New positions of a row: what is still to be read of them, and the hidden states of the others.
+  struct Reading {
+    size_t row = 0;
+    Tensor rest;  // embeddings [n, C]
+    std::vector<Tensor> hidden = {};
+  };
+  Row begun(const generate::Prompt& prompt);
+  std::vector<Tensor> pass(const std::vector<Reading*>& pieces, int64_t count);
+  void read_but_short_end(Reading& reading, int64_t chunk);
+  void read_short_ends(std::vector<Reading>& readings);
+  Tensor embedded(std::span<const int32_t> ids) const;
+  Tensor logits_of(const Tensor& hidden) const;
 
   const DecoderLm* model_;
-  Prefill prefill_;
   DecodeOptions options_;
-  nn::TokenCache cache_;
+  nn::BlockCache cache_;
+  std::vector<Row> rows_;
+  std::optional<Row> last_;  // that was kept
+  int64_t positions_ = 0, recalled_ = 0;
 };
 
 }  // namespace tessera::lm

@@ -1,73 +1,54 @@
-// Log probabilities of given continuations. Rows are padded on the right, where causal attention never looks, so that
-// the pass needs no mask; the head sees only the positions that predict a continuation.
+// Log probabilities of given continuations. Requests of one prompt read it once, and prompts that begin alike read what they share
+// once; the head sees only the positions that predict a continuation.
 #include <algorithm>
+#include <map>
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include "core/error.h"
 #include "models/lm/text/writes.h"
+#include "nn/kernels/row_linear.h"
 
 namespace tessera::lm {
 
 namespace {
 
-constexpr int64_t kHeadPositions = 128;  // that have logits at a time
+constexpr int64_t head_positions = 128;  // that have logits at a time
+constexpr int64_t prompt_chunk = 64;     // prompts are cut, and shared, at multiples of so many positions
+constexpr size_t prompts_at_once = 16;
+constexpr int64_t positions_at_once = 1024;  // of continuations
 
 /// A request with its begin token, so that every token of the continuation has something before it.
 struct ScoreRow {
-  std::vector<int32_t> tokens;
-  size_t begin = 0;  // of the continuation
+  std::vector<int32_t> prompt, continuation;
   double temperature = 1;
+  size_t request = 0;
 };
 
-ScoreRow row_of(const Writes::ScoreRequest& request, const text::Tokenizer& tokenizer, const LmConfig& config) {
-  ScoreRow row{.tokens = request.prompt, .temperature = request.temperature};
-  if (row.tokens.empty()) {
+ScoreRow row_of(const Writes::ScoreRequest& request, size_t number, const text::Tokenizer& tokenizer,
+                const LmConfig& config) {
+  ScoreRow row{request.prompt, request.continuation, request.temperature, number};
+  if (row.prompt.empty()) {
     const auto begin = tokenizer.begin_token();
     if (!begin)
       throw UserError("[lm] nothing stands before what is to be scored, and the tokenizer has no begin token");
-    row.tokens.push_back(*begin);
+    row.prompt.push_back(*begin);
   }
-  row.begin = row.tokens.size();
-  row.tokens.insert(row.tokens.end(), request.continuation.begin(), request.continuation.end());
-  const int64_t length = std::ssize(row.tokens);
+  const int64_t length = std::ssize(row.prompt) + std::ssize(row.continuation);
   if (length - 1 > config.context) {
     throw UserError("[lm] prompt and continuation have {} tokens, the context is {}: {} too many", length,
                     config.context, length - config.context);
   }
-  for (const int32_t id : row.tokens) {
-    if (id < 0 || id >= config.vocabulary)
-      throw UserError("[lm] token id {} to be scored is out of range, want 0 to {}", id, config.vocabulary - 1);
-  }
-  return row;
-}
-
-/// Rows that go through the model together, padded on the right: ids [B, L], and of every token to be scored the flat
-/// position [n] that predicts it, its id [n] and its row's temperature [n], row after row.
-struct ScoreBatch {
-  Tensor ids, positions, targets, temperatures;
-};
-
-ScoreBatch batch_of(const std::vector<const ScoreRow*>& rows) {
-  const int64_t length = std::ssize(rows.front()->tokens) - 1;  // of the longest; the last token is predicted, not read
-  ScoreBatch batch{.ids = at::zeros({std::ssize(rows), length}, at::kLong)};
-  std::vector<int64_t> positions, targets;
-  std::vector<float> temperatures;
-  for (size_t r = 0; r < rows.size(); ++r) {
-    const int64_t from = static_cast<int64_t>(r) * length;
-    const auto& tokens = rows[r]->tokens;
-    std::copy(tokens.begin(), tokens.end() - 1, batch.ids.mutable_data_ptr<int64_t>() + from);
-    for (size_t t = rows[r]->begin; t < tokens.size(); ++t) {
-      positions.push_back(from + static_cast<int64_t>(t) - 1), targets.push_back(tokens[t]);
-      temperatures.push_back(static_cast<float>(rows[r]->temperature));
+  for (const auto* part : {&row.prompt, &row.continuation}) {
+    for (const int32_t id : *part) {
+      if (id < 0 || id >= config.vocabulary)
+        throw UserError("[lm] token id {} to be scored is out of range, want 0 to {}", id, config.vocabulary - 1);
     }
   }
-  batch.positions = at::tensor(positions), batch.targets = at::tensor(targets);
-  batch.temperatures = at::tensor(temperatures);
-  return batch;
+  return row;
 }
 
 /// What log probabilities [n, V] (CPU) say of the tokens that came, [n].
@@ -87,50 +68,84 @@ void append(std::vector<ScoredToken>& scored, const Tensor& logs, const Tensor& 
   }
 }
 
-std::vector<ScoredToken> scored_tokens(const DecoderLm& model, const ScoreBatch& batch, at::Device device) {
-  const Tensor hidden =
-      model.forward(model.embed(batch.ids.to(device)), positions_of(model.config, 0, batch.ids.size(1), {}, device));
-  const Tensor flat = hidden.flatten(0, 1);  // [B * L, C]
+/// Scores of tokens given the hidden states [n, C] that predict them. Few take the head row by row, many as a product of their own.
+std::vector<ScoredToken> scored_tokens(const DecoderLm& model, const Tensor& hidden, const ScoreRow& row) {
   std::vector<ScoredToken> scored;
-  for (int64_t begin = 0; begin < batch.targets.numel(); begin += kHeadPositions) {
-    const int64_t count = std::min(kHeadPositions, batch.targets.numel() - begin);
-    const Tensor target = batch.targets.narrow(0, begin, count);
-    const Tensor logits = model.logits(flat.index_select(0, batch.positions.narrow(0, begin, count).to(device))) /
-                          batch.temperatures.narrow(0, begin, count).to(device).unsqueeze(1);
-    append(scored, at::log_softmax(logits, -1).cpu(), target);
+  const Tensor targets = at::tensor(std::vector<int64_t>(row.continuation.begin(), row.continuation.end()), at::kLong);
+  for (int64_t begin = 0; begin < targets.numel(); begin += head_positions) {
+    const int64_t count = std::min(head_positions, targets.numel() - begin);
+    const nn::RowByRow guard(count < nn::BlockCache::long_piece);
+    const Tensor logits = model.logits(hidden.narrow(0, begin, count)) / row.temperature;
+    append(scored, at::log_softmax(logits, -1).cpu(), targets.narrow(0, begin, count));
   }
   return scored;
 }
 
+using Group = std::vector<const ScoreRow*>;  // rows of one prompt
+
+/// Joins the prompts of some groups, all but the last token of each, and scores every continuation on a fork of its own.
+void score_groups(LmSteps& steps, const DecoderLm& model, std::span<const Group> groups,
+                  std::vector<std::vector<ScoredToken>>& scored) {
+  // The prompt's last token is read together with the continuation, so that its hidden state is at hand.
+  std::vector<generate::Prompt> prompts;
+  std::vector<std::pair<size_t, const ScoreRow*>> wanted;  // which prompt a row goes on from; no_prompt: from nothing
+  constexpr size_t no_prompt = ~size_t{0};
+  for (const Group& group : groups) {
+    const auto& prompt = group.front()->prompt;
+    const bool alone = prompt.size() == 1;
+    if (!alone) prompts.push_back({.ids = {prompt.begin(), prompt.end() - 1}});
+    for (const ScoreRow* row : group) wanted.emplace_back(alone ? no_prompt : prompts.size() - 1, row);
+  }
+  std::vector<const generate::Prompt*> joining;
+  for (const generate::Prompt& prompt : prompts) joining.push_back(&prompt);
+  if (!joining.empty()) steps.join(joining);
+  std::vector<size_t> kept(prompts.size());
+  for (size_t p = 0; p < kept.size(); ++p) kept[p] = p;
+  for (size_t first = 0, end = 0; first < wanted.size(); first = end) {
+    std::vector<std::vector<int32_t>> ids(prompts.size());
+    for (int64_t fed = 0; end < wanted.size() && (end == first || fed < positions_at_once); ++end) {
+      const auto& [prompt, row] = wanted[end];
+      if (prompt == no_prompt) steps.add();
+      else steps.fork(prompt, steps.length(prompt));
+      auto& own = ids.emplace_back(1, row->prompt.back());
+      own.insert(own.end(), row->continuation.begin(), row->continuation.end() - 1);
+      fed += std::ssize(own);
+    }
+    const std::vector<Tensor> hidden = steps.read(ids);
+    for (size_t i = first; i < end; ++i) {
+      const ScoreRow& row = *wanted[i].second;
+      scored[row.request] = scored_tokens(model, hidden[prompts.size() + i - first], row);
+    }
+    steps.keep(kept);
+  }
+  steps.keep({});
+}
+
 }  // namespace
 
-std::vector<std::vector<ScoredToken>> LmWriter::score(const std::vector<ScoreRequest>& requests) const {
+std::vector<std::vector<ScoredToken>> LmWriter::score(const std::vector<ScoreRequest>& requests,
+                                                      int64_t* positions) const {
   const c10::InferenceMode inference;
-  const at::Device device = parts_.model.embed_tokens.device();
   std::vector<ScoreRow> rows;
-  for (const ScoreRequest& request : requests) rows.push_back(row_of(request, *parts_.tokenizer, parts_.model.config));
-  std::vector<size_t> order;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].tokens.size() > rows[i].begin) order.push_back(i);  // the others have nothing to score
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (requests[i].continuation.empty()) continue;  // nothing to score
+    rows.push_back(row_of(requests[i], i, *parts_.tokenizer, parts_.model.config));
   }
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return rows[a].tokens.size() > rows[b].tokens.size(); });
+  std::map<std::vector<int32_t>, Group>
+      by_prompt;  // in the order of ids, so that prompts that begin alike are neighbours
+  for (const ScoreRow& row : rows) by_prompt[row.prompt].push_back(&row);
+  std::vector<Group> groups;
+  for (auto& [prompt, group] : by_prompt) groups.push_back(std::move(group));
 
-  std::vector<std::vector<ScoredToken>> scored(rows.size());
-  for (size_t first = 0; first < order.size();) {
-    std::vector<const ScoreRow*> together;
-    const int64_t length = std::ssize(rows[order[first]].tokens);
-    const auto most = static_cast<size_t>(std::max<int64_t>(parts_.score_tokens / length, 1));
-    const size_t end = std::min(first + most, order.size());
-    for (size_t i = first; i < end; ++i) together.push_back(&rows[order[i]]);
-    const std::vector<ScoredToken> all = scored_tokens(parts_.model, batch_of(together), device);
-    for (auto from = all.begin(); first < end; ++first) {
-      const ScoreRow& row = rows[order[first]];
-      const auto count = static_cast<std::ptrdiff_t>(row.tokens.size() - row.begin);
-      scored[order[first]].assign(from, from + count);
-      from += count;
-    }
+  DecodeOptions decode = parts_.decode;
+  decode.chunk = prompt_chunk;
+  LmSteps steps(parts_.model, decode);
+  std::vector<std::vector<ScoredToken>> scored(requests.size());
+  for (size_t first = 0; first < groups.size(); first += prompts_at_once) {
+    const size_t count = std::min(prompts_at_once, groups.size() - first);
+    score_groups(steps, parts_.model, std::span(groups).subspan(first, count), scored);
   }
+  if (positions != nullptr) *positions += steps.positions();
   return scored;
 }
 

@@ -75,14 +75,32 @@ generate::TextOptions LmWriter::completed(generate::TextOptions options) const {
   return options;
 }
 
-std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_t>>& prompts,
-                                            const generate::TextOptions& options) const {
-  return continue_ids(prompts, options, nullptr);
+std::vector<Written> LmWriter::continue_prompts(LmSteps& steps, std::vector<generate::Prompt> prompts,
+                                                const generate::TextOptions& completed) const {
+  const auto began = Clock::now();
+  const int64_t known = steps.recalled();
+  std::vector<int64_t> lengths;
+  for (const generate::Prompt& prompt : prompts) lengths.push_back(prompt.length());
+  double first = 0;
+  generate::TextOptions options = completed;
+  options.on_step = [&](int64_t tokens) {
+    if (first == 0) first = since(began);
+    return !completed.on_step || completed.on_step(tokens);
+  };
+  std::vector<generate::Continuation> said = generate::run(steps, std::move(prompts), *parts_.tokenizer, options);
+  std::vector<Written> written;
+  for (size_t r = 0; r < said.size(); ++r) {
+    written.push_back({.continuation = std::move(said[r]),
+                       .prompt_tokens = lengths[r],
+                       .remembered_tokens = said.size() == 1 ? steps.recalled() - known : 0,
+                       .first_token_seconds = first,
+                       .seconds = since(began)});
+  }
+  return written;
 }
 
-/// With a memory (of a single prompt) only what it does not hold goes through the model.
 std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_t>>& prompts,
-                                            const generate::TextOptions& options, ConversationMemory* memory) const {
+                                            const generate::TextOptions& options) const {
   const auto began = Clock::now();
   generate::TextOptions full = completed(options);
   std::vector<size_t> lengths;
@@ -96,39 +114,24 @@ std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_
   for (Written& w : written) w.continuation.reason = generate::StopReason::caller;  // until its turn comes
   int64_t before = 0;  // tokens of the batches that are done
   for (const auto& group : batches(lengths, parts_.batch_rows, parts_.batch_tokens)) {
-    std::vector<std::vector<int32_t>> rows;
+    std::vector<generate::Prompt> rows;
     full.rows.clear();
     for (const size_t i : group) {
-      rows.push_back(prompts[i]), full.rows.push_back(options.rows.empty() ? i : options.rows[i]);
+      rows.push_back({.ids = prompts[i]}), full.rows.push_back(options.rows.empty() ? i : options.rows[i]);
     }
-    double first = 0;
     int64_t drawn = 0;
     bool go_on = true;
     full.on_step = [&](int64_t tokens) {
-      if (first == 0) first = since(began);
       drawn = tokens;
       go_on = go_on && (!options.on_step || options.on_step(before + tokens));
       return go_on;
     };
-    nn::TokenCache cache(cache_options(parts_.model, parts_.decode));
-    if (memory) cache = memory->recall(rows.front(), cache_options(parts_.model, parts_.decode));
-    const int64_t remembered = cache.length();
-    std::vector<std::vector<int32_t>> unread = rows;
-    if (remembered > 0) unread.front().erase(unread.front().begin(), unread.front().begin() + remembered);
-    DecodeSteps steps(parts_.model, padded(unread, parts_.model.embed_tokens.device()), parts_.decode,
-                      std::move(cache));
-    std::vector<generate::Continuation> said = generate::run(steps, rows, *parts_.tokenizer, full);
-    if (memory) {
-      std::vector<int32_t> all = rows.front();
-      all.insert(all.end(), said.front().tokens.begin(), said.front().tokens.end());
-      memory->remember(std::move(all), std::move(steps).take_cache());
-    }
+    const double waited = since(began);
+    LmSteps steps(parts_.model, parts_.decode);
+    std::vector<Written> batch = continue_prompts(steps, std::move(rows), full);
     for (size_t r = 0; r < group.size(); ++r) {
-      written[group[r]] = {.continuation = std::move(said[r]),
-                           .prompt_tokens = std::ssize(rows[r]),
-                           .remembered_tokens = remembered,
-                           .first_token_seconds = first,
-                           .seconds = since(began)};
+      batch[r].first_token_seconds += waited, batch[r].seconds += waited;
+      written[group[r]] = std::move(batch[r]);
     }
     before += drawn;
     if (!go_on) break;
@@ -152,10 +155,17 @@ std::vector<int32_t> LmWriter::chat_prompt(const std::vector<text::Message>& mes
 }
 
 Written LmWriter::chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const {
-  const std::vector<int32_t> prompt = chat_prompt(messages);
+  std::vector<int32_t> prompt = chat_prompt(messages);
   require_room(prompt.size(), context(), "the conversation");
   const std::unique_lock<std::mutex> alone(chatting_, std::try_to_lock);
-  return std::move(continue_ids({prompt}, options, alone ? &memory_ : nullptr).front());
+  DecodeOptions decode = parts_.decode;
+  decode.keep_last = true;
+  // taken away while it is used: an error on the way leaves nothing half written
+  std::unique_ptr<LmSteps> steps = alone ? std::move(memory_) : nullptr;
+  if (!steps) steps = std::make_unique<LmSteps>(parts_.model, decode);
+  Written answer = std::move(continue_prompts(*steps, {{.ids = std::move(prompt)}}, completed(options)).front());
+  if (alone) memory_ = std::move(steps);
+  return answer;
 }
 
 }  // namespace tessera::lm

@@ -13,7 +13,6 @@
 #include "core/json.h"
 #include "generate/token_sampling.h"
 #include "models/capabilities.h"
-#include "models/lm/text/conversation_memory.h"
 #include "models/lm/text/decode.h"
 #include "models/registry.h"
 #include "text/chat_template.h"
@@ -40,7 +39,6 @@ struct WriterParts {
   int64_t batch_tokens = 16384;  // prompt positions, padding too, that are written at once at most
   int64_t batch_rows = 32;
   bool spare_ids = false;  // the tokenizer may have ids without a row in the embedding: media tokens, never looked up
-  int64_t score_tokens = 2048;  // positions that are scored at once
 };
 
 class LmWriter : public Writes {
@@ -55,23 +53,27 @@ class LmWriter : public Writes {
                              const generate::TextOptions& options) const override;
   Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const override;
   std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages) const override;
-  std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests) const override;
+  /// What requests have in common in front of their continuations is read once.
+  std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests,
+                                              int64_t* positions = nullptr) const override;
 
   /// Continues rows of token ids. What write() and chat() come down to.
   std::vector<Written> continue_ids(const std::vector<std::vector<int32_t>>& prompts,
                                     const generate::TextOptions& options) const;
+  /// The same over steps of the caller's: what a model that sees has made of pictures. Prompts of one batch; sets what it took.
+  std::vector<Written> continue_prompts(LmSteps& steps, std::vector<generate::Prompt> prompts,
+                                        const generate::TextOptions& completed) const;
   const DecoderLm& model() const { return parts_.model; }
+  const DecodeOptions& decode() const { return parts_.decode; }
   /// Options with what the model adds to them. A stop text that is a special token is that token: its text is never
   /// shown.
   generate::TextOptions completed(generate::TextOptions options) const;
 
  private:
-  std::vector<Written> continue_ids(const std::vector<std::vector<int32_t>>& prompts,
-                                    const generate::TextOptions& options, ConversationMemory* memory) const;
   WriterParts parts_;
   std::vector<int32_t> end_tokens_;
-  mutable std::mutex chatting_;  // held by the chat() that uses the memory; others go without
-  mutable ConversationMemory memory_;
+  mutable std::mutex chatting_;              // held by the chat() that uses the memory; others go without
+  mutable std::unique_ptr<LmSteps> memory_;  // of the last conversation
 };
 
 /// The loader of the registry: config, weights, tokenizer, chat template, generation defaults.

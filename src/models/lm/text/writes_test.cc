@@ -87,7 +87,7 @@ class LmWriting : public ::testing::TestWithParam<std::string> {
 };
 
 TEST_P(LmWriting, CachedDecodingEqualsWholeSequencesForEveryToken) {
-  const LmWriter lm = writer(config, {.chunk = 16, .cache_block = 4});
+  const LmWriter lm = writer(config, {.block = 4, .chunk = 16});
   const Continuation said = lm.write({kPrompts[0]}, {.max_new_tokens = 12})[0].continuation;
   EXPECT_EQ(said.tokens, uncached(lm.model(), lm.tokenizer().encode(kPrompts[0]), 12));
   EXPECT_EQ(said.text, lm.tokenizer().decode(said.tokens));
@@ -106,28 +106,6 @@ TEST_P(LmWriting, ABatchOfPromptsOfAnyLengthsEqualsEachAlone) {
       EXPECT_EQ(together[i].prompt_tokens, std::ssize(kPrompts[i]));
     }
   }
-}
-
-TEST_P(LmWriting, APromptInChunksEqualsThePromptAtOnce) {
-  const at::NoGradGuard no_grad;
-  const DecoderLm model = tiny_lm(config);
-  const Tensor ids = tiny_ids(2, 50);
-  DecodeSteps whole(model, {.ids = ids}), parts(model, {.ids = ids}, {.chunk = 1, .cache_block = 8});
-  EXPECT_LT((whole.start() - parts.start()).abs().max().item<double>(), 1e-4);
-  DecodeSteps embedded(model, {.embeddings = model.embed(ids)});
-  EXPECT_LT(
-      (whole.next(ids.select(1, 0)) - (embedded.start(), embedded.next(ids.select(1, 0)))).abs().max().item<double>(),
-      1e-5);
-}
-
-TEST_P(LmWriting, AnEightBitCacheIsNearTheExactOneAndSmaller) {
-  const at::NoGradGuard no_grad;
-  const DecoderLm model = tiny_lm(config);
-  const Tensor ids = tiny_ids(2, 20);
-  DecodeSteps exact(model, {.ids = ids}), rounded(model, {.ids = ids}, {.cache_int8 = true});
-  const Tensor want = exact.start(), got = rounded.start();
-  EXPECT_LT((got - want).norm().item<double>(), 0.05 * want.norm().item<double>());
-  EXPECT_LT(rounded.cache().bytes(), exact.cache().bytes());
 }
 
 TEST_P(LmWriting, ScoresAreLogProbabilitiesOfTheWholePass) {
@@ -153,6 +131,31 @@ TEST_P(LmWriting, ScoresAreLogProbabilitiesOfTheWholePass) {
       EXPECT_EQ(scored[i][t].greedy, row.argmax().item<int64_t>() == scored[i][t].id);
     }
   }
+}
+
+TEST_P(LmWriting, ScoresHaveTheSameBitsAloneAndInACrowd) {
+  const at::NoGradGuard no_grad;
+  LmConfig longer = config;
+  longer.context = 512;
+  const LmWriter lm = writer(longer);
+  std::vector<int32_t> shared;
+  for (int i = 0; i < 150; ++i) shared.push_back((i * 7 + i / 9) % 36);
+  std::vector<Writes::ScoreRequest> requests;
+  for (int32_t question = 0; question < 5; ++question) {
+    std::vector<int32_t> prompt = shared;
+    for (int32_t i = 0; i < 9 + question * 8; ++i) prompt.push_back((question * 5 + i) % 36);
+    for (int32_t choice = 0; choice < 3; ++choice)
+      requests.push_back({prompt, std::vector<int32_t>(static_cast<size_t>(2 + choice * 20), choice + question)});
+  }
+  int64_t together = 0, apart = 0;
+  const auto all = lm.score(requests, &together);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto alone = lm.score({requests[i]}, &apart);
+    ASSERT_EQ(alone[0].size(), all[i].size());
+    for (size_t t = 0; t < all[i].size(); ++t)
+      EXPECT_EQ(alone[0][t].log_probability, all[i][t].log_probability) << "request " << i << " token " << t;
+  }
+  EXPECT_LT(together * 3, apart) << "what is shared is read once";
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LmWriting, ::testing::ValuesIn(tiny_families()),

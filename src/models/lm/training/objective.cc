@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "models/lm/architecture/model_files.h"
+#include "models/lm/text/decode.h"
 #include "models/lm/training/repetition_metrics.h"
 #include "models/lm/training/training_files.h"
 #include "nn/layers/token_loss.h"
@@ -81,8 +82,8 @@ LmObjective::Graded LmObjective::grade(const std::vector<const Row*>& batch, boo
       train::packed_rows(sequences, plain ? std::ssize(sequences.front().ids) : room(), parts_.training.pack && !plain);
   const train::PackedRows& rows = graded.rows;
   graded.learned = (rows.targets >= 0).sum().item<int64_t>();
-  Positions positions = plain ? positions_of(parts_.model.config, 0, rows.ids.size(1), {}, device_)
-                              : packed_positions(parts_.model.config, rows.segments.to(device_));
+  Positions positions = plain ? positions_of(parts_.model, rows.ids.size(1), {}, device_)
+                              : packed_positions(parts_.model, rows.segments.to(device_));
   positions.recompute = recompute;
   const Tensor hidden = parts_.model.forward(parts_.model.embed(rows.ids.to(device_)), positions);
   graded.nats = summed_nats(hidden, rows);
@@ -169,20 +170,11 @@ void LmObjective::add_repetition_metrics(std::map<std::string, double>& metrics)
 }
 
 std::vector<int32_t> continue_greedily(const DecoderLm& model, std::vector<int32_t> prompt, int64_t most,
-                                       std::optional<int32_t> end, at::Device device) {
-  const at::NoGradGuard no_grad;
-  nn::TokenCache cache({.depth = std::ssize(model.layers)});
-  std::vector<int32_t> written;
-  most = std::min(most, model.config.context - std::ssize(prompt));
-  for (std::vector<int32_t> fresh = std::move(prompt); std::ssize(written) < most; fresh = {written.back()}) {
-    const Tensor ids = at::tensor(fresh).to(at::kLong).unsqueeze(0).to(device);
-    const Positions positions = positions_of(model.config, cache.length(), ids.size(1), {}, device);
-    const Tensor hidden = model.forward(model.embed(ids), positions, &cache);
-    const auto best = model.logits(hidden.select(1, -1)).argmax(-1).item<int64_t>();
-    if (end && best == *end) break;
-    written.push_back(static_cast<int32_t>(best));
-  }
-  return written;
+                                       std::optional<int32_t> end) {
+  LmSteps steps(model);
+  generate::SequenceOptions options{.max_new_tokens = most, .context = model.config.context, .end_tokens = {}};
+  if (end) options.end_tokens.push_back(*end);
+  return generate::continue_greedily(steps, {std::move(prompt)}, options).front();
 }
 
 void LmObjective::save_samples(const Path& directory, const std::string& stem) {
@@ -191,7 +183,7 @@ void LmObjective::save_samples(const Path& directory, const std::string& stem) {
     const std::vector<int32_t> ids = parts_.tokenizer->encode(prompt);
     if (ids.empty() || std::ssize(ids) >= parts_.model.config.context) continue;
     const std::vector<int32_t> written =
-        continue_greedily(parts_.model, ids, parts_.training.prompt_tokens, parts_.tokenizer->end_token(), device_);
+        continue_greedily(parts_.model, ids, parts_.training.prompt_tokens, parts_.tokenizer->end_token());
     page += fmt::format("{}|{}\n\n", prompt, parts_.tokenizer->decode(written));
   }
   if (!page.empty()) write_file_atomically(directory / (stem + ".txt"), page);

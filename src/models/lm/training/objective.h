@@ -123,7 +123,7 @@ class LmObjective final : public train::Objective {
 
 /// Ids of the most likely continuation of each of `prompt`'s tokens, up to the end token or `most`.
 std::vector<int32_t> continue_greedily(const DecoderLm& model, std::vector<int32_t> prompt, int64_t most,
-                                       std::optional<int32_t> end, at::Device device);
+                                       std::optional<int32_t> end);
 
 /// The objective "lm" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Throws UserError.
 std::unique_ptr<train::Objective> make_lm_objective(train::Recipe& recipe, const SampleSource& source,

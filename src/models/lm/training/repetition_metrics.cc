@@ -15,23 +15,14 @@ namespace {
 using Tokens = std::vector<int32_t>;
 constexpr size_t at_once = 32;
 
-/// The most likely continuation of each prompt, up to its end token.
+/// The most likely continuation of each prompt, up to its end token; control tokens are no text.
 std::vector<Tokens> continued(const DecoderLm& model, const text::Tokenizer& tokenizer,
-                              const std::vector<Tokens>& prompts, int64_t most, at::Device device) {
-  DecodeSteps steps(model, padded(prompts, device));
-  std::vector<Tokens> texts(prompts.size());
-  std::vector<bool> ended(prompts.size(), false);
-  Tensor logits = steps.start();
-  for (int64_t t = 0; t < most; ++t) {
-    const Tensor best = logits.argmax(-1);
-    const Tensor ids = best.cpu();
-    for (size_t row = 0; row < texts.size(); ++row) {
-      const auto id = static_cast<int32_t>(ids.const_data_ptr<int64_t>()[row]);
-      ended[row] = ended[row] || tokenizer.end_token() == id;
-      if (!ended[row] && !tokenizer.is_special(id)) texts[row].push_back(id);
-    }
-    if (t + 1 < most) logits = steps.next(best);
-  }
+                              const std::vector<Tokens>& prompts, int64_t most) {
+  LmSteps steps(model);
+  generate::SequenceOptions options{.max_new_tokens = most, .end_tokens = {}};
+  if (const auto end = tokenizer.end_token()) options.end_tokens.push_back(*end);
+  std::vector<Tokens> texts = generate::continue_greedily(steps, prompts, options);
+  for (Tokens& text : texts) std::erase_if(text, [&](int32_t id) { return tokenizer.is_special(id); });
   return texts;
 }
 
@@ -40,7 +31,7 @@ int64_t add_certainty(const DecoderLm& model, const Tokens& window, int64_t most
                       RepetitionMetrics& sum) {
   const int64_t length = std::min<int64_t>(std::ssize(window), repetition_prompt + most) - 1;
   const Tensor ids = at::tensor(window).to(at::kLong).narrow(0, 0, length).unsqueeze(0).to(device);
-  const Tensor hidden = model.forward(model.embed(ids), positions_of(model.config, 0, length, {}, device));
+  const Tensor hidden = model.forward(model.embed(ids), positions_of(model, length, {}, device));
   const Tensor predicting = hidden.select(0, 0).narrow(0, repetition_prompt - 1, length - repetition_prompt + 1);
   const Tensor logs = at::log_softmax(model.logits(predicting), -1);  // [n, V]
   sum.entropy -= (logs.exp() * logs).nan_to_num(0).sum().item<double>();
@@ -63,7 +54,7 @@ RepetitionMetrics measure_repetition(const DecoderLm& model, const text::Tokeniz
   if (prompts.empty()) return sum;
   for (auto first = prompts.begin(); first != prompts.end();) {
     const auto last = first + std::min<std::ptrdiff_t>(at_once, prompts.end() - first);
-    for (const Tokens& text : continued(model, tokenizer, {first, last}, most, device)) {
+    for (const Tokens& text : continued(model, tokenizer, {first, last}, most)) {
       sum.ttr += text::type_token_ratio(text), sum.repeated += text::repeated_share(text, 4);
     }
     first = last;

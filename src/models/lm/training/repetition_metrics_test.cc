@@ -44,7 +44,7 @@ TEST(RepetitionMetrics, IsThatOfGreedyContinuationsAndOfTheWindowsOwnWords) {
   std::vector<Writes::ScoreRequest> requests;
   for (const auto& window : windows) {
     const std::vector<int32_t> prompt(window.begin(), window.begin() + repetition_prompt);
-    std::vector<int32_t> said = continue_greedily(writer.model(), prompt, most, tokenizer->end_token(), at::kCPU);
+    std::vector<int32_t> said = continue_greedily(writer.model(), prompt, most, tokenizer->end_token());
     std::erase_if(said, [&](int32_t id) { return tokenizer->is_special(id); });
     ttr += text::type_token_ratio(said), repeated += text::repeated_share(said, 4);
     const auto end = window.begin() + std::min<int64_t>(std::ssize(window), repetition_prompt + most);

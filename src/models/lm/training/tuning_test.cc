@@ -16,7 +16,7 @@ struct Pass {
 
 Pass pass(DecoderLm& model, const std::vector<train::Parameter>& parameters, bool recompute, int64_t length = 12) {
   const Tensor ids = tiny_ids(2, length);
-  Positions positions = positions_of(model.config, 0, length, {}, at::kCPU);
+  Positions positions = positions_of(model, length, {}, at::kCPU);
   positions.recompute = recompute;
   Pass result;
   const LiveBytes bytes;

@@ -1,0 +1,96 @@
+// One request for tokens: its ids, its own options, constraint and stream of random numbers. Knows ids alone, so that text and
+// picture codes are drawn by the same loop; generate/text_sequence.h adds the words.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "generate/token_sampling.h"
+#include "tensor/tensor.h"
+
+namespace tessera::generate {
+
+/// What a sequence goes on from.
+struct Prompt {
+  std::vector<int32_t>
+      ids;                 // of the words: what penalties look at, and what the model reads where nothing else is given
+  Tensor embeddings = {};  // [L, C] in place of the ids, for prompts that are not only text
+  /// Positions that the prompt takes.
+  int64_t length() const { return present(embeddings) ? embeddings.size(0) : static_cast<int64_t>(ids.size()); }
+};
+
+/// What may come next in one sequence: a grammar, a list of bans. Has a state of its own, which follows the ids.
+class Constraint {
+ public:
+  virtual ~Constraint() = default;
+  /// Changes the logits [V] fp32 (CPU) of the next id in place: bans (-inf), biases.
+  virtual void mask(Tensor& logits) = 0;
+  /// The id that was drawn.
+  virtual void advance(int32_t id) = 0;
+};
+
+enum class StopReason { end_token, stop_text, length, caller };
+/// "end", "stop", "length", "caller".
+std::string_view name_of(StopReason reason);
+
+struct SequenceOptions {
+  TokenSampling sampling;
+  uint64_t stream = 0;  // number of the sequence for its draws: token t is drawn by (seed, stream, t) alone
+  int64_t max_new_tokens = 256;
+  int64_t context = 0;              // longest sequence, prompt and continuation together; 0: no limit
+  std::vector<int32_t> end_tokens;  // ids that end it; they are not part of it
+  int64_t vocabulary = 0;           // logits from here on are not looked at; 0: all are
+  bool operator==(const SequenceOptions&) const = default;
+};
+
+class Sequence {
+ public:
+  /// Throws UserError for options out of range and for a prompt that leaves no room in the context (says by how much).
+  Sequence(Prompt prompt, SequenceOptions options);
+  virtual ~Sequence() = default;
+  Sequence(const Sequence&) = delete;
+  Sequence& operator=(const Sequence&) = delete;
+
+  const Prompt& prompt() const { return prompt_; }
+  /// Gives the prompt away: the model has read it.
+  Prompt take_prompt() { return std::move(prompt_); }
+  const SequenceOptions& options() const { return options_; }
+  const std::vector<int32_t>& new_ids() const { return new_ids_; }
+  bool finished() const { return finished_; }
+  StopReason reason() const { return reason_; }
+
+  /// Each constraint changes the logits after the ones before it.
+  void constrain(std::unique_ptr<Constraint> constraint) { constraints_.push_back(std::move(constraint)); }
+  /// Whether the next id is simply the most likely one.
+  bool greedy() const;
+  /// Draws the next id from logits [V] fp32 (CPU), which it may change. Throws FaultError for logits that are NaN.
+  int32_t draw(Tensor logits);
+  /// Goes on with an id; finished() may be true afterwards.
+  void take(int32_t id);
+  /// Ends here.
+  void finish(StopReason reason);
+
+ protected:
+  /// Sees every id that has become part of the sequence; may call finish().
+  virtual void on_id(int32_t /*id*/) {}
+  /// Gives out what was held back. Returns the reason, which may be another one now.
+  virtual StopReason on_finish(StopReason reason) { return reason; }
+
+ private:
+  Prompt prompt_;
+  SequenceOptions options_;
+  int64_t most_ = 0;  // new ids
+  std::vector<int32_t> new_ids_;
+  std::unordered_set<int32_t> seen_;  // where a penalty looks at them
+  std::vector<std::unique_ptr<Constraint>> constraints_;
+  bool finished_ = false;
+  StopReason reason_ = StopReason::length;
+};
+
+/// Throws UserError, in the words of the command line, for numbers out of range.
+void check(const SequenceOptions& options);
+
+}  // namespace tessera::generate

@@ -1,0 +1,167 @@
+// Laws of a model's steps, in every family's shape: pieces, caches, neighbours and forks change nothing that a row can see.
+#include "models/lm/text/decode.h"
+
+#include <gmock/gmock.h>
+
+#include "core/error.h"
+#include "models/lm/testing.h"
+
+namespace tessera::lm {
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+Ids some_ids(int64_t count, int64_t vocabulary = 36, uint64_t seed = 5) {
+  Ids ids;
+  Rng rng(seed);
+  for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>(rng.below(static_cast<uint64_t>(vocabulary))));
+  return ids;
+}
+
+Tensor join(LmSteps& steps, const std::vector<Ids>& prompts) {
+  std::vector<generate::Prompt> owned;
+  for (const Ids& ids : prompts) owned.push_back({.ids = ids});
+  std::vector<const generate::Prompt*> joining;
+  for (const generate::Prompt& prompt : owned) joining.push_back(&prompt);
+  return steps.join(joining);
+}
+
+/// Logits [V] after these ids by one plain pass.
+Tensor plain(const DecoderLm& model, const Ids& ids) {
+  return full_logits(model, at::tensor(std::vector<int64_t>(ids.begin(), ids.end())).unsqueeze(0))[0][-1];
+}
+
+double distance(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
+
+class LmStepping : public ::testing::TestWithParam<std::string> {
+ protected:
+  const at::NoGradGuard no_grad;
+  const DecoderLm model = tiny_lm(tiny_config(GetParam()));
+};
+
+TEST_P(LmStepping, PromptsInPiecesAndSingleStepsEqualThePlainPass) {
+  const Ids ids = some_ids(60);
+  for (const int64_t prompt : {1, 5, 31, 32, 33, 50}) {
+    LmSteps steps(model, {.block = 4, .chunk = 40});
+    Tensor logits = join(steps, {Ids(ids.begin(), ids.begin() + prompt)});
+    for (int64_t n = prompt; n < 60; ++n) {
+      ASSERT_LT(distance(logits[0], plain(model, Ids(ids.begin(), ids.begin() + n))), 2e-4) << prompt << " then " << n;
+      logits = steps.next(std::span(ids).subspan(static_cast<size_t>(n), 1));
+    }
+  }
+}
+
+TEST_P(LmStepping, RowsOfUnlikeAgeHaveTheBitsThatTheyHaveAlone) {
+  const std::vector<Ids> prompts = {some_ids(45, 36, 1), some_ids(3, 36, 2), some_ids(33, 36, 3), some_ids(20, 36, 4)};
+  const auto alone = [&](size_t which) {
+    LmSteps steps(model, {.block = 8, .chunk = 32});
+    std::vector<Tensor> logits = {join(steps, {prompts[which]})};
+    for (int32_t id = 0; id < 8; ++id) logits.push_back(steps.next(std::span(&id, 1)));
+    return logits;
+  };
+  const auto a = alone(0), b = alone(1), c = alone(2), d = alone(3);
+  LmSteps steps(model, {.block = 8, .chunk = 32});
+  EXPECT_TRUE(join(steps, {prompts[0]}).equal(a[0]));
+  EXPECT_TRUE(steps.next(Ids{0})[0].equal(a[1][0]));
+  const Tensor joined = join(steps, {prompts[1], prompts[2]});
+  EXPECT_TRUE(joined[0].equal(b[0][0]));
+  EXPECT_TRUE(joined[1].equal(c[0][0]));
+  Tensor logits = steps.next(Ids{1, 0, 0});
+  EXPECT_TRUE(logits[0].equal(a[2][0]));
+  EXPECT_TRUE(logits[1].equal(b[1][0]));
+  EXPECT_TRUE(logits[2].equal(c[1][0]));
+  EXPECT_TRUE(join(steps, {prompts[3]})[0].equal(d[0][0]));
+  steps.keep(std::vector<size_t>{2, 0, 3});
+  logits = steps.next(Ids{1, 2, 0});
+  EXPECT_TRUE(logits[0].equal(c[2][0]));
+  EXPECT_TRUE(logits[1].equal(a[3][0]));
+  EXPECT_TRUE(logits[2].equal(d[1][0]));
+}
+
+TEST_P(LmStepping, SeveralIdsAtOnceHaveTheBitsOfOneByOneAndCanBeTakenBack) {
+  const Ids prompt = some_ids(10), more = some_ids(6, 36, 9);
+  LmSteps one(model, {.block = 4, .chunk = 16}), several(model, {.block = 4, .chunk = 16});
+  join(one, {prompt, {1}}), join(several, {prompt, {1}});
+  std::vector<Tensor> want;
+  for (const int32_t id : more) want.push_back(one.next(Ids{id, 3})[0]);
+  const Tensor got = several.verify({more, {}});
+  ASSERT_EQ(got.size(0), 6);
+  for (int64_t i = 0; i < 6; ++i) EXPECT_TRUE(got[i].equal(want[static_cast<size_t>(i)])) << i;
+  several.rewind(0, 12);
+  EXPECT_EQ(several.length(0), 12);
+  EXPECT_EQ(several.length(1), 1);
+  EXPECT_TRUE(several.verify({{more[2]}, {}})[0].equal(want[2]));
+}
+
+TEST_P(LmStepping, AForkGoesItsOwnWay) {
+  const Ids prompt = some_ids(10);
+  LmSteps steps(model, {.block = 4, .chunk = 16}), alone(model, {.block = 4, .chunk = 16});
+  join(steps, {prompt}), join(alone, {prompt});
+  steps.fork(0, 10);
+  const Tensor both = steps.next(Ids{1, 2});
+  EXPECT_TRUE(both[0].equal(alone.next(Ids{1})[0]));
+  alone.rewind(0, 10);
+  EXPECT_TRUE(both[1].equal(alone.next(Ids{2})[0]));
+  EXPECT_TRUE(steps.next(Ids{5, 5})[1].equal(alone.next(Ids{5})[0]));
+}
+
+TEST_P(LmStepping, AKnownBeginningIsNotReadAgainAndChangesNoBit) {
+  const Ids shared = some_ids(40), tail = some_ids(9, 36, 8);
+  Ids whole = shared;
+  whole.insert(whole.end(), tail.begin(), tail.end());
+  LmSteps steps(model, {.block = 8, .chunk = 16}), alone(model, {.block = 8, .chunk = 16});
+  join(steps, {shared});
+  const int64_t before = steps.positions();
+  EXPECT_TRUE(join(steps, {whole})[0].equal(join(alone, {whole})[0]));
+  EXPECT_EQ(steps.recalled(), 32) << "whole chunks";
+  EXPECT_EQ(steps.positions() - before, 49 - 32);
+  steps.keep({});
+  EXPECT_TRUE(join(steps, {whole})[0].equal(join(alone, {whole})[0])) << "also after its rows have left";
+  EXPECT_EQ(steps.recalled(), 32 + 48);
+}
+
+TEST_P(LmStepping, EmbeddingsStandForTheirIds) {
+  const Ids ids = some_ids(37);
+  LmSteps words(model), embedded(model);
+  const Tensor rows = model.embed(at::tensor(std::vector<int64_t>(ids.begin(), ids.end())).unsqueeze(0)).squeeze(0);
+  const generate::Prompt prompt{.ids = {1, 2}, .embeddings = rows};
+  const generate::Prompt* const joining[] = {&prompt};
+  EXPECT_TRUE(embedded.join(joining).equal(join(words, {ids})));
+  EXPECT_EQ(embedded.length(0), 37);
+  EXPECT_TRUE(embedded.next(Ids{4}).equal(words.next(Ids{4})));
+}
+
+TEST_P(LmStepping, AnEightBitCacheIsNearTheExactOneAndSmaller) {
+  const Ids ids = some_ids(20);
+  LmSteps exact(model), rounded(model, {.cache_int8 = true});
+  const Tensor want = join(exact, {ids}), got = join(rounded, {ids});
+  EXPECT_LT((got - want).norm().item<double>(), 0.05 * want.norm().item<double>());
+  EXPECT_FALSE(got.equal(want));
+  EXPECT_LT(rounded.cache().bytes() * 2, exact.cache().bytes());
+}
+
+TEST_P(LmStepping, BrainFloatsHaveTheSameBitsInACrowd) {
+  DecoderLm narrow = tiny_lm(model.config);
+  for_each_tensor(narrow, [](const std::string&, Tensor& t) { t = t.to(at::kBFloat16); });
+  LmSteps alone(narrow, {.block = 8, .chunk = 32}), crowd(narrow, {.block = 8, .chunk = 32});
+  const Ids prompt = some_ids(41);
+  const Tensor want = join(alone, {prompt}), got = join(crowd, {some_ids(7, 36, 2), prompt, some_ids(12, 36, 3)});
+  EXPECT_TRUE(got[1].equal(want[0]));
+  EXPECT_TRUE(crowd.next(Ids{1, 2, 3})[1].equal(alone.next(Ids{2})[0]));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, LmStepping, ::testing::ValuesIn(tiny_families()),
+                         [](const auto& info) { return info.param; });
+
+TEST(LmSteps, RefusesIdsWithoutARowInTheEmbedding) {
+  const DecoderLm model = tiny_lm(tiny_config());
+  LmSteps steps(model);
+  EXPECT_THAT(
+      [&] {
+        join(steps, {{1, 40}});
+      },
+      ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("token id 40 has no row in the embedding")));
+}
+
+}  // namespace
+}  // namespace tessera::lm

@@ -1,0 +1,100 @@
+// The cache of token sequences of unlike length: a row is a list of blocks, blocks are counted, and rows that begin alike share
+// them. What a row attends to and in which order it is summed depends on that row alone.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "nn/attention/block_storage.h"
+#include "nn/attention/kv_cache.h"
+
+namespace tessera::nn {
+
+struct BlockCacheOptions {
+  int64_t depth = 0;    // layers
+  int64_t block = 64;   // positions of a block
+  bool int8 = false;    // keys and values as 8-bit integers with a scale per position and head
+  int64_t known = 512;  // blocks without a row that are kept, because another prompt may begin with them
+};
+
+class BlockCache final : public KvCache {
+ public:
+  using Row = int64_t;
+  /// What one row reads in a pass.
+  struct Piece {
+    Row row = 0;
+    int64_t count = 0;  // new positions
+  };
+  /// Pieces of at least so many positions attend by LibTorch's kernel, shorter ones position by position.
+  static constexpr int64_t long_piece = 32;
+
+  /// Throws UserError for a depth below 0 or a block below 1.
+  explicit BlockCache(const BlockCacheOptions& options);
+
+  /// A row without positions.
+  Row add();
+  /// A row that begins as the first `length` positions of another. Whole blocks are shared, a part of one is copied when it
+  /// is written to.
+  Row fork(Row row, int64_t length);
+  /// Forgets a row. Blocks that remember() named stay until others need the room.
+  void release(Row row);
+  /// Forgets all but a row's first `length` positions.
+  void rewind(Row row, int64_t length);
+  int64_t length(Row row) const { return rows_.at(row).length; }
+  int64_t rows() const { return static_cast<int64_t>(rows_.size()); }
+
+  /// Names the whole blocks of a row by the ids in them: a block is known by its ids and by all before them (a chained hash;
+  /// the ids themselves are compared too). `salt` tells apart what ids mean: another adapter, other pictures.
+  void remember(Row row, std::span<const int32_t> ids, uint64_t salt = 0);
+  /// Lets an empty row begin with the known blocks that `ids` begin with, in whole multiples of `multiple` positions and short
+  /// of all of them; returns how many positions those are.
+  int64_t recall(Row row, std::span<const int32_t> ids, int64_t multiple, uint64_t salt = 0);
+
+  /// Opens a pass over these pieces, row after row along T. Each layer then attends once, and end() lengthens the rows. A pass
+  /// that was begun and not ended leaves the rows as they were.
+  void begin(std::vector<Piece> pieces);
+  void end();
+  Tensor attend(size_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const AttendOptions& options) override;
+
+  int64_t bytes() const override;
+
+ private:
+  struct RowState {
+    std::vector<int32_t> blocks;
+    int64_t length = 0;
+  };
+  struct BlockState {
+    int32_t rows = 0;          // that hold it
+    uint64_t hash = 0;         // 0: not known
+    uint64_t parent = 0;       // hash of the block before
+    std::vector<int32_t> ids;  // of a known block
+    uint64_t left = 0;         // when its last row left
+  };
+  int32_t allocate();
+  void let_go(int32_t block);
+  void forget(int32_t block);
+  void reserve(RowState& row, int64_t length);
+  int32_t find(uint64_t hash, uint64_t parent, std::span<const int32_t> ids) const;
+  void write(BlockStorage& layer, const Tensor& k, const Tensor& v);
+  void attend_long(const BlockStorage& layer, const Piece& piece, const Tensor& q, const AttendOptions& options,
+                   Tensor& out);
+  void attend_short(const BlockStorage& layer, const Tensor& q, const AttendOptions& options, Tensor& out) const;
+  const Tensor& mask_of(const Piece& piece, std::optional<int64_t> window, at::Device device);
+
+  BlockCacheOptions options_;
+  std::vector<BlockStorage> layers_;
+  std::map<Row, RowState> rows_;
+  Row next_row_ = 0;
+  std::vector<BlockState> blocks_;
+  std::vector<int32_t> free_;
+  std::unordered_map<uint64_t, int32_t> known_;
+  std::map<uint64_t, int32_t> idle_;  // known blocks without a row, by when they were left
+  uint64_t clock_ = 0;
+  std::vector<Piece> pieces_;
+  std::map<std::pair<Row, int64_t>, Tensor> masks_;  // of the pass, by row and window
+};
+
+}  // namespace tessera::nn

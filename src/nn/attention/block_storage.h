@@ -1,0 +1,46 @@
+// Where the keys and values of blocks lie: slabs of blocks that double in size, so that nothing is ever copied to grow.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "nn/kernels/block_attention.h"
+#include "tensor/tensor.h"
+
+namespace tessera::nn {
+
+/// One layer's blocks. A block has room for `size` positions of every head of keys and values, in the format of what is
+/// written first, or in 8 bits: integers with absmax / 127 of each position and head as scale.
+class BlockStorage {
+ public:
+  BlockStorage(int64_t size, bool int8) : size_(size), int8_(int8) {}
+
+  /// Writes k and v [G, n, head_dim] to positions `at` to at + n of a block.
+  void write(int32_t block, int64_t at, const Tensor& k, const Tensor& v);
+  /// The first `count` positions of one block become those of another.
+  void copy(int32_t from, int32_t to, int64_t count);
+  /// Keys and values [1, G, length, head_dim] of positions that lie in these blocks, in format `type`: a copy.
+  std::pair<Tensor, Tensor> gathered(const std::vector<int32_t>& blocks, int64_t length, at::ScalarType type) const;
+  /// What a kernel reads of head `head` of a block.
+  blocks::Block view(int32_t block, int64_t head) const;
+  blocks::Format format() const;
+  /// Heads of keys and values, G.
+  int64_t heads() const { return slabs_.front().keys.size(1); }
+  /// Whether a kernel can read it: on the CPU, in fp32, bf16 or 8 bits.
+  bool readable() const;
+  int64_t bytes() const;
+
+ private:
+  struct Slab {
+    Tensor keys, values;              // [blocks, G, size, head_dim]
+    Tensor key_scales, value_scales;  // [blocks, G, size] fp32, int8 only
+  };
+  /// A block's slab and its index there; the slab is made when it is not there yet and `like` is given.
+  std::pair<Slab*, int64_t> find(int32_t block, const Tensor* like);
+  std::pair<const Slab*, int64_t> find(int32_t block) const;
+  int64_t size_;
+  bool int8_;
+  std::vector<Slab> slabs_;
+};
+
+}  // namespace tessera::nn

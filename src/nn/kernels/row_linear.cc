@@ -1,0 +1,103 @@
+// Threads and tensors around the loops.
+#include "nn/kernels/row_linear.h"
+
+#include <algorithm>
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+
+namespace tessera::nn {
+
+namespace {
+constexpr int64_t most_rows_by_kernel = 16;  // of linear_16bit
+constexpr int64_t weights_per_thread = 1 << 16;
+constexpr int64_t block_of_weights = 1 << 22;  // widened at once
+
+thread_local bool row_by_row = false;
+
+rows::Kind kind_of(const Tensor& weight) {
+  if (weight.scalar_type() == at::kFloat) return rows::Kind::fp32;
+  return weight.scalar_type() == at::kHalf ? rows::Kind::fp16 : rows::Kind::bf16;
+}
+
+bool has_kind(const Tensor& weight) {
+  const at::ScalarType type = weight.scalar_type();
+  return type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
+}
+
+/// x [rows, in] fp32 -> [rows, out] fp32.
+Tensor by_kernel(const Tensor& x, const Tensor& weight) {
+  const int64_t count = x.size(0), in = x.size(1), out = weight.size(0);
+  const Tensor y = at::empty({count, out}, x.options());
+  const rows::Kind kind = kind_of(weight);
+  const void* const numbers = weight.const_data_ptr();
+  const float* const from = x.const_data_ptr<float>();
+  float* const to = y.mutable_data_ptr<float>();
+  at::parallel_for(0, out, std::max<int64_t>(1, weights_per_thread / in), [&](int64_t begin, int64_t end) {
+    rows::multiply(kind, numbers, from, count, in, out, begin, end, to);
+  });
+  return y;
+}
+
+Tensor shaped_like(const Tensor& y, const Tensor& x) {
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = y.size(-1);
+  return y.view(shape);
+}
+}  // namespace
+
+RowByRow::RowByRow(bool on) : before_(row_by_row) { row_by_row = on; }
+RowByRow::~RowByRow() { row_by_row = before_; }
+bool RowByRow::applies_to(const Tensor& x) { return row_by_row && x.is_cpu(); }
+
+Tensor row_linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const Tensor flat = x.reshape({-1, x.size(-1)});
+  Tensor y;
+  if (rows::runs() && has_kind(weight) && weight.is_contiguous()) {
+    y = by_kernel(flat.to(at::kFloat).contiguous(), weight);
+    if (present(bias)) y = y + bias.to(at::kFloat);
+    y = y.to(x.scalar_type());
+  } else {
+    std::vector<Tensor> each;  // one row at a time takes one path
+    for (int64_t r = 0; r < flat.size(0); ++r)
+      each.push_back(present(bias) ? at::linear(flat.narrow(0, r, 1), weight, bias)
+                                   : at::linear(flat.narrow(0, r, 1), weight));
+    y = each.empty() ? at::empty({0, weight.size(0)}, x.options()) : at::cat(each);
+  }
+  return shaped_like(y, x);
+}
+
+Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  if (RowByRow::applies_to(x)) return row_linear(x, weight, bias);
+  return at::linear(x, weight, present(bias) ? std::optional<Tensor>(bias) : std::nullopt);
+}
+
+Tensor elementwise(const Tensor& x, const std::function<Tensor(const Tensor&)>& f) {
+  if (!RowByRow::applies_to(x)) return f(x);
+  const Tensor flat = x.reshape({-1, x.size(-1)});
+  if (flat.size(0) <= 1) return f(x);
+  std::vector<Tensor> each;
+  for (int64_t r = 0; r < flat.size(0); ++r) each.push_back(f(flat.narrow(0, r, 1)));
+  return at::cat(each).view_as(x);
+}
+
+Tensor linear_16bit(const Tensor& x, const Tensor& weight) {
+  const bool plain = !weight.device().is_cpu() || (at::GradMode::is_enabled() && x.requires_grad());
+  if (plain) return at::linear(x, weight.to(x.scalar_type()));
+  const Tensor flat = x.reshape({-1, x.size(-1)}).contiguous();
+  const bool few = flat.size(0) <= most_rows_by_kernel || RowByRow::applies_to(x);
+  if (rows::runs() && few && weight.is_contiguous()) return shaped_like(by_kernel(flat, weight), x);
+  if (RowByRow::applies_to(x)) return row_linear(x, weight.to(x.scalar_type()));
+  const Tensor y = at::empty({flat.size(0), weight.size(0)}, flat.options());
+  const int64_t block = std::max<int64_t>(1, block_of_weights / weight.size(1));
+  for (int64_t first = 0; first < weight.size(0); first += block) {
+    const Tensor part = weight.narrow(0, first, std::min(block, weight.size(0) - first));
+    y.narrow(1, first, part.size(0)).copy_(at::linear(flat, part.to(at::kFloat)));
+  }
+  return shaped_like(y, x);
+}
+
+}  // namespace tessera::nn

@@ -1,0 +1,76 @@
+// Products row by row equal plain ones, and a row is the same bits whatever stands beside it.
+#include "nn/kernels/row_linear.h"
+
+#include <gtest/gtest.h>
+
+#include <ATen/ATen.h>
+
+namespace tessera::nn {
+namespace {
+
+TEST(Linear16Bit, EqualsTheProductWithTheWidenedWeight) {
+  at::manual_seed(1);
+  for (const at::ScalarType type : {at::kHalf, at::kBFloat16}) {
+    for (const int64_t in : {1, 7, 16, 33, 64, 200}) {
+      for (const int64_t rows : {1, 2, 3, 5, 8, 9, 16, 17, 40}) {
+        const Tensor weight = at::randn({19, in}).to(type), x = at::randn({rows, in});
+        const Tensor plain = at::linear(x.to(at::kDouble), weight.to(at::kDouble));
+        const double off = ((linear_16bit(x, weight) - plain).abs().max() / plain.abs().max()).item<double>();
+        EXPECT_LT(off, 2e-6) << weight.scalar_type() << " in " << in << " rows " << rows;
+      }
+    }
+  }
+}
+
+TEST(Linear16Bit, KeepsLeadingDimensionsAndGradients) {
+  const Tensor weight = at::randn({6, 10}).to(at::kHalf), x = at::randn({2, 3, 10}).requires_grad_();
+  const Tensor y = linear_16bit(x, weight);
+  EXPECT_EQ(y.sizes(), (std::vector<int64_t>{2, 3, 6}));
+  y.sum().backward();
+  EXPECT_TRUE(at::allclose(x.grad(), weight.to(at::kFloat).sum(0).expand_as(x), 1e-4, 1e-5));
+  const at::NoGradGuard no_grad;
+  EXPECT_TRUE(at::allclose(linear_16bit(x, weight), y, 1e-5, 1e-5));
+}
+
+TEST(Linear16Bit, BlocksOfAWideWeightJoin) {
+  const Tensor weight = at::randn({5000, 1000}).to(at::kBFloat16), x = at::randn({20, 1000});
+  const Tensor plain = at::linear(x, weight.to(at::kFloat));
+  EXPECT_TRUE(at::allclose(linear_16bit(x, weight), plain, 1e-4, 1e-3));
+}
+
+TEST(RowLinear, EqualsThePlainProductInEveryFormat) {
+  at::manual_seed(2);
+  for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16}) {
+    for (const int64_t in : {1, 7, 16, 33, 200}) {
+      const Tensor weight = at::randn({19, in}).to(type), bias = at::randn({19}).to(type), x = at::randn({3, 5, in});
+      const Tensor plain = at::linear(x.to(at::kDouble), weight.to(at::kDouble), bias.to(at::kDouble));
+      const double off = ((row_linear(x, weight, bias) - plain).abs().max() / plain.abs().max()).item<double>();
+      EXPECT_LT(off, 2e-6) << type << " in " << in;
+    }
+  }
+}
+
+TEST(RowLinear, ARowHasTheSameBitsAloneAndInACrowd) {
+  at::manual_seed(3);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    for (const int64_t in : {24, 64, 576, 1001}) {
+      const Tensor weight = at::randn({300, in}).to(type), x = at::randn({37, in}).to(type);
+      const RowByRow on;
+      const Tensor all = product(x, weight);
+      for (const int64_t r : {0, 7, 8, 36})
+        EXPECT_TRUE(at::equal(product(x.narrow(0, r, 1), weight), all.narrow(0, r, 1))) << type << " row " << r;
+    }
+  }
+}
+
+TEST(RowLinear, ElementWiseFunctionsHaveTheSameBitsInEveryRow) {
+  at::manual_seed(4);
+  const Tensor x = at::randn({5, 21});
+  const RowByRow on;
+  const auto f = [](const Tensor& t) { return at::gelu(t, "tanh"); };
+  const Tensor all = elementwise(x, f);
+  for (int64_t r = 0; r < 5; ++r) EXPECT_TRUE(at::equal(elementwise(x.narrow(0, r, 1), f), all.narrow(0, r, 1)));
+}
+
+}  // namespace
+}  // namespace tessera::nn
