@@ -44,7 +44,7 @@ Tensor expected(const std::vector<Pass>& passes, const AttendOptions& options) {
   return attend_grouped(q, k, v, {.mask = mask, .scale = options.scale, .cap = options.cap}).squeeze(0);
 }
 
-double distance(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
+double furthest(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 TEST(BlockCache, AttendsAsThePlainKernelInPiecesOfAnyLength) {
   at::manual_seed(1);
@@ -55,7 +55,7 @@ TEST(BlockCache, AttendsAsThePlainKernelInPiecesOfAnyLength) {
     std::vector<Pass> passes;
     for (const int64_t count : {3, 1, 40, 1, 1, 9, 33, 1}) {
       passes.emplace_back(count);
-      EXPECT_LT(distance(attend(cache, {{row, count}}, passes.back(), options), expected(passes, options)), 1e-5)
+      EXPECT_LT(furthest(attend(cache, {{row, count}}, passes.back(), options), expected(passes, options)), 1e-5)
           << count << " after " << cache.length(row) - count;
     }
   }
@@ -75,7 +75,7 @@ TEST(BlockCache, EightBitsAreReadAsTheNumbersTheyStandFor) {
       *t = (*t / step).round() * step;
     }
     rounded.push_back(stored);
-    EXPECT_LT(distance(got, expected(rounded, {.scale = 0.3})), 2e-5);
+    EXPECT_LT(furthest(got, expected(rounded, {.scale = 0.3})), 2e-5);
   }
 }
 
@@ -89,9 +89,9 @@ TEST(BlockCache, RowsThatShareABeginningWriteIntoBlocksOfTheirOwn) {
     const int64_t before = cache.bytes();
     const BlockCache::Row second = cache.fork(first, length);
     EXPECT_EQ(cache.bytes(), before) << "nothing is copied until something is written";
-    EXPECT_LT(distance(attend(cache, {{second, 1}}, b, {}), expected({shared, b}, {})), 1e-5);
-    EXPECT_LT(distance(attend(cache, {{first, 1}}, a, {}), expected({shared, a}, {})), 1e-5);
-    EXPECT_LT(distance(attend(cache, {{second, 1}}, more, {}), expected({shared, b, more}, {})), 1e-5);
+    EXPECT_LT(furthest(attend(cache, {{second, 1}}, b, {}), expected({shared, b}, {})), 1e-5);
+    EXPECT_LT(furthest(attend(cache, {{first, 1}}, a, {}), expected({shared, a}, {})), 1e-5);
+    EXPECT_LT(furthest(attend(cache, {{second, 1}}, more, {}), expected({shared, b, more}, {})), 1e-5);
   }
 }
 
@@ -103,7 +103,7 @@ TEST(BlockCache, ARewoundRowForgetsWhatCameAfter) {
   attend(cache, {{row, 6}}, first, {}), attend(cache, {{row, 5}}, second, {});
   cache.rewind(row, 6);
   EXPECT_EQ(cache.length(row), 6);
-  EXPECT_LT(distance(attend(cache, {{row, 2}}, third, {}), expected({first, third}, {})), 1e-5);
+  EXPECT_LT(furthest(attend(cache, {{row, 2}}, third, {}), expected({first, third}, {})), 1e-5);
 }
 
 TEST(BlockCache, KnownBeginningsAreFoundByTheirIdsAndAllBeforeThem) {
@@ -154,7 +154,7 @@ TEST(BlockCache, AForgottenPassLeavesTheRowAsItWas) {
   cache.begin({{row, 6}});
   cache.attend(0, lost.q, lost.k, lost.v, {});  // no end(): the pass failed in a later layer
   EXPECT_EQ(cache.length(row), 3);
-  EXPECT_LT(distance(attend(cache, {{row, 2}}, second, {}), expected({first, second}, {})), 1e-5);
+  EXPECT_LT(furthest(attend(cache, {{row, 2}}, second, {}), expected({first, second}, {})), 1e-5);
 }
 
 TEST(BlockCache, RefusesABlockOfNothing) {

@@ -30,7 +30,7 @@ bool autocasts() {
   return at::autocast::is_autocast_enabled(at::kCPU) && at::autocast::get_autocast_dtype(at::kCPU) == at::kBFloat16;
 }
 /// Rows that are worth a thread of their own: about 16k numbers.
-int64_t grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
+int64_t rows_per_thread(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
 
 const float* singles(const Tensor& t) { return t.const_data_ptr<float>(); }
 float* singles_out(Tensor& t) { return t.mutable_data_ptr<float>(); }
@@ -38,7 +38,9 @@ const loops::Bf16* bf16s(const Tensor& t) { return static_cast<const loops::Bf16
 loops::Bf16* bf16_out(Tensor& t) { return static_cast<loops::Bf16*>(t.mutable_data_ptr()); }
 
 /// Calls `row(begin, end)` over rows, on as many threads as pay.
-template <class F> void over_rows(int64_t rows, int64_t width, F row) { at::parallel_for(0, rows, grain(width), row); }
+template <class F> void over_rows(int64_t rows, int64_t width, F row) {
+  at::parallel_for(0, rows, rows_per_thread(width), row);
+}
 
 struct Normed {
   Tensor out, inverse;  // inverse [rows]: 1 / root mean square

@@ -31,7 +31,7 @@ Tensor plain(const DecoderLm& model, const Ids& ids) {
   return full_logits(model, at::tensor(std::vector<int64_t>(ids.begin(), ids.end())).unsqueeze(0))[0][-1];
 }
 
-double distance(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
+double furthest(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 class LmStepping : public ::testing::TestWithParam<std::string> {
  protected:
@@ -45,7 +45,7 @@ TEST_P(LmStepping, PromptsInPiecesAndSingleStepsEqualThePlainPass) {
     LmSteps steps(model, {.block = 4, .chunk = 40});
     Tensor logits = join(steps, {Ids(ids.begin(), ids.begin() + prompt)});
     for (int64_t n = prompt; n < 60; ++n) {
-      ASSERT_LT(distance(logits[0], plain(model, Ids(ids.begin(), ids.begin() + n))), 2e-4) << prompt << " then " << n;
+      ASSERT_LT(furthest(logits[0], plain(model, Ids(ids.begin(), ids.begin() + n))), 2e-4) << prompt << " then " << n;
       logits = steps.next(std::span(ids).subspan(static_cast<size_t>(n), 1));
     }
   }
