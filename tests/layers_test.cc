@@ -75,6 +75,8 @@ TEST(HouseRules, EveryIncludePointsDown) {
   EXPECT_THAT(layer_faults(repository()), IsEmpty());
 }
 
+TEST(HouseRules, NobodyOutsideAModelsFolderKnowsItsName) { EXPECT_THAT(model_name_faults(repository()), IsEmpty()); }
+
 TEST(HouseRules, SourcesThatStartWithoutLibTorchReachNoneOfItsHeaders) {
   EXPECT_THAT(libtorch_faults(repository()), IsEmpty());
 }
@@ -104,6 +106,27 @@ TEST(HouseRulesChecker, FindsUpwardSidewaysAndCrossModelIncludes) {
                                    "src/plan/e.cc includes media/f.h: plan/ stands on core/ alone",
                                    "src/models/one/h.cc includes models/two/i.h: one model's folder into another's",
                                    HasSubstr("room 'cellar' has no floor")));
+}
+
+TEST(HouseRulesChecker, FindsModelsNamedOutsideTheirFolders) {
+  const SourceTree tree = {
+      {"src/models/registry.cc", "// r\nnamespace one { int registration(); } const int a = one::registration();\n"},
+      {"src/models/one/a.cc", "// a\n#include \"models/one/a.h\"\nint one::a() { return lm::b(); }\n"},
+      {"src/models/lm/b.cc", "// b\nint lm::b() { return 1; }\n"},
+      {"src/models/lm/c.cc", "// c\nint c() { return one::a(); }\n"},
+      {"src/eval/d.cc", "// d\n#include \"models/one/a.h\"\n"},
+      {"src/apps/e.cc", "// e\nint e() { return tessera::one::a() + someone::a(); }\n"},
+      {"src/apps/f.cc", "// f\nbool f(std::string s) { return s == \"one\"; }\n"},
+      {"src/apps/g.cc", "// one::a and \"one\" in a comment\nint g = someone::a();\n"},
+      {"src/apps/e_test.cc", "// t\nint t = one::a();\n"},
+      {"src/text/chat_template.cc", "// x\nint x;\n"},
+  };
+  EXPECT_THAT(model_name_faults(tree),
+              UnorderedElementsAre("src/models/lm/c.cc names the model 'one' (one::); ask models/registry.h",
+                                   "src/eval/d.cc names the model 'one' (\"models/one/); ask models/registry.h",
+                                   "src/apps/e.cc names the model 'one' (one::); ask models/registry.h",
+                                   "src/apps/f.cc names the model 'one' (\"one\"); ask models/registry.h",
+                                   "src/text/chat_template.cc names no model; take it off the exceptions"));
 }
 
 TEST(HouseRulesChecker, FindsLibTorchThroughAChainOfIncludes) {

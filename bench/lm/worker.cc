@@ -15,8 +15,9 @@
 #include "core/json.h"
 #include "models/lm/architecture/config.h"
 #include "models/lm/architecture/model_files.h"
-#include "models/lm/architecture/quantize.h"
 #include "models/lm/text/decode.h"
+#include "models/quantizable.h"
+#include "models/registry.h"
 #include "quant/awq.h"
 #include "tensor/build.h"
 #include "tensor/device.h"
@@ -37,7 +38,7 @@ void make(const std::vector<std::string>& words) {
 
 void pack(const Path& directory, const Path& out) {
   const at::NoGradGuard no_grad;
-  const auto model = lm::load_quantizable(directory, at::kCPU);
+  const auto model = load_quantizable(directory, at::kCPU);
   const auto inputs = model->language_inputs();
   quant::awq(inputs, std::vector<quant::InputStatistics>(inputs.size()), {.scale = false, .clip = false});
   model->save(out, {.group = 128});

@@ -9,7 +9,7 @@
 #include "data/chat_jsonl.h"
 #include "data/source.h"
 #include "eval/delta_loss.h"
-#include "models/objectives.h"
+#include "models/registry.h"
 #include "tensor/device.h"
 #include "tensor/model_dir.h"
 #include "train/recipe.h"
@@ -17,12 +17,15 @@
 namespace tessera::apps {
 
 namespace {
-/// The model of a directory with the loss that it was trained by; one that says nothing of its training is a language model.
+/// The model of a directory with the loss that it was trained by; where it has no recipe, with that of its type.
 std::unique_ptr<train::Objective> scorer_model(const Path& directory, const SampleSource& source, at::Device device) {
-  read_model_directory(directory);  // says what is missing
+  const ModelDirectory found = read_model_directory(directory);
   train::Recipe recipe;
-  recipe.objective = "lm", recipe.model = {{"from", directory.string()}};
-  if (const Path own = directory / "recipe.toml"; std::filesystem::exists(own)) {
+  recipe.model = {{"from", directory.string()}};
+  const Path own = directory / "recipe.toml";
+  if (!std::filesystem::exists(own)) {
+    recipe.objective = models::objective_of(found);
+  } else {
     const train::Recipe made_by = train::read_recipe(own);
     recipe.objective = made_by.objective;
     if (made_by.model.contains("chat_template")) recipe.model["chat_template"] = made_by.model["chat_template"];

@@ -152,7 +152,7 @@ Json measure_fid(const EvalOptions& options) {
   if (options.tower.empty() && !std::filesystem::exists(tower))
     throw UserError("[eval] {} is not here; fid wants --tower, the directory of an NVILA model whose tower looks",
                     tower.string());
-  const eval::Features features = eval::tower_features(tower, parse_device(options.compute.device));
+  const eval::Features features = eval::model_features(tower, parse_device(options.compute.device));
   const DrawnAndReal pictures = options.model.empty() ? DrawnAndReal{} : draw_names(options);
   const eval::Gaussian ours = options.model.empty()
                                   ? gaussian_of_folder("look", options.text.data, features, options.batch)

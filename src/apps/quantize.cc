@@ -10,6 +10,7 @@
 #include "core/progress.h"
 #include "media/read_media.h"
 #include "models/quantizable.h"
+#include "models/registry.h"
 #include "quant/awq.h"
 #include "quant/rounding.h"
 #include "tensor/device.h"

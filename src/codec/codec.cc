@@ -34,7 +34,7 @@ void initialise(Codec& codec, uint64_t seed) {
 Codec load_codec(const Path& directory, at::Device device) {
   const Path config_file = directory / "config.json";
   Json tree = read_json_file(config_file);
-  if (!tree.is_object() || tree.value("model_type", "") != model_type) {
+  if (!tree.is_object() || !tree.contains("model_type") || tree["model_type"] != model_type) {
     throw UserError("[codec] {} is no codec; its model_type is {}, want \"{}\"", directory.string(),
                     tree.is_object() && tree.contains("model_type") ? tree["model_type"].dump() : "missing",
                     model_type);

@@ -9,12 +9,10 @@
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/linalg_eigvalsh.h>
-#include <c10/core/InferenceMode.h>
 
 #include "core/error.h"
 #include "core/files.h"
-#include "media/compose.h"
-#include "models/nvila/model_files.h"
+#include "models/registry.h"
 
 namespace tessera::eval {
 
@@ -42,17 +40,13 @@ double frechet_distance(const Gaussian& a, const Gaussian& b) {
   return std::max(0.0, distance.item<double>());
 }
 
-Features tower_features(const Path& directory, at::Device device) {
-  const auto model =
-      std::make_shared<nvila::NvilaModel>(nvila::load_weights(directory, device, {.dtype = "fp32", .writable = false}));
-  return [model, device](const std::vector<Image>& pictures) {
-    const c10::InferenceMode inference;
-    const int64_t edge = model->config.vision.image_size;
-    std::vector<Image> sized;
-    for (const Image& picture : pictures)
-      sized.push_back(media::resize_bicubic(media::over(picture, media::white), edge, edge));
-    return model->vision_tower.forward(nvila::normalised(sized).to(device)).mean(1).to(at::kCPU, at::kFloat);
-  };
+Features model_features(const Path& directory, at::Device device) {
+  const std::shared_ptr<const LoadedModel> model = load_model(directory, device, {.dtype = "fp32"});
+  if (model->embeds() == nullptr)
+    throw UserError(
+        "[eval] {} holds a model of type '{}', which has no features of pictures; want one with a vision tower",
+        directory.string(), model->model_type());
+  return [model](const std::vector<Image>& pictures) { return model->embeds()->embed(pictures); };
 }
 
 Tensor features_of(int64_t count, const std::function<Image(int64_t)>& picture, const Features& features, int64_t batch,

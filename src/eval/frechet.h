@@ -1,5 +1,5 @@
 // The Fréchet distance between two sets of pictures (Heusel et al. 2017, arXiv 1706.08500), on the features of a
-// vision tower of ours instead of Inception's: numbers compare among themselves, not with published FIDs.
+// model of ours instead of Inception's: numbers compare among themselves, not with published FIDs.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ double frechet_distance(const Gaussian& a, const Gaussian& b);
 
 /// Features [N, D] fp32 of pictures.
 using Features = std::function<Tensor(const std::vector<Image>&)>;
-/// The vision tower of an NVILA directory: pictures on white, stretched to its size, features averaged over positions.
-Features tower_features(const Path& directory, at::Device device);
+/// Those of the model in a directory, in fp32 (see Embeds). Throws UserError for a model that has none.
+Features model_features(const Path& directory, at::Device device);
 
 /// Features of many pictures, `batch` at a time; `picture(i)` gives the i-th.
 Tensor features_of(int64_t count, const std::function<Image(int64_t)>& picture, const Features& features,

@@ -79,8 +79,8 @@ TEST(Frechet, FeaturesComeInBatchesAndInOrder) {
 TEST(Frechet, ATowersFeaturesAreMeansOverPlacesOfPicturesOnWhite) {
   const tessera::testing::ScratchFolder folder;
   const nvila::NvilaModel model = nvila::tiny_nvila();
-  nvila::save_model(model, StoredAs::f32, folder / "tower");
-  const Features features = tower_features(folder / "tower", at::kCPU);
+  nvila::save_model(model, StoredAs::f32, folder / "tower", Path(TESSERA_SOURCE_DIR) / "tests/golden/data/nvila-flat");
+  const Features features = model_features(folder / "tower", at::kCPU);
   const Image picture = nvila::noise_picture(1), wide = nvila::noise_picture(2, 50, 20, 4);
   const Tensor got = features({picture, wide});
   const Image sized = media::resize_bicubic(media::over(wide, media::white), 24, 24);

@@ -1,4 +1,5 @@
-// What a loaded model can do. Verbs and servers ask for a capability and use nothing else of a model.
+// What a loaded model can do, and the loaded model itself. Verbs and servers ask for a capability and use nothing else of a
+// model.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 
 #include "generate/text_sequence.h"
 #include "media/image.h"
+#include "tensor/tensor.h"
 #include "text/message.h"
 
 namespace tessera {
@@ -107,6 +109,25 @@ class Sees {
   virtual std::vector<Written> see(const std::vector<SeeRequest>& requests) const = 0;
   /// How many frames of a clip the model was made for, and at most.
   virtual int64_t default_frames() const = 0;
+};
+
+/// Vectors that stand for pictures.
+class Embeds {
+ public:
+  virtual ~Embeds() = default;
+  /// One row of features for each picture, [N, D] fp32 on the CPU. Pictures of any size; what is transparent is white.
+  virtual Tensor embed(const std::vector<Image>& pictures) const = 0;
+};
+
+/// A model in memory. A capability that it does not have is null.
+class LoadedModel {
+ public:
+  virtual ~LoadedModel() = default;
+  virtual std::string model_type() const = 0;
+  virtual const Draws* draws() const { return nullptr; }
+  virtual const Writes* writes() const { return nullptr; }
+  virtual const Sees* sees() const { return nullptr; }
+  virtual const Embeds* embeds() const { return nullptr; }
 };
 
 /// Reads "W:H" (16:9) or a height / width number (0.5625). Throws UserError outside 1:4 to 4:1.

@@ -3,12 +3,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <c10/core/Device.h>
 
 #include "core/files.h"
 #include "media/image.h"
@@ -40,9 +37,4 @@ class Quantizable {
   /// Writes the directory; layers that were packed are written so.
   virtual void save(const Path& out, const quant::Int4Format& format) = 0;
 };
-
-/// Throws UserError for a directory that is no model, one of a type that cannot be packed (naming those that can),
-/// and one that is packed already.
-std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device);
-
 }  // namespace tessera

@@ -1,51 +1,96 @@
-// One line per model type.
+// The list of models: the one place beside a model's own folder that knows its name.
 #include "models/registry.h"
 
-#include <map>
+#include <algorithm>
 
 #include <fmt/ranges.h>
 
+#include "codec/objective.h"
 #include "core/error.h"
-#include "models/infinity/draw.h"
-#include "models/lm/architecture/config.h"
-#include "models/lm/text/writes.h"
-#include "models/nvila/sees.h"
-#include "tensor/model_dir.h"
+#include "models/quantizable.h"
+#include "train/objective.h"
+#include "train/recipe.h"
 
 namespace tessera {
 
+namespace infinity {
+ModelRegistration registration();
+}
+namespace lm {
+ModelRegistration registration();
+}
+namespace nvila {
+ModelRegistration registration();
+}
+
+const std::vector<ModelRegistration>& registered_models() {
+  static const std::vector<ModelRegistration> all = {
+      infinity::registration(),
+      lm::registration(),
+      nvila::registration(),
+      {.objectives = {{.name = "codec",
+                       .make = codec::make_codec_objective}}},  // trained like them, loaded within them
+  };
+  return all;
+}
+
 namespace {
-using Loader = std::unique_ptr<LoadedModel> (*)(const Path&, at::Device, const LoadOptions&);
 
-std::unique_ptr<LoadedModel> load_infinity(const Path& directory, at::Device device, const LoadOptions&) {
-  return infinity::load_drawing_model(directory, device);
+/// The registration whose model types include that of `directory`, among those that have what `wanted` asks for.
+template <class Wanted>
+const ModelRegistration& registration_of(const ModelDirectory& directory, Wanted wanted, std::string_view want) {
+  std::vector<std::string> known;
+  for (const ModelRegistration& model : registered_models()) {
+    if (!wanted(model)) continue;
+    const auto& types = model.model_types;
+    if (std::find(types.begin(), types.end(), directory.model_type) != types.end()) return model;
+    known.insert(known.end(), types.begin(), types.end());
+  }
+  std::sort(known.begin(), known.end());
+  throw UserError("[model] {} has model_type '{}', want one {}: {}", directory.path.string(), directory.model_type,
+                  want, fmt::join(known, ", "));
 }
 
-const std::map<std::string, Loader>& loaders() {
-  static const std::map<std::string, Loader> table = [] {
-    std::map<std::string, Loader> all = {{infinity::model_type, load_infinity}};
-    for (const std::string& family : lm::supported_families()) all[family] = lm::load_lm_model;
-    for (const char* type : nvila::model_types) all[type] = nvila::load_seeing_model;
-    return all;
-  }();
-  return table;
-}
 }  // namespace
 
 std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device, const LoadOptions& options) {
   const ModelDirectory found = read_model_directory(directory);
-  const auto loader = loaders().find(found.model_type);
-  if (loader == loaders().end()) {
-    throw UserError("[model] {} has model_type '{}', want one of: {}", directory.string(), found.model_type,
-                    fmt::join(loadable_model_types(), ", "));
-  }
-  return loader->second(directory, device, options);
+  const auto loads = [](const ModelRegistration& model) { return model.load != nullptr; };
+  return registration_of(found, loads, "of").load(found, device, options);
 }
 
-std::vector<std::string> loadable_model_types() {
-  std::vector<std::string> names;
-  for (const auto& [name, loader] : loaders()) names.push_back(name);
-  return names;
+std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device) {
+  const ModelDirectory found = read_model_directory(directory);
+  const auto packs = [](const ModelRegistration& model) { return model.load_quantizable != nullptr; };
+  return registration_of(found, packs, "that can be packed").load_quantizable(found, device);
 }
+
+namespace models {
+
+const ObjectiveRegistration& objective(std::string_view name) {
+  std::vector<std::string> known;
+  for (const ModelRegistration& model : registered_models()) {
+    for (const ObjectiveRegistration& each : model.objectives) {
+      if (each.name == name) return each;
+      known.push_back(each.name);
+    }
+  }
+  throw UserError("[recipe] unknown objective '{}'; did you mean '{}'?", name, nearest_word(name, known));
+}
+
+std::string objective_of(const ModelDirectory& directory) {
+  const auto trains = [](const ModelRegistration& model) { return !model.objectives.empty(); };
+  return registration_of(directory, trains, "that can be trained").objectives.front().name;
+}
+
+void complete_data(train::Recipe& recipe) {
+  if (const auto complete = objective(recipe.objective).complete_data) complete(recipe);
+}
+
+std::unique_ptr<train::Objective> make_objective(train::Recipe& recipe, const SampleSource& source, at::Device device) {
+  return objective(recipe.objective).make(recipe, source, device);
+}
+
+}  // namespace models
 
 }  // namespace tessera

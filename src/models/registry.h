@@ -1,26 +1,27 @@
-// From a model directory to a loaded model. The only place that looks at a model's name.
+// What each model folder registers, and how the rest of the program asks for it: by the `model_type` of a directory or by
+// the `objective` of a recipe. Nobody outside a model's folder knows the model's name.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <c10/core/Device.h>
 
 #include "core/files.h"
+#include "core/json.h"
 #include "models/capabilities.h"
+#include "tensor/model_dir.h"
 
 namespace tessera {
 
-/// A model in memory; its capabilities are null where it has them not.
-class LoadedModel {
- public:
-  virtual ~LoadedModel() = default;
-  virtual std::string model_type() const = 0;
-  virtual const Draws* draws() const { return nullptr; }
-  virtual const Writes* writes() const { return nullptr; }
-  virtual const Sees* sees() const { return nullptr; }
-};
+class Quantizable;  // models/quantizable.h
+class SampleSource;
+namespace train {
+class Objective;
+struct Recipe;
+}  // namespace train
 
 /// How a model is held in memory.
 struct LoadOptions {
@@ -28,11 +29,53 @@ struct LoadOptions {
   bool cache_int8 = false;     // keys and values of text models in 8 bits
 };
 
+/// What a recipe's `objective` may name.
+struct ObjectiveRegistration {
+  std::string name;
+  /// Reads the recipe's `[model]` and `[loss]` tables and writes them back in full. Throws UserError for an unknown key.
+  std::unique_ptr<train::Objective> (*make)(train::Recipe& recipe, const SampleSource& source, at::Device device);
+  /// Completes `[data]` for what the objective measures, before the source is made; null where nothing is missing.
+  void (*complete_data)(train::Recipe& recipe) = nullptr;
+  /// Settings of `[loss]` under which no part of a sample is left out at random, for methods that teach samples by heart.
+  Json whole_samples = Json::object();
+};
+
+/// What one model folder can do; functions that it does not have are null. `registration()` of the folder returns it,
+/// models/registry.cc collects them. A directory is read once, by the caller.
+struct ModelRegistration {
+  std::vector<std::string> model_types;  // of the directories that it loads
+  std::unique_ptr<LoadedModel> (*load)(const ModelDirectory& directory, at::Device device,
+                                       const LoadOptions& options) = nullptr;
+  /// Loads a model to be packed. Throws UserError for one that is packed already.
+  std::unique_ptr<Quantizable> (*load_quantizable)(const ModelDirectory& directory, at::Device device) = nullptr;
+  std::vector<ObjectiveRegistration> objectives;  // of a new recipe for its directories: the first
+};
+
+/// Every registration.
+const std::vector<ModelRegistration>& registered_models();
+
 /// Loads by the `model_type` in config.json. Throws UserError for a directory that is no model, an unknown type (naming
 /// the known ones), and for everything that the model's own loader refuses.
 std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device, const LoadOptions& options = {});
+/// The same for packing. Throws UserError also for a type that cannot be packed (naming those that can), and for a model
+/// that is packed already.
+std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device);
 
-/// The model types that can be loaded.
-std::vector<std::string> loadable_model_types();
+namespace models {
+
+/// The objective of a name. Throws UserError for an unknown one (naming the nearest).
+const ObjectiveRegistration& objective(std::string_view name);
+/// The name of the objective that models of this directory's type are trained by. Throws UserError where there is none.
+std::string objective_of(const ModelDirectory& directory);
+
+/// Completes the recipe's `[data]` for what its objective measures, before the source is made. Throws UserError for an
+/// unknown name.
+void complete_data(train::Recipe& recipe);
+
+/// Builds the objective that `recipe` names, with weights initialised from recipe.train.seed, and writes its full
+/// `model` and `loss` tables back into the recipe. Throws UserError for an unknown name (naming the nearest) or key.
+std::unique_ptr<train::Objective> make_objective(train::Recipe& recipe, const SampleSource& source, at::Device device);
+
+}  // namespace models
 
 }  // namespace tessera

@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "data/citation_index.h"
 #include "data/text_files.h"
+#include "models/registry.h"
 #include "text/tokenizer.h"
 #include "train/loop.h"
 
@@ -90,7 +91,7 @@ void apply_hyperfit(train::Recipe& recipe) {
   } else {
     recipe.data.samples = config.samples;
   }
-  if (recipe.objective == "infinity") recipe.loss["drop_prompt"] = 0.0;
+  for (const auto& [key, value] : models::objective(recipe.objective).whole_samples.items()) recipe.loss[key] = value;
   if (recipe.model.value("from", std::string()).empty())
     throw UserError("[hyperfit] model.from is missing; want the directory of a pretrained model");
   const double steps_per_epoch = static_cast<double>(config.samples) / static_cast<double>(batch);

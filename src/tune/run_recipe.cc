@@ -3,7 +3,7 @@
 
 #include "core/error.h"
 #include "data/source.h"
-#include "models/objectives.h"
+#include "models/registry.h"
 #include "tune/method.h"
 
 namespace tessera::tune {

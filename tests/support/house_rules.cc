@@ -2,6 +2,7 @@
 #include "tests/support/house_rules.h"
 
 #include <algorithm>
+#include <cctype>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -27,6 +28,14 @@ const std::set<std::pair<std::string, std::string>> kSideways = {
 
 /// Models that other models are built upon.
 const std::set<std::string> kBuiltUpon = {"lm"};
+
+/// The list of models, which alone knows their names.
+constexpr std::string_view kModelList = "src/models/registry.cc";
+
+/// Files that may hold a model's name all the same, each with its reason.
+const std::set<std::string> kMayNameModels = {
+    "src/text/chat_template.cc",  // a publisher's chat template is called like the publisher's model
+};
 
 constexpr size_t kLongestFile = 400;  // lines
 
@@ -115,7 +124,57 @@ std::string way_to_libtorch(const SourceTree& tree, const std::string& file, std
   return "";
 }
 
+/// Whether a test or what only tests include.
+bool is_for_tests(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return ends_with(path, "_test.cc") || name.find("testing") != std::string_view::npos;
+}
+
+/// The text without what follows `//`.
+std::string without_comments(const std::string& text) {
+  std::string code;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) code += line.substr(0, line.find("//")) + "\n";
+  return code;
+}
+
+/// How `code` names the model of a folder; "" when it does not.
+std::string naming_of(const std::string& code, const std::string& model) {
+  for (const std::string& name : {"\"models/" + model + "/", "\"" + model + "\"", model + "::"}) {
+    for (size_t at = code.find(name); at != std::string::npos; at = code.find(name, at + 1)) {
+      const char before = at == 0 ? ' ' : code[at - 1];
+      const bool part_of_a_word = std::isalnum(static_cast<unsigned char>(before)) != 0 || before == '_';
+      if (name[0] == '"' || !part_of_a_word) return name;
+    }
+  }
+  return "";
+}
+
 }  // namespace
+
+std::vector<std::string> model_name_faults(const SourceTree& tree) {
+  std::set<std::string> models;
+  for (const auto& [path, text] : tree) {
+    if (begins_with(path, "src/models/") && !part(path, 2).empty()) models.insert(part(path, 2));
+  }
+  std::vector<std::string> faults;
+  for (const auto& [path, text] : tree) {
+    const std::string own = begins_with(path, "src/models/") ? part(path, 2) : "";
+    if (!begins_with(path, "src/") || !is_code(path) || is_for_tests(path) || path == kModelList) continue;
+    const std::string code = without_comments(text);
+    bool names = false;
+    for (const std::string& model : models) {
+      if (model == own || (!own.empty() && kBuiltUpon.count(model) != 0)) continue;
+      const std::string naming = naming_of(code, model);
+      names = names || !naming.empty();
+      if (!naming.empty() && kMayNameModels.count(path) == 0)
+        faults.push_back(path + " names the model '" + model + "' (" + naming + "); ask models/registry.h");
+    }
+    if (!names && kMayNameModels.count(path) != 0)
+      faults.push_back(path + " names no model; take it off the exceptions");
+  }
+  return faults;
+}
 
 std::vector<std::string> layer_faults(const SourceTree& tree) {
   std::vector<std::string> faults;

@@ -15,6 +15,10 @@ using SourceTree = std::map<std::string, std::string>;
 /// Includes that point upward, sideways without being allowed, or from one model's folder into another's.
 std::vector<std::string> layer_faults(const SourceTree& tree);
 
+/// Sources outside a model's folder (but models/registry.cc) that include one of its headers, name its namespace or hold its
+/// name in quotes. Tests and their helpers may, and so may models that are built upon it.
+std::vector<std::string> model_name_faults(const SourceTree& tree);
+
 /// Sources of what must start without LibTorch (tessera_core, tessera_light_verbs, tessera_cli) that reach one of its
 /// headers, through any number of includes.
 std::vector<std::string> libtorch_faults(const SourceTree& tree);

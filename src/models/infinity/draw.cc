@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "generate/scale_loop.h"
 #include "media/compose.h"
-#include "models/infinity/tokens.h"
 
 namespace tessera::infinity {
 
@@ -168,10 +167,6 @@ std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, DrawP
   const std::vector<std::string> prompts(request.prompts.begin() + static_cast<ptrdiff_t>(begin),
                                          request.prompts.begin() + static_cast<ptrdiff_t>(end));
   return codec::tensor_to_pictures(codec.decode(draw_codes(model, model.encode(prompts), plan).codes.sum));
-}
-
-std::unique_ptr<LoadedModel> load_drawing_model(const Path& directory, at::Device device) {
-  return std::make_unique<DrawingInfinity>(load_model(directory, device));
 }
 
 }  // namespace tessera::infinity

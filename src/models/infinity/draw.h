@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "generate/scale_loop.h"
+#include "models/capabilities.h"
 #include "models/infinity/model_files.h"
-#include "models/registry.h"
 
 namespace tessera::infinity {
 
@@ -42,8 +42,5 @@ class DrawingInfinity final : public LoadedModel, public Draws {
   std::vector<Image> draw_batch(const DrawRequest& request, DrawPlan plan, size_t begin, size_t end) const;
   Bundle bundle_;
 };
-
-/// Loads a model directory for drawing. Throws UserError.
-std::unique_ptr<LoadedModel> load_drawing_model(const Path& directory, at::Device device);
 
 }  // namespace tessera::infinity

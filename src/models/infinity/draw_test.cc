@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "models/infinity/testing.h"
-#include "models/infinity/tokens.h"
+#include "models/registry.h"
 
 namespace tessera::infinity {
 namespace {

@@ -54,16 +54,16 @@ void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefa
   write_file_atomically(directory / "config.json", tree.dump(2) + "\n", files);
 }
 
-Bundle load_model(const Path& directory, at::Device device) {
-  const Path config_file = directory / "config.json";
-  Json tree = read_json_file(config_file);
-  if (!tree.is_object() || tree.value("model_type", "") != model_type) {
-    throw UserError("[infinity] {} is no Infinity model; want model_type \"{}\" in its config.json", directory.string(),
-                    model_type);
+Bundle load_model(const ModelDirectory& found, at::Device device) {
+  const Path& directory = found.path;
+  if (found.model_type != model_type) {
+    throw UserError("[infinity] {} is no Infinity model; its model_type is '{}', want '{}'", directory.string(),
+                    found.model_type, model_type);
   }
+  Json tree = found.config;
   tree.erase("model_type");
   InfinityConfig config;
-  from_json(tree, config, config_file.string());
+  from_json(tree, config, found.config_path().string());
 
   Bundle bundle;
   bundle.codec = codec::load_codec(directory / "codec", device);

@@ -7,6 +7,7 @@
 #include "codec/codec.h"
 #include "core/files.h"
 #include "models/infinity/module.h"
+#include "tensor/model_dir.h"
 
 namespace tessera::infinity {
 
@@ -41,6 +42,9 @@ struct Bundle {
 void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefaults& defaults, StoredAs stored,
                 const Path& directory, FileSystem& files = disk());
 /// Throws UserError when the directory holds no such model, or a codec that does not belong to it.
-Bundle load_model(const Path& directory, at::Device device);
+Bundle load_model(const ModelDirectory& directory, at::Device device);
+inline Bundle load_model(const Path& directory, at::Device device) {
+  return load_model(read_model_directory(directory), device);
+}
 
 }  // namespace tessera::infinity

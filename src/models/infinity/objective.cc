@@ -18,7 +18,6 @@
 #include "media/png.h"
 #include "models/infinity/draw.h"
 #include "models/infinity/model_files.h"
-#include "models/infinity/tokens.h"
 #include "tensor/build.h"
 
 namespace tessera::infinity {

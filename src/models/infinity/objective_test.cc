@@ -5,7 +5,6 @@
 
 #include "core/error.h"
 #include "models/infinity/testing.h"
-#include "models/infinity/tokens.h"
 #include "tests/support/scratch.h"
 
 namespace tessera::infinity {

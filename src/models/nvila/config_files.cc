@@ -123,17 +123,6 @@ bool is_legacy(const Path& directory) { return std::filesystem::exists(directory
 
 Path tokenizer_directory(const Path& directory) { return is_legacy(directory) ? directory / "llm" : directory; }
 
-Json text_config_json(const Path& directory) {
-  if (is_legacy(directory)) return read_json_file(directory / "llm" / "config.json");
-  const Path file = directory / "config.json";
-  const Json tree = read_json_file(file);
-  Json text = Keys(tree, file.string()).object("text_config");
-  // other programs say at the top how the language model is packed
-  if (tree.contains("quantization_config") && !text.contains("quantization_config"))
-    text["quantization_config"] = tree["quantization_config"];
-  return text;
-}
-
 NvilaConfig flat_config(const Json& tree, const std::string& source) {
   const Keys keys(tree, source);
   NvilaConfig config;
@@ -146,20 +135,26 @@ NvilaConfig flat_config(const Json& tree, const std::string& source) {
   return config;
 }
 
-NvilaConfig read_config(const Path& directory) {
-  const Path file = directory / "config.json";
-  const Json tree = read_json_file(file);
-  if (!is_legacy(directory)) return flat_config(tree, file.string());
-  NvilaConfig config;
-  const Path vision = directory / "vision_tower" / "config.json",
-             projector = directory / "mm_projector" / "config.json";
-  const Path text = directory / "llm" / "config.json";
+StoredConfig read_config(const ModelDirectory& directory) {
+  const Json& tree = directory.config;
+  const std::string source = directory.config_path().string();
+  if (!is_legacy(directory.path)) {
+    StoredConfig stored{.config = flat_config(tree, source), .text = tree["text_config"]};
+    // other programs say at the top how the language model is packed
+    if (tree.contains("quantization_config") && !stored.text.contains("quantization_config"))
+      stored.text["quantization_config"] = tree["quantization_config"];
+    return stored;
+  }
+  const Path vision = directory.path / "vision_tower" / "config.json",
+             projector = directory.path / "mm_projector" / "config.json";
+  const Path text = directory.path / "llm" / "config.json";
   const Json vision_tree = read_json_file(vision), projector_tree = read_json_file(projector);
-  config.vision = vision_config({vision_tree, vision.string()});
-  config.projector = Keys(projector_tree, projector.string()).require<std::string>("mm_projector_type");
-  config.text = lm::config_from_json(read_json_file(text), text.string());
-  read_top(config, {tree, file.string()}, "resize");
-  return config;
+  StoredConfig stored{.config = {}, .text = read_json_file(text)};
+  stored.config.vision = vision_config({vision_tree, vision.string()});
+  stored.config.projector = Keys(projector_tree, projector.string()).require<std::string>("mm_projector_type");
+  stored.config.text = lm::config_from_json(stored.text, text.string());
+  read_top(stored.config, {tree, source}, "resize");
+  return stored;
 }
 
 Json flat_config_json(const NvilaConfig& config) {

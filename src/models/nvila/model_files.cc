@@ -67,10 +67,17 @@ constexpr const char* tokenizer_files[] = {
 }  // namespace
 
 NvilaModel load_weights(const Path& directory, at::Device device, const WeightOptions& options) {
+  const ModelDirectory found = read_model_directory(directory);
+  return load_weights(found, read_config(found), device, options);
+}
+
+NvilaModel load_weights(const ModelDirectory& found, const StoredConfig& config, at::Device device,
+                        const WeightOptions& options) {
+  const Path& directory = found.path;
   NvilaModel model;
   {
     const BuildDevice nowhere(at::kMeta);
-    model = NvilaModel(read_config(directory));
+    model = NvilaModel(config.config);
   }
   const auto parts = parts_of(directory);
   std::vector<StoredTensors> opened;
@@ -89,7 +96,7 @@ NvilaModel load_weights(const Path& directory, at::Device device, const WeightOp
                .writable = options.writable,
                .passed_over = [&](std::string_view name) { return name.starts_with("llm.") || packed.takes(name); }});
   packed.load(device);
-  model.llm = lm::load_lm(text_config_json(directory), stored, directory,
+  model.llm = lm::load_lm(config.text, stored, directory,
                           {.device = device, .dtype = options.dtype, .prefix = "llm.", .writable = options.writable});
   return model;
 }

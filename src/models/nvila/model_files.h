@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "models/nvila/config.h"
 #include "models/nvila/module.h"
+#include "tensor/model_dir.h"
 #include "tensor/weights.h"
 
 namespace tessera::nvila {
@@ -16,11 +17,13 @@ bool is_legacy(const Path& directory);
 /// Where the tokenizer's files are.
 Path tokenizer_directory(const Path& directory);
 
-/// The language model's own config, in either layout.
-Json text_config_json(const Path& directory);
-
+/// What the config files of a directory of either layout say, each read once.
+struct StoredConfig {
+  NvilaConfig config;
+  Json text;  // the language model's own config.json
+};
 /// Throws UserError that names the file and the key for what is missing, of another type or not supported.
-NvilaConfig read_config(const Path& directory);
+StoredConfig read_config(const ModelDirectory& directory);
 /// The same for the text of a flat config.json; `source` names it in errors.
 NvilaConfig flat_config(const Json& tree, const std::string& source);
 /// A flat config.json that read_config() reads back, `model_type` with it. Names are those of the releases; a tower is stored
@@ -38,6 +41,9 @@ struct WeightOptions {
 
 /// Weights and config. Tensors that NVILA has no use for (the tower's pooling head, its last norm and blocks beyond the
 /// feature) are passed over. Throws UserError for missing shards, and for tensors that are missing, unexpected or of another shape.
+NvilaModel load_weights(const ModelDirectory& directory, const StoredConfig& stored, at::Device device,
+                        const WeightOptions& options = {});
+/// The same, with the config read on the way.
 NvilaModel load_weights(const Path& directory, at::Device device, const WeightOptions& options = {});
 
 /// config.json and model.safetensors in the flat layout; the tokenizer's files come from `tokenizer`, a directory, unless that is

@@ -119,7 +119,7 @@ TEST_F(NvilaFiles, UnsupportedConfigsListWhatIsSupported) {
 
 TEST_F(NvilaFiles, ATokenizerWithMoreWordsThanRowsIsRefusedUnlessTheyAreMediaTokens) {
   const auto tokenizer = text::load_tokenizer(golden / "nvila-legacy/llm");
-  NvilaConfig config = read_config(golden / "nvila-legacy");
+  NvilaConfig config = read_config(read_model_directory(golden / "nvila-legacy")).config;
   EXPECT_LT(config.text.vocabulary, tokenizer->vocabulary());
   require_same_words(config, *tokenizer, "dir");
   config.text.vocabulary -= 1;

@@ -189,7 +189,7 @@ std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, co
   const std::string from = recipe.model.value("from", std::string());
   ModelTable table;
   if (!from.empty()) {
-    const NvilaConfig stored = read_config(from);
+    const NvilaConfig stored = read_config(read_model_directory(from)).config;
     table = {.vision = stored.vision,
              .projector = stored.projector,
              .tiles = stored.tiles,

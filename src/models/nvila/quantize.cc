@@ -100,11 +100,12 @@ std::vector<SharedInput> shared_inputs(VisionTower& tower, const std::string& pr
   return all;
 }
 
-std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device) {
-  if (is_packed(text_config_json(directory)))
-    throw UserError("[quant] {} is packed already; give the model that it was made from", directory.string());
-  NvilaModel model = load_weights(directory, device, {.dtype = "fp32", .writable = true});
-  return std::make_unique<QuantizableNvila>(directory, std::move(model));
+std::unique_ptr<Quantizable> load_for_packing(const ModelDirectory& directory, at::Device device) {
+  const StoredConfig stored = read_config(directory);
+  if (is_packed(stored.text))
+    throw UserError("[quant] {} is packed already; give the model that it was made from", directory.path.string());
+  NvilaModel model = load_weights(directory, stored, device, {.dtype = "fp32", .writable = true});
+  return std::make_unique<QuantizableNvila>(directory.path, std::move(model));
 }
 
 }  // namespace tessera::nvila

@@ -7,6 +7,8 @@
 #include "core/error.h"
 #include "models/nvila/model_files.h"
 #include "models/nvila/testing.h"
+#include "models/quantizable.h"
+#include "models/registry.h"
 #include "quant/awq.h"
 #include "quant/rounding.h"
 #include "tests/support/scratch.h"

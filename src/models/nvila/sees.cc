@@ -7,6 +7,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "core/error.h"
+#include "media/compose.h"
 
 namespace tessera::nvila {
 
@@ -43,7 +44,8 @@ std::vector<int32_t> NvilaWriter::chat_prompt(const std::vector<text::Message>& 
   return prompter_->row(messages, {}, true).ids;
 }
 
-LoadedNvila::LoadedNvila(NvilaModel model, const Path& directory, const lm::DecodeOptions& decode)
+LoadedNvila::LoadedNvila(NvilaModel model, const Path& directory, const Json& text_config,
+                         const lm::DecodeOptions& decode)
     : model_(std::move(model)), decode_(decode) {
   const Path own = tokenizer_directory(directory);
   tokenizer_ = text::load_tokenizer(own);
@@ -52,7 +54,7 @@ LoadedNvila::LoadedNvila(NvilaModel model, const Path& directory, const lm::Deco
   lm::WriterParts parts{.model = model_.llm,
                         .tokenizer = text::load_tokenizer(own),
                         .chat = prompter_->chat(),
-                        .defaults = lm::generation_defaults(own, text_config_json(directory)),
+                        .defaults = lm::generation_defaults(own, text_config),
                         .decode = decode,
                         .spare_ids = true};
   writer_ = std::make_unique<NvilaWriter>(std::move(parts), *prompter_);
@@ -116,9 +118,21 @@ std::vector<Written> LoadedNvila::see(const std::vector<SeeRequest>& requests) c
   return written;
 }
 
-std::unique_ptr<LoadedModel> load_seeing_model(const Path& directory, at::Device device, const LoadOptions& options) {
-  NvilaModel model = load_weights(directory, device, {.dtype = options.dtype, .writable = false});
-  return std::make_unique<LoadedNvila>(std::move(model), directory,
+Tensor LoadedNvila::embed(const std::vector<Image>& pictures) const {
+  const c10::InferenceMode inference;
+  const int64_t edge = model_.config.vision.image_size;
+  std::vector<Image> sized;
+  for (const Image& picture : pictures)
+    sized.push_back(media::resize_bicubic(media::over(picture, media::white), edge, edge));
+  const at::Device device = model_.llm.embed_tokens.device();
+  return model_.vision_tower.forward(normalised(sized).to(device)).mean(1).to(at::kCPU, at::kFloat);
+}
+
+std::unique_ptr<LoadedModel> load_seeing_model(const ModelDirectory& directory, at::Device device,
+                                               const LoadOptions& options) {
+  const StoredConfig stored = read_config(directory);
+  NvilaModel model = load_weights(directory, stored, device, {.dtype = options.dtype, .writable = false});
+  return std::make_unique<LoadedNvila>(std::move(model), directory.path, stored.text,
                                        lm::DecodeOptions{.cache_int8 = options.cache_int8});
 }
 

@@ -6,7 +6,6 @@
 
 #include "models/lm/text/writes.h"
 #include "models/nvila/model_files.h"
-#include "models/registry.h"
 
 namespace tessera::nvila {
 
@@ -20,19 +19,24 @@ class NvilaWriter final : public lm::LmWriter {
   const Prompter* prompter_;
 };
 
-class LoadedNvila final : public LoadedModel, public Sees {
+class LoadedNvila final : public LoadedModel, public Sees, public Embeds {
  public:
-  /// Throws UserError when the tokenizer in `directory` does not belong to the model.
-  LoadedNvila(NvilaModel model, const Path& directory, const lm::DecodeOptions& decode);
+  /// `text_config`: the language model's own config.json. Throws UserError when the tokenizer in `directory` does not
+  /// belong to the model.
+  LoadedNvila(NvilaModel model, const Path& directory, const Json& text_config, const lm::DecodeOptions& decode);
 
   std::string model_type() const override { return nvila::model_type; }
   const Writes* writes() const override { return writer_.get(); }
   const Sees* sees() const override { return this; }
+  const Embeds* embeds() const override { return this; }
 
   /// Requests with the same options and no callbacks run as batches; each is what it would be alone. Throws UserError for
   /// conversations that do not end with a user's turn, media that they do not speak of, and prompts over the context length.
   std::vector<Written> see(const std::vector<SeeRequest>& requests) const override;
   int64_t default_frames() const override { return model_.config.video.frames; }
+
+  /// The vision tower's features, averaged over positions; pictures are stretched to its size.
+  Tensor embed(const std::vector<Image>& pictures) const override;
 
   const NvilaModel& model() const { return model_; }
   const Prompter& prompter() const { return *prompter_; }
@@ -50,7 +54,7 @@ class LoadedNvila final : public LoadedModel, public Sees {
 };
 
 /// The loader of the registry.
-std::unique_ptr<LoadedModel> load_seeing_model(const Path& directory, at::Device device,
+std::unique_ptr<LoadedModel> load_seeing_model(const ModelDirectory& directory, at::Device device,
                                                const LoadOptions& options = {});
 
 }  // namespace tessera::nvila

@@ -8,7 +8,6 @@
 #include "models/lm/architecture/config.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
-#include "tensor/model_dir.h"
 
 namespace tessera::lm {
 
@@ -67,9 +66,8 @@ Json ids_json(const std::vector<int32_t>& ids) { return ids.size() == 1 ? Json(i
 
 }  // namespace
 
-DecoderLm load_lm(const Path& directory, const LoadLmOptions& options) {
-  const ModelDirectory found = read_model_directory(directory);
-  return load_lm(found.config, std::make_shared<const StoredTensors>(directory), directory, options);
+DecoderLm load_lm(const ModelDirectory& directory, const LoadLmOptions& options) {
+  return load_lm(directory.config, std::make_shared<const StoredTensors>(directory.path), directory.path, options);
 }
 
 DecoderLm load_lm(const Json& config, const std::shared_ptr<const StoredTensors>& stored, const Path& directory,

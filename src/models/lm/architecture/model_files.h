@@ -10,6 +10,7 @@
 #include "core/files.h"
 #include "models/lm/architecture/module.h"
 #include "tensor/mapped_weights.h"
+#include "tensor/model_dir.h"
 #include "tensor/weights.h"
 
 namespace tessera::lm {
@@ -29,7 +30,10 @@ struct LoadLmOptions {
 
 /// The model of a directory with config.json and weights, sharded or not. Throws UserError for what is no such
 /// directory, an unsupported config, missing shards, tensors that are missing or of another shape, and unsound numbers.
-DecoderLm load_lm(const Path& directory, const LoadLmOptions& options = {});
+DecoderLm load_lm(const ModelDirectory& directory, const LoadLmOptions& options = {});
+inline DecoderLm load_lm(const Path& directory, const LoadLmOptions& options = {}) {
+  return load_lm(read_model_directory(directory), options);
+}
 /// The same with a config of its own (a part of a larger model's config.json) and weights already opened.
 DecoderLm load_lm(const Json& config, const std::shared_ptr<const StoredTensors>& stored, const Path& directory,
                   const LoadLmOptions& options);

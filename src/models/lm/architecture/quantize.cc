@@ -13,7 +13,6 @@
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/text/decode.h"
 #include "quant/packed_dir.h"
-#include "tensor/model_dir.h"
 
 namespace tessera::lm {
 
@@ -146,12 +145,11 @@ int64_t calibrate(const DecoderLm& model, const text::Tokenizer& tokenizer, cons
   return seen;
 }
 
-std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device) {
-  ModelDirectory found = read_model_directory(directory);
-  if (found.config.contains("quantization_config") && !found.config["quantization_config"].is_null())
-    throw UserError("[quant] {} is packed already; give the model that it was made from", directory.string());
+std::unique_ptr<Quantizable> load_for_packing(const ModelDirectory& directory, at::Device device) {
+  if (directory.config.contains("quantization_config") && !directory.config["quantization_config"].is_null())
+    throw UserError("[quant] {} is packed already; give the model that it was made from", directory.path.string());
   DecoderLm model = load_lm(directory, {.device = device, .dtype = "fp32", .writable = true});
-  return std::make_unique<QuantizableLm>(directory, found.config, std::move(model));
+  return std::make_unique<QuantizableLm>(directory.path, directory.config, std::move(model));
 }
 
 }  // namespace tessera::lm

@@ -1,8 +1,11 @@
 // A decoder language model as packing wants it.
 #pragma once
 
+#include <memory>
+
 #include "models/lm/architecture/module.h"
 #include "models/quantizable.h"
+#include "tensor/model_dir.h"
 #include "text/tokenizer.h"
 
 namespace tessera::lm {
@@ -15,6 +18,6 @@ std::vector<quant::SharedInput> shared_inputs(DecoderLm& model, const std::strin
 int64_t calibrate(const DecoderLm& model, const text::Tokenizer& tokenizer, const CalibrationData& data);
 
 /// Loads a directory for packing. Throws UserError for one that is packed already.
-std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device);
+std::unique_ptr<Quantizable> load_for_packing(const ModelDirectory& directory, at::Device device);
 
 }  // namespace tessera::lm

@@ -9,6 +9,8 @@
 #include "core/error.h"
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/testing.h"
+#include "models/quantizable.h"
+#include "models/registry.h"
 #include "quant/awq.h"
 #include "quant/packed_dir.h"
 #include "tests/support/scratch.h"

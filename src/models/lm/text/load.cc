@@ -23,9 +23,9 @@ class WritingLm : public LoadedModel {
 
 }  // namespace
 
-std::unique_ptr<LoadedModel> load_lm_model(const Path& directory, at::Device device, const LoadOptions& options) {
-  const ModelDirectory found = read_model_directory(directory);
-  WriterParts parts{.model = load_lm(directory, {.device = device, .dtype = options.dtype}),
+std::unique_ptr<LoadedModel> load_lm_model(const ModelDirectory& found, at::Device device, const LoadOptions& options) {
+  const Path& directory = found.path;
+  WriterParts parts{.model = load_lm(found, {.device = device, .dtype = options.dtype}),
                     .tokenizer = text::load_tokenizer(directory),
                     .defaults = generation_defaults(directory, found.config),
                     .decode = {.cache_int8 = options.cache_int8}};

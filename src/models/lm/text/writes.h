@@ -77,6 +77,7 @@ class LmWriter : public Writes {
 };
 
 /// The loader of the registry: config, weights, tokenizer, chat template, generation defaults.
-std::unique_ptr<LoadedModel> load_lm_model(const Path& directory, at::Device device, const LoadOptions& options = {});
+std::unique_ptr<LoadedModel> load_lm_model(const ModelDirectory& directory, at::Device device,
+                                           const LoadOptions& options = {});
 
 }  // namespace tessera::lm
