@@ -56,7 +56,7 @@ class Work {
     for_each_tensor(model_, [&](const std::string& name, Tensor& t) {
       bytes += static_cast<int64_t>(t.nbytes());
       if (name.find("layers") == std::string::npos || name.ends_with(".scales") || name.ends_with(".zeros")) return;
-      if (t.dim() == 2) block_weights += t.numel() * (name.ends_with(".packed") ? 2 : 1);  // two to a byte
+      if (t.dim() == 2) block_weights += t.numel() * (name.ends_with(".packed.integers") ? 2 : 1);  // two to a byte
     });
     const lm::LmConfig& c = model_.config;
     return {{"weight_bytes", bytes},

@@ -12,7 +12,7 @@
 #include "models/quantizable.h"
 #include "models/registry.h"
 #include "quant/awq.h"
-#include "quant/rounding.h"
+#include "quant/smooth_quant.h"
 #include "tensor/device.h"
 #include "tensor/stored_tensors.h"
 

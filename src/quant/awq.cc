@@ -10,9 +10,11 @@
 #include <ATen/ops/where.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
-#include "quant/rounding.h"
-
 namespace tessera::quant {
+
+using nn::full_ranges;
+using nn::Ranges;
+using nn::rounded_int4;
 
 namespace {
 
@@ -65,9 +67,8 @@ double pack(const SharedInput::Consumer& consumer, const Tensor& x, const AwqOpt
   const bool narrow = options.clip && consumer.clip && x.defined();
   const Ranges ranges =
       narrow ? narrowed_ranges(weight, x, options.group, options.clip_steps) : full_ranges(weight, options.group);
-  layer.int4 = round_int4(weight, options.group, ranges);
-  layer.weight = Tensor();
-  return x.defined() ? relative_error(at::linear(x, nn::unpacked(*layer.int4)), at::linear(x, weight)) : 0;
+  layer.pack(std::make_shared<nn::Int4Weight>(nn::round_int4(weight, options.group, ranges)));
+  return x.defined() ? relative_error(at::linear(x, layer.packed->unpack()), at::linear(x, weight)) : 0;
 }
 
 }  // namespace

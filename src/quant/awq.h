@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "quant/rounding.h"
+#include "nn/packed/int4_weight.h"
 #include "quant/shared_input.h"
 
 namespace tessera::quant {
@@ -40,6 +40,6 @@ std::vector<AwqResult> awq(const std::vector<SharedInput>& inputs, const std::ve
 Tensor awq_scale(const Tensor& mean_magnitude, double exponent);
 
 /// The ranges, full or narrowed, that give the least squared error of x W^T. weight [out, in], x [n, in].
-Ranges narrowed_ranges(const Tensor& weight, const Tensor& x, int64_t group, int64_t steps);
+nn::Ranges narrowed_ranges(const Tensor& weight, const Tensor& x, int64_t group, int64_t steps);
 
 }  // namespace tessera::quant

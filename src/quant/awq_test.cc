@@ -56,7 +56,7 @@ double error_after(const AwqOptions& options, const Tensor& seen, const Tensor& 
   }
   EXPECT_EQ(net.gate.observer, nullptr);
   awq(inputs, statistics, options);
-  EXPECT_TRUE(net.down.int4.has_value() && !net.down.weight.defined());
+  EXPECT_TRUE(net.down.packed && !net.down.weight.defined());
   return ((net.forward(asked) - plain).square().sum() / plain.square().sum()).item<double>();
 }
 
@@ -103,7 +103,7 @@ TEST(Awq, ReportsWhatItFoundAndPassesUnseenInputsOver) {
   EXPECT_GT(results[0].exponent, 0);
   EXPECT_LT(results[0].error, results[0].nearest_error);
   EXPECT_EQ(results[1].error, 0);
-  EXPECT_TRUE(net.out.int4.has_value());
+  EXPECT_TRUE(net.out.packed);
 }
 
 TEST(Awq, NarrowedRangesAreNeverWorseOnTheSample) {
@@ -112,10 +112,10 @@ TEST(Awq, NarrowedRangesAreNeverWorseOnTheSample) {
   weight.select(1, 9).mul_(12);
   const Tensor x = at::randn({100, 64});
   x.select(1, 9).mul_(0.01);  // a large weight that hardly counts
-  const auto error = [&](const Ranges& ranges) {
-    return at::linear(x, rounded_int4(weight, 32, ranges) - weight).square().sum().item<double>();
+  const auto error = [&](const nn::Ranges& ranges) {
+    return at::linear(x, nn::rounded_int4(weight, 32, ranges) - weight).square().sum().item<double>();
   };
-  EXPECT_LT(error(narrowed_ranges(weight, x, 32, 10)), 0.9 * error(full_ranges(weight, 32)));
+  EXPECT_LT(error(narrowed_ranges(weight, x, 32, 10)), 0.9 * error(nn::full_ranges(weight, 32)));
 }
 
 TEST(InputStatistics, GathersOverPassesAndKeepsAnEvenSample) {

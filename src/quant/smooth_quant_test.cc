@@ -1,5 +1,5 @@
 // Smoothing on one layer with loud input channels.
-#include "quant/rounding.h"
+#include "quant/smooth_quant.h"
 
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ double error_of(bool smooth, double exponent) {
   std::vector<InputStatistics> statistics(1);
   if (smooth) statistics[0].see(norm.forward(x));
   smooth_quant(inputs, statistics, exponent);
-  EXPECT_TRUE(fc.int8.has_value() && !fc.weight.defined());
+  EXPECT_TRUE(fc.packed && !fc.weight.defined());
   const Tensor y = fc.forward(norm.forward(x));
   return ((y - plain).square().sum() / plain.square().sum()).item<double>();
 }

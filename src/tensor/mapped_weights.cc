@@ -38,23 +38,6 @@ template <class Word> int64_t count_full_exponents(std::string_view bytes, Word 
   return total;
 }
 
-/// What a slot holds: a view of the file where that is enough, else a tensor of its own.
-Tensor taken(const StoredTensors::Item& item, const std::shared_ptr<const StoredTensors>& stored,
-             const MapOptions& options) {
-  const at::ScalarType type = scalar_type(item.entry->dtype);
-  const at::ScalarType format = at::isFloatingType(type) ? options.format.value_or(type) : type;
-  const bool aligned = reinterpret_cast<uintptr_t>(item.bytes.data()) % dtype_size(item.entry->dtype) == 0;
-  Tensor view;
-  if (aligned && !item.bytes.empty()) {
-    view = at::from_blob(
-        const_cast<char*>(item.bytes.data()), item.entry->shape, [stored](void*) {}, at::TensorOptions(type));
-  } else {
-    view = at::empty(item.entry->shape, at::TensorOptions(type));
-    if (!item.bytes.empty()) std::memcpy(view.mutable_data_ptr(), item.bytes.data(), item.bytes.size());
-  }
-  return view.to(options.device, format, /*non_blocking=*/false, /*copy=*/options.writable);
-}
-
 }  // namespace
 
 int64_t count_non_finite(const StoredTensors::Item& item) {
@@ -72,6 +55,18 @@ int64_t count_non_finite(const StoredTensors::Item& item) {
   }
 }
 
+Tensor mapped_tensor(const std::shared_ptr<const StoredTensors>& stored, const StoredTensors::Item& item) {
+  const at::TensorOptions type(scalar_type(item.entry->dtype));
+  const bool aligned = reinterpret_cast<uintptr_t>(item.bytes.data()) % dtype_size(item.entry->dtype) == 0;
+  if (aligned && !item.bytes.empty()) {
+    return at::from_blob(
+        const_cast<char*>(item.bytes.data()), item.entry->shape, [stored](void*) {}, type);
+  }
+  const Tensor copy = at::empty(item.entry->shape, type);
+  if (!item.bytes.empty()) std::memcpy(copy.mutable_data_ptr(), item.bytes.data(), item.bytes.size());
+  return copy;
+}
+
 void map_weights(const std::vector<TensorSlot>& slots, const std::shared_ptr<const StoredTensors>& stored,
                  const Path& path, std::string_view what, const MapOptions& options) {
   std::vector<NamedTensor> wanted;
@@ -86,7 +81,12 @@ void map_weights(const std::vector<TensorSlot>& slots, const std::shared_ptr<con
     }
   }
   const at::NoGradGuard no_grad;
-  for (const TensorSlot& slot : slots) *slot.tensor = taken(*stored->find(slot.name), stored, options);
+  for (const TensorSlot& slot : slots) {
+    const Tensor view = mapped_tensor(stored, *stored->find(slot.name));
+    const auto format = at::isFloatingType(view.scalar_type()) ? options.format : std::nullopt;
+    *slot.tensor = view.to(options.device, format.value_or(view.scalar_type()), /*non_blocking=*/false,
+                           /*copy=*/options.writable);
+  }
 }
 
 }  // namespace tessera

@@ -59,6 +59,10 @@ struct MapOptions {
 void map_weights(const std::vector<TensorSlot>& slots, const std::shared_ptr<const StoredTensors>& stored,
                  const Path& path, std::string_view what, const MapOptions& options);
 
+/// One stored tensor on the CPU as it is stored: a view of the file, which stays mapped as long as the view lives; a copy where
+/// its numbers are not aligned in the file. Not to be written into.
+Tensor mapped_tensor(const std::shared_ptr<const StoredTensors>& stored, const StoredTensors::Item& item);
+
 /// How many of the numbers of a stored floating-point tensor are NaN or infinite; 0 for integers. All cores.
 int64_t count_non_finite(const StoredTensors::Item& item);
 

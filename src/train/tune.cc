@@ -14,7 +14,7 @@ const std::vector<std::string> kinds = {"full", "lora", "qlora", "norms", "nothi
 
 bool has_adapters(const TuneConfig& c) { return c.what == "lora" || c.what == "qlora"; }
 bool is_adapter(const std::string& name) { return nn::name_has(name, "lora"); }
-bool is_packed(const std::string& name) { return nn::name_has(name, "int4") || nn::name_has(name, "int8"); }
+bool is_packed(const std::string& name) { return nn::name_has(name, "packed"); }
 }  // namespace
 
 void validate(const TuneConfig& c) {

@@ -70,7 +70,7 @@ TEST(Tune, ABaseInFourBitsTrainsItsAdapters) {
               ElementsAre("layers.1.down.lora.lora_A.weight", "layers.1.down.lora.lora_B.weight"));
   Net net = made();
   tuned_parameters(net, {.what = "qlora", .rank = 2, .targets = {"down"}, .group = 16});
-  EXPECT_TRUE(net.layers[0].up.int4 && !net.layers[0].up.weight.defined())
+  EXPECT_TRUE(net.layers[0].up.packed && !net.layers[0].up.weight.defined())
       << "layers without adapters are packed as well";
   EXPECT_TRUE(net.lm_head.weight.defined());
 }

@@ -3,18 +3,18 @@
 
 #include <ATen/ATen.h>
 
-#include "quant/stored_form.h"
+#include "nn/packed/awq_layout.h"
 #include "tests/golden/fixture.h"
 
-namespace tessera::quant {
+namespace tessera::nn {
 namespace {
 
 TEST(AwqGolden, UnpacksToTheSameWeightsAndPacksToTheSameWords) {
   const golden::Fixture fixture("awq");
   for (const auto& [name, group] : {std::pair{"small", 8}, {"wide", 128}, {"tall", 64}}) {
     const auto part = [&](const char* which) { return fixture[std::string(name) + "." + which]; };
-    const nn::Int4Weight weight = from_awq({part("qweight"), part("qzeros"), part("scales")}, group);
-    EXPECT_TRUE(at::equal(unpacked(weight), part("weight"))) << name;
+    const Int4Weight weight = from_awq({part("qweight"), part("qzeros"), part("scales")}, group);
+    EXPECT_TRUE(at::equal(weight.unpack(), part("weight"))) << name;
     const AwqTensors again = to_awq(weight);
     EXPECT_TRUE(at::equal(again.qweight, part("qweight"))) << name;
     EXPECT_TRUE(at::equal(again.qzeros, part("qzeros"))) << name;
@@ -23,4 +23,4 @@ TEST(AwqGolden, UnpacksToTheSameWeightsAndPacksToTheSameWords) {
 }
 
 }  // namespace
-}  // namespace tessera::quant
+}  // namespace tessera::nn

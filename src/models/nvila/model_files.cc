@@ -86,8 +86,7 @@ NvilaModel load_weights(const ModelDirectory& found, const StoredConfig& config,
       StoredTensors::joined(std::move(opened), [&](size_t part, std::string_view name) {
         return own_name(parts[part].second + std::string(name), model.config);
       }));
-  const quant::PackedLinears packed(quant::named_linears(model.vision_tower, "vision_tower"), std::nullopt, stored,
-                                    directory);
+  const quant::PackedLinears packed(nn::named_linears(model.vision_tower, "vision_tower"), {}, stored, directory);
   std::vector<TensorSlot> slots = tensor_slots(model.vision_tower, "vision_tower");
   for (TensorSlot& slot : tensor_slots(model.mm_projector, "mm_projector")) slots.push_back(std::move(slot));
   map_weights(slots, stored, directory, "nvila",

@@ -1,13 +1,15 @@
 // Calibration shows each picture with a question; the tower sees its tiles, the language model the rows they become.
 #include "models/nvila/quantize.h"
 
+#include <algorithm>
+
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "core/error.h"
 #include "models/lm/architecture/quantize.h"
 #include "models/nvila/model_files.h"
 #include "models/nvila/prompt.h"
-#include "quant/packed_dir.h"
+#include "quant/stored_form.h"
 
 namespace tessera::nvila {
 
@@ -46,15 +48,12 @@ class QuantizableNvila : public Quantizable {
 
   void save(const Path& out, const quant::Int4Format& format) override {
     Json config = flat_config_json(model_.config);
-    bool language = false, tower = false;
-    for (const auto& [name, layer] : quant::named_linears(model_)) {
-      language = language || layer->int4.has_value(), tower = tower || layer->int8.has_value();
-    }
-    if (language) {
+    const auto packed = [](const nn::NamedLinear& layer) { return layer.linear->packed != nullptr; };
+    if (std::ranges::any_of(nn::named_linears(model_.llm), packed)) {
       const Json packing = quant::int4_format_json(format, {"lm_head", "vision_tower", "mm_projector"});
       config["quantization_config"] = packing, config["text_config"]["quantization_config"] = packing;
     }
-    if (tower) {
+    if (std::ranges::any_of(nn::named_linears(model_.vision_tower), packed)) {
       config["vision_config"]["quantization_config"] = {
           {"quant_method", "tessera-int8"}, {"weights", "int8 per output channel"}, {"activations", "int8 per token"}};
     }

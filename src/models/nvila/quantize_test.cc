@@ -10,7 +10,7 @@
 #include "models/quantizable.h"
 #include "models/registry.h"
 #include "quant/awq.h"
-#include "quant/rounding.h"
+#include "quant/smooth_quant.h"
 #include "tests/support/scratch.h"
 
 namespace tessera::nvila {
@@ -50,9 +50,9 @@ TEST(NvilaQuantize, APackedDirectoryLoadsAndAnswersNearlyAsTheModelItWasMadeFrom
 
   const NvilaModel plain = load_weights(source, at::kCPU);
   const NvilaModel packed = load_weights(scratch / "packed", at::kCPU, {.dtype = "auto", .writable = false});
-  EXPECT_TRUE(packed.vision_tower.layers[0].mlp.fc1.int8 && packed.vision_tower.layers[1].self_attn.q_proj.int8);
-  EXPECT_TRUE(packed.llm.layers[1].mlp.down_proj.int4.has_value());
-  EXPECT_FALSE(packed.llm.layers[0].mlp.down_proj.int8.has_value());
+  EXPECT_TRUE(packed.vision_tower.layers[0].mlp.fc1.packed && packed.vision_tower.layers[1].self_attn.q_proj.packed);
+  EXPECT_EQ(packed.llm.layers[1].mlp.down_proj.packed->format(), "int4");
+  EXPECT_EQ(packed.vision_tower.layers[0].mlp.fc1.packed->format(), "int8");
   const Tensor pixels = normalised({noise_picture(5, 56, 56)});
   EXPECT_LT(off(packed.features(pixels), plain.features(pixels)), 0.05);
   EXPECT_GT(off(packed.features(pixels), plain.features(pixels)), 0);

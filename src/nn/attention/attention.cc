@@ -18,7 +18,7 @@ namespace {
 
 PromptKeys prompt_keys(const Tensor& prompt, const Linear& mat_kv, const Tensor& k_bias, const Tensor& v_bias,
                        int64_t heads) {
-  const Tensor kv = at::linear(prompt, mat_kv.weight, at::cat({k_bias, v_bias}));
+  const Tensor kv = mat_kv.forward(prompt, at::cat({k_bias, v_bias}));
   const std::vector<Tensor> split =
       kv.unflatten(-1, {2, heads, v_bias.size(0) / heads}).unbind(2);  // 2 x [B, T, H, head_dim]
   return {split[0].transpose(1, 2), split[1].transpose(1, 2)};
@@ -48,7 +48,7 @@ CosineConstants CosineSelfAttention::constants() const {
 
 Tensor CosineSelfAttention::forward(const Tensor& x, const CosineConstants& constants, const Rope2d& rope,
                                     const Tensor& mask, size_t layer, KvCache* cache) const {
-  const auto [q, k, v] = cosine_heads(at::linear(x, mat_qkv.weight, constants.bias), constants.scale, rope);
+  const auto [q, k, v] = cosine_heads(mat_qkv.forward(x, constants.bias), constants.scale, rope);
   return proj.forward(cache ? cache->attend(layer, q, k, v, {}) : attend(q, k, v, mask, 1.0));
 }
 

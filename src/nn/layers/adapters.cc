@@ -11,7 +11,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "core/error.h"
-#include "nn/packed/frozen_linear.h"
+#include "nn/packed/int4_weight.h"
 
 namespace tessera::nn {
 
@@ -29,12 +29,6 @@ std::optional<int64_t> block_of(const std::string& name) {
 }
 
 bool is_head(const std::string& name) { return name_ends(name, "lm_head"); }
-
-at::Device device_of(const Linear& linear) {
-  return linear.int4   ? linear.int4->packed.device()
-         : linear.int8 ? linear.int8->values.device()
-                       : linear.weight.device();
-}
 }  // namespace
 
 bool name_has(const std::string& name, const std::string& part) {
@@ -43,15 +37,6 @@ bool name_has(const std::string& name, const std::string& part) {
 bool name_ends(const std::string& name, const std::string& suffix) {
   return name == suffix ||
          (name.size() > suffix.size() && name.ends_with(suffix) && name[name.size() - suffix.size() - 1] == '.');
-}
-
-int64_t inputs_of(const Linear& linear) {
-  if (linear.int4) return linear.int4->packed.size(1) * 2;
-  return linear.int8 ? linear.int8->values.size(1) : linear.weight.size(1);
-}
-int64_t outputs_of(const Linear& linear) {
-  if (linear.int4) return linear.int4->packed.size(0);
-  return linear.int8 ? linear.int8->values.size(0) : linear.weight.size(0);
 }
 
 std::vector<NamedLinear> chosen_linears(const std::vector<NamedLinear>& all, const std::vector<std::string>& targets,
@@ -88,9 +73,9 @@ void attach_adapters(const std::vector<NamedLinear>& linears, const AdapterOptio
     throw UserError("[tune] start is '{}', want kaiming or normal", options.start);
   for (const auto& [name, linear] : linears) {
     if (linear->lora) throw UserError("[tune] layer '{}' has an adapter already; merge it first", name);
-    const int64_t in = inputs_of(*linear);
-    const auto format = at::TensorOptions(at::kFloat).device(device_of(*linear));
-    Lora lora{at::empty({options.rank, in}, format), at::zeros({outputs_of(*linear), options.rank}, format),
+    const int64_t in = linear->inputs();
+    const auto format = at::TensorOptions(at::kFloat).device(linear->device());
+    Lora lora{at::empty({options.rank, in}, format), at::zeros({linear->outputs(), options.rank}, format),
               options.alpha / static_cast<double>(options.rank)};
     const Rng rng = Rng(options.seed).split(hash_text(name));
     if (options.start == "normal") fill_truncated_normal(lora.a, 1.0 / static_cast<double>(options.rank), rng);
@@ -103,13 +88,13 @@ int64_t pack_weights(const std::vector<NamedLinear>& linears, int64_t group) {
   if (group < 2 || group % 2 != 0) throw UserError("[tune] group is {}, want an even number such as 64 or 128", group);
   int64_t kept = 0;
   for (const auto& [name, linear] : linears) {
-    if (linear->int4 || linear->int8) continue;
+    if (linear->packed) continue;
     if (linear->weight.size(1) % group != 0) {
       ++kept;
       continue;
     }
-    linear->int4 = rounded_to_int4(linear->weight, group);
-    linear->weight = Tensor();
+    const Ranges ranges = full_ranges(linear->weight, group);
+    linear->pack(std::make_shared<Int4Weight>(round_int4(linear->weight, group, ranges)));
   }
   return kept;
 }
@@ -119,9 +104,8 @@ void merge_adapters(const std::vector<NamedLinear>& linears) {
   for (const auto& [name, linear] : linears) {
     if (!linear->lora) continue;
     const Lora& lora = *linear->lora;
-    if (linear->int4) linear->weight = unpacked(*linear->int4);
-    if (linear->int8) linear->weight = unpacked(*linear->int8);
-    linear->int4.reset(), linear->int8.reset();
+    if (linear->packed) linear->weight = linear->packed->unpack();
+    linear->packed.reset();
     // the sum is rounded once, to the weight's own format
     const Tensor sum =
         linear->weight.to(at::kFloat) + at::matmul(lora.b.to(at::kFloat), lora.a.to(at::kFloat)) * lora.scale;
@@ -133,8 +117,8 @@ void merge_adapters(const std::vector<NamedLinear>& linears) {
 int64_t use_fp8(const std::vector<NamedLinear>& linears, int64_t smallest_side) {
   int64_t count = 0;
   for (const auto& [name, linear] : linears) {
-    const bool plain = !linear->int4 && !linear->int8 && !is_head(name);
-    linear->fp8 = plain && std::min(inputs_of(*linear), outputs_of(*linear)) >= smallest_side;
+    const bool plain = !linear->packed && !is_head(name);
+    linear->fp8 = plain && std::min(linear->inputs(), linear->outputs()) >= smallest_side;
     count += linear->fp8 ? 1 : 0;
   }
   return count;

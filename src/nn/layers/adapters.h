@@ -23,7 +23,7 @@ template <HasTensors M> std::vector<NamedLinear> named_linears(M& module, const 
   for_each_linear(
       module,
       [&](const std::string& name, Linear& linear) {
-        if (linear.weight.defined() || linear.int4 || linear.int8) all.push_back({name, &linear});
+        if (linear.has_weight()) all.push_back({name, &linear});
       },
       prefix);
   return all;
@@ -94,8 +94,5 @@ void merge_adapters(const std::vector<NamedLinear>& linears);
 /// From now on the plain weights whose smaller side is at least `smallest_side` multiply in 8-bit floating point (nn/layers/fp8.h), heads
 /// apart; returns how many layers do.
 int64_t use_fp8(const std::vector<NamedLinear>& linears, int64_t smallest_side);
-
-int64_t inputs_of(const Linear& linear);
-int64_t outputs_of(const Linear& linear);
 
 }  // namespace tessera::nn

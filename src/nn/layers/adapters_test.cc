@@ -9,7 +9,6 @@
 #include <ATen/ops/randn.h>
 
 #include "core/error.h"
-#include "nn/packed/frozen_linear.h"
 
 namespace tessera::nn {
 namespace {
@@ -98,47 +97,14 @@ TEST(Adapters, MergedEqualsBeside) {
     const Tensor x = at::randn({2, 3, 8});
     const Tensor beside = net.layers[0].up_proj.forward(x);
     merge_adapters(chosen);
-    EXPECT_FALSE(net.layers[0].up_proj.lora || net.layers[0].up_proj.int4);
+    EXPECT_FALSE(net.layers[0].up_proj.lora || net.layers[0].up_proj.packed);
     // the kernel of packed weights rounds activations to 16 bits (nn/kernels/int4_kernel.h)
     const double tolerance = packed ? 2e-4 : 1e-5;
     EXPECT_TRUE(at::allclose(net.layers[0].up_proj.forward(x), beside, tolerance, tolerance)) << packed;
   }
 }
 
-TEST(FrozenLinear, RoundingStaysWithinHalfAStepAndKeepsEveryCorner) {
-  const Tensor weight = at::randn({6, 32});
-  weight[0].zero_(), weight[1].abs_(), weight[2].fill_(-0.5);
-  const Int4Weight packed = rounded_to_int4(weight, 8);
-  const Tensor step = packed.scales.repeat_interleave(8, 1);
-  // values and zero are each rounded once: half a step and, where the zero moved, another half
-  EXPECT_LE(((unpacked(packed) - weight).abs() - 1.01 * step).max().item<double>(), 1e-6);
-  EXPECT_EQ(unpacked(packed)[0].abs().max().item<double>(), 0) << "zeros stay zeros";
-}
-
-TEST(FrozenLinear, GradientsEqualThoseOfTheUnpackedWeight) {
-  const Tensor weight = at::randn({6, 16});
-  const Int4Weight four = rounded_to_int4(weight, 8);
-  const Int8Weight eight{(weight * 20).clamp(-127, 127).round().to(at::kChar), at::rand({6}) + 0.1};
-  const Tensor direction = at::randn({2, 3, 6});
-  const auto gradient = [&](const std::function<Tensor(const Tensor&)>& f) {
-    const Tensor x = at::ones({2, 3, 16}).requires_grad_(true);
-    (f(x) * direction).sum().backward();
-    return x.grad();
-  };
-  EXPECT_TRUE(at::allclose(gradient([&](const Tensor& x) { return frozen_linear(x, four); }),
-                           gradient([&](const Tensor& x) { return at::linear(x, unpacked(four)); }), 1e-5, 1e-5));
-  EXPECT_TRUE(at::allclose(gradient([&](const Tensor& x) { return frozen_linear(x, eight); }),
-                           gradient([&](const Tensor& x) { return at::linear(x, unpacked(eight)); }), 1e-5, 1e-5));
-}
-
-TEST(FrozenLinear, WithoutATapeItIsThePlainProduct) {
-  const Int4Weight four = rounded_to_int4(at::randn({6, 16}), 8);
-  const Tensor x = at::randn({3, 16});
-  EXPECT_TRUE(frozen_linear(x, four).equal(linear(x, four)));
-  EXPECT_FALSE(frozen_linear(x, four).requires_grad());
-}
-
-TEST(FrozenLinear, LayersOfAnOddWidthKeepTheirWeight) {
+TEST(Adapters, PackingKeepsTheWeightOfLayersOfAnOddWidth) {
   Net net = made();
   const auto chosen = chosen_linears(named_linears(net), {"all"});
   EXPECT_EQ(pack_weights(chosen, 6), 6) << "8 inputs are no multiple of 6";

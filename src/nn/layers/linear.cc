@@ -1,18 +1,18 @@
-// A linear layer whose weight is packed or multiplies in 8 bits, or that has an adapter beside it.
+// A linear layer whose weight is packed, narrower than its input or multiplies in 8 bits, or that has an adapter beside it.
 #include "nn/layers/linear.h"
 
+#include "nn/kernels/linear_16bit.h"
 #include "nn/layers/fp8.h"
-#include "nn/packed/frozen_linear.h"
 
 namespace tessera::nn {
 
-Tensor Linear::forward_with_parts(const Tensor& x) const {
+Tensor Linear::forward_with_parts(const Tensor& x, const Tensor& other_bias) const {
   if (observer != nullptr) observer->see(x);
-  Tensor y = int4   ? frozen_linear(x, *int4)
-             : int8 ? frozen_linear(x, *int8)
-             : fp8  ? fp8_linear(x, weight)
-                    : product(x, weight);
-  if (bias.defined()) y = y + bias;
+  Tensor y = packed       ? linear(x, packed)
+             : fp8        ? fp8_linear(x, weight)
+             : widened(x) ? linear_16bit(x, weight)
+                          : product(x, weight);
+  if (other_bias.defined()) y = y + other_bias;
   return lora ? y + lora->forward(x) : y;
 }
 

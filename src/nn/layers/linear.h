@@ -2,6 +2,7 @@
 // optional parts.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include <ATen/core/Tensor.h>
@@ -35,10 +36,9 @@ class InputObserver {
 };
 
 struct Linear {
-  Tensor weight;  // [out, in]; absent when the weight is packed
-  Tensor bias;    // [out], absent when the layer has none
-  std::optional<Int4Weight> int4;
-  std::optional<Int8Weight> int8;
+  Tensor weight;                               // [out, in]; absent when the weight is packed
+  Tensor bias;                                 // [out], absent when the layer has none
+  std::shared_ptr<const PackedWeight> packed;  // in place of `weight`
   std::optional<Lora> lora;
   bool fp8 = false;                   // the plain weight multiplies in 8-bit floating point; of a run, not of the model
   InputObserver* observer = nullptr;  // absent but while someone calibrates, who takes it away again
@@ -48,17 +48,31 @@ struct Linear {
   Linear(int64_t in, int64_t out, bool with_bias = true)
       : weight(empty_weight({out, in})), bias(with_bias ? constant_weight({out}, 0) : Tensor()) {}
 
-  /// x [..., in] -> [..., out].
-  Tensor forward(const Tensor& x) const {
-    if (!int4 && !int8 && !lora && !fp8 && observer == nullptr) return product(x, weight, bias);
-    return forward_with_parts(x);
+  /// x [..., in] -> [..., out]. A weight in 16 bits multiplies x in fp32 as it is, in fp32 arithmetic.
+  Tensor forward(const Tensor& x) const { return forward(x, bias); }
+  /// The same with another bias [out] than the layer's own; absent: none.
+  Tensor forward(const Tensor& x, const Tensor& other_bias) const {
+    const bool plain = !packed && !lora && !fp8 && observer == nullptr;
+    return plain && !widened(x) ? product(x, weight, other_bias) : forward_with_parts(x, other_bias);
   }
 
+  /// Whether there is a weight, plain or packed; a tied head has none.
+  bool has_weight() const { return packed != nullptr || weight.defined(); }
+  int64_t inputs() const { return packed ? packed->in() : weight.size(1); }
+  int64_t outputs() const { return packed ? packed->out() : weight.size(0); }
+  at::Device device() const { return packed ? packed->device() : weight.device(); }
+  /// The weight becomes `packing`.
+  void pack(std::shared_ptr<const PackedWeight> packing) { packed = std::move(packing), weight = Tensor(); }
+
  private:
-  Tensor forward_with_parts(const Tensor& x) const;
+  /// Whether x is fp32 and the plain weight narrower.
+  bool widened(const Tensor& x) const { return x.scalar_type() == at::kFloat && weight.element_size() == 2; }
+  Tensor forward_with_parts(const Tensor& x, const Tensor& other_bias) const;
 };
 template <class V> void tensors(V& v, Linear& m) {
-  v("weight", m.weight), v("bias", m.bias), v("int4", m.int4), v("int8", m.int8), v("lora", m.lora);
+  v("weight", m.weight), v("bias", m.bias);
+  if (m.packed) v("packed", *m.packed);
+  v("lora", m.lora);
 }
 
 namespace detail {

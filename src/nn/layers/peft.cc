@@ -108,7 +108,7 @@ std::pair<std::string, bool> read_key(const std::string& key, const Path& file) 
 void check_pair(const std::string& name, const Lora& lora, const Linear& linear, const Path& file) {
   if (!lora.a.defined() || !lora.b.defined())
     throw UserError("[peft] {}: layer '{}' has only half an adapter; want lora_A and lora_B", file.string(), name);
-  const int64_t in = inputs_of(linear), out = outputs_of(linear);
+  const int64_t in = linear.inputs(), out = linear.outputs();
   const bool fits = lora.a.dim() == 2 && lora.b.dim() == 2 && lora.a.size(1) == in && lora.b.size(0) == out &&
                     lora.a.size(0) == lora.b.size(1) && lora.a.size(0) > 0;
   if (!fits) {
@@ -175,9 +175,7 @@ void load_adapters(const std::vector<NamedLinear>& linears, const Path& director
     const Linear& linear = *by_name.at(name);
     check_pair(name, lora, linear, file);
     if (linear.lora) throw UserError("[peft] layer '{}' has an adapter already; merge it first", name);
-    const at::Device device = linear.int4   ? linear.int4->packed.device()
-                              : linear.int8 ? linear.int8->values.device()
-                                            : linear.weight.device();
+    const at::Device device = linear.device();
     lora.a = lora.a.to(device, at::kFloat), lora.b = lora.b.to(device, at::kFloat);
     lora.scale = settings.scale(name, lora.a.size(0));
   }

@@ -25,6 +25,13 @@ struct Wanted {
   bool hidden, weight;
 };
 
+/// Of all logits at once, before the cap.
+Tensor loss_of(Tensor logits, const Tensor& targets, std::optional<double> cap) {
+  logits = logits.to(at::kFloat);
+  if (cap) logits = (logits / *cap).tanh() * *cap;
+  return at::cross_entropy_loss(logits, targets, {}, at::Reduction::Sum);
+}
+
 class TokenLoss : public torch::autograd::Function<TokenLoss> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& weight, const Tensor& targets,
@@ -81,11 +88,14 @@ Tensor token_loss(const Tensor& hidden, const Tensor& weight, const Tensor& targ
                           taped && weight.requires_grad());
 }
 
+Tensor token_loss(const Tensor& hidden, const Linear& head, const Tensor& targets, std::optional<double> cap) {
+  if (head.packed || head.lora) return loss_of(head.forward(hidden), targets, cap);
+  return token_loss(hidden, head.weight, targets, cap);
+}
+
 Tensor token_loss_composed(const Tensor& hidden, const Tensor& weight, const Tensor& targets,
                            std::optional<double> cap) {
-  Tensor logits = at::linear(hidden, weight).to(at::kFloat);
-  if (cap) logits = (logits / *cap).tanh() * *cap;
-  return at::cross_entropy_loss(logits, targets, {}, at::Reduction::Sum);
+  return loss_of(at::linear(hidden, weight), targets, cap);
 }
 
 }  // namespace tessera::nn

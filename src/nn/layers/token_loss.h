@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "tensor/tensor.h"
+#include "nn/layers/linear.h"
 
 namespace tessera::nn {
 
@@ -13,6 +13,8 @@ namespace tessera::nn {
 /// softmax in fp32.
 Tensor token_loss(const Tensor& hidden, const Tensor& weight, const Tensor& targets, std::optional<double> cap = {},
                   int64_t rows = 512);
+/// The same of a head without a bias: as above while its weight is plain; a packed one, or one with an adapter, holds all logits at once.
+Tensor token_loss(const Tensor& hidden, const Linear& head, const Tensor& targets, std::optional<double> cap = {});
 /// The same by the plain chain of ATen calls, all logits at once.
 Tensor token_loss_composed(const Tensor& hidden, const Tensor& weight, const Tensor& targets,
                            std::optional<double> cap = {});

@@ -1,43 +1,51 @@
-// Weights in few bits: how they lie in memory and what multiplying by them means. Finding good scales is quant/'s
-// matter.
+// A weight in few bits behind one interface, which is all that layers, adapters, loading and saving know of it. A further format
+// is a class derived from PackedWeight and a PackedFormat (packed_format.h).
 #pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
 
 #include "tensor/module.h"
 
 namespace tessera::nn {
 
-/// Asymmetric 4-bit integers in groups along `in`: weight[o, i] = (q[o, i] - zero[o, g]) * scale[o, g], g = i / group.
-struct Int4Weight {
-  Tensor packed;  // [out, in / 2] uint8: input 2j in the low half of byte j, 2j + 1 in the high half
-  Tensor scales;  // [out, in / group] fp32
-  Tensor zeros;   // [out, in / group] uint8, 0..15
-  int64_t group = 128;
+/// W [out, in] in a packed form. Never changes once it is made, so copies of a module share it.
+class PackedWeight {
+ public:
+  virtual ~PackedWeight() = default;
+
+  /// The format's short name for reports: "int4", "int8".
+  virtual std::string_view format() const = 0;
+  virtual int64_t out() const = 0;
+  virtual int64_t in() const = 0;
+
+  /// x [..., in] -> x W^T [..., out] in the format of x, without a tape; linear() below is what carries gradients.
+  virtual Tensor product(const Tensor& x) const = 0;
+  /// Rows first to first + count of W, fp32 [count, in].
+  virtual Tensor rows(int64_t first, int64_t count) const = 0;
+
+  /// The tensors that it consists of, under short names.
+  virtual std::vector<NamedTensor> parts() const = 0;
+  /// What files hold of a layer X: each tensor's name is what follows X (".qweight").
+  virtual std::vector<NamedTensor> stored() const = 0;
+  /// The same weight on another device.
+  virtual std::shared_ptr<const PackedWeight> to(at::Device device) const = 0;
+
+  /// The whole of W, fp32 [out, in].
+  Tensor unpack() const { return rows(0, out()); }
+  /// Of all its tensors.
+  int64_t bytes() const;
+  at::Device device() const { return parts().front().tensor.device(); }
 };
-template <class V> void tensors(V& v, Int4Weight& m) {
-  v("packed", m.packed), v("scales", m.scales), v("zeros", m.zeros);
+
+/// Lists the parts by handles of their own: numbers can be read and written through them, the handles themselves stay.
+template <class V> void tensors(V& v, const PackedWeight& m) {
+  for (NamedTensor& part : m.parts()) v(part.name, part.tensor);
 }
 
-/// Symmetric 8-bit integers, one scale per output channel; activations are rounded per token as they come.
-struct Int8Weight {
-  Tensor values;  // [out, in] int8
-  Tensor scales;  // [out] fp32
-};
-template <class V> void tensors(V& v, Int8Weight& m) { v("values", m.values), v("scales", m.scales); }
-
-/// Two whole numbers 0 to 15 a byte, as Int4Weight::packed holds them: integers [out, in], in even -> [out, in / 2] uint8.
-Tensor packed_nibbles(const Tensor& integers);
-/// The way back, uint8.
-Tensor unpacked_nibbles(const Tensor& packed);
-/// [out, in] fp32, the plain meaning of the packed weight.
-Tensor unpacked(const Int4Weight& weight);
-Tensor unpacked(const Int8Weight& weight);
-
-/// x [..., in] -> [..., out] in the format of x. On the CPU without gradients: few rows go through the kernel of
-/// nn/kernels/int4_kernel.h; many are multiplied in bfloat16 where the processor multiplies matrices of it (the weights are
-/// off by far more than its rounding), otherwise in fp32, a block of unpacked weights at a time.
-Tensor linear(const Tensor& x, const Int4Weight& weight);
-/// x [..., in] -> [..., out] in the format of x. Each row of x is rounded to 8-bit integers, its largest magnitude
-/// being 127; the integer products are exact.
-Tensor linear(const Tensor& x, const Int8Weight& weight);
+/// x [..., in] -> x W^T [..., out] in the format of x, with dL/dx = dL/dy W in the backward pass, where W is unpacked again:
+/// the tape holds the packed weight alone. Rounding of activations passes gradients straight through.
+Tensor linear(const Tensor& x, const std::shared_ptr<const PackedWeight>& weight);
 
 }  // namespace tessera::nn

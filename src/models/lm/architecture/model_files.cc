@@ -77,8 +77,8 @@ DecoderLm load_lm(const Json& config, const std::shared_ptr<const StoredTensors>
     return DecoderLm(config_from_json(config, (directory / "config.json").string()));
   }();
   const std::string place = options.prefix.substr(0, std::max<size_t>(options.prefix.size(), 1) - 1);
-  const quant::PackedLinears packed(quant::named_linears(model, place),
-                                    quant::read_int4_format(config, (directory / "config.json").string()), stored,
+  const quant::PackedLinears packed(nn::named_linears(model, place),
+                                    nn::packing_settings(config, (directory / "config.json").string()), stored,
                                     directory);
   const auto passed_over = [&](std::string_view name) {
     if (!name.starts_with(options.prefix) || packed.takes(name)) return true;

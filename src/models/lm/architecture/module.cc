@@ -105,13 +105,15 @@ Tensor DecoderLm::forward(const Tensor& embeddings, const Positions& positions, 
   return norm.forward(x);
 }
 
+nn::Linear DecoderLm::head() const {
+  if (!config.tied) return lm_head;
+  nn::Linear tied;
+  tied.weight = embed_tokens;
+  return tied;
+}
+
 Tensor DecoderLm::logits(const Tensor& hidden) const {
-  const Tensor& head = config.tied ? embed_tokens : lm_head.weight;
-  const bool narrow = present(head) && hidden.scalar_type() == at::kFloat && head.element_size() == 2;
-  const Tensor scores = narrow        ? nn::linear_16bit(hidden, head)
-                        : config.tied ? nn::product(hidden, embed_tokens)
-                                      : lm_head.forward(hidden);
-  const Tensor logits = scores.to(at::kFloat);
+  const Tensor logits = head().forward(hidden).to(at::kFloat);
   if (!config.logit_cap) return logits;
   return nn::elementwise(logits / *config.logit_cap, [](const Tensor& x) { return x.tanh(); }) * *config.logit_cap;
 }

@@ -89,6 +89,8 @@ struct DecoderLm {
   /// embeddings [B, L, C] -> final hidden states [B, L, C], after the last norm. With a cache B is 1: the positions are those of the
   /// pass that the cache has begun, which attend to what it holds too and are added to it.
   Tensor forward(const Tensor& embeddings, const Positions& positions, nn::KvCache* cache = nullptr) const;
+  /// lm_head, or the embedding's rows where the two are tied.
+  nn::Linear head() const;
   /// hidden [..., C] -> [..., V] in fp32.
   Tensor logits(const Tensor& hidden) const;
 };

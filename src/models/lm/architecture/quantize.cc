@@ -12,7 +12,7 @@
 #include "generate/text_sequence.h"
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/text/decode.h"
-#include "quant/packed_dir.h"
+#include "quant/stored_form.h"
 
 namespace tessera::lm {
 

@@ -12,7 +12,7 @@
 #include "models/quantizable.h"
 #include "models/registry.h"
 #include "quant/awq.h"
-#include "quant/packed_dir.h"
+#include "quant/stored_form.h"
 #include "tests/support/scratch.h"
 
 namespace tessera::lm {
@@ -69,7 +69,7 @@ TEST(LmQuantize, APackedDirectoryIsTheModelThatWasPacked) {
     config["quantization_config"] = quant::int4_format_json({32}, {"lm_head"});
     quant::write_packed_directory(scratch / "plain", scratch / "packed", quant::saving_form(model), config);
     const DecoderLm loaded = load_lm(scratch / "packed");
-    EXPECT_TRUE(loaded.layers[0].mlp.down_proj.int4.has_value());
+    EXPECT_TRUE(loaded.layers[0].mlp.down_proj.packed);
     EXPECT_EQ(loaded.embed_tokens.scalar_type(), at::kHalf);
     const Tensor ids = tiny_ids(2, 6, model.config.vocabulary), want = full_logits(model, ids),
                  got = full_logits(loaded, ids);

@@ -98,12 +98,7 @@ Tensor LmObjective::summed_nats(const Tensor& hidden, const train::PackedRows& r
     const Tensor positions = (targets >= 0).nonzero().squeeze(1);
     states = states.index_select(0, positions), wanted = targets.index_select(0, positions);
   }
-  const DecoderLm& model = parts_.model;
-  const nn::Linear& head = model.lm_head;
-  if (!model.config.tied && (head.int4 || head.int8 || head.lora)) {
-    return at::cross_entropy_loss(model.logits(states), wanted, {}, at::Reduction::Sum);
-  }
-  return nn::token_loss(states, model.config.tied ? model.embed_tokens : head.weight, wanted, model.config.logit_cap);
+  return nn::token_loss(states, parts_.model.head(), wanted, parts_.model.config.logit_cap);
 }
 
 train::Loss LmObjective::prepared_loss(const train::PreparedBatch& batch, const train::StepContext&) {
