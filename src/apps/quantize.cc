@@ -14,7 +14,7 @@
 #include "quant/awq.h"
 #include "quant/smooth_quant.h"
 #include "tensor/device.h"
-#include "tensor/stored_tensors.h"
+#include "tensor/weight_source.h"
 
 namespace tessera::apps {
 

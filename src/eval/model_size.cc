@@ -1,20 +1,20 @@
 // Parameter counts from headers; see ladder_row.h.
 #include "eval/ladder_row.h"
-#include "tensor/stored_tensors.h"
+#include "tensor/weight_source.h"
 
 namespace tessera::eval {
 
 std::optional<int64_t> non_embedding_parameters(const Path& directory) {
-  const StoredTensors stored(directory);
+  const WeightSource stored(directory);
   int64_t count = 0;
-  for (const auto& [name, item] : stored.items()) {
-    const Dtype dtype = item.entry->dtype;
+  for (const auto& [name, tensor] : stored.tensors()) {
+    const Dtype dtype = tensor.dtype;
     if (dtype != Dtype::f64 && dtype != Dtype::f32 && dtype != Dtype::f16 && dtype != Dtype::bf16) return std::nullopt;
     bool embedding = false;
     for (const char* part : {"embed_tokens", "lm_head", "position_embedding"}) {
       embedding = embedding || name.find(part) != std::string::npos;
     }
-    if (!embedding) count += scalar_count(item.entry->shape);
+    if (!embedding) count += scalar_count(tensor.shape);
   }
   return count;
 }

@@ -74,8 +74,10 @@ Net packed_net() {
 
 /// The same layers with plain weights.
 Net unpacked(Net net) {
-  for (const NamedLinear& l : nn::named_linears(net))
-    l.linear->weight = l.linear->packed->unpack(), l.linear->packed.reset();
+  for (const NamedLinear& l : nn::named_linears(net)) {
+    l.linear->weight = l.linear->packed->unpack();
+    l.linear->packed.reset();
+  }
   return net;
 }
 
@@ -117,14 +119,14 @@ TEST_F(FurtherFormat, IsSavedAndLoadedAsAViewOfTheFile) {
   const tessera::testing::ScratchFolder scratch;
   Net saved = packed_net(), loaded;
   write_packed_directory(scratch.path(), scratch / "out", saving_form(saved), Json::object());
-  const auto source = std::make_shared<const StoredTensors>(scratch / "out");
-  EXPECT_NE(source->find("up.signs"), nullptr);
-  const PackedLinears packed(nn::named_linears(loaded), {}, source, scratch / "out");
+  const WeightSource source(scratch / "out");
+  EXPECT_NE(source.find("up.signs"), nullptr);
+  const PackedLinears packed(nn::named_linears(loaded), {}, source);
   packed.load();
   const Tensor x = at::randn({5, 8});
   EXPECT_TRUE(loaded.down.forward(at::ones({1, 12})).equal(saved.down.forward(at::ones({1, 12}))));
   const auto& up = dynamic_cast<const SignWeight&>(*loaded.up.packed);
-  EXPECT_EQ(up.signs().const_data_ptr(), static_cast<const void*>(source->find("up.signs")->bytes.data()));
+  EXPECT_EQ(up.signs().const_data_ptr(), static_cast<const void*>(source.find("up.signs")->bytes.data()));
 }
 
 TEST_F(FurtherFormat, WhatIsStoredWrongIsNamed) {
@@ -133,13 +135,9 @@ TEST_F(FurtherFormat, WhatIsStoredWrongIsNamed) {
   auto form = saving_form(net).packed;
   form[1].tensor = at::ones({3, 1});
   save_tensors(scratch / "m.safetensors", form, disk(), {.stored_as = StoredAs::unchanged});
-  EXPECT_THAT(
-      [&] {
-        PackedLinears(nn::named_linears(loaded), {}, std::make_shared<const StoredTensors>(scratch / "m.safetensors"),
-                      "folder");
-      },
-      ::testing::ThrowsMessage<UserError>(
-          ::testing::HasSubstr("folder: up.sign_scale is F32 [3, 1], want F32 [12, 1]")));
+  EXPECT_THAT([&] { PackedLinears(nn::named_linears(loaded), {}, WeightSource(scratch / "m.safetensors")); },
+              ::testing::ThrowsMessage<UserError>(
+                  ::testing::HasSubstr("m.safetensors: up.sign_scale is F32 [3, 1], want F32 [12, 1]")));
 }
 
 }  // namespace

@@ -33,15 +33,12 @@ Json int4_format_json(const Int4Format& format, const std::vector<std::string>& 
 }
 
 PackedLinears::PackedLinears(const std::vector<nn::NamedLinear>& layers, const Json& settings,
-                             const std::shared_ptr<const StoredTensors>& stored, const Path& path) {
+                             const WeightSource& source)
+    : source_(std::make_shared<const WeightSource>(source)) {
   for (const auto& [name, linear] : layers) {
     if (!linear->weight.defined()) continue;
-    nn::StoredLayer layer{.name = name,
-                          .out = linear->outputs(),
-                          .in = linear->inputs(),
-                          .source = stored,
-                          .settings = settings,
-                          .where = path.string()};
+    nn::StoredLayer layer{
+        .name = name, .out = linear->outputs(), .in = linear->inputs(), .source = source_, .settings = settings};
     const nn::PackedFormat* format = nn::packed_format_of(layer);
     if (format == nullptr) continue;
     const std::vector<nn::StoredPart> parts = format->parts(layer);
@@ -50,6 +47,11 @@ PackedLinears::PackedLinears(const std::vector<nn::NamedLinear>& layers, const J
     packed_.push_back({linear, std::move(layer), format});
   }
   for (const Packed& each : packed_) each.linear->weight = Tensor();
+}
+
+WeightSource PackedLinears::rest() const {
+  return source_->renamed(
+      [&](std::string_view name) { return taken_.contains(name) ? std::string() : std::string(name); });
 }
 
 void PackedLinears::load(at::Device device) const {

@@ -12,7 +12,7 @@
 #include "nn/layers/adapters.h"
 #include "nn/packed/packed_format.h"
 #include "tensor/module.h"
-#include "tensor/stored_tensors.h"
+#include "tensor/weight_source.h"
 
 namespace tessera::quant {
 
@@ -29,11 +29,10 @@ class PackedLinears {
  public:
   /// Takes `weight` away from each packed layer, so that a module's list of tensors no longer has it. `settings` as from
   /// nn::packing_settings(). Throws UserError when parts of a layer are missing, of another shape or type, or cannot be packed so.
-  PackedLinears(const std::vector<nn::NamedLinear>& layers, const Json& settings,
-                const std::shared_ptr<const StoredTensors>& stored, const Path& path);
+  PackedLinears(const std::vector<nn::NamedLinear>& layers, const Json& settings, const WeightSource& source);
 
-  /// Whether load() reads this stored tensor.
-  bool takes(std::string_view name) const { return taken_.contains(name); }
+  /// The source without the tensors that load() reads.
+  WeightSource rest() const;
   bool empty() const { return packed_.empty(); }
   /// Gives each packed layer its weight, on `device`: a view of the file where that is how it multiplies. Throws UserError for
   /// scales that are no finite numbers.
@@ -45,6 +44,7 @@ class PackedLinears {
     nn::StoredLayer stored;
     const nn::PackedFormat* format;
   };
+  std::shared_ptr<const WeightSource> source_;
   std::vector<Packed> packed_;
   std::set<std::string, std::less<>> taken_;
 };

@@ -1,11 +1,10 @@
 // The comparison behind every load.
-#include "tensor/mapped_weights.h"
+#include "tensor/weights.h"
 
 #include <map>
 #include <utility>
 
 #include "core/error.h"
-#include "tensor/weights.h"
 
 namespace tessera {
 
@@ -32,31 +31,30 @@ class Complaints {
 
 }  // namespace
 
-void require_agreement(const std::vector<NamedTensor>& module, const StoredTensors& stored, const Path& path,
-                       std::string_view what, const std::function<bool(std::string_view)>& passed_over) {
+void require_agreement(const std::vector<NamedTensor>& module, const WeightSource& source, std::string_view what) {
   Complaints missing("missing"), unexpected("unexpected"), shapes("of another shape"), types("of another type");
   std::map<std::string_view, const Tensor*> wanted;
   for (const auto& [name, tensor] : module) {
     wanted[name] = &tensor;
-    const auto* item = stored.find(name);
-    if (item == nullptr) {
+    const StoredTensor* stored = source.find(name);
+    if (stored == nullptr) {
       missing.add(name);
-    } else if (tensor.sizes() != item->entry->shape) {
-      shapes.add(
-          fmt::format("{}: got {}, want {}", name, shape_text(item->entry->shape), shape_text(tensor.sizes().vec())));
-    } else if (!converts(scalar_type(item->entry->dtype), tensor.scalar_type())) {
-      types.add(fmt::format("{}: got {}, want {}", name, dtype_name(item->entry->dtype),
+    } else if (tensor.sizes() != stored->shape) {
+      shapes.add(fmt::format("{}: got {}, want {}", name, shape_text(stored->shape), shape_text(tensor.sizes().vec())));
+    } else if (!stored->blocks.empty() || !converts(scalar_type(stored->dtype), tensor.scalar_type())) {
+      types.add(fmt::format("{}: got {}, want {}", name,
+                            stored->blocks.empty() ? dtype_name(stored->dtype) : std::string_view(stored->blocks),
                             dtype_name(dtype_of(tensor.scalar_type()))));
     }
   }
-  for (const auto& [name, item] : stored.items()) {
-    if (!wanted.contains(name) && !(passed_over && passed_over(name))) unexpected.add(name);
+  for (const auto& [name, stored] : source.tensors()) {
+    if (!wanted.contains(name)) unexpected.add(stored.name);
   }
   std::string all;
   for (const Complaints* list : {&missing, &unexpected, &shapes, &types}) {
     if (!list->empty()) all += (all.empty() ? "" : "; ") + list->text();
   }
-  if (!all.empty()) throw UserError("[{}] {} does not fit this model; tensors: {}", what, path.string(), all);
+  if (!all.empty()) throw UserError("[{}] {} does not fit this model; tensors: {}", what, source.path().string(), all);
 }
 
 }  // namespace tessera

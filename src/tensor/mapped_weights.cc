@@ -1,5 +1,5 @@
 // Views that hold the map alive, copies where a view would not do.
-#include "tensor/mapped_weights.h"
+#include "tensor/weights.h"
 
 #include <atomic>
 #include <cstring>
@@ -9,7 +9,6 @@
 #include <ATen/ops/from_blob.h>
 
 #include "core/error.h"
-#include "tensor/weights.h"
 
 namespace tessera {
 
@@ -40,52 +39,52 @@ template <class Word> int64_t count_full_exponents(std::string_view bytes, Word 
 
 }  // namespace
 
-int64_t count_non_finite(const StoredTensors::Item& item) {
-  switch (item.entry->dtype) {
+int64_t count_non_finite(const StoredTensor& stored) {
+  switch (stored.dtype) {
     case Dtype::f64:
-      return count_full_exponents<uint64_t>(item.bytes, 0x7FF0000000000000u);
+      return count_full_exponents<uint64_t>(stored.bytes, 0x7FF0000000000000u);
     case Dtype::f32:
-      return count_full_exponents<uint32_t>(item.bytes, 0x7F800000u);
+      return count_full_exponents<uint32_t>(stored.bytes, 0x7F800000u);
     case Dtype::f16:
-      return count_full_exponents<uint16_t>(item.bytes, 0x7C00u);
+      return count_full_exponents<uint16_t>(stored.bytes, 0x7C00u);
     case Dtype::bf16:
-      return count_full_exponents<uint16_t>(item.bytes, 0x7F80u);
+      return count_full_exponents<uint16_t>(stored.bytes, 0x7F80u);
     default:
       return 0;
   }
 }
 
-Tensor mapped_tensor(const std::shared_ptr<const StoredTensors>& stored, const StoredTensors::Item& item) {
-  const at::TensorOptions type(scalar_type(item.entry->dtype));
-  const bool aligned = reinterpret_cast<uintptr_t>(item.bytes.data()) % dtype_size(item.entry->dtype) == 0;
-  if (aligned && !item.bytes.empty()) {
+Tensor mapped_tensor(const StoredTensor& stored) {
+  const at::TensorOptions type(scalar_type(stored.dtype));
+  const bool aligned = reinterpret_cast<uintptr_t>(stored.bytes.data()) % dtype_size(stored.dtype) == 0;
+  if (aligned && !stored.bytes.empty()) {
     return at::from_blob(
-        const_cast<char*>(item.bytes.data()), item.entry->shape, [stored](void*) {}, type);
+        const_cast<char*>(stored.bytes.data()), stored.shape, [owner = stored.owner](void*) {}, type);
   }
-  const Tensor copy = at::empty(item.entry->shape, type);
-  if (!item.bytes.empty()) std::memcpy(copy.mutable_data_ptr(), item.bytes.data(), item.bytes.size());
+  const Tensor copy = at::empty(stored.shape, type);
+  if (!stored.bytes.empty()) std::memcpy(copy.mutable_data_ptr(), stored.bytes.data(), stored.bytes.size());
   return copy;
 }
 
-void map_weights(const std::vector<TensorSlot>& slots, const std::shared_ptr<const StoredTensors>& stored,
-                 const Path& path, std::string_view what, const MapOptions& options) {
+void map_weights(const std::vector<TensorSlot>& slots, const WeightSource& source, std::string_view what,
+                 const MapOptions& options) {
   std::vector<NamedTensor> wanted;
   for (const TensorSlot& slot : slots) wanted.push_back({slot.name, *slot.tensor});
-  require_agreement(wanted, *stored, path, what, options.passed_over);
+  require_agreement(wanted, source, what);
   if (options.check_numbers) {
     for (const TensorSlot& slot : slots) {
-      if (const int64_t unsound = count_non_finite(*stored->find(slot.name)); unsound > 0) {
+      if (const int64_t non_finite = count_non_finite(*source.find(slot.name)); non_finite > 0) {
         throw UserError("[{}] {}: {} of the {} numbers of tensor '{}' are NaN or infinite; want finite weights", what,
-                        path.string(), unsound, slot.tensor->numel(), slot.name);
+                        source.path().string(), non_finite, slot.tensor->numel(), slot.name);
       }
     }
   }
   const at::NoGradGuard no_grad;
   for (const TensorSlot& slot : slots) {
-    const Tensor view = mapped_tensor(stored, *stored->find(slot.name));
-    const auto format = at::isFloatingType(view.scalar_type()) ? options.format : std::nullopt;
-    *slot.tensor = view.to(options.device, format.value_or(view.scalar_type()), /*non_blocking=*/false,
-                           /*copy=*/options.writable);
+    const Tensor view = mapped_tensor(*source.find(slot.name));
+    const bool kept = !at::isFloatingType(view.scalar_type()) || (options.as_stored && options.as_stored(slot.name));
+    const at::ScalarType format = kept ? view.scalar_type() : options.format.value_or(view.scalar_type());
+    *slot.tensor = view.to(options.device, format, /*non_blocking=*/false, /*copy=*/options.writable);
   }
 }
 

@@ -1,5 +1,5 @@
-// Mapped weights: views where they can be, copies where they must, and numbers that are no numbers.
-#include "tensor/mapped_weights.h"
+// Mapped weights: views where they can be, copies where they must, and values that are not finite.
+#include "tensor/weights.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "core/error.h"
-#include "tensor/weights.h"
 
 namespace tessera {
 namespace {
@@ -18,25 +17,28 @@ struct Pair {
 };
 template <class V> void tensors(V& v, Pair& m) { v("a", m.a), v("b", m.b); }
 
-std::shared_ptr<const StoredTensors> stored(const std::vector<NamedTensor>& tensors, const std::string& name) {
+WeightSource stored(const std::vector<NamedTensor>& tensors, const std::string& name) {
   const Path path = Path(::testing::TempDir()) / ("mapped_weights_" + name);
   save_tensors(path, tensors, disk(), {.stored_as = StoredAs::unchanged});
-  return std::make_shared<const StoredTensors>(path);
+  return WeightSource(path);
 }
 
-Pair map(const std::shared_ptr<const StoredTensors>& files, const MapOptions& options = {}) {
+Pair map(const WeightSource& files, const MapOptions& options = {}) {
   Pair pair;
-  map_weights(tensor_slots(pair), files, "file", "test", options);
+  map_weights(tensor_slots(pair), files, "test", options);
   return pair;
 }
 
 TEST(MappedWeights, StayInTheFileAndKeepItMappedWhenTheFormatIsTheFiles) {
   const Tensor a = at::randn({3, 4}), b = at::randn({5});
-  auto files = stored({{"a", a}, {"b", b}}, "views");
-  const char* in_file = files->find("a")->bytes.data();
-  const Pair pair = map(files);
+  const char* in_file = nullptr;
+  Pair pair;
+  {
+    const WeightSource files = stored({{"a", a}, {"b", b}}, "views");
+    in_file = files.find("a")->bytes.data();
+    pair = map(files);
+  }
   EXPECT_EQ(static_cast<const void*>(pair.a.const_data_ptr()), in_file);
-  files.reset();
   EXPECT_TRUE(pair.a.equal(a));
   EXPECT_TRUE(pair.b.equal(b));
 }
@@ -66,14 +68,14 @@ TEST(MappedWeights, OddlyAlignedOnesAreCopied) {
   }
   const Path path = Path(::testing::TempDir()) / "mapped_weights_odd";
   write_file_atomically(path, text);
-  const auto files = std::make_shared<const StoredTensors>(path);
-  const Pair pair = map(files, {.passed_over = [](std::string_view name) { return name == "u"; }});
+  const WeightSource files(path);
+  const Pair pair = map(files.renamed([](std::string_view name) { return name == "u" ? "" : std::string(name); }));
   EXPECT_TRUE(pair.a.equal(at::arange(12, at::kFloat).view({3, 4})));
   EXPECT_TRUE(pair.b.equal(at::arange(12, 17, at::kFloat)));
   EXPECT_THAT([&] { map(files); }, ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("1 unexpected (u)")));
 }
 
-TEST(MappedWeights, NumbersThatAreNoNumbersAreCountedAndNamed) {
+TEST(MappedWeights, NonFiniteValuesAreCountedAndReportedByTensorName) {
   constexpr double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
   for (const at::ScalarType type : {at::kFloat, at::kHalf, at::kBFloat16, at::kDouble}) {
     Tensor a = at::randn({3, 4}).to(type), b = at::full({5}, 1000.0, at::TensorOptions(type));
@@ -82,7 +84,7 @@ TEST(MappedWeights, NumbersThatAreNoNumbersAreCountedAndNamed) {
     b[1] = nan, b[4] = -infinity;
     const auto broken = stored({{"a", a}, {"b", b}}, "broken");
     Pair pair;
-    EXPECT_THAT([&] { map_weights(tensor_slots(pair), broken, "file", "test", {}); },
+    EXPECT_THAT([&] { map_weights(tensor_slots(pair), broken, "test", {}); },
                 ::testing::ThrowsMessage<UserError>(
                     ::testing::HasSubstr("2 of the 5 numbers of tensor 'b' are NaN or infinite")))
         << type;
@@ -91,12 +93,12 @@ TEST(MappedWeights, NumbersThatAreNoNumbersAreCountedAndNamed) {
   }
 }
 
-TEST(MappedWeights, UnsoundNumbersAreCountedAcrossBlocksAndCores) {
+TEST(MappedWeights, NonFiniteValuesAreCountedAcrossBlocksAndCores) {
   Tensor many = at::zeros({700'001}, at::kHalf);
   for (const int64_t at : {0, 511, 512, 262'143, 262'144, 700'000}) many[at] = std::numeric_limits<double>::quiet_NaN();
   const auto files = stored({{"many", many}}, "many");
-  EXPECT_EQ(count_non_finite(*files->find("many")), 6);
-  EXPECT_EQ(count_non_finite(*stored({{"many", many.fill_(65504)}}, "finite")->find("many")), 0);
+  EXPECT_EQ(count_non_finite(*files.find("many")), 6);
+  EXPECT_EQ(count_non_finite(*stored({{"many", many.fill_(65504)}}, "finite").find("many")), 0);
 }
 
 }  // namespace

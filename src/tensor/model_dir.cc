@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "tensor/stored_tensors.h"
+#include "tensor/weight_source.h"
 
 namespace tessera {
 

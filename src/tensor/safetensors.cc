@@ -6,7 +6,6 @@
 
 #include "core/error.h"
 #include "core/json.h"
-#include "tensor/safetensors_header.h"
 
 namespace tessera {
 

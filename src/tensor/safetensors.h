@@ -38,6 +38,14 @@ int64_t scalar_count(const std::vector<int64_t>& shape);
 /// "[3, 64, 64]".
 std::string shape_text(const std::vector<int64_t>& shape);
 
+struct SafetensorsHeader {
+  uint64_t header_end = 0;           // where the data begins in the file
+  std::vector<TensorEntry> entries;  // by begin
+  std::map<std::string, std::string> metadata;
+};
+/// Reads and checks the header of a whole file's `bytes`; `source` names it. Throws UserError for every fault.
+SafetensorsHeader parse_safetensors(std::string_view bytes, std::string_view source);
+
 /// A memory-mapped safetensors file; pages are read when they are touched.
 class SafetensorsFile {
  public:

@@ -1,5 +1,5 @@
 // Strict reading of a safetensors header: what passes here can be used without another check.
-#include "tensor/safetensors_header.h"
+#include "tensor/safetensors.h"
 
 #include <algorithm>
 #include <set>

@@ -2,18 +2,13 @@
 #include "tensor/weights.h"
 
 #include <array>
-#include <cstring>
 #include <utility>
 
-#include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "core/error.h"
-#include "tensor/mapped_weights.h"
 #include "tensor/safetensors.h"
-#include "tensor/stored_tensors.h"
 
 namespace tessera {
 
@@ -59,20 +54,6 @@ std::string_view bytes_of(const Tensor& contiguous) {
   return {static_cast<const char*>(contiguous.const_data_ptr()), contiguous.nbytes()};
 }
 
-/// A copy of its own: the map is read-only and soon gone.
-Tensor copied(const StoredTensors::Item& item) {
-  const Tensor tensor = at::empty(item.entry->shape, at::TensorOptions().dtype(scalar_type(item.entry->dtype)));
-  if (!item.bytes.empty()) std::memcpy(tensor.mutable_data_ptr(), item.bytes.data(), item.bytes.size());
-  return tensor;
-}
-
-/// A view of the mapped bytes for a moment's reading; a copy where they are not aligned.
-Tensor viewed(const StoredTensors::Item& item) {
-  const bool aligned = reinterpret_cast<uintptr_t>(item.bytes.data()) % dtype_size(item.entry->dtype) == 0;
-  if (!aligned || item.bytes.empty()) return copied(item);
-  return at::from_blob(const_cast<char*>(item.bytes.data()), item.entry->shape,
-                       at::TensorOptions().dtype(scalar_type(item.entry->dtype)));
-}
 }  // namespace
 
 Dtype dtype_of(at::ScalarType type) {
@@ -98,17 +79,20 @@ void save_tensors(const Path& file, const std::vector<NamedTensor>& tensors, Fil
 }
 
 std::map<std::string, Tensor> load_tensors(const Path& file_or_directory, at::Device device) {
-  const StoredTensors stored(file_or_directory);
+  const WeightSource source(file_or_directory);
   std::map<std::string, Tensor> tensors;
-  for (const auto& [name, item] : stored.items()) tensors[name] = copied(item).to(device);
+  for (const auto& [name, stored] : source.tensors()) {
+    const Tensor view = mapped_tensor(stored);
+    tensors[name] = view.to(device, view.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+  }
   return tensors;
 }
 
 void load_into(const std::vector<NamedTensor>& module, const Path& file_or_directory, std::string_view what) {
-  const StoredTensors stored(file_or_directory);
-  require_agreement(module, stored, file_or_directory, what);
+  const WeightSource source(file_or_directory);
+  require_agreement(module, source, what);
   const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : module) tensor.copy_(viewed(*stored.find(name)));
+  for (const auto& [name, tensor] : module) tensor.copy_(mapped_tensor(*source.find(name)));
 }
 
 }  // namespace tessera

@@ -12,7 +12,7 @@
 #include "core/json.h"
 #include "plan/ladder/ladder.h"
 #include "plan/ladder/testing_tables.h"
-#include "tensor/safetensors_header.h"
+#include "tensor/safetensors.h"
 
 namespace tessera::testing {
 

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include "tensor/stored_tensors.h"
 #include "tensor/weights.h"
 #include "train/optimizer.h"
 
@@ -12,7 +11,7 @@ namespace tessera::golden {
 Fixture::Fixture(const std::string& name) {
   const Path file = Path(TESSERA_SOURCE_DIR) / "tests/golden/data" / (name + ".safetensors");
   tensors_ = load_tensors(file);
-  metadata_ = StoredTensors(file).metadata();
+  metadata_ = SafetensorsFile(file).metadata();
 }
 
 const Tensor& Fixture::operator[](const std::string& name) const { return tensors_.at(name); }

@@ -7,7 +7,7 @@
 #include "models/lm/architecture/model_files.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
-#include "tensor/mapped_weights.h"
+#include "tensor/weights.h"
 
 namespace tessera::nvila {
 
@@ -33,29 +33,32 @@ bool unused_in_tower(std::string_view name, int64_t blocks) {
 /// The module's name of a stored tensor, "" for one that has no use. `name` is that of the flat layout.
 std::string own_name(std::string_view name, const NvilaConfig& config) {
   std::string_view rest = name;
-  if (take(rest, "vision_tower.")) {
-    take(rest, "vision_tower."),
-        take(rest, "vision_model.");  // some releases have the first twice, some lack the second
-    if (unused_in_tower(rest, config.vision.used_blocks())) return "";
-    return "vision_tower.vision_model." + std::string(rest);
-  }
-  return std::string(name);
+  if (!take(rest, "vision_tower.")) return std::string(name);
+  take(rest, "vision_tower.");  // some releases have this twice, and some lack the next
+  take(rest, "vision_model.");
+  if (unused_in_tower(rest, config.vision.used_blocks())) return "";
+  return "vision_tower.vision_model." + std::string(rest);
 }
 
-/// The parts of a model directory, and what their names lack of the flat layout's.
-std::vector<std::pair<Path, std::string>> parts_of(const Path& directory) {
-  if (!is_legacy(directory)) return {{directory, ""}};
-  return {{directory / "llm", "llm."},
-          {directory / "vision_tower", "vision_tower."},
-          {directory / "mm_projector", "mm_projector."}};
+/// The weights of either layout under the module's names.
+WeightSource source_of(const Path& directory, const NvilaConfig& config) {
+  if (!is_legacy(directory))
+    return WeightSource(directory).renamed([&](std::string_view name) { return own_name(name, config); });
+  std::vector<WeightSource> parts;
+  for (const std::string part : {"llm", "vision_tower", "mm_projector"}) {
+    parts.push_back(WeightSource(directory / part).renamed([&](std::string_view name) {
+      return own_name(part + "." + std::string(name), config);
+    }));
+  }
+  return WeightSource::joined(directory, parts);
 }
 
 /// Of the tower and the projector; absent: as stored.
-std::optional<at::ScalarType> format_of(const std::string& dtype, at::Device device, const StoredTensors& stored) {
+std::optional<at::ScalarType> format_of(const std::string& dtype, at::Device device, const WeightSource& stored) {
   if (dtype == "bf16") return at::kBFloat16;
   if (dtype != "auto") return at::kFloat;
-  for (const auto& [name, item] : stored.items()) {
-    if (!name.starts_with("llm.") && item.entry->dtype == Dtype::f16 && device.is_cpu()) return at::kFloat;
+  for (const auto& [name, tensor] : stored.tensors()) {
+    if (tensor.dtype == Dtype::f16 && device.is_cpu()) return at::kFloat;
   }
   return std::nullopt;
 }
@@ -79,24 +82,17 @@ NvilaModel load_weights(const ModelDirectory& found, const StoredConfig& config,
     const BuildDevice nowhere(at::kMeta);
     model = NvilaModel(config.config);
   }
-  const auto parts = parts_of(directory);
-  std::vector<StoredTensors> opened;
-  for (const auto& [path, prefix] : parts) opened.emplace_back(path);
-  const auto stored = std::make_shared<const StoredTensors>(
-      StoredTensors::joined(std::move(opened), [&](size_t part, std::string_view name) {
-        return own_name(parts[part].second + std::string(name), model.config);
-      }));
-  const quant::PackedLinears packed(nn::named_linears(model.vision_tower, "vision_tower"), {}, stored, directory);
+  const WeightSource all = source_of(directory, model.config);
+  const WeightSource seeing =
+      all.renamed([](std::string_view name) { return name.starts_with("llm.") ? "" : std::string(name); });
+  const quant::PackedLinears packed(nn::named_linears(model.vision_tower, "vision_tower"), {}, seeing);
   std::vector<TensorSlot> slots = tensor_slots(model.vision_tower, "vision_tower");
   for (TensorSlot& slot : tensor_slots(model.mm_projector, "mm_projector")) slots.push_back(std::move(slot));
-  map_weights(slots, stored, directory, "nvila",
-              {.device = device,
-               .format = format_of(options.dtype, device, *stored),
-               .writable = options.writable,
-               .passed_over = [&](std::string_view name) { return name.starts_with("llm.") || packed.takes(name); }});
+  map_weights(slots, packed.rest(), "nvila",
+              {.device = device, .format = format_of(options.dtype, device, seeing), .writable = options.writable});
   packed.load(device);
-  model.llm = lm::load_lm(config.text, stored, directory,
-                          {.device = device, .dtype = options.dtype, .prefix = "llm.", .writable = options.writable});
+  model.llm = lm::load_lm(config.text, all.part("llm."), directory,
+                          {.device = device, .dtype = options.dtype, .writable = options.writable});
   return model;
 }
 

@@ -62,7 +62,10 @@ struct Linear {
   int64_t outputs() const { return packed ? packed->out() : weight.size(0); }
   at::Device device() const { return packed ? packed->device() : weight.device(); }
   /// The weight becomes `packing`.
-  void pack(std::shared_ptr<const PackedWeight> packing) { packed = std::move(packing), weight = Tensor(); }
+  void pack(std::shared_ptr<const PackedWeight> packing) {
+    packed = std::move(packing);
+    weight = Tensor();
+  }
 
  private:
   /// Whether x is fp32 and the plain weight narrower.

@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <ATen/autocast_mode.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+
+#include "nn/packed/int8_weight.h"
 
 namespace tessera::nn {
 namespace {
@@ -54,6 +57,22 @@ TEST(TokenLoss, WithoutATapeNothingIsKept) {
   const Tensor loss = token_loss(at::ones({2, 3}), at::ones({4, 3}), at::zeros({2}, at::kLong));
   EXPECT_NEAR(loss.item<double>(), 2 * std::log(4.0), 1e-6);
   EXPECT_FALSE(loss.requires_grad());
+}
+
+TEST(TokenLoss, OfAPackedHeadOrOneWithAnAdapterIsThatOfItsWeight) {
+  const at::NoGradGuard no_grad;
+  at::manual_seed(4);
+  const Tensor hidden = at::randn({7, 16}), targets = at::randint(37, {7}, at::kLong);
+  Linear head(16, 37, false);
+  head.weight.normal_();
+  head.lora = Lora{at::randn({2, 16}), at::randn({37, 2}), 0.5};
+  const Tensor sum = head.weight + at::matmul(head.lora->b, head.lora->a) * 0.5;
+  EXPECT_TRUE(
+      at::allclose(token_loss(hidden, head, targets, 3.0), token_loss_composed(hidden, sum, targets, 3.0), 1e-4));
+  head.lora.reset();
+  head.pack(std::make_shared<Int8Weight>(round_int8(head.weight)));
+  const Tensor unpacked = head.packed->unpack();
+  EXPECT_TRUE(at::allclose(token_loss(hidden, head, targets), token_loss_composed(hidden, unpacked, targets), 2e-2));
 }
 
 }  // namespace

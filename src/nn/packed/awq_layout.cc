@@ -79,7 +79,8 @@ void transpose(std::array<uint64_t, 8>& rows) {
     for (int r = 0; r < 8; ++r) {
       if ((r & distance) != 0) continue;
       const uint64_t swapped = (rows[r] >> (8 * distance) ^ rows[r + distance]) & mask;
-      rows[r + distance] ^= swapped, rows[r] ^= swapped << (8 * distance);
+      rows[r + distance] ^= swapped;
+      rows[r] ^= swapped << (8 * distance);
     }
   }
 }
@@ -144,13 +145,13 @@ class AwqFormat final : public PackedFormat {
 
   std::vector<StoredPart> parts(const StoredLayer& layer) const override {
     if (layer.settings.is_null()) {
-      throw UserError("[quant] {}: {}.qweight is stored, but config.json has no quantization_config", layer.where,
+      throw UserError("[quant] {}: {}.qweight is stored, but config.json has no quantization_config", layer.where(),
                       layer.name);
     }
     const int64_t group = group_of(layer.settings), out = layer.out, in = layer.in;
     if (in % group != 0 || out % 8 != 0) {
       throw UserError("[quant] {}: layer {} is [{}, {}], want inputs in groups of {} and outputs in eights",
-                      layer.where, layer.name, out, in, group);
+                      layer.where(), layer.name, out, in, group);
     }
     return {{".qweight", {in, out / 8}, {Dtype::i32}},
             {".qzeros", {in / group, out / 8}, {Dtype::i32}},

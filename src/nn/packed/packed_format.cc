@@ -6,7 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "tensor/mapped_weights.h"
+#include "tensor/weights.h"
 
 namespace tessera::nn {
 
@@ -23,24 +23,22 @@ const PackedFormat* packed_format_of(const StoredLayer& layer) {
 
 void require_parts(const StoredLayer& layer, const std::vector<StoredPart>& parts) {
   for (const StoredPart& part : parts) {
-    const StoredTensors::Item* item = layer.find(part.suffix);
-    if (item == nullptr) throw UserError("[quant] {}: {}{} is missing", layer.where, layer.name, part.suffix);
-    const bool known = std::find(part.types.begin(), part.types.end(), item->entry->dtype) != part.types.end();
-    if (item->entry->shape == part.shape && known) continue;
-    throw UserError("[quant] {}: {}{} is {} {}, want {} {}", layer.where, layer.name, part.suffix,
-                    dtype_name(item->entry->dtype), shape_text(item->entry->shape), dtype_name(part.types.front()),
+    const StoredTensor* stored = layer.find(part.suffix);
+    if (stored == nullptr) throw UserError("[quant] {}: {}{} is missing", layer.where(), layer.name, part.suffix);
+    const bool known = std::find(part.types.begin(), part.types.end(), stored->dtype) != part.types.end();
+    if (stored->shape == part.shape && known) continue;
+    throw UserError("[quant] {}: {}{} is {} {}, want {} {}", layer.where(), layer.name, part.suffix,
+                    dtype_name(stored->dtype), shape_text(stored->shape), dtype_name(part.types.front()),
                     shape_text(part.shape));
   }
 }
 
 void require_finite(const StoredLayer& layer, const std::string& suffix) {
   if (count_non_finite(*layer.find(suffix)) > 0)
-    throw UserError("[quant] {}: {}{} holds NaN or infinite numbers", layer.where, layer.name, suffix);
+    throw UserError("[quant] {}: {}{} holds NaN or infinite numbers", layer.where(), layer.name, suffix);
 }
 
-Tensor stored_tensor(const StoredLayer& layer, const std::string& suffix) {
-  return mapped_tensor(layer.source, *layer.find(suffix));
-}
+Tensor stored_tensor(const StoredLayer& layer, const std::string& suffix) { return mapped_tensor(*layer.find(suffix)); }
 
 Json packing_settings(const Json& config, std::string_view source) {
   const auto found = config.find("quantization_config");
@@ -59,8 +57,8 @@ Json packing_settings(const Json& config, std::string_view source) {
   const std::string name_of_method = method == found->end() ? "(no quant_method)"
                                      : method->is_string()  ? method->get<std::string>()
                                                             : method->dump();
-  throw UserError("[quant] {}: weights are packed as {}; want quant_method {}", source,
-                  name_of_method, fmt::join(known, " or "));
+  throw UserError("[quant] {}: weights are packed as {}; want quant_method {}", source, name_of_method,
+                  fmt::join(known, " or "));
 }
 
 }  // namespace tessera::nn

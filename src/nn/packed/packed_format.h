@@ -8,7 +8,7 @@
 
 #include "core/json.h"
 #include "nn/packed/packed_weight.h"
-#include "tensor/stored_tensors.h"
+#include "tensor/weight_source.h"
 
 namespace tessera::nn {
 
@@ -16,11 +16,12 @@ namespace tessera::nn {
 struct StoredLayer {
   std::string name;  // of the layer in `source`
   int64_t out = 0, in = 0;
-  std::shared_ptr<const StoredTensors> source;
-  Json settings;      // config.json's `quantization_config`; null when it has none
-  std::string where;  // the file or directory, for messages
+  std::shared_ptr<const WeightSource> source;
+  Json settings;  // config.json's `quantization_config`; null when it has none
 
-  const StoredTensors::Item* find(const std::string& suffix) const { return source->find(name + suffix); }
+  const StoredTensor* find(const std::string& suffix) const { return source->find(name + suffix); }
+  /// The file or directory, for messages.
+  std::string where() const { return source->path().string(); }
 };
 
 /// One tensor of a stored layer: name, shape, and the types that it may have.

@@ -31,7 +31,8 @@ double difference(const Tensor& got, const Tensor& plain) {
 
 TEST(PackedWeight, SaysItsSizesAndUnpacksRowsAsItUnpacksAll) {
   for (const auto& weight : in_every_format(at::randn({6, 16}), 8)) {
-    EXPECT_EQ(weight->out(), 6), EXPECT_EQ(weight->in(), 16);
+    EXPECT_EQ(weight->out(), 6);
+    EXPECT_EQ(weight->in(), 16);
     EXPECT_TRUE(weight->rows(2, 3).equal(weight->unpack().narrow(0, 2, 3))) << weight->format();
     EXPECT_TRUE(weight->to(at::kCPU)->unpack().equal(weight->unpack())) << weight->format();
     EXPECT_LT(weight->bytes(), 6 * 16 * 4 / 2) << weight->format();
@@ -64,7 +65,8 @@ TEST(PackedWeight, ALayerAddsItsBiasAndAnswersInTheFormatItIsAskedIn) {
   const Tensor x = at::randn({2, 3, 128});
   for (const auto& weight : in_every_format(at::randn({6, 128}), 128)) {
     Linear layer(128, 6);
-    layer.pack(weight), layer.bias = at::randn({6});
+    layer.pack(weight);
+    layer.bias = at::randn({6});
     const Tensor plain = at::linear(x, weight->unpack(), layer.bias);
     EXPECT_LT(difference(layer.forward(x), plain), weight->format() == "int4" ? 2e-4 : 2e-2) << weight->format();
     layer.bias = layer.bias.to(at::kBFloat16);

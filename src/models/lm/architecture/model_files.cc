@@ -13,49 +13,28 @@ namespace tessera::lm {
 
 namespace {
 
-/// Stored by old programs beside the weights; computed here.
-bool computed(std::string_view name) {
+/// The module's name of a stored tensor; "" for what old programs stored beside the weights and is computed here, and for a head
+/// that is the embedding.
+std::string own_name(std::string_view name, bool tied) {
   for (const char* suffix : {"rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"}) {
-    if (name.ends_with(suffix)) return true;
+    if (name.ends_with(suffix)) return "";
   }
-  return false;
+  return tied && name == "lm_head.weight" ? "" : std::string(name);
 }
 
 /// The format of the weights; absent: as stored.
-std::optional<at::ScalarType> format_of(const LoadLmOptions& options, const StoredTensors& stored) {
+std::optional<at::ScalarType> format_of(const LoadLmOptions& options, const WeightSource& stored) {
   if (options.dtype == "fp32") return at::kFloat;
   if (options.dtype == "bf16") return at::kBFloat16;
   if (options.dtype != "auto") throw UserError("[lm] dtype is '{}', want one of: auto, fp32, bf16", options.dtype);
-  const StoredTensors::Item* embedding = stored.find(options.prefix + "model.embed_tokens.weight");
+  const StoredTensor* embedding = stored.find("model.embed_tokens.weight");
   if (embedding == nullptr) return std::nullopt;  // missing; the comparison of all names says so
-  const at::ScalarType type = scalar_type(embedding->entry->dtype);
+  const at::ScalarType type = scalar_type(embedding->dtype);
   return type == at::kBFloat16 || (type == at::kHalf && !options.device.is_cpu()) ? type : at::kFloat;
 }
 
 /// Embedding and head, which packing leaves alone.
-bool is_words(std::string_view name) {
-  return name.ends_with("model.embed_tokens.weight") || name.ends_with("lm_head.weight");
-}
-
-/// Fills the slots. With packed layers on the CPU, words stay in the 16 bits that they are stored in and all else is
-/// fp32: what passes between layers is fp32 either way, and reading the words is much of a decoding step's work.
-void map_slots(const std::vector<TensorSlot>& slots, const std::shared_ptr<const StoredTensors>& stored,
-               const Path& directory, bool packed, const MapOptions& map) {
-  if (!packed || !map.device.is_cpu() || map.writable || map.format == at::kBFloat16) {
-    map_weights(slots, stored, directory, "lm", map);
-    return;
-  }
-  for (const bool words : {true, false}) {
-    std::vector<TensorSlot> part;
-    for (const TensorSlot& slot : slots) {
-      if (is_words(slot.name) == words) part.push_back(slot);
-    }
-    MapOptions of_part = map;
-    of_part.format = words ? std::nullopt : std::optional(at::kFloat);
-    of_part.passed_over = [&](std::string_view name) { return is_words(name) != words || map.passed_over(name); };
-    map_weights(part, stored, directory, "lm", of_part);
-  }
-}
+bool is_words(std::string_view name) { return name == "model.embed_tokens.weight" || name == "lm_head.weight"; }
 
 const char* torch_dtype(StoredAs stored) {
   return stored == StoredAs::f16 ? "float16" : stored == StoredAs::bf16 ? "bfloat16" : "float32";
@@ -67,31 +46,28 @@ Json ids_json(const std::vector<int32_t>& ids) { return ids.size() == 1 ? Json(i
 }  // namespace
 
 DecoderLm load_lm(const ModelDirectory& directory, const LoadLmOptions& options) {
-  return load_lm(directory.config, std::make_shared<const StoredTensors>(directory.path), directory.path, options);
+  return load_lm(directory.config, WeightSource(directory.path), directory.path, options);
 }
 
-DecoderLm load_lm(const Json& config, const std::shared_ptr<const StoredTensors>& stored, const Path& directory,
-                  const LoadLmOptions& options) {
+DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& directory, const LoadLmOptions& options) {
+  const std::string config_file = (directory / "config.json").string();
   DecoderLm model = [&] {
     const BuildDevice nowhere(at::kMeta);
-    return DecoderLm(config_from_json(config, (directory / "config.json").string()));
+    return DecoderLm(config_from_json(config, config_file));
   }();
-  const std::string place = options.prefix.substr(0, std::max<size_t>(options.prefix.size(), 1) - 1);
-  const quant::PackedLinears packed(nn::named_linears(model, place),
-                                    nn::packing_settings(config, (directory / "config.json").string()), stored,
-                                    directory);
-  const auto passed_over = [&](std::string_view name) {
-    if (!name.starts_with(options.prefix) || packed.takes(name)) return true;
-    return computed(name) || (model.config.tied && name == options.prefix + "lm_head.weight");
-  };
-  std::optional<at::ScalarType> format = format_of(options, *stored);
-  if (!packed.empty() && options.dtype == "auto" && options.device.is_cpu()) format = at::kFloat;
-  map_slots(tensor_slots(model, place), stored, directory, !packed.empty() && options.dtype == "auto",
-            {.device = options.device,
-             .format = format,
-             .writable = options.writable,
-             .check_numbers = options.check_numbers,
-             .passed_over = passed_over});
+  const WeightSource source = stored.renamed([&](std::string_view name) { return own_name(name, model.config.tied); });
+  const quant::PackedLinears packed(nn::named_linears(model), nn::packing_settings(config, config_file), source);
+  MapOptions map{.device = options.device,
+                 .format = format_of(options, source),
+                 .writable = options.writable,
+                 .check_numbers = options.check_numbers};
+  // With packed layers on the CPU, words stay in the 16 bits that they are stored in and all else is fp32: what passes between
+  // layers is fp32 either way, and reading the words is much of a decoding step's work.
+  if (!packed.empty() && options.dtype == "auto" && options.device.is_cpu()) {
+    map.format = at::kFloat;
+    if (!options.writable) map.as_stored = is_words;
+  }
+  map_weights(tensor_slots(model), packed.rest(), "lm", map);
   packed.load(options.device);
   return model;
 }

@@ -9,7 +9,6 @@
 
 #include "core/files.h"
 #include "models/lm/architecture/module.h"
-#include "tensor/mapped_weights.h"
 #include "tensor/model_dir.h"
 #include "tensor/weights.h"
 
@@ -19,9 +18,6 @@ struct LoadLmOptions {
   at::Device device = at::kCPU;
   /// "fp32", "bf16", or "auto": as stored, but fp16 runs as fp32 on the CPU.
   std::string dtype = "auto";
-  /// What stands before the names in the files: "llm." where a language model is part of a larger one, whose other
-  /// tensors are then passed over.
-  std::string prefix = {};
   /// The weights will be written into (training): copies instead of views of the files.
   bool writable = false;
   /// Refuse NaN and infinite weights. Reads the files once.
@@ -34,9 +30,9 @@ DecoderLm load_lm(const ModelDirectory& directory, const LoadLmOptions& options 
 inline DecoderLm load_lm(const Path& directory, const LoadLmOptions& options = {}) {
   return load_lm(read_model_directory(directory), options);
 }
-/// The same with a config of its own (a part of a larger model's config.json) and weights already opened.
-DecoderLm load_lm(const Json& config, const std::shared_ptr<const StoredTensors>& stored, const Path& directory,
-                  const LoadLmOptions& options);
+/// The same with a config of its own (a part of a larger model's config.json) and weights already opened, which belong to the
+/// language model alone. `directory` is where config.json is, for messages.
+DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& directory, const LoadLmOptions& options);
 
 /// Throws UserError when ids of a tokenizer with `ids` of them could be no rows of the embedding.
 void require_rows_for(const LmConfig& config, int64_t ids, const Path& directory);

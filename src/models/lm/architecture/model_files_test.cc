@@ -75,13 +75,15 @@ TEST_F(LmFiles, AStoredHeadOfATiedModelAndOldTablesArePassedOver) {
   EXPECT_TRUE(logits_of(load_lm(directory)).equal(logits_of(model)));
 }
 
-TEST_F(LmFiles, APartOfALargerModelIsFoundByItsPrefix) {
+TEST_F(LmFiles, APartOfALargerModelIsLoadedUnderItsOwnNames) {
   save_changed([](auto& tensors) {
     std::map<std::string, Tensor> prefixed{{"vision_tower.weight", at::ones({2})}};
     for (const auto& [name, tensor] : tensors) prefixed["llm." + name] = tensor;
     tensors = prefixed;
   });
-  EXPECT_TRUE(logits_of(load_lm(directory, {.prefix = "llm."})).equal(logits_of(model)));
+  EXPECT_TRUE(
+      logits_of(load_lm(read_json_file(directory / "config.json"), WeightSource(directory).part("llm."), directory, {}))
+          .equal(logits_of(model)));
 }
 
 TEST_F(LmFiles, ShardsAreJoinedAndAMissingOneIsNamed) {

@@ -1,0 +1,165 @@
+// Finding the files that hold a model's tensors, opening each by its content, and naming what is in them.
+#include "tensor/weight_source.h"
+
+#include <set>
+
+#include "core/error.h"
+#include "core/json.h"
+
+namespace tessera {
+
+namespace fs = std::filesystem;
+
+namespace {
+constexpr std::string_view single_name = "model.safetensors";
+constexpr std::string_view index_name = "model.safetensors.index.json";
+
+using WeightMap = std::map<std::string, std::string>;  // tensor -> file name beside the index
+
+WeightMap read_index(const Path& index) {
+  const Json tree = read_json_file(index);
+  if (!tree.is_object() || !tree.contains("weight_map") || !tree["weight_map"].is_object()) {
+    throw UserError("[weights] {}: no 'weight_map' of tensor names to file names", index.string());
+  }
+  WeightMap map;
+  for (const auto& [name, file] : tree["weight_map"].items()) {
+    // A shard lies beside its index: a path that leads elsewhere is not followed.
+    const bool plain = file.is_string() && !file.get<std::string>().empty() &&
+                       Path(file.get<std::string>()).filename() == file.get<std::string>() &&
+                       file.get<std::string>() != "..";
+    if (!plain)
+      throw UserError("[weights] {}: tensor '{}' is in {}, want the name of a file beside the index", index.string(),
+                      name, file.dump());
+    map[name] = file.get<std::string>();
+  }
+  if (map.empty()) throw UserError("[weights] {}: 'weight_map' is empty", index.string());
+  return map;
+}
+
+std::vector<Path> shards(const Path& index, const WeightMap& map) {
+  std::set<std::string> names;
+  for (const auto& [tensor, file] : map) names.insert(file);
+  std::vector<Path> paths;
+  for (const std::string& name : names) {
+    paths.push_back(index.parent_path() / name);
+    if (!fs::exists(paths.back())) throw UserError("[weights] {}: shard {} is missing", index.string(), name);
+  }
+  return paths;
+}
+
+bool is_index(const Path& path) { return path.string().ends_with(".index.json"); }
+
+/// The file to open: `path` itself, or the single file or index in the directory `path`.
+Path entrance(const Path& path) {
+  if (!fs::exists(path)) throw UserError("[weights] {} does not exist", path.string());
+  if (!fs::is_directory(path)) return path;
+  if (fs::exists(path / single_name)) return path / single_name;
+  if (fs::exists(path / index_name)) return path / index_name;
+  if (fs::exists(path / "pytorch_model.bin") || fs::exists(path / "pytorch_model.bin.index.json")) {
+    throw UserError("[weights] {} holds pickled weights (pytorch_model.bin), want {}; convert them first",
+                    path.string(), single_name);
+  }
+  throw UserError("[weights] {} holds no weights, want {} or {}", path.string(), single_name, index_name);
+}
+/// The map and what its format's reader finds in it.
+StoredFile open_file(const Path& path) {
+  const auto map = std::make_shared<const MappedFile>(path);
+  for (const WeightFormat& format : weight_formats()) {
+    if (!format.recognises(map->bytes())) continue;
+    StoredFile file = format.read(map->bytes(), path.string());
+    for (StoredTensor& tensor : file.tensors) {
+      if (tensor.owner == nullptr) tensor.owner = map;
+    }
+    return file;
+  }
+  throw UserError("[weights] {} is in no format that is known here", path.string());
+}
+
+StoredFile read_safetensors(std::string_view bytes, std::string_view source) {
+  const SafetensorsHeader header = parse_safetensors(bytes, source);
+  StoredFile file{.metadata = header.metadata};
+  for (const TensorEntry& entry : header.entries) {
+    file.tensors.push_back({.name = entry.name,
+                            .dtype = entry.dtype,
+                            .shape = entry.shape,
+                            .bytes = bytes.substr(header.header_end + entry.begin, entry.end - entry.begin)});
+  }
+  return file;
+}
+}  // namespace
+
+std::vector<WeightFormat>& weight_formats() {
+  // Safetensors have no magic number. They come last and take what no other format knows; their reader says what is wrong.
+  static std::vector<WeightFormat> all = {{"safetensors", [](std::string_view) { return true; }, read_safetensors}};
+  return all;
+}
+
+std::vector<Path> weight_files(const Path& directory) {
+  const Path file = entrance(directory);
+  return is_index(file) ? shards(file, read_index(file)) : std::vector<Path>{file};
+}
+
+bool holds_weights(const Path& directory) {
+  return fs::exists(directory / single_name) || fs::exists(directory / index_name);
+}
+
+const StoredTensor* WeightSource::find(std::string_view name) const {
+  const auto found = tensors_.find(name);
+  return found == tensors_.end() ? nullptr : &found->second;
+}
+
+WeightSource::WeightSource(const Path& path) : path_(path) {
+  const Path file = entrance(path);
+  const WeightMap map = is_index(file) ? read_index(file) : WeightMap{};
+  const std::vector<Path> files = is_index(file) ? shards(file, map) : std::vector<Path>{file};
+  for (const Path& each : files) {
+    StoredFile stored = open_file(each);
+    if (each == files.front()) metadata_ = std::move(stored.metadata);
+    for (StoredTensor& tensor : stored.tensors) {
+      const auto listed = map.find(tensor.name);
+      const bool wanted = !is_index(file) || (listed != map.end() && listed->second == each.filename());
+      if (!wanted) continue;
+      std::string name = tensor.name;
+      tensors_[std::move(name)] = std::move(tensor);
+    }
+  }
+  for (const auto& [name, shard] : map) {
+    if (!tensors_.contains(name))
+      throw UserError("[weights] {}: tensor '{}' is not in {}, where the index puts it", file.string(), name, shard);
+  }
+}
+
+WeightSource WeightSource::renamed(const NameMap& map) const {
+  WeightSource all;
+  all.path_ = path_;
+  all.metadata_ = metadata_;
+  for (const auto& [old, tensor] : tensors_) {
+    std::string name = map(old);
+    if (name.empty()) continue;
+    const auto [place, fresh] = all.tensors_.emplace(std::move(name), tensor);
+    if (!fresh)
+      throw UserError("[weights] {}: tensors '{}' and '{}' are both '{}'", path_.string(), place->second.name,
+                      tensor.name, place->first);
+  }
+  return all;
+}
+
+WeightSource WeightSource::part(std::string_view prefix) const {
+  return renamed([&](std::string_view name) {
+    return name.starts_with(prefix) ? std::string(name.substr(prefix.size())) : std::string();
+  });
+}
+
+WeightSource WeightSource::joined(const Path& path, const std::vector<WeightSource>& parts) {
+  WeightSource all;
+  all.path_ = path;
+  for (const WeightSource& part : parts) {
+    for (const auto& [name, tensor] : part.tensors_) {
+      if (!all.tensors_.emplace(name, tensor).second)
+        throw UserError("[weights] {}: a second tensor '{}'", part.path_.string(), name);
+    }
+  }
+  return all;
+}
+
+}  // namespace tessera
