@@ -59,21 +59,21 @@ std::shared_ptr<const PackedWeight> rounded_to_signs(const Tensor& weight) {
   return std::make_shared<SignWeight>(weight.sign().to(at::kChar), weight.abs().mean(1, true));
 }
 
-struct Net {
+struct FormatNet {
   Linear up{8, 12}, down{12, 8, false};
   Tensor forward(const Tensor& x) const { return down.forward(at::relu(up.forward(x))); }
 };
-template <class V> void tensors(V& v, Net& m) { v("up", m.up), v("down", m.down); }
+template <class V> void tensors(V& v, FormatNet& m) { v("up", m.up), v("down", m.down); }
 
-Net packed_net() {
-  Net net;
+FormatNet packed_net() {
+  FormatNet net;
   for (size_t i = 0; const NamedTensor& t : named_tensors(net)) fill_uniform(t.tensor, 1, Rng(3).split(i++));
   for (const NamedLinear& l : nn::named_linears(net)) l.linear->pack(rounded_to_signs(l.linear->weight));
   return net;
 }
 
 /// The same layers with plain weights.
-Net unpacked(Net net) {
+FormatNet unpacked(FormatNet net) {
   for (const NamedLinear& l : nn::named_linears(net)) {
     l.linear->weight = l.linear->packed->unpack();
     l.linear->packed.reset();
@@ -91,7 +91,7 @@ class FurtherFormat : public ::testing::Test {
 };
 
 TEST_F(FurtherFormat, MultipliesAndIsCountedByItsOwnTensors) {
-  Net net = packed_net(), plain = unpacked(net);
+  FormatNet net = packed_net(), plain = unpacked(net);
   const Tensor x = at::randn({5, 8});
   EXPECT_TRUE(at::allclose(net.forward(x), plain.forward(x), 1e-5, 1e-6));
   EXPECT_EQ(count_parameters(net), 12 * 8 + 12 + 12 + 8 * 12 + 8);
@@ -99,7 +99,7 @@ TEST_F(FurtherFormat, MultipliesAndIsCountedByItsOwnTensors) {
 
 TEST_F(FurtherFormat, AdaptersOnItTrainAsOnThePlainWeight) {
   const Tensor x = at::randn({5, 8});
-  const auto gradients = [&](Net net) {
+  const auto gradients = [&](FormatNet net) {
     nn::attach_adapters(nn::named_linears(net), {.rank = 2});
     std::vector<Tensor> all;
     for (const NamedLinear& l : nn::named_linears(net)) {
@@ -117,7 +117,7 @@ TEST_F(FurtherFormat, AdaptersOnItTrainAsOnThePlainWeight) {
 
 TEST_F(FurtherFormat, IsSavedAndLoadedAsAViewOfTheFile) {
   const tessera::testing::ScratchFolder scratch;
-  Net saved = packed_net(), loaded;
+  FormatNet saved = packed_net(), loaded;
   write_packed_directory(scratch.path(), scratch / "out", saving_form(saved), Json::object());
   const WeightSource source(scratch / "out");
   EXPECT_NE(source.find("up.signs"), nullptr);
@@ -131,7 +131,7 @@ TEST_F(FurtherFormat, IsSavedAndLoadedAsAViewOfTheFile) {
 
 TEST_F(FurtherFormat, WhatIsStoredWrongIsNamed) {
   const tessera::testing::ScratchFolder scratch;
-  Net net = packed_net(), loaded;
+  FormatNet net = packed_net(), loaded;
   auto form = saving_form(net).packed;
   form[1].tensor = at::ones({3, 1});
   save_tensors(scratch / "m.safetensors", form, disk(), {.stored_as = StoredAs::unchanged});

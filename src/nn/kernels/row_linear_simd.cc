@@ -72,13 +72,13 @@ void fp32_rows(const void* weight, const float* x, int64_t count, int64_t in, in
   up_to_eight_rows<float>(weight, x, count, in, out, begin, end, y);
 }
 
-void fp16_rows(const void* weight, const float* x, int64_t count, int64_t in, int64_t out, int64_t begin,
-               int64_t end, float* y) {
+void fp16_rows(const void* weight, const float* x, int64_t count, int64_t in, int64_t out, int64_t begin, int64_t end,
+               float* y) {
   up_to_eight_rows<hwy::float16_t>(weight, x, count, in, out, begin, end, y);
 }
 
-void bf16_rows(const void* weight, const float* x, int64_t count, int64_t in, int64_t out, int64_t begin,
-               int64_t end, float* y) {
+void bf16_rows(const void* weight, const float* x, int64_t count, int64_t in, int64_t out, int64_t begin, int64_t end,
+               float* y) {
   up_to_eight_rows<hwy::bfloat16_t>(weight, x, count, in, out, begin, end, y);
 }
 

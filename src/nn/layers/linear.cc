@@ -1,7 +1,6 @@
 // A linear layer whose weight is packed, narrower than its input or multiplies in 8 bits, or that has an adapter beside it.
 #include "nn/layers/linear.h"
 
-#include "nn/kernels/linear_16bit.h"
 #include "nn/layers/fp8.h"
 
 namespace tessera::nn {

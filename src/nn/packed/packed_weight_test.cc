@@ -25,7 +25,7 @@ Int8Weight random_int8(int64_t out, int64_t in) {
 }
 
 /// Largest difference as a share of the plain product's largest magnitude.
-double difference(const Tensor& got, const Tensor& plain) {
+double largest_difference(const Tensor& got, const Tensor& plain) {
   return ((got - plain).abs().max() / plain.abs().max()).item<double>();
 }
 
@@ -68,11 +68,12 @@ TEST(PackedWeight, ALayerAddsItsBiasAndAnswersInTheFormatItIsAskedIn) {
     layer.pack(weight);
     layer.bias = at::randn({6});
     const Tensor plain = at::linear(x, weight->unpack(), layer.bias);
-    EXPECT_LT(difference(layer.forward(x), plain), weight->format() == "int4" ? 2e-4 : 2e-2) << weight->format();
+    EXPECT_LT(largest_difference(layer.forward(x), plain), weight->format() == "int4" ? 2e-4 : 2e-2)
+        << weight->format();
     layer.bias = layer.bias.to(at::kBFloat16);
     const Tensor narrow = layer.forward(x.to(at::kBFloat16));
     EXPECT_EQ(narrow.scalar_type(), at::kBFloat16) << weight->format();
-    EXPECT_LT(difference(narrow.to(at::kFloat), plain), 3e-2) << weight->format();
+    EXPECT_LT(largest_difference(narrow.to(at::kFloat), plain), 3e-2) << weight->format();
   }
 }
 
@@ -83,8 +84,8 @@ TEST(Int8Weight, EightBitsMeanRoundedActivationsTimesRoundedWeights) {
     const Int8Weight w = random_int8(11, 72);
     const Tensor step = x.abs().amax(-1, true) / 127;
     const Tensor plain = at::linear((x / step).round() * step, w.unpack());
-    EXPECT_LT(difference(w.product(x), plain), 1e-5);
-    EXPECT_LT(difference(w.product(x), at::linear(x, w.unpack())), 0.02);
+    EXPECT_LT(largest_difference(w.product(x), plain), 1e-5);
+    EXPECT_LT(largest_difference(w.product(x), at::linear(x, w.unpack())), 0.02);
   }
   EXPECT_EQ(random_int8(4, 72).product(at::zeros({1, 72})).abs().max().item<float>(), 0);
 }
