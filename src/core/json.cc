@@ -68,7 +68,7 @@ toml::array to_toml_array(const Json& list, const std::string& path) {
 toml::table to_toml_table(const Json& tree, const std::string& path) {
   toml::table table;
   for (const auto& [key, item] : tree.items()) {
-    insert_toml(item, path.empty() ? key : path + "." + key,
+    insert_toml(item, path.empty() ? key : fmt::format("{}.{}", path, key),
                 [&, &name = key](auto value) { table.insert(name, std::move(value)); });
   }
   return table;
