@@ -14,7 +14,7 @@ namespace tessera::nvila {
 namespace {
 
 constexpr int64_t batch_rows = 32;         // requests at once
-constexpr int64_t batch_positions = 8192;  // of all rows together, padding too
+constexpr int64_t batch_positions = 8192;  // of all rows together, each counted as the longest
 
 using Clock = std::chrono::steady_clock;
 double since(Clock::time_point began) { return std::chrono::duration<double>(Clock::now() - began).count(); }

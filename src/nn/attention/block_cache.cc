@@ -95,7 +95,8 @@ void BlockCache::forget(int32_t block) {
 /// Room for `length` positions, in blocks of the row's own from where it is written.
 void BlockCache::reserve(RowState& row, int64_t length) {
   if (row.length % options_.block != 0 && length > row.length) {
-    int32_t& last = row.blocks.back();
+    // not the last one that there is: a pass that failed leaves blocks behind
+    int32_t& last = row.blocks[static_cast<size_t>(row.length / options_.block)];
     const BlockState& state = blocks_[static_cast<size_t>(last)];
     if (state.rows > 1 || state.hash != 0) {  // others read it
       const int32_t own = allocate();

@@ -157,6 +157,20 @@ TEST(BlockCache, AForgottenPassLeavesTheRowAsItWas) {
   EXPECT_LT(furthest(attend(cache, {{row, 2}}, second, {}), expected({first, second}, {})), 1e-5);
 }
 
+TEST(BlockCache, AForkAfterAForgottenPassKeepsItsOwnBlocks) {
+  at::manual_seed(6);
+  BlockCache cache({.depth = 1, .block = 4});
+  const BlockCache::Row row = cache.add();
+  const Pass first(3), mine(1), other(1);
+  attend(cache, {{row, 3}}, first, {});
+  cache.begin({{row, 6}});  // leaves blocks behind the one that is part full
+  const BlockCache::Row copy = cache.fork(row, 3);
+  attend(cache, {{row, 1}}, mine, {});
+  EXPECT_LT(furthest(attend(cache, {{copy, 1}}, other, {}), expected({first, other}, {})), 1e-5);
+  const Pass more(1);
+  EXPECT_LT(furthest(attend(cache, {{row, 1}}, more, {}), expected({first, mine, more}, {})), 1e-5);
+}
+
 TEST(BlockCache, RefusesABlockOfNothing) {
   EXPECT_THROW(BlockCache({.depth = 1, .block = 0}), UserError);
   EXPECT_THROW(BlockCache({.depth = -1}), UserError);
