@@ -18,6 +18,7 @@ struct ChatOptions {
     return {.verb = "chat",
             .summary = "a conversation, one turn on each line",
             .required = {"model"},
+            .models = {"model"},
             .short_names = {{"model", 'm'}},
             .examples = {"tessera chat -m DIR",
                          "tessera chat -m DIR --system \"Answer in one sentence.\" --temperature 0.7",

@@ -17,6 +17,7 @@ struct DataCitationsOptions {
     return {.verb = "data citations",
             .summary = "index what a model has read, so that it can be kept from quoting it",
             .required = {"out"},
+            .models = {"tokenizer"},
             .short_names = {{"out", 'o'}},
             .examples = {"tessera data citations --recipe runs/books-lm-hyperfit/recipe.toml -o read.citations",
                          "tessera data citations --text books --tokenizer models/books-lm -o books.citations",

@@ -23,6 +23,7 @@ struct DataPruneOptions {
     return {.verb = "data prune",
             .summary = "keep the conversations that teach: more likely under a large model than under a small one",
             .required = {"large", "small", "out"},
+            .models = {"large", "small"},
             .short_names = {{"out", 'o'}},
             .examples = {"tessera data prune --data chat.jsonl --large runs/large/model --small runs/small/model "
                          "--keep 0.5 -o kept.jsonl",

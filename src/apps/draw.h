@@ -28,6 +28,7 @@ struct DrawOptions {
         .summary = "pictures from words",
         .positionals = {"prompt"},
         .required = {"model", "out"},
+        .models = {"model"},
         .short_names = {{"model", 'm'}, {"out", 'o'}, {"count", 'n'}},
         .examples = {
             "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png",

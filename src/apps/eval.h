@@ -106,6 +106,7 @@ struct EvalOptions {
         .verb = "eval",
         .summary = "measure a model: choice, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec",
         .required = {"task"},
+        .models = {"model", "compare", "tower"},
         .short_names = {{"model", 'm'}, {"count", 'n'}},
         .examples = {"tessera eval -m models/emoji-infinity --task sprite-retrieval --count 200 --seed 1 --json",
                      "tessera eval -m models/emoji-infinity --task codec --count 0",

@@ -16,6 +16,7 @@ struct InspectOptions {
             .summary = "what is in a model directory, a safetensors file or a training run",
             .positionals = {"target"},
             .required = {"target"},
+            .models = {"target"},
             .examples = {"tessera inspect models/emoji-infinity", "tessera inspect model.safetensors --tensors",
                          "tessera inspect runs/emoji-codec --json"}};
   }

@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/log.h"
+#include "core/model_cache.h"
 #include "core/progress.h"
 
 namespace tessera::apps {
@@ -106,7 +107,8 @@ void assign(const Said& said, const CommandLine& line) {
                     positional ? upper(option.field) : "--" + kebab(option.field), option.help, line.verb);
   }
   option.clear();
-  for (const auto& text : said.texts) option.assign(text);
+  const bool model = contains(line.models, option.field);
+  for (const auto& text : said.texts) option.assign(model ? find_model(text).string() : text);
 }
 
 /// Breaks `text` at blanks so that lines end before page_width when they start at `indent`.
@@ -141,10 +143,11 @@ std::string left_column(const CommandLine& line, const Option& option) {
 }
 
 std::string right_column(const CommandLine& line, const Option& option) {
-  if (contains(line.required, option.field)) return option.help + " (required)";
-  if (option.on_by_default) return option.help + " (on by default)";
   const bool again = one_by_one(option) && !contains(line.positionals, option.field);
-  const std::string help = option.help + (again ? "; again for each further one" : "");
+  const std::string help = option.help + (contains(line.models, option.field) ? ", or ORG/NAME of tessera pull" : "") +
+                           (again ? "; again for each further one" : "");
+  if (contains(line.required, option.field)) return help + " (required)";
+  if (option.on_by_default) return option.help + " (on by default)";
   return option.default_text.empty() ? help : help + " (default " + option.default_text + ")";
 }
 

@@ -21,6 +21,7 @@ struct QuantizeOptions {
     return {.verb = "quantize",
             .summary = "pack a model's weights: 4 bits for language, 8 for the vision tower",
             .required = {"model", "out"},
+            .models = {"model"},
             .short_names = {{"model", 'm'}, {"out", 'o'}},
             .examples = {"tessera quantize -m models/books-lm -o books-lm-int4 --calibration books/",
                          "tessera quantize -m NVILA-Lite-2B -o NVILA-Lite-2B-int4 --tower int8 --calibration pictures/",

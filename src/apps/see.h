@@ -19,6 +19,7 @@ struct SeeOptions {
             .summary = "answers about pictures and clips",
             .positionals = {"words"},
             .required = {"model"},
+            .models = {"model"},
             .short_names = {{"model", 'm'}},
             .examples = {"tessera see -m models/emoji-nvila picture.png \"What is this?\"",
                          "tessera see -m DIR before.jpg after.jpg \"What has changed?\" --json",

@@ -25,6 +25,7 @@ struct WriteOptions {
         .summary = "continue a text",
         .positionals = {"prompt"},
         .required = {"model"},
+        .models = {"model"},
         .short_names = {{"model", 'm'}, {"count", 'n'}},
         .examples = {"tessera write -m models/books-lm \"Once\" --max-new-tokens 64",
                      "tessera write -m DIR \"Once upon a time\" --temperature 0.8 --top-p 0.95 -n 3 --seed 7",

@@ -2,6 +2,7 @@
 #include "tune/run_recipe.h"
 
 #include "core/error.h"
+#include "core/model_cache.h"
 #include "data/source.h"
 #include "models/registry.h"
 #include "tune/method.h"
@@ -9,6 +10,12 @@
 namespace tessera::tune {
 
 namespace {
+/// A recipe may begin with a model of the hub by its name; the run's own recipe names the folder.
+void find_models(train::Recipe& recipe) {
+  const std::string from = recipe.model.value("from", std::string());
+  if (!from.empty()) recipe.model["from"] = find_model(from).string();
+}
+
 void require_new_run(const Path& out) {
   if (std::filesystem::exists(out / "metrics.jsonl")) {
     throw UserError("[train] {} already holds a run; go on with it by --resume {}, or choose another --out",
@@ -27,6 +34,7 @@ void require_same_edition(const std::string& begun_with, const std::string& here
 }  // namespace
 
 RecipeResult run_recipe(train::Recipe recipe, const RunRecipeOptions& options) {
+  find_models(recipe);
   if (recipe.out.empty()) throw UserError("[train] no run directory; give --out DIR or 'out' in the recipe");
   const Path out = recipe.out;
   apply_method(recipe);
