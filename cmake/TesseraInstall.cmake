@@ -24,7 +24,7 @@ if(TESSERA_ENGINE)
 endif()
 install(TARGETS tessera_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/src/ DESTINATION include/tessera
-  FILES_MATCHING PATTERN "*.h" PATTERN "apps" EXCLUDE PATTERN "testing.h" EXCLUDE)
+  FILES_MATCHING PATTERN "*.h" PATTERN "apps" EXCLUDE PATTERN "hub" EXCLUDE PATTERN "testing.h" EXCLUDE)
 foreach(part IN LISTS export_sets)
   install(EXPORT Tessera${part} NAMESPACE Tessera:: FILE Tessera${part}Targets.cmake DESTINATION ${package_dir})
 endforeach()

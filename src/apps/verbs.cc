@@ -13,6 +13,7 @@
 #include "apps/plan_budget.h"
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
+#include "apps/pull.h"
 #include "apps/quantize.h"
 #include "apps/see.h"
 #include "apps/train.h"
@@ -37,6 +38,7 @@ const std::vector<Verb>& verbs() {
       light<PlanBudgetOptions, run_plan_budget>(),
       light<PlanDensityOptions, run_plan_density>(),
       light<InspectOptions, run_inspect>(),
+      light<PullVerbOptions, run_pull>(),
       heavy<DevicesOptions>(),
   };
   return table;

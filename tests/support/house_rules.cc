@@ -15,9 +15,9 @@ namespace {
 
 /// Floor of each room; a room includes only rooms on lower floors.
 const std::map<std::string, int> kFloors = {
-    {"core", 1},  {"tensor", 2}, {"media", 2}, {"text", 2},     {"plan", 2},  {"nn", 3},
-    {"data", 3},  {"train", 4},  {"codec", 4}, {"generate", 4}, {"quant", 4}, {"models", 5},
-    {"align", 6}, {"tune", 6},   {"eval", 6},  {"serve", 7},    {"apps", 8},
+    {"core", 1},   {"tensor", 2}, {"media", 2}, {"text", 2},  {"plan", 2},     {"hub", 2},
+    {"nn", 3},     {"data", 3},   {"train", 4}, {"codec", 4}, {"generate", 4}, {"quant", 4},
+    {"models", 5}, {"align", 6},  {"tune", 6},  {"eval", 6},  {"serve", 7},    {"apps", 8},
 };
 
 /// Neighbours on one floor that may look at each other, each with its reason.
