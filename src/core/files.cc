@@ -10,11 +10,14 @@
 #include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <utility>
 
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/pages.h"
 
 namespace tessera {
 
@@ -171,6 +174,18 @@ void require_writable(const Path& path, std::string_view module) {
   if (!existed) ::unlink(path.c_str());
 }
 
+namespace {
+/// Where files are mapped now, so that release_pages() never touches other memory.
+struct Mappings {
+  std::mutex mutex;
+  std::map<const char*, size_t> sizes;
+};
+Mappings& mappings() {
+  static auto* all = new Mappings;  // never destroyed: a map may be closed while the program ends
+  return *all;
+}
+}  // namespace
+
 MappedFile::MappedFile(const Path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) throw UserError("[files] cannot open {}: {}", path.string(), std::strerror(errno));
@@ -185,13 +200,32 @@ MappedFile::MappedFile(const Path& path) {
   ::close(fd);
   if (mapped == MAP_FAILED) fail("map", path);
   data_ = static_cast<const char*>(mapped);
+  if (data_ == nullptr) return;
+  const std::lock_guard lock(mappings().mutex);
+  mappings().sizes[data_] = size_;
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+  if (data_ == nullptr) return;
+  const std::lock_guard lock(mappings().mutex);
+  mappings().sizes.erase(data_);
+  ::munmap(const_cast<char*>(data_), size_);
+}
+
+void release_pages(std::string_view bytes) {
+  const std::lock_guard lock(mappings().mutex);
+  const auto& sizes = mappings().sizes;
+  auto after = sizes.upper_bound(bytes.data());
+  if (after == sizes.begin()) return;
+  const auto& [start, size] = *--after;
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const auto from = static_cast<size_t>(bytes.data() - start), to = from + bytes.size();
+  if (to > size) return;
+  const size_t first = (from + page - 1) / page * page, last = to == size ? to : to / page * page;
+  if (first < last) ::madvise(const_cast<char*>(start) + first, last - first, MADV_DONTNEED);
 }
 
 }  // namespace tessera

@@ -92,3 +92,5 @@ TESSERA_EACH_CPU void gate_row_backward(const float* __restrict grad, const floa
 }
 
 }  // namespace tessera::nn::loops
+
+#undef TESSERA_EACH_CPU

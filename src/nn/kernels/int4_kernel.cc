@@ -147,3 +147,5 @@ void unpack_bfloat16(const Weights& weights, int64_t begin, int64_t end, uint16_
 }
 
 }  // namespace tessera::nn::int4
+
+#undef TESSERA_EACH_CPU

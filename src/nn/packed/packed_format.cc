@@ -11,7 +11,7 @@
 namespace tessera::nn {
 
 std::vector<const PackedFormat*>& packed_formats() {
-  static std::vector<const PackedFormat*> all = {&awq_format(), &int8_format()};
+  static std::vector<const PackedFormat*> all = {&awq_format(), &int8_format(), &block_format()};
   return all;
 }
 

@@ -65,5 +65,7 @@ Json packing_settings(const Json& config, std::string_view source);
 const PackedFormat& awq_format();
 /// Int8Weight as it is: int8_weight.cc.
 const PackedFormat& int8_format();
+/// Blocks of a GGUF file: block_weight.cc.
+const PackedFormat& block_format();
 
 }  // namespace tessera::nn

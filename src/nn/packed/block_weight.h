@@ -1,0 +1,50 @@
+// A weight in the blocks of a GGUF file: how it is loaded and multiplied. It takes as many bytes as in the file.
+#pragma once
+
+#include "nn/kernels/blocks/block_product.h"
+#include "nn/packed/packed_weight.h"
+
+namespace tessera::nn {
+
+/// While one lives on this thread, block weights multiply activations of nearly full precision (16 bits and a scale for each 16 or
+/// 32 inputs, or fp32) however many rows there are. Without it, 32 rows and more are rounded to 8 bits.
+class ExactProducts {
+ public:
+  explicit ExactProducts(bool on = true);
+  ~ExactProducts();
+  ExactProducts(const ExactProducts&) = delete;
+  ExactProducts& operator=(const ExactProducts&) = delete;
+  static bool on();
+
+ private:
+  bool before_;
+};
+
+class BlockWeight final : public PackedWeight {
+ public:
+  /// Blocks in the order of the file, out * bytes_of(type, in) of them; `in` is a multiple of a block's weights.
+  BlockWeight(blocks::BlockType type, int64_t out, int64_t in, const uint8_t* file);
+
+  std::string_view format() const override { return blocks::info(type_).name; }
+  int64_t out() const override { return out_; }
+  int64_t in() const override { return in_; }
+  /// Up to 31 rows, and any number row by row (nn::RowByRow), are multiplied in 16 bits; more in 8 bits, or unpacked and in fp32
+  /// with ExactProducts. Types without kernels (blocks::interleaves) are unpacked and multiplied in fp32.
+  Tensor product(const Tensor& x) const override;
+  Tensor rows(int64_t first, int64_t count) const override;
+  std::vector<NamedTensor> parts() const override { return {{"blocks", bytes_}}; }
+  /// Throws UserError: a safetensors file has no place for blocks.
+  std::vector<NamedTensor> stored() const override;
+  /// Throws UserError for anything but the CPU.
+  std::shared_ptr<const PackedWeight> to(at::Device device) const override;
+
+  /// What kernels read.
+  blocks::Matrix matrix() const;
+
+ private:
+  blocks::BlockType type_;
+  int64_t out_, in_;
+  Tensor bytes_;  // [out * bytes of a row] uint8
+};
+
+}  // namespace tessera::nn
