@@ -156,16 +156,20 @@ class Pull {
 
   Path lock_folder() const { return options_.cache / ".locks" / folder_.filename(); }
 
-  /// Fetches the blobs that are missing and returns their size in bytes.
+  /// Fetches the blobs that are missing and returns how many bytes came in this run.
   int64_t fetch(const std::string& commit, const std::vector<RemoteFile>& files) {
-    int64_t total = 0;
+    int64_t total = 0, begun = 0;
     std::set<std::string> counted;  // files of the same contents are one blob
-    for (const RemoteFile& file : files) total += is_there(file) || !counted.insert(file.hash).second ? 0 : file.bytes;
-    require_space(files, total);
+    for (const RemoteFile& file : files) {
+      if (is_there(file) || !counted.insert(file.hash).second) continue;
+      total += file.bytes;
+      begun += begun_bytes(file);
+    }
+    require_space(total - begun);
     const int64_t unit = total >= 10'000'000 ? 1'000'000 : 1000;
     int64_t done = 0;
     std::string name;
-    Progress progress("pull " + options_.repository, total / unit, unit == 1000 ? "kB" : "MB");
+    Progress progress("pull " + options_.repository, total / unit, unit == 1000 ? "kB" : "MB", begun / unit);
     connection_.on_bytes = [&](int64_t change) {
       done += change;
       progress.update(done / unit, name);
@@ -179,21 +183,24 @@ class Pull {
                                           url_escaped(file.path, true));
       download(connection_, options_.repository, url, file, blob_of(file));
     }
-    return total;
+    return total - begun;
   }
 
-  /// Before a download that would fill the disk. What an earlier run has fetched of a file is there already.
-  void require_space(const std::vector<RemoteFile>& files, int64_t total) const {
+  /// What an earlier run has fetched of a file.
+  int64_t begun_bytes(const RemoteFile& file) const {
     std::error_code none;
-    for (const RemoteFile& file : files) {
-      const auto begun = is_there(file) ? 0 : fs::file_size(blob_of(file).string() + ".incomplete", none);
-      if (!none) total -= std::min<int64_t>(file.bytes, static_cast<int64_t>(begun));
-    }
+    const auto bytes = fs::file_size(blob_of(file).string() + ".incomplete", none);
+    return none ? 0 : std::min<int64_t>(file.bytes, static_cast<int64_t>(bytes));
+  }
+
+  /// Before a download that would fill the disk.
+  void require_space(int64_t bytes) const {
+    std::error_code none;
     const fs::space_info space = fs::space(options_.cache, none);
     const auto free = static_cast<int64_t>(std::min<uintmax_t>(space.available, INT64_MAX));
-    if (!none && total > 0 && total + spare_bytes > free)
+    if (!none && bytes > 0 && bytes + spare_bytes > free)
       throw FaultError("[pull] {} needs {:.1f} MB more, {} has {:.1f} MB free", options_.repository,
-                       static_cast<double>(total) / 1e6, options_.cache.string(), static_cast<double>(free) / 1e6);
+                       static_cast<double>(bytes) / 1e6, options_.cache.string(), static_cast<double>(free) / 1e6);
   }
 
   /// Makes `path` a relative link to the file's blob, in one step.

@@ -136,7 +136,7 @@ TEST(Pull, AConnectionThatAlwaysBreaksIsLeftForTheNextCall) {
   EXPECT_EQ(fs::file_size(pull.blob("model.safetensors").string() + ".incomplete"), 500u);
   EXPECT_FALSE(fs::exists(pull.blob("model.safetensors")));
   EXPECT_FALSE(fs::exists(pull.folder() / "refs/main"));
-  pull.run();
+  EXPECT_EQ(pull.run().fetched_bytes, 50'003 - 500 + 4);
   expect_whole(pull);
   EXPECT_EQ(pull.hub.asked_of_store().back().headers.at("range"), "bytes=500-");
 }
@@ -231,7 +231,7 @@ TEST(Pull, AHubThatIsNotThereIsAskedOnce) {
 }
 
 TEST(Pull, HostileListingsLeaveNothing) {
-  for (const char* path : {"../x", "/tmp/x", "", "a\nb", "config.json/x"}) {
+  for (const char* path : {"../x", "/etc/x", "", "a\nb", "config.json/x"}) {
     FakePull pull;
     pull.hub.files[path] = {"x"};
     EXPECT_THAT(complaint(pull), ::testing::Pair(1, HasSubstr("the listing holds"))) << path;
