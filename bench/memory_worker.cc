@@ -80,7 +80,7 @@ Json measure(const std::string& what, bool recompute, std::map<std::string, int6
     lm::Positions positions = lm::positions_of(model, n["length"], {}, at::kCPU);
     positions.recompute = recompute;
     const Tensor hidden = model.forward(model.embed(inputs), positions).reshape({-1, c.width});
-    const Tensor loss = nn::token_loss(hidden, model.embed_tokens, targets, {}, 64) / count;
+    const Tensor loss = nn::token_loss(hidden, model.embed_tokens.weight, targets, {}, 64) / count;
     loss.backward();
     optimizer.step(1e-4);
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());

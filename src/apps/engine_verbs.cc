@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/chat.h"
+#include "apps/convert.h"
 #include "apps/data.h"
 #include "apps/data_citations.h"
 #include "apps/data_prune.h"
@@ -48,6 +49,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"data tokenizer", parse_and_run<DataTokenizerOptions, run_data_tokenizer>},
       {"eval", parse_and_run<EvalOptions, run_eval>},
       {"devices", parse_and_run<DevicesOptions, run_devices>},
+      {"convert", parse_and_run<ConvertOptions, run_convert>},
       {"quantize", parse_and_run<QuantizeOptions, run_quantize>},
       {"train", parse_and_run<TrainOptions, run_train>},
   };

@@ -9,22 +9,27 @@
 #include "core/error.h"
 #include "tensor/checkpoint.h"
 #include "tensor/model_dir.h"
-#include "tensor/safetensors.h"
+#include "tensor/weight_source.h"
 
 namespace tessera::apps {
 
 namespace {
 
-Json tensor_row(const TensorEntry& entry) {
+/// "BF16", or the packed blocks of a GGUF file: "q4_K".
+std::string format_of(const StoredTensor& entry) {
+  return entry.blocks.empty() ? std::string(dtype_name(entry.dtype)) : entry.blocks;
+}
+
+Json tensor_row(const StoredTensor& entry) {
   return {{"name", entry.name},
-          {"dtype", dtype_name(entry.dtype)},
+          {"dtype", format_of(entry)},
           {"shape", entry.shape},
           {"parameters", scalar_count(entry.shape)}};
 }
 
 /// How many weights a stored tensor holds: eight to a word of 4-bit ones, none for the scales and zeros beside
 /// packed ones.
-int64_t weights_in(const TensorEntry& entry) {
+int64_t weights_in(const StoredTensor& entry) {
   const std::string_view name = entry.name;
   if (name.ends_with(".qzeros") || name.ends_with(".weight_scale")) return 0;
   const bool words = name.ends_with(".qweight") && entry.dtype == Dtype::i32;
@@ -32,7 +37,7 @@ int64_t weights_in(const TensorEntry& entry) {
 }
 
 /// The layers of each packing and the weights in them, and `scales` of 4-bit layers taken off the parameters.
-void add_packing(Json& report, const std::map<std::string, TensorEntry>& entries) {
+void add_packing(Json& report, const std::map<std::string, StoredTensor>& entries) {
   Json packed = Json::object();
   for (const auto& [name, entry] : entries) {
     const auto with = [&](std::string_view suffix, std::string_view other) {
@@ -57,17 +62,17 @@ void add_weights(Json& report, const std::vector<Path>& files, bool list_tensors
   uint64_t bytes = 0;
   std::map<std::string, int64_t> dtypes;
   Json rows = Json::array(), metadata = Json::object();
-  std::map<std::string, TensorEntry> entries;
+  std::map<std::string, StoredTensor> entries;
   for (const Path& path : files) {
-    const SafetensorsFile file(path);
+    const StoredFile file = read_weight_file(path);
     bytes += std::filesystem::file_size(path);
-    for (const TensorEntry& entry : file.entries()) {
+    for (const StoredTensor& entry : file.tensors) {
       parameters += weights_in(entry);
-      dtypes[std::string(dtype_name(entry.dtype))] += scalar_count(entry.shape);
+      dtypes[format_of(entry)] += scalar_count(entry.shape);
       entries[entry.name] = entry;
       rows.push_back(tensor_row(entry));
     }
-    for (const auto& [key, value] : file.metadata()) metadata[key] = value;
+    for (const auto& [key, value] : file.metadata.items()) metadata[key] = value;
   }
   std::sort(rows.begin(), rows.end(), [](const Json& a, const Json& b) { return a["name"] < b["name"]; });
   report["parameters"] = parameters;
@@ -127,6 +132,7 @@ Json inspect(const Path& target, bool list_tensors) {
     if (is_run) return inspect_run(target, list_tensors);  // a trained model keeps its recipe beside its config
     return inspect_model(target, list_tensors);
   }
+  if (is_gguf_file(target)) return inspect_model(target, list_tensors);
   Json report = {{"kind", "weights"}, {"path", target.string()}};
   add_weights(report, {target}, list_tensors);
   return report;

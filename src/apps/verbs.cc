@@ -2,6 +2,7 @@
 #include "apps/verbs.h"
 
 #include "apps/chat.h"
+#include "apps/convert.h"
 #include "apps/data.h"
 #include "apps/data_citations.h"
 #include "apps/data_prune.h"
@@ -30,6 +31,7 @@ const std::vector<Verb>& verbs() {
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
       heavy<QuantizeOptions>(),
+      heavy<ConvertOptions>(),
       heavy<DataEmojiOptions>(),
       heavy<DataCitationsOptions>(),
       heavy<DataPruneOptions>(),

@@ -83,7 +83,7 @@ TEST_F(WriteVerb, PromptsOfAFileEqualThoseOfTheCommandLine) {
 }
 
 TEST_F(WriteVerb, AStopTextEndsTheText) {
-  options.sampling.max_new_tokens = 20;
+  options.sampling.max_new_tokens = 40;
   const std::string free = json()["texts"][0];
   const auto plain = [](char c) { return c >= ' ' && c <= '~' && c != '\\'; };
   const auto found = std::find_if(free.begin() + std::ssize(free) / 2, free.end(), plain);
@@ -105,7 +105,8 @@ TEST_F(WriteVerb, DtypeAndCacheFlagsReachTheModel) {
   for (const LoadOptions& load : {LoadOptions{.dtype = "bf16"}, LoadOptions{.dtype = "fp32", .cache_int8 = true}}) {
     options.memory = {.dtype = load.dtype, .cache_int8 = load.cache_int8};
     EXPECT_EQ(json()["tokens"][0], of_library(load)) << load.dtype;
-    EXPECT_NE(json()["tokens"][0], exact) << load.dtype << ": rounding shows in none of 40 tokens";
+    // a pass of few positions rounds only the weights to bf16, which shows in none of these tokens
+    if (load.cache_int8) EXPECT_NE(json()["tokens"][0], exact) << "rounding shows in none of 40 tokens";
   }
 }
 

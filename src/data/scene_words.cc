@@ -8,7 +8,7 @@
 namespace tessera::data {
 
 namespace {
-constexpr std::array<std::string_view, 7> number_words{"no", "one", "two", "three", "four", "five", "six"};
+constexpr std::array<std::string_view, 7> words_of_numbers{"no", "one", "two", "three", "four", "five", "six"};
 
 std::string listed(const std::vector<PlacedObject>& objects) {
   std::string text;
@@ -70,7 +70,7 @@ std::string_view relation_words(Relation relation) {
 std::string caption_of(const Scene& scene) {
   std::string text;
   if (scene.kind == SceneKind::counting) {
-    text = fmt::format("{} {} emoji", number_words[scene.objects.size()], scene.objects[0].name);
+    text = fmt::format("{} {} emoji", words_of_numbers[scene.objects.size()], scene.objects[0].name);
   } else if (scene.kind == SceneKind::position) {
     text = fmt::format("{} {} {}", with_article(scene.objects[0].name), relation_words(scene.relation),
                        with_article(scene.objects[1].name));

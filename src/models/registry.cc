@@ -2,6 +2,7 @@
 #include "models/registry.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/ranges.h>
 
@@ -44,7 +45,10 @@ const ModelRegistration& registration_of(const ModelDirectory& directory, Wanted
     if (!wanted(model)) continue;
     const auto& types = model.model_types;
     if (std::find(types.begin(), types.end(), directory.model_type) != types.end()) return model;
-    known.insert(known.end(), types.begin(), types.end());
+    std::ranges::copy_if(types, std::back_inserter(known), [&](const std::string& type) {
+      return type.starts_with(gguf_prefix) ==
+             directory.is_gguf();  // a file's architectures, or the types of directories
+    });
   }
   std::sort(known.begin(), known.end());
   throw UserError("[model] {} has model_type '{}', want one {}: {}", directory.path.string(), directory.model_type,
@@ -63,6 +67,12 @@ std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device 
   const ModelDirectory found = read_model_directory(directory);
   const auto packs = [](const ModelRegistration& model) { return model.load_quantizable != nullptr; };
   return registration_of(found, packs, "that can be packed").load_quantizable(found, device);
+}
+
+void convert_model(const Path& directory, const Path& out, const ConvertOptions& options) {
+  const ModelDirectory found = read_model_directory(directory);
+  const auto converts = [](const ModelRegistration& model) { return model.convert != nullptr; };
+  registration_of(found, converts, "that can be converted").convert(found, out, options);
 }
 
 namespace models {

@@ -2,6 +2,7 @@
 // the `objective` of a recipe. Nobody outside a model's folder knows the model's name.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,6 +30,13 @@ struct LoadOptions {
   bool cache_int8 = false;     // keys and values of text models in 8 bits
 };
 
+/// How a converted model is stored.
+struct ConvertOptions {
+  /// Of the weights: f32, f16, bf16, or in a GGUF file a type that rounds to nearest: q8_0, q5_1, q5_0, q4_1, q4_0, q6_K, q5_K, q4_K.
+  std::string format = "bf16";
+  std::function<void(int64_t done, int64_t of)> on_progress;  // tensors
+};
+
 /// What a recipe's `objective` may name.
 struct ObjectiveRegistration {
   std::string name;
@@ -48,6 +56,8 @@ struct ModelRegistration {
                                        const LoadOptions& options) = nullptr;
   /// Loads a model to be packed. Throws UserError for one that is packed already.
   std::unique_ptr<Quantizable> (*load_quantizable)(const ModelDirectory& directory, at::Device device) = nullptr;
+  /// Writes the model in another kind of file. Throws UserError for what that kind cannot hold.
+  void (*convert)(const ModelDirectory& directory, const Path& out, const ConvertOptions& options) = nullptr;
   std::vector<ObjectiveRegistration> objectives;  // of a new recipe for its directories: the first
 };
 
@@ -60,6 +70,10 @@ std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device
 /// The same for packing. Throws UserError also for a type that cannot be packed (naming those that can), and for a model
 /// that is packed already.
 std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device);
+
+/// Writes the model of `directory` as `out`: a GGUF file where its name ends with .gguf, else a directory. Throws UserError also for a
+/// type that cannot be converted (naming those that can).
+void convert_model(const Path& directory, const Path& out, const ConvertOptions& options);
 
 namespace models {
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "tensor/gguf.h"
 #include "tensor/weight_source.h"
 
 namespace tessera {
@@ -30,13 +31,51 @@ std::vector<Path> all_weight_files(const Path& directory) {
   return files;
 }
 
+ModelDirectory read_gguf_model(const Path& file) {
+  const MappedFile map(file);
+  if (!is_gguf(map.bytes()))
+    throw UserError("[model] {} is a file, want a model directory or a GGUF file", file.string());
+  GgufFile header = parse_gguf(map.bytes(), file.string());
+  ModelDirectory model{.path = file, .weight_files = gguf_parts(file, header)};
+  if (model.weight_files.front() != file) return read_gguf_model(model.weight_files.front());
+  const GgufValue* architecture = header.find("general.architecture");
+  if (architecture == nullptr || !architecture->text())
+    throw UserError("[model] {}: no 'general.architecture', which says what kind of model this is", file.string());
+  model.model_type = std::string(gguf_prefix) + std::string(*architecture->text());
+  model.config = gguf_json(header);
+  return model;
+}
+
+/// The GGUF file of a folder that is nothing else; absent where there is none. Throws UserError for several models, which it lists.
+std::optional<Path> only_gguf(const Path& directory) {
+  std::vector<Path> files;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    const bool later_part = name.find("-of-") != name.npos && name.find("-00001-of-") == name.npos;
+    if (is_of_kind(entry.path(), {".gguf"}) && !entry.is_directory() && !later_part) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  if (files.size() > 1) {
+    std::string names;
+    for (const Path& file : files) names += (names.empty() ? "" : ", ") + file.filename().string();
+    throw UserError("[model] {} holds several models, name one of its files: {}", directory.string(), names);
+  }
+  return files.empty() ? std::nullopt : std::optional(files.front());
+}
+
 }  // namespace
 
+bool is_gguf_file(const Path& path) { return fs::is_regular_file(path) && is_gguf(MappedFile(path).bytes()); }
+
 ModelDirectory read_model_directory(const Path& directory) {
-  if (!fs::exists(directory)) throw UserError("[model] {} does not exist, want a model directory", directory.string());
-  if (!fs::is_directory(directory)) throw UserError("[model] {} is a file, want a model directory", directory.string());
+  if (!fs::exists(directory))
+    throw UserError("[model] {} does not exist, want a model directory or a GGUF file", directory.string());
+  if (!fs::is_directory(directory)) return read_gguf_model(directory);
   if (fs::is_empty(directory)) throw UserError("[model] {} is empty, want a model directory", directory.string());
   ModelDirectory model{.path = directory};
+  if (!fs::exists(model.config_path())) {
+    if (const std::optional<Path> file = only_gguf(directory)) return read_gguf_model(*file);
+  }
   if (!fs::exists(model.config_path()))
     throw UserError("[model] {} has no config.json; it is not a model directory", directory.string());
 

@@ -1,8 +1,10 @@
-// A model directory, Hugging Face style: config.json with `model_type`, weights as safetensors, tokenizer files.
+// A model directory, Hugging Face style: config.json with `model_type`, weights as safetensors, tokenizer files; or a GGUF file, which
+// holds all of these.
 // Stands on no LibTorch: `tessera inspect` reads it.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/files.h"
@@ -10,18 +12,26 @@
 
 namespace tessera {
 
+/// What stands before the architecture in a GGUF file's model_type.
+inline constexpr std::string_view gguf_prefix = "gguf.";
+
 struct ModelDirectory {
   Path path;
-  std::string model_type;  // of config.json
-  Json config;             // the whole of config.json
+  std::string model_type;  // of config.json; "gguf." and the architecture of a GGUF file
+  Json config;             // the whole of config.json; a GGUF's metadata without long arrays
   std::vector<Path>
       weight_files;  // model.safetensors or its shards; those of its parts where a model is stored in several
 
-  Path config_path() const { return path / "config.json"; }
+  bool is_gguf() const { return model_type.starts_with(gguf_prefix); }
+  /// Where `config` comes from, for messages.
+  Path config_path() const { return is_gguf() ? path : path / "config.json"; }
 };
 
-/// Looks at a directory; the weights are found but not opened. Throws UserError that names what is missing when it is
-/// not there, is a file, is empty, or has no valid config.json, no model_type or no weights.
+/// Whether it is a file that begins as GGUF does.
+bool is_gguf_file(const Path& path);
+
+/// Looks at a directory or a GGUF file, of which any part stands for all; the weights are found but not opened. Throws UserError that names what is missing when it is
+/// not there, is another file, is empty, or has no valid config.json, no model_type or no weights.
 ModelDirectory read_model_directory(const Path& directory);
 
 }  // namespace tessera

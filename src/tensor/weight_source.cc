@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "tensor/gguf.h"
 
 namespace tessera {
 
@@ -47,6 +48,13 @@ std::vector<Path> shards(const Path& index, const WeightMap& map) {
   return paths;
 }
 
+/// Of a split GGUF, whose first part says how many tensors there are in all.
+void require_count(const Json& metadata, size_t found, const Path& file) {
+  const auto count = metadata.find("split.tensors.count");
+  if (count == metadata.end() || !count->is_number_integer() || *count == found) return;
+  throw UserError("[weights] {}: its parts hold {} tensors, want {}", file.string(), found, count->dump());
+}
+
 bool is_index(const Path& path) { return path.string().ends_with(".index.json"); }
 
 /// The file to open: `path` itself, or the single file or index in the directory `path`.
@@ -61,18 +69,12 @@ Path entrance(const Path& path) {
   }
   throw UserError("[weights] {} holds no weights, want {} or {}", path.string(), single_name, index_name);
 }
-/// The map and what its format's reader finds in it.
-StoredFile open_file(const Path& path) {
-  const auto map = std::make_shared<const MappedFile>(path);
-  for (const WeightFormat& format : weight_formats()) {
-    if (!format.recognises(map->bytes())) continue;
-    StoredFile file = format.read(map->bytes(), path.string());
-    for (StoredTensor& tensor : file.tensors) {
-      if (tensor.owner == nullptr) tensor.owner = map;
-    }
-    return file;
-  }
-  throw UserError("[weights] {} is in no format that is known here", path.string());
+
+StoredFile read_gguf(std::string_view bytes, std::string_view source) {
+  GgufFile file = parse_gguf(bytes, source);
+  std::vector<Path> parts = gguf_parts(Path(source), file);
+  if (parts.size() == 1) parts.clear();
+  return {.tensors = std::move(file.tensors), .metadata = gguf_json(file), .parts = std::move(parts)};
 }
 
 StoredFile read_safetensors(std::string_view bytes, std::string_view source) {
@@ -90,8 +92,22 @@ StoredFile read_safetensors(std::string_view bytes, std::string_view source) {
 
 std::vector<WeightFormat>& weight_formats() {
   // Safetensors have no magic number. They come last and take what no other format knows; their reader says what is wrong.
-  static std::vector<WeightFormat> all = {{"safetensors", [](std::string_view) { return true; }, read_safetensors}};
+  static std::vector<WeightFormat> all = {{"gguf", is_gguf, read_gguf},
+                                          {"safetensors", [](std::string_view) { return true; }, read_safetensors}};
   return all;
+}
+
+StoredFile read_weight_file(const Path& path) {
+  const auto map = std::make_shared<const MappedFile>(path);
+  for (const WeightFormat& format : weight_formats()) {
+    if (!format.recognises(map->bytes())) continue;
+    StoredFile file = format.read(map->bytes(), path.string());
+    for (StoredTensor& tensor : file.tensors) {
+      if (tensor.owner == nullptr) tensor.owner = map;
+    }
+    return file;
+  }
+  throw UserError("[weights] {} is in no format that is known here", path.string());
 }
 
 std::vector<Path> weight_files(const Path& directory) {
@@ -111,18 +127,28 @@ const StoredTensor* WeightSource::find(std::string_view name) const {
 WeightSource::WeightSource(const Path& path) : path_(path) {
   const Path file = entrance(path);
   const WeightMap map = is_index(file) ? read_index(file) : WeightMap{};
-  const std::vector<Path> files = is_index(file) ? shards(file, map) : std::vector<Path>{file};
-  for (const Path& each : files) {
-    StoredFile stored = open_file(each);
-    if (each == files.front()) metadata_ = std::move(stored.metadata);
+  std::vector<Path> files = is_index(file) ? shards(file, map) : std::vector<Path>{file};
+  for (size_t i = 0; i < files.size(); ++i) {
+    StoredFile stored = read_weight_file(files[i]);
+    if (i == 0 && !stored.parts.empty() && files.front() != stored.parts.front()) {
+      files = std::move(stored.parts);  // a later part was named: begin at the first
+      stored = read_weight_file(files.front());
+    }
+    if (i == 0) {
+      metadata_ = std::move(stored.metadata);
+      if (!stored.parts.empty()) files = std::move(stored.parts);
+    }
     for (StoredTensor& tensor : stored.tensors) {
       const auto listed = map.find(tensor.name);
-      const bool wanted = !is_index(file) || (listed != map.end() && listed->second == each.filename());
+      const bool wanted = !is_index(file) || (listed != map.end() && listed->second == files[i].filename());
       if (!wanted) continue;
       std::string name = tensor.name;
+      if (!is_index(file) && tensors_.contains(name))
+        throw UserError("[weights] {}: a second tensor '{}'", files[i].string(), name);
       tensors_[std::move(name)] = std::move(tensor);
     }
   }
+  require_count(metadata_, tensors_.size(), file);
   for (const auto& [name, shard] : map) {
     if (!tensors_.contains(name))
       throw UserError("[weights] {}: tensor '{}' is not in {}, where the index puts it", file.string(), name, shard);
@@ -141,6 +167,12 @@ WeightSource WeightSource::renamed(const NameMap& map) const {
       throw UserError("[weights] {}: tensors '{}' and '{}' are both '{}'", path_.string(), place->second.name,
                       tensor.name, place->first);
   }
+  return all;
+}
+
+WeightSource WeightSource::changed(const std::function<StoredTensor(const StoredTensor&)>& change) const {
+  WeightSource all = *this;
+  for (auto& [name, tensor] : all.tensors_) tensor = change(tensor);
   return all;
 }
 

@@ -27,6 +27,7 @@ struct StoredTensor {
 struct StoredFile {
   std::vector<StoredTensor> tensors;
   Json metadata = Json::object();
+  std::vector<Path> parts = {};  // all files of a model that was split, this one among them; empty when it was not
 };
 
 /// A format of files. Which one a file has is decided by its content, never by its name.
@@ -40,14 +41,17 @@ struct WeightFormat {
 /// The formats in the order in which they are asked. A further format is an entry here.
 std::vector<WeightFormat>& weight_formats();
 
+/// One file, by its content: its map and what its format's reader finds in it. Throws UserError for an unsound one.
+StoredFile read_weight_file(const Path& file);
+
 /// The module's name of a stored tensor; "" when the module has no use for it.
 using NameMap = std::function<std::string(std::string_view stored)>;
 
 /// Copies are cheap: they share the mapped files, which stay mapped while any tensor of them is in use.
 class WeightSource {
  public:
-  /// `path`: a file of weights, an index of shards (.index.json), or a directory that holds either. Throws UserError for unsound
-  /// files, shards that are missing, and an index that its shards do not agree with.
+  /// `path`: a file of weights (any part of a split GGUF stands for all), an index of shards (.index.json), or a directory that holds
+  /// either. Throws UserError for unsound files, shards that are missing, and an index that its shards do not agree with.
   explicit WeightSource(const Path& path);
 
   /// By the module's names.
@@ -61,6 +65,8 @@ class WeightSource {
 
   /// The same tensors under other names. Throws UserError when two get the same one.
   WeightSource renamed(const NameMap& map) const;
+  /// The same names with other tensors.
+  WeightSource changed(const std::function<StoredTensor(const StoredTensor&)>& change) const;
   /// Those whose names begin with `prefix`, without it.
   WeightSource part(std::string_view prefix) const;
   /// The tensors of several files or directories as those of `path`. Throws UserError for a name that two have.

@@ -13,10 +13,25 @@ namespace tessera::text {
 
 namespace {
 bool takes_turns(std::string_view name) { return name == "<start_of_turn>" || name == "<end_of_turn>"; }
+/// The added_tokens of the tokenizer.json in a directory, where there is one.
+std::vector<AddedToken> tokens_beside(const Path& directory) {
+  std::vector<AddedToken> all;
+  const Path json = directory / "tokenizer.json";
+  if (!std::filesystem::exists(json)) return all;
+  const LooseJson tree = read_loose_json(json);
+  for (const LooseJson& token : member(tree, "added_tokens"))
+    all.push_back(read_added_token(token, token_id(member(token, "id"), json.string()), json.string()));
+  return all;
+}
 }  // namespace
 
-SentencePiece::SentencePiece(const Path& path) : source_(path.string()) {
-  const std::string bytes = read_file(path);
+SentencePiece::SentencePiece(const Path& path)
+    : SentencePiece(read_file(path), read_tokenizer_config(path.parent_path()), tokens_beside(path.parent_path()),
+                    path.string()) {}
+
+SentencePiece::SentencePiece(std::string_view bytes, const TokenizerConfig& config,
+                             const std::vector<AddedToken>& added, const std::string& source)
+    : source_(source) {
   file_ = read_sentencepiece_file(bytes, source_);
   processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
   if (const auto status = processor_->LoadFromSerializedProto(bytes);
@@ -28,8 +43,9 @@ SentencePiece::SentencePiece(const Path& path) : source_(path.string()) {
     ids_[piece.text] = static_cast<int32_t>(tokens_.size());
     tokens_.push_back(piece.text);
   }
-  const TokenizerConfig config = read_tokenizer_config(path.parent_path());
-  read_added(path.parent_path(), config);
+  const bool t5 =
+      config.tokenizer_class.empty() ? source_.ends_with("spiece.model") : config.tokenizer_class.starts_with("T5");
+  read_added(config, added, t5);
   const auto named = [&](const std::optional<std::string>& name, int otherwise) {
     if (name) return id_of(*name);
     return otherwise < 0 ? std::nullopt : std::optional<int32_t>(otherwise);
@@ -37,8 +53,6 @@ SentencePiece::SentencePiece(const Path& path) : source_(path.string()) {
   begin_ = named(config.begin, processor_->bos_id());
   end_ = named(config.end, processor_->eos_id());
   pad_ = named(config.pad, processor_->pad_id());
-  const bool t5 =
-      config.tokenizer_class.empty() ? path.filename() == "spiece.model" : config.tokenizer_class.starts_with("T5");
   if (begin_ && config.add_begin.value_or(!t5)) prefix_ = {*begin_};
   if (end_ && config.add_end.value_or(t5)) suffix_ = {*end_};
 }
@@ -58,7 +72,7 @@ void SentencePiece::add_token(AddedToken token) {
   added_.add(token);
 }
 
-void SentencePiece::read_added(const Path& directory, const TokenizerConfig& config) {
+void SentencePiece::read_added(const TokenizerConfig& config, const std::vector<AddedToken>& added, bool t5) {
   const auto special = [](const std::string& name, size_t id) {
     return AddedToken{.content = name, .id = static_cast<int32_t>(id), .special = true, .normalized = false};
   };
@@ -67,14 +81,8 @@ void SentencePiece::read_added(const Path& directory, const TokenizerConfig& con
     if (piece.kind == PieceKind::control || piece.kind == PieceKind::unknown || takes_turns(piece.text))
       add_token(special(piece.text, id));
   }
-  if (const Path json = directory / "tokenizer.json"; std::filesystem::exists(json)) {
-    const LooseJson tree = read_loose_json(json);
-    for (const LooseJson& token : member(tree, "added_tokens"))
-      add_token(read_added_token(token, token_id(member(token, "id"), json.string()), json.string()));
-  }
+  for (const AddedToken& token : added) add_token(token);
   for (const AddedToken& token : config.added) add_token(token);
-  const bool t5 =
-      config.tokenizer_class.empty() ? source_.ends_with("spiece.model") : config.tokenizer_class.starts_with("T5");
   if (t5 && !id_of("<extra_id_0>")) {  // T5's sentinels follow the model's pieces, the last one first
     for (int64_t i = config.extra_ids - 1; i >= 0; --i)
       add_token(special(fmt::format("<extra_id_{}>", i), tokens_.size()));

@@ -20,9 +20,12 @@ namespace tessera::text {
 
 class SentencePiece final : public Tokenizer {
  public:
-  /// `path`: tokenizer.model or spiece.model, with tokenizer_config.json beside it. Throws UserError where it is
+  /// `path`: tokenizer.model or spiece.model, with tokenizer_config.json and tokenizer.json beside it. Throws UserError where it is
   /// damaged.
   explicit SentencePiece(const Path& path);
+  /// `bytes` of such a file, `added` tokens beside its own; `source` names it.
+  SentencePiece(std::string_view bytes, const TokenizerConfig& config, const std::vector<AddedToken>& added,
+                const std::string& source);
   ~SentencePiece() override;
 
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options) const override;
@@ -38,7 +41,7 @@ class SentencePiece final : public Tokenizer {
   std::optional<int32_t> pad_token() const override { return pad_; }
 
  private:
-  void read_added(const Path& directory, const TokenizerConfig& config);
+  void read_added(const TokenizerConfig& config, const std::vector<AddedToken>& added, bool t5);
   void add_token(AddedToken token);
   void encode_stretch(std::string_view text, bool goes_on, std::vector<int32_t>& ids) const;
   size_t checked(int32_t id) const;

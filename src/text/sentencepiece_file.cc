@@ -75,6 +75,8 @@ SentencePieceFile::Piece read_piece(std::string_view bytes, const std::string& s
   Message fields(bytes, source);
   while (const auto field = fields.next()) {
     if (field->number == 1) piece.text = std::string(field->bytes);
+    if (field->number == 2 && field->bytes.size() == sizeof piece.score)
+      std::memcpy(&piece.score, field->bytes.data(), sizeof piece.score);
     if (field->number == 3 && (field->value < 1 || field->value > 6))
       throw UserError("[text] {}: a piece is of kind {}, want 1 to 6", source, field->value);
     if (field->number == 3) piece.kind = static_cast<PieceKind>(field->value);

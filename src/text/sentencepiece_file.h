@@ -15,6 +15,7 @@ struct SentencePieceFile {
   struct Piece {
     std::string text;
     PieceKind kind = PieceKind::normal;
+    float score = 0;
   };
   std::vector<Piece> pieces;
   bool adds_dummy_prefix = true;  // a blank before every text

@@ -4,12 +4,24 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "text/byte_level_bpe.h"
+#include "text/gguf_tokenizer.h"
 #include "text/sentencepiece.h"
 #include "text/unicode.h"
 
 namespace tessera::text {
 
+namespace {
+std::unique_ptr<Tokenizer> load_gguf_tokenizer(const Path& path) {
+  const MappedFile file(path);
+  const std::string source = path.string();
+  StoredTokenizer stored = read_gguf_tokenizer(parse_gguf(file.bytes(), source), source);
+  if (stored.sentencepiece.empty()) return std::make_unique<ByteLevelBpe>(stored.json, stored.config, source);
+  return std::make_unique<SentencePiece>(stored.sentencepiece, stored.config, std::vector<AddedToken>{}, source);
+}
+}  // namespace
+
 std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory) {
+  if (std::filesystem::is_regular_file(directory)) return load_gguf_tokenizer(directory);
   Path model;
   for (const char* name : {"spiece.model", "tokenizer.model"}) {
     if (std::filesystem::exists(directory / name)) model = directory / name;

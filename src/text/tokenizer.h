@@ -51,7 +51,8 @@ class Tokenizer {
 };
 
 /// By what the directory holds: tokenizer.json (byte-level BPE, or BPE with byte fallback), or a SentencePiece model
-/// (spiece.model, tokenizer.model), which goes before a tokenizer.json that was converted from it. Throws UserError when
+/// (spiece.model, tokenizer.model), which goes before a tokenizer.json that was converted from it; or a GGUF file, which holds either.
+/// Throws UserError when
 /// there is none, when it is damaged, or when it is of a kind that is not supported (the message lists those that are).
 std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory);
 

@@ -1,6 +1,11 @@
 // What the program may ask of this folder.
+#include <algorithm>
+#include <iterator>
+
 #include "models/lm/architecture/config.h"
+#include "models/lm/architecture/gguf_model.h"
 #include "models/lm/architecture/quantize.h"
+#include "models/lm/text/convert.h"
 #include "models/lm/text/writes.h"
 #include "models/lm/training/objective.h"
 #include "models/registry.h"
@@ -8,9 +13,12 @@
 namespace tessera::lm {
 
 ModelRegistration registration() {
-  return {.model_types = supported_families(),
+  std::vector<std::string> types = supported_families();
+  std::ranges::copy(gguf_model_types(), std::back_inserter(types));
+  return {.model_types = std::move(types),
           .load = load_lm_model,
           .load_quantizable = load_for_packing,
+          .convert = convert_lm,
           .objectives = {{.name = "lm", .make = make_lm_objective}}};
 }
 

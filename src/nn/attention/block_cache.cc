@@ -285,6 +285,36 @@ void BlockCache::attend_short(const BlockStorage& layer, const Tensor& q, const 
   }
 }
 
+std::vector<BlockCache::Place> BlockCache::places() const {
+  std::vector<Place> all;
+  for (const Piece& piece : pieces_) {
+    const RowState& row = rows_.at(piece.row);
+    for (int64_t i = 0; i < piece.count; ++i) all.push_back({&row.blocks, row.length + i});
+  }
+  return all;
+}
+
+void BlockCache::make_room(at::ScalarType type, int64_t heads, int64_t head_dim) {
+  const auto last = static_cast<int32_t>(blocks_.size()) - 1;
+  for (BlockStorage& layer : layers_) layer.make_room(last, type, heads, head_dim);
+}
+
+void BlockCache::write_head(size_t layer, const Place& place, int64_t head, const float* k, const float* v) {
+  const int32_t block = (*place.blocks)[static_cast<size_t>(place.index / options_.block)];
+  layers_[layer].write_head(block, place.index % options_.block, head, k, v);
+}
+
+void BlockCache::attend_head(size_t layer, const Place& place, int64_t head, blocks::Query query,
+                             std::vector<blocks::Block>& views, std::vector<float>& scores) const {
+  const BlockStorage& storage = layers_[layer];
+  const auto count = static_cast<size_t>(place.index / options_.block + 1);
+  views.clear();
+  for (size_t b = 0; b < count; ++b) views.push_back(storage.view((*place.blocks)[b], head));
+  query.block_size = options_.block;
+  query.blocks = views.data();
+  blocks::attend(storage.format(), query, scores);
+}
+
 int64_t BlockCache::bytes() const {
   int64_t total = 0;
   for (const BlockStorage& layer : layers_) total += layer.bytes();

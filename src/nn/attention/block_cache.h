@@ -59,6 +59,23 @@ class BlockCache final : public KvCache {
   void end();
   Tensor attend(size_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const AttendOptions& options) override;
 
+  /// Plain memory for kernels that do without attend(). One position of the pass under way:
+  struct Place {
+    const std::vector<int32_t>* blocks;  // of its row
+    int64_t index;                       // in the row
+  };
+  /// The positions of the pass, in order along T.
+  std::vector<Place> places() const;
+  /// Room in every layer for the blocks of the pass; calls with places are safe from several threads then. `type` is that of keys and
+  /// values, on the CPU: fp32 or bf16.
+  void make_room(at::ScalarType type, int64_t heads, int64_t head_dim);
+  /// Writes one head's key and value [head_dim] of a place.
+  void write_head(size_t layer, const Place& place, int64_t head, const float* k, const float* v);
+  /// Attention of query heads that share head `head` of keys and values; `query` without its blocks. `views` and `scores` are room that
+  /// is kept between calls.
+  void attend_head(size_t layer, const Place& place, int64_t head, blocks::Query query,
+                   std::vector<blocks::Block>& views, std::vector<float>& scores) const;
+
   int64_t bytes() const override;
 
  private:

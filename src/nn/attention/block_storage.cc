@@ -1,7 +1,9 @@
 // Slab k holds 8 << k blocks, so a block's slab is the highest bit of its number.
 #include "nn/attention/block_storage.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -16,6 +18,16 @@ std::pair<Tensor, Tensor> rounded_int8(const Tensor& x) {
   const Tensor wide = x.to(at::kFloat), scale = wide.abs().amax(-1, true).div_(127);  // [G, n, 1]
   // A position of zeros has scale 0; dividing by the smallest normal number instead keeps its integers 0.
   return {wide.div(scale.clamp_min(1.2e-38)).round_().clamp_(-127, 127).to(at::kChar), scale.squeeze(-1)};
+}
+
+/// The same for one position of one head; returns its scale.
+float round_int8(const float* from, int64_t count, int8_t* to) {
+  float most = 0;
+  for (int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(from[i]));
+  const float scale = most / 127, divisor = std::max(scale, 1.2e-38f);
+  for (int64_t i = 0; i < count; ++i)
+    to[i] = static_cast<int8_t>(std::clamp(std::nearbyint(from[i] / divisor), -127.0f, 127.0f));
+  return scale;
 }
 }  // namespace
 
@@ -58,6 +70,32 @@ void BlockStorage::write(int32_t block, int64_t at, const Tensor& k, const Tenso
     room.copy_(integers), scales.select(0, index).narrow(1, at, count).copy_(scale);
   };
   put(k, slab->keys, slab->key_scales), put(v, slab->values, slab->value_scales);
+}
+
+void BlockStorage::make_room(int32_t block, at::ScalarType type, int64_t heads, int64_t head_dim) {
+  if (block < 0) return;
+  const uint32_t number = static_cast<uint32_t>(block) + first_slab;
+  if (slabs_.size() > static_cast<size_t>(std::bit_width(number) - std::bit_width(first_slab))) return;
+  const Tensor like = at::empty({heads, 0, head_dim}, type);
+  find(block, &like);
+}
+
+void BlockStorage::write_head(int32_t block, int64_t at, int64_t head, const float* k, const float* v) {
+  const auto [slab, index] = find(block, nullptr);
+  const int64_t heads = slab->keys.size(1), head_dim = slab->keys.size(3),
+                position = (index * heads + head) * size_ + at;
+  const auto put = [&](const float* from, const Tensor& to, const Tensor& scales) {
+    if (to.scalar_type() == at::kFloat) {
+      std::copy_n(from, head_dim, to.mutable_data_ptr<float>() + position * head_dim);
+    } else if (to.scalar_type() == at::kBFloat16) {
+      std::copy_n(from, head_dim, to.mutable_data_ptr<at::BFloat16>() + position * head_dim);
+    } else {
+      scales.mutable_data_ptr<float>()[position] =
+          round_int8(from, head_dim, to.mutable_data_ptr<int8_t>() + position * head_dim);
+    }
+  };
+  put(k, slab->keys, slab->key_scales);
+  put(v, slab->values, slab->value_scales);
 }
 
 void BlockStorage::copy(int32_t from, int32_t to, int64_t count) {

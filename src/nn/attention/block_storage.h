@@ -17,6 +17,10 @@ class BlockStorage {
 
   /// Writes k and v [G, n, head_dim] to positions `at` to at + n of a block.
   void write(int32_t block, int64_t at, const Tensor& k, const Tensor& v);
+  /// Makes the slabs up to that of a block, for keys and values of `type` on the CPU.
+  void make_room(int32_t block, at::ScalarType type, int64_t heads, int64_t head_dim);
+  /// Writes one position of one head, k and v [head_dim] fp32, to where there is room.
+  void write_head(int32_t block, int64_t at, int64_t head, const float* k, const float* v);
   /// The first `count` positions of one block become those of another.
   void copy(int32_t from, int32_t to, int64_t count);
   /// Keys and values [1, G, length, head_dim] of positions that lie in these blocks, in format `type`: a copy.

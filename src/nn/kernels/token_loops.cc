@@ -81,6 +81,14 @@ TESSERA_BODY void silu(const T* __restrict gate, const T* __restrict up, int64_t
   for (int64_t i = 0; i < count; ++i) put(get(gate[i]) * sigmoid(get(gate[i])) * get(up[i]), out[i]);
 }
 
+/// x / 2 * (1 + tanh(z)) is x * sigmoid(2 z).
+TESSERA_BODY void gelu(const float* __restrict gate, const float* __restrict up, int64_t count, float* __restrict out) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float x = gate[i];
+    out[i] = x * sigmoid(1.5957691216f * (x + 0.044715f * x * x * x)) * up[i];
+  }
+}
+
 template <class T>
 TESSERA_BODY void silu_back(const T* __restrict grad, const T* __restrict gate, const T* __restrict up, int64_t count,
                             T* __restrict gate_grad, T* __restrict up_grad) {
@@ -128,6 +136,9 @@ TESSERA_EACH_CPU void rotate_head(const Bf16* x, const float* cos, const float* 
 
 TESSERA_EACH_CPU void gated_silu(const float* gate, const float* up, int64_t count, float* out) {
   silu(gate, up, count, out);
+}
+TESSERA_EACH_CPU void gated_gelu(const float* gate, const float* up, int64_t count, float* out) {
+  gelu(gate, up, count, out);
 }
 TESSERA_EACH_CPU void gated_silu(const Bf16* gate, const Bf16* up, int64_t count, Bf16* out) {
   silu(gate, up, count, out);

@@ -29,6 +29,8 @@ void rotate_head(const Bf16* x, const float* cos, const float* sin, float direct
 /// out = gate * sigmoid(gate) * up.
 void gated_silu(const float* gate, const float* up, int64_t count, float* out);
 void gated_silu(const Bf16* gate, const Bf16* up, int64_t count, Bf16* out);
+/// out = gelu(gate) * up, with the tanh form of GELU.
+void gated_gelu(const float* gate, const float* up, int64_t count, float* out);
 /// Gradients of that.
 void gated_silu_backward(const float* grad, const float* gate, const float* up, int64_t count, float* gate_grad,
                          float* up_grad);

@@ -57,6 +57,32 @@ Tensor by_unpacked_rows(const Tensor& x, const Matrix& weight) {
   return y;
 }
 
+class BlockRowProduct final : public RowProduct {
+ public:
+  explicit BlockRowProduct(BlockWeight weight) : weight_(std::move(weight)), matrix_(weight_.matrix()) {}
+  int64_t out() const override { return matrix_.out; }
+  int64_t in() const override { return matrix_.in; }
+  int64_t preparation() const override {
+    const blocks::Form form = blocks::form_of(matrix_.type);
+    return blocks::interleaves(matrix_.type) ? (int64_t{2} << 32) + form.span * 256 + form.zero : 0;
+  }
+  void prepare(const float* x, int64_t rows, RowScratch& scratch) const override {
+    if (!blocks::interleaves(matrix_.type)) return;
+    scratch.blocks = blocks::room_for(matrix_.type, rows, matrix_.in, blocks::best_path(), Precision::sixteen_bits,
+                                      std::move(scratch.blocks));
+    blocks::round_slices(x, 0, scratch.blocks.slices(), scratch.blocks);
+  }
+  void multiply(const float* x, int64_t rows, const RowScratch& scratch, int64_t begin, int64_t end,
+                float* y) const override {
+    if (blocks::interleaves(matrix_.type)) blocks::multiply(matrix_, scratch.blocks, begin, end, y);
+    else blocks::multiply_unpacked(matrix_, x, rows, begin, end, y);
+  }
+
+ private:
+  BlockWeight weight_;
+  Matrix matrix_;
+};
+
 class BlockFormat final : public PackedFormat {
  public:
   bool holds(const StoredLayer& layer) const override {
@@ -104,6 +130,8 @@ BlockWeight::BlockWeight(blocks::BlockType type, int64_t out, int64_t in, const 
 Matrix BlockWeight::matrix() const {
   return {.type = type_, .out = out_, .in = in_, .bytes = bytes_.const_data_ptr<uint8_t>()};
 }
+
+std::shared_ptr<const RowProduct> BlockWeight::row_product() const { return std::make_shared<BlockRowProduct>(*this); }
 
 Tensor BlockWeight::rows(int64_t first, int64_t count) const {
   const Tensor all = at::empty({count, in_}, at::kFloat);

@@ -31,6 +31,7 @@ class BlockWeight final : public PackedWeight {
   /// Up to 31 rows, and any number row by row (nn::RowByRow), are multiplied in 16 bits; more in 8 bits, or unpacked and in fp32
   /// with ExactProducts. Types without kernels (blocks::interleaves) are unpacked and multiplied in fp32.
   Tensor product(const Tensor& x) const override;
+  std::shared_ptr<const RowProduct> row_product() const override;
   Tensor rows(int64_t first, int64_t count) const override;
   std::vector<NamedTensor> parts() const override { return {{"blocks", bytes_}}; }
   /// Throws UserError: a safetensors file has no place for blocks.

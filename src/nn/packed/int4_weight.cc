@@ -16,9 +16,9 @@ namespace tessera::nn {
 
 namespace {
 
-constexpr int64_t most_rows_by_kernel = 48;      // beyond about so many, unpacking once should be cheaper; not tuned
-constexpr int64_t weights_per_thread = 1 << 16;  // that are worth a thread of their own
-constexpr int64_t block_of_weights = 1 << 21;    // unpacked at once: they stay in the cache until they are used
+constexpr int64_t int4_rows_by_kernel = 48;   // beyond about so many, unpacking once should be cheaper; not tuned
+constexpr int64_t int4_per_thread = 1 << 16;  // that are worth a thread of their own
+constexpr int64_t int4_at_once = 1 << 21;     // unpacked at once: they stay in the cache until they are used
 
 int4::Weights arrays(const Int4Weight& w) {
   return {.packed = w.packed.const_data_ptr<uint8_t>(),
@@ -40,7 +40,7 @@ Tensor by_kernel(const Tensor& x, const int4::Weights& weights) {
   const auto rounded =
       int4::rounded(x.const_data_ptr<float>(), x.size(0), weights.in, weights.group, int4::best_path(weights.group));
   float* to = y.mutable_data_ptr<float>();
-  const int64_t grain = std::max<int64_t>(1, weights_per_thread / weights.in);
+  const int64_t grain = std::max<int64_t>(1, int4_per_thread / weights.in);
   at::parallel_for(0, weights.out, grain,
                    [&](int64_t begin, int64_t end) { int4::multiply(weights, rounded, begin, end, to); });
   return y;
@@ -48,11 +48,11 @@ Tensor by_kernel(const Tensor& x, const int4::Weights& weights) {
 
 /// x [rows, in] bfloat16 -> [rows, out] bfloat16.
 Tensor by_blocks(const Tensor& x, const int4::Weights& weights) {
-  const int64_t block = std::max<int64_t>(32, block_of_weights / weights.in);
+  const int64_t block = std::max<int64_t>(32, int4_at_once / weights.in);
   const Tensor y = at::empty({x.size(0), weights.out}, x.options());
   const Tensor unpacked = at::empty({std::min(block, weights.out), weights.in}, x.options());
   auto* to = reinterpret_cast<uint16_t*>(unpacked.mutable_data_ptr<at::BFloat16>());
-  const int64_t grain = std::max<int64_t>(1, weights_per_thread / weights.in);
+  const int64_t grain = std::max<int64_t>(1, int4_per_thread / weights.in);
   for (int64_t first = 0; first < weights.out; first += block) {
     const int64_t count = std::min(block, weights.out - first);
     at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) {
@@ -62,6 +62,26 @@ Tensor by_blocks(const Tensor& x, const int4::Weights& weights) {
   }
   return y;
 }
+
+class Int4RowProduct final : public RowProduct {
+ public:
+  explicit Int4RowProduct(Int4Weight weight)
+      : weight_(std::move(weight)), arrays_(arrays(weight_)), path_(int4::best_path(arrays_.group)) {}
+  int64_t out() const override { return arrays_.out; }
+  int64_t in() const override { return arrays_.in; }
+  int64_t preparation() const override { return (int64_t{1} << 32) + arrays_.group; }
+  void prepare(const float* x, int64_t rows, RowScratch& scratch) const override {
+    scratch.int4 = int4::rounded(x, rows, arrays_.in, arrays_.group, path_);
+  }
+  void multiply(const float*, int64_t, const RowScratch& scratch, int64_t begin, int64_t end, float* y) const override {
+    int4::multiply(arrays_, scratch.int4, begin, end, y);
+  }
+
+ private:
+  Int4Weight weight_;
+  int4::Weights arrays_;
+  int4::Path path_;
+};
 
 struct Grid {
   Tensor scales, zeros;  // [out, groups] fp32; zeros are whole numbers
@@ -106,7 +126,7 @@ Tensor Int4Weight::product(const Tensor& x) const {
   if (!x.device().is_cpu() || !has_arrays(*this) || rows.size(0) == 0) return plain();
   const int4::Weights weights = arrays(*this);
   Tensor y;
-  if (rows.size(0) <= most_rows_by_kernel || RowByRow::applies_to(x)) {
+  if (rows.size(0) <= int4_rows_by_kernel || RowByRow::applies_to(x)) {
     y = by_kernel(rows.to(at::kFloat).contiguous(), weights);
   } else if (int4::multiplies_bfloat16()) {
     y = by_blocks(rows.to(at::kBFloat16).contiguous(), weights);
@@ -116,6 +136,10 @@ Tensor Int4Weight::product(const Tensor& x) const {
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = weights.out;
   return y.to(x.scalar_type()).view(shape);
+}
+
+std::shared_ptr<const RowProduct> Int4Weight::row_product() const {
+  return has_arrays(*this) ? std::make_shared<Int4RowProduct>(*this) : nullptr;
 }
 
 std::vector<NamedTensor> Int4Weight::stored() const {

@@ -23,6 +23,7 @@ class Int4Weight final : public PackedWeight {
   /// On the CPU few rows go through the kernel of nn/kernels/int4_kernel.h; many are multiplied in bfloat16 where the
   /// processor multiplies matrices of it (the weights are off by far more than its rounding), otherwise in fp32.
   Tensor product(const Tensor& x) const override;
+  std::shared_ptr<const RowProduct> row_product() const override;
   Tensor rows(int64_t first, int64_t count) const override;
   std::vector<NamedTensor> parts() const override {
     return {{"integers", packed}, {"scales", scales}, {"zeros", zeros}};

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "nn/kernels/row_product.h"
 #include "tensor/module.h"
 
 namespace tessera::nn {
@@ -22,6 +23,8 @@ class PackedWeight {
 
   /// x [..., in] -> x W^T [..., out] in the format of x, without a tape; linear() below is what carries gradients.
   virtual Tensor product(const Tensor& x) const = 0;
+  /// The product of a few rows on plain memory; null where there is no kernel for it. Lives as long as this weight or longer.
+  virtual std::shared_ptr<const RowProduct> row_product() const { return nullptr; }
   /// Rows first to first + count of W, fp32 [count, in].
   virtual Tensor rows(int64_t first, int64_t count) const = 0;
 

@@ -24,7 +24,7 @@ using ::testing::SizeIs;
 using Kind = Series::Kind;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
 const std::string kHostile = "</script><img src=x onerror=alert(1)> & \"it's\" <!-- \xff";
 
 Figure loss_figure() {
@@ -170,8 +170,8 @@ TEST(ReportFigure, OmitsPointsThatItsAxesCannotShow) {
   Figure figure = loss_figure();
   figure.y.scale = Scale::log;
   figure.series = {
-      {.x = {kNan, 1e9, 2e9, 0, kInfinity, 5e9}, .y = {1, kNan, 2, 3, 4, -1}, .tips = {"a", "b", "c", "d", "e", "f"}},
-      {.kind = Kind::band, .x = {1, 2, 3}, .low = {1, 0, 1}, .high = {2, 2, kInfinity}},
+      {.x = {kNan, 1e9, 2e9, 0, kInfinite, 5e9}, .y = {1, kNan, 2, 3, 4, -1}, .tips = {"a", "b", "c", "d", "e", "f"}},
+      {.kind = Kind::band, .x = {1, 2, 3}, .low = {1, 0, 1}, .high = {2, 2, kInfinite}},
       {.kind = Kind::interval, .x = {1, 2}, .y = {2, 2}, .low = {1, kNan}, .high = {3, 3}}};
   figure.rules = {{.vertical = true, .at = 0}, {.at = kNan}, {.at = 2, .label = "kept"}};
   const Json json = figure_json(figure);

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "models/lm/architecture/config.h"
+#include "models/lm/architecture/gguf_model.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
 
@@ -46,17 +47,26 @@ Json ids_json(const std::vector<int32_t>& ids) { return ids.size() == 1 ? Json(i
 }  // namespace
 
 DecoderLm load_lm(const ModelDirectory& directory, const LoadLmOptions& options) {
+  if (directory.is_gguf()) {
+    const GgufModel file = open_gguf(directory);
+    return load_lm(file.config, file.weights, directory.path, options);
+  }
   return load_lm(directory.config, WeightSource(directory.path), directory.path, options);
 }
 
 DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& directory, const LoadLmOptions& options) {
-  const std::string config_file = (directory / "config.json").string();
+  const bool one_file = std::filesystem::is_regular_file(directory);
+  const std::string config_file = one_file ? directory.string() : (directory / "config.json").string();
   DecoderLm model = [&] {
     const BuildDevice nowhere(at::kMeta);
     return DecoderLm(config_from_json(config, config_file));
   }();
   const WeightSource source = stored.renamed([&](std::string_view name) { return own_name(name, model.config.tied); });
-  const quant::PackedLinears packed(nn::named_linears(model), nn::packing_settings(config, config_file), source);
+  std::vector<nn::NamedLinear> linears = nn::named_linears(model);
+  nn::Linear words = model.embed_tokens.as_linear();  // GGUF packs the embedding too
+  linears.push_back({"model.embed_tokens", &words});
+  const quant::PackedLinears packed(linears, nn::packing_settings(config, config_file), source);
+  model.embed_tokens.weight = words.weight;
   MapOptions map{.device = options.device,
                  .format = format_of(options, source),
                  .writable = options.writable,
@@ -69,6 +79,7 @@ DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& di
   }
   map_weights(tensor_slots(model), packed.rest(), "lm", map);
   packed.load(options.device);
+  model.embed_tokens.packed = words.packed;
   return model;
 }
 

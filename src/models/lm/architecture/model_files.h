@@ -24,7 +24,7 @@ struct LoadLmOptions {
   bool check_numbers = true;
 };
 
-/// The model of a directory with config.json and weights, sharded or not. Throws UserError for what is no such
+/// The model of a directory with config.json and weights, sharded or not, or of a GGUF file. Throws UserError for what is no such
 /// directory, an unsupported config, missing shards, tensors that are missing or of another shape, and unsound numbers.
 DecoderLm load_lm(const ModelDirectory& directory, const LoadLmOptions& options = {});
 inline DecoderLm load_lm(const Path& directory, const LoadLmOptions& options = {}) {

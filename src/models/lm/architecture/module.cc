@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/gelu.h>
 
 #include "nn/attention/grouped_attention.h"
@@ -75,7 +74,7 @@ Tensor Block::forward(const LmConfig& c, const Tensor& x, const Positions& posit
 
 DecoderLm::DecoderLm(const LmConfig& c) : config(c) {
   validate(c);
-  embed_tokens = empty_weight({c.vocabulary, c.width});
+  embed_tokens = nn::Embedding(c.vocabulary, c.width);
   for (int64_t i = 0; i < c.depth; ++i) layers.emplace_back(c);
   norm = norm_of(c);
   if (!c.tied) lm_head = nn::Linear(c.width, c.vocabulary, false);
@@ -83,7 +82,7 @@ DecoderLm::DecoderLm(const LmConfig& c) : config(c) {
 }
 
 Tensor DecoderLm::embed(const Tensor& ids) const {
-  const Tensor rows = at::embedding(embed_tokens, ids).to(norm.weight.scalar_type());  // packed models keep it narrower
+  const Tensor rows = embed_tokens.forward(ids).to(norm.weight.scalar_type());  // packed models keep it narrower
   if (!config.scaled_embedding) return rows;
   const at::Scalar scale = std::sqrt(static_cast<double>(config.width));
   return rows *
@@ -105,15 +104,11 @@ Tensor DecoderLm::forward(const Tensor& embeddings, const Positions& positions, 
   return norm.forward(x);
 }
 
-nn::Linear DecoderLm::head() const {
-  if (!config.tied) return lm_head;
-  nn::Linear tied;
-  tied.weight = embed_tokens;
-  return tied;
-}
+nn::Linear DecoderLm::head() const { return config.tied ? embed_tokens.as_linear() : lm_head; }
 
-Tensor DecoderLm::logits(const Tensor& hidden) const {
-  const Tensor logits = head().forward(hidden).to(at::kFloat);
+Tensor DecoderLm::logits(const Tensor& hidden) const { return capped(head().forward(hidden).to(at::kFloat)); }
+
+Tensor DecoderLm::capped(const Tensor& logits) const {
   if (!config.logit_cap) return logits;
   return nn::elementwise(logits / *config.logit_cap, [](const Tensor& x) { return x.tanh(); }) * *config.logit_cap;
 }

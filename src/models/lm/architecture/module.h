@@ -9,6 +9,7 @@
 #include "models/lm/architecture/config.h"
 #include "nn/attention/kv_cache.h"
 #include "nn/attention/rope.h"
+#include "nn/layers/embedding.h"
 #include "nn/layers/linear.h"
 #include "nn/layers/norm.h"
 
@@ -74,7 +75,7 @@ template <class V> void tensors(V& v, Block& m) {
 
 struct DecoderLm {
   LmConfig config;
-  Tensor embed_tokens;  // [V, C]
+  nn::Embedding embed_tokens;  // [V, C]
   std::vector<Block> layers;
   nn::RmsNorm norm;
   nn::Linear lm_head;                             // undefined when tied
@@ -93,9 +94,11 @@ struct DecoderLm {
   nn::Linear head() const;
   /// hidden [..., C] -> [..., V] in fp32.
   Tensor logits(const Tensor& hidden) const;
+  /// Logits [..., V] as the config's cap leaves them.
+  Tensor capped(const Tensor& logits) const;
 };
 template <class V> void tensors(V& v, DecoderLm& m) {
-  v("model.embed_tokens.weight", m.embed_tokens), v("model.layers", m.layers), v("model.norm", m.norm),
+  v("model.embed_tokens", m.embed_tokens), v("model.layers", m.layers), v("model.norm", m.norm),
       v("lm_head", m.lm_head);
 }
 

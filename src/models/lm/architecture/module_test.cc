@@ -107,7 +107,8 @@ TEST(LmModule, InitialWeightsAreAFunctionOfTheSeedAndScaledByDepth) {
   EXPECT_TRUE(a.layers[1].mlp.up_proj.weight.equal(b.layers[1].mlp.up_proj.weight));
   initialise(b, 6);
   EXPECT_FALSE(a.layers[1].mlp.up_proj.weight.equal(b.layers[1].mlp.up_proj.weight));
-  EXPECT_NEAR(a.embed_tokens.std().item<double>(), 0.02 * 0.88, 0.001);  // cut at two deviations: 0.88 of the spread
+  EXPECT_NEAR(a.embed_tokens.weight.std().item<double>(), 0.02 * 0.88,
+              0.001);  // cut at two deviations: 0.88 of the spread
   EXPECT_NEAR(a.layers[0].mlp.down_proj.weight.std().item<double>(), 0.02 * 0.88 / 2, 0.001);
   EXPECT_TRUE(a.norm.weight.equal(at::ones(24)));
 }

@@ -70,7 +70,7 @@ TEST(LmQuantize, APackedDirectoryIsTheModelThatWasPacked) {
     quant::write_packed_directory(scratch / "plain", scratch / "packed", quant::saving_form(model), config);
     const DecoderLm loaded = load_lm(scratch / "packed");
     EXPECT_TRUE(loaded.layers[0].mlp.down_proj.packed);
-    EXPECT_EQ(loaded.embed_tokens.scalar_type(), at::kHalf);
+    EXPECT_EQ(loaded.embed_tokens.weight.scalar_type(), at::kHalf);
     const Tensor ids = tiny_ids(2, 6, model.config.vocabulary), want = full_logits(model, ids),
                  got = full_logits(loaded, ids);
     EXPECT_LT(((got - want).norm() / want.norm()).item<double>(), 5e-3) << family;  // norms and words went through fp16

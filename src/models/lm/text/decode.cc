@@ -15,13 +15,13 @@
 namespace tessera::lm {
 
 namespace {
-constexpr int64_t short_together = 256;  // positions of short pieces that go through the model at once
-constexpr int64_t read_chunk = 256;      // of what follows a prompt
+constexpr size_t short_together = 256;  // positions of short pieces that go through the model at once
+constexpr int64_t read_chunk = 256;     // of what follows a prompt
 constexpr int64_t long_piece = nn::BlockCache::long_piece;
 }  // namespace
 
 LmSteps::LmSteps(const DecoderLm& model, const DecodeOptions& options)
-    : model_(&model), options_(options),
+    : model_(&model), short_pass_(ShortPass::of(model)), options_(options),
       cache_({.depth = model.config.depth, .block = options.block, .int8 = options.cache_int8, .known = 64}) {}
 
 Tensor LmSteps::embedded(std::span<const int32_t> ids) const {
@@ -41,7 +41,7 @@ Tensor LmSteps::logits_of(const Tensor& hidden) const {
 
 /// One pass: the next `count` positions of a single reading, or (count 0) all that is left of several short ones. Gives the hidden
 /// states [n, C] of each.
-std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t count) {
+std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t count, bool logits) {
   std::vector<nn::BlockCache::Piece> shape;
   std::vector<Tensor> embeddings;
   std::vector<int64_t> indexes;
@@ -56,8 +56,17 @@ std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t c
   const Tensor all = embeddings.size() == 1 ? embeddings.front() : at::cat(embeddings);
   const nn::RowByRow guard(count == 0);
   cache_.begin(shape);
-  const Tensor where = at::tensor(indexes, at::kLong).to(all.device());
-  const Tensor hidden = model_->forward(all.unsqueeze(0), cached_positions(*model_, where, end), &cache_).squeeze(0);
+  Tensor hidden;  // or logits
+  if (count == 0 && short_pass_) {
+    const ShortPass::Result result = short_pass_->run(all, indexes, cache_, logits);
+    hidden = logits ? model_->capped(result.logits) : result.hidden;
+  } else {
+    const Tensor where = at::tensor(indexes, at::kLong).to(all.device());
+    hidden = model_->forward(all.unsqueeze(0), cached_positions(*model_, where, end), &cache_).squeeze(0);
+    // in one format whichever way a row has gone, so that the head multiplies it alike beside any other
+    if (short_pass_) hidden = hidden.to(at::kFloat);
+    if (logits) hidden = logits_of(hidden);
+  }
   cache_.end();
   positions_ += all.size(0);
   std::vector<Tensor> each;
@@ -93,7 +102,7 @@ void LmSteps::read_short_ends(std::vector<Reading>& readings) {
   };
   for (Reading& reading : readings) {
     if (reading.rest.size(0) == 0) continue;
-    if (positions + reading.rest.size(0) > short_together) read_them();
+    if (positions + reading.rest.size(0) > static_cast<int64_t>(short_together)) read_them();
     together.push_back(&reading), positions += reading.rest.size(0);
   }
   read_them();
@@ -162,9 +171,21 @@ Tensor LmSteps::verify(const std::vector<std::vector<int32_t>>& ids) {
 }
 
 Tensor LmSteps::next(std::span<const int32_t> ids) {
-  std::vector<std::vector<int32_t>> each;
-  for (const int32_t id : ids) each.push_back({id});
-  return verify(each);
+  const c10::InferenceMode inference;
+  TORCH_INTERNAL_ASSERT(ids.size() == rows_.size(), "an id for every row");
+  std::vector<Reading> readings;
+  std::vector<Reading*> together;
+  std::vector<Tensor> logits;
+  for (size_t r = 0; r < ids.size(); ++r) {
+    readings.push_back({.row = r, .rest = embedded(ids.subspan(r, 1))});
+    if (!rows_[r].ids.empty()) rows_[r].ids.push_back(ids[r]);
+  }
+  for (size_t begin = 0; begin < readings.size(); begin += short_together) {
+    together.clear();
+    for (size_t r = begin; r < std::min(readings.size(), begin + short_together); ++r) together.push_back(&readings[r]);
+    for (Tensor& each : pass(together, 0, /*logits=*/true)) logits.push_back(std::move(each));
+  }
+  return logits.size() == 1 ? logits.front() : at::cat(logits);
 }
 
 void LmSteps::rewind(size_t row, int64_t length) {

@@ -7,6 +7,7 @@
 
 #include "generate/id_loop.h"
 #include "models/lm/architecture/module.h"
+#include "models/lm/text/short_pass.h"
 #include "nn/attention/block_cache.h"
 
 namespace tessera::lm {
@@ -61,13 +62,15 @@ class LmSteps final : public generate::TokenSteps {
     std::vector<Tensor> hidden = {};
   };
   Row begun(const generate::Prompt& prompt);
-  std::vector<Tensor> pass(const std::vector<Reading*>& pieces, int64_t count);
+  /// Hidden states of each piece, or, with `logits`, those of what follows each position.
+  std::vector<Tensor> pass(const std::vector<Reading*>& pieces, int64_t count, bool logits = false);
   void read_but_short_end(Reading& reading, int64_t chunk);
   void read_short_ends(std::vector<Reading>& readings);
   Tensor embedded(std::span<const int32_t> ids) const;
   Tensor logits_of(const Tensor& hidden) const;
 
   const DecoderLm* model_;
+  std::unique_ptr<ShortPass> short_pass_;  // null where the model cannot be run so
   DecodeOptions options_;
   nn::BlockCache cache_;
   std::vector<Row> rows_;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "models/lm/architecture/gguf_model.h"
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/text/writes.h"
 #include "tensor/model_dir.h"
@@ -25,9 +26,10 @@ class WritingLm : public LoadedModel {
 
 std::unique_ptr<LoadedModel> load_lm_model(const ModelDirectory& found, at::Device device, const LoadOptions& options) {
   const Path& directory = found.path;
-  WriterParts parts{.model = load_lm(found, {.device = device, .dtype = options.dtype}),
+  const GgufModel file = found.is_gguf() ? open_gguf(found) : GgufModel{found.config, WeightSource(directory)};
+  WriterParts parts{.model = load_lm(file.config, file.weights, directory, {.device = device, .dtype = options.dtype}),
                     .tokenizer = text::load_tokenizer(directory),
-                    .defaults = generation_defaults(directory, found.config),
+                    .defaults = generation_defaults(directory, file.config),
                     .decode = {.cache_int8 = options.cache_int8}};
   require_rows_for(parts.model.config, parts.tokenizer->vocabulary(), directory);
   try {

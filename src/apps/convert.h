@@ -1,0 +1,37 @@
+// Options of `tessera convert`.
+#pragma once
+
+#include "apps/options.h"
+
+namespace tessera::apps {
+
+struct ConvertOptions {
+  std::filesystem::path model;
+  std::filesystem::path out;
+  std::string format = "bf16";
+  OutputOptions output;
+  ComputeOptions compute;
+
+  static CommandLine command_line() {
+    return {.verb = "convert",
+            .summary = "write a language model as a GGUF file, or one from a GGUF file as a directory",
+            .required = {"model", "out"},
+            .short_names = {{"model", 'm'}, {"out", 'o'}, {"format", 'f'}},
+            .examples = {"tessera convert -m models/books-lm -o books-lm.gguf --format q8_0",
+                         "tessera convert -m SmolLM2-135M-Instruct.Q4_1.gguf -o SmolLM2-135M"}};
+  }
+};
+template <class V> void fields(V& v, ConvertOptions& o) {
+  v("model", o.model, "model directory or GGUF file");
+  v("out", o.out, "a file whose name ends with .gguf, or a new directory");
+  v("format", o.format,
+    "of the weights: f32, f16 or bf16; in a GGUF file also q8_0, q6_K, q5_K, q5_1, q5_0, q4_K, q4_1 or q4_0, rounded "
+    "to nearest");
+  v("output", o.output, "Output");
+  v("compute", o.compute, "Compute");
+}
+
+/// With --json one object: model, out, format, bytes, seconds. Throws UserError for a model that cannot be written so.
+int run_convert(const ConvertOptions& options);
+
+}  // namespace tessera::apps

@@ -1,0 +1,303 @@
+// The order of work: every thread goes through the same phases, takes shares of each, and waits where the next one reads what
+// others have written. What every thread needs whole and is small (normed rows, rounded inputs) each makes for itself.
+#include "models/lm/text/short_pass.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include "nn/kernels/token_loops.h"
+
+namespace tessera::lm {
+
+namespace {
+
+namespace loops = nn::loops;
+
+std::vector<float> floats_of(const Tensor& tensor) {
+  if (!present(tensor)) return {};
+  const Tensor wide = tensor.to(at::kFloat).contiguous();
+  return {wide.const_data_ptr<float>(), wide.const_data_ptr<float>() + wide.numel()};
+}
+
+std::vector<float> norm_weight(const std::optional<nn::RmsNorm>& norm) {
+  if (!norm) return {};
+  std::vector<float> weight = floats_of(norm->weight);
+  if (norm->plus_one) {
+    for (float& w : weight) w += 1;
+  }
+  return weight;
+}
+
+bool is_plain(const nn::Linear& linear) { return !linear.lora && !linear.fp8 && linear.observer == nullptr; }
+
+std::shared_ptr<const nn::RowProduct> product_of(const nn::Linear& linear) {
+  return linear.packed ? linear.packed->row_product() : nn::row_product_of(linear.weight);
+}
+
+}  // namespace
+
+std::unique_ptr<ShortPass> ShortPass::of(const DecoderLm& model) {
+  if (!model.embed_tokens.device().is_cpu()) return nullptr;
+  std::unique_ptr<ShortPass> pass(new ShortPass(model));
+  return pass->add_layers() ? std::move(pass) : nullptr;
+}
+
+ShortPass::ShortPass(const DecoderLm& model)
+    : model_(&model), team_(at::get_num_threads()), scratch_(static_cast<size_t>(team_.size())),
+      shares_(model.layers.size() * 10 + 4), phase_(static_cast<size_t>(team_.size())) {}
+
+bool ShortPass::add_layers() {
+  bool all = true;
+  const auto layer_of = [&](const nn::Linear& linear) {
+    Layer layer{.product = is_plain(linear) ? product_of(linear) : nullptr, .bias = floats_of(linear.bias)};
+    all = all && layer.product != nullptr;
+    return layer;
+  };
+  const bool norm_after = model_->config.norm_after;
+  for (const Block& block : model_->layers) {
+    const Attention& attention = block.self_attn;
+    const GatedFeedForward& mlp = block.mlp;
+    const auto& before_mlp = norm_after ? block.pre_feedforward_layernorm : block.post_attention_layernorm;
+    blocks_.push_back({.q = layer_of(attention.q_proj),
+                       .k = layer_of(attention.k_proj),
+                       .v = layer_of(attention.v_proj),
+                       .o = layer_of(attention.o_proj),
+                       .gate = layer_of(mlp.gate_proj),
+                       .up = layer_of(mlp.up_proj),
+                       .down = layer_of(mlp.down_proj),
+                       .before_attention = norm_weight(block.input_layernorm),
+                       .after_attention = norm_after ? norm_weight(block.post_attention_layernorm) : Norm{},
+                       .before_mlp = norm_weight(before_mlp),
+                       .after_mlp = norm_weight(block.post_feedforward_layernorm),
+                       .q_norm = norm_weight(attention.q_norm),
+                       .k_norm = norm_weight(attention.k_norm)});
+    if (!all) return false;
+  }
+  last_norm_ = norm_weight(model_->norm);
+  const nn::Linear head = model_->head();
+  head_ = layer_of(head);
+  return all;
+}
+
+ShortPass::Result ShortPass::run(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache,
+                                 bool with_logits) {
+  const LmConfig& c = model_->config;
+  const Tensor from = embeddings.to(at::kFloat).contiguous();  // [n, C]
+  const int64_t n = from.size(0), end = *std::ranges::max_element(indexes) + 1;
+  const auto room = [&](std::vector<float>& buffer, int64_t width) {
+    if (std::ssize(buffer) < n * width) buffer.resize(static_cast<size_t>(n * width));
+  };
+  x_.assign(from.const_data_ptr<float>(), from.const_data_ptr<float>() + from.numel());
+  room(q_, c.heads * c.head_dim);
+  room(k_, c.kv_heads * c.head_dim);
+  room(v_, c.kv_heads * c.head_dim);
+  room(attended_, c.heads * c.head_dim);
+  room(sums_, c.width);
+  room(gate_, c.hidden);
+  room(up_, c.hidden);
+  const nn::Rope1d angles = model_->rotary->range(0, end, at::kCPU);  // a view of the table
+  cache.make_room(model_->norm.weight.scalar_type(), c.kv_heads, c.head_dim);
+  Result result{.hidden = at::empty({n, c.width}, at::kFloat), .logits = {}};
+  if (with_logits) result.logits = at::empty({n, head_.product->out()}, at::kFloat);
+  pass_ = {.n = n,
+           .cos = angles.cos.const_data_ptr<float>(),
+           .sin = angles.sin.const_data_ptr<float>(),
+           .indexes = &indexes,
+           .places = cache.places(),
+           .cache = &cache,
+           .hidden = result.hidden.mutable_data_ptr<float>(),
+           .logits = with_logits ? result.logits.mutable_data_ptr<float>() : nullptr};
+  for (nn::Shares& shares : shares_) shares.reset();
+  std::ranges::fill(phase_, size_t{0});
+  team_.run([this](int index) { work(index); });
+  return result;
+}
+
+void ShortPass::work(int index) {
+  for (size_t layer = 0; layer < blocks_.size(); ++layer) run_block(layer, index);
+  Scratch& own = scratch_[static_cast<size_t>(index)];
+  norm_rows(x_.data(), last_norm_, own.normed);
+  if (index == 0) std::memcpy(pass_.hidden, own.normed.data(), own.normed.size() * sizeof(float));
+  if (pass_.logits == nullptr) return;
+  multiply(std::array{Target{&head_, pass_.logits}}, own.normed.data(), index);
+}
+
+/// As Block::forward.
+void ShortPass::run_block(size_t layer, int index) {
+  const BlockLayers& block = blocks_[layer];
+  Scratch& own = scratch_[static_cast<size_t>(index)];
+  norm_rows(x_.data(), block.before_attention, own.normed);
+  multiply(std::array{Target{&block.q, q_.data()}, Target{&block.k, k_.data()}, Target{&block.v, v_.data()}},
+           own.normed.data(), index);
+  team_.barrier();
+  write_keys(layer, index);
+  team_.barrier();
+  attend(layer, index);
+  team_.barrier();
+  multiply(std::array{Target{&block.o, sums_.data()}}, attended_.data(), index);
+  team_.barrier();
+  add_to_stream(block.after_attention, sums_, index);
+  team_.barrier();
+  norm_rows(x_.data(), block.before_mlp, own.normed);
+  multiply_gated({&block.gate, gate_.data()}, {&block.up, up_.data()}, own.normed.data(), index);
+  team_.barrier();
+  multiply(std::array{Target{&block.down, sums_.data()}}, gate_.data(), index);
+  team_.barrier();
+  add_to_stream(block.after_mlp, sums_, index);
+  team_.barrier();
+}
+
+/// All rows of `from` [n, C], normed; as they are where there is no norm.
+void ShortPass::norm_rows(const float* from, const Norm& norm, std::vector<float>& to) const {
+  const LmConfig& c = model_->config;
+  to.resize(static_cast<size_t>(pass_.n * c.width));
+  if (norm.empty()) {
+    std::memcpy(to.data(), from, to.size() * sizeof(float));
+    return;
+  }
+  for (int64_t r = 0; r < pass_.n; ++r)
+    loops::rms_row(from + r * c.width, norm.data(), 0, static_cast<float>(c.norm_eps), c.width,
+                   to.data() + r * c.width);
+}
+
+int64_t ShortPass::chunk_of(int64_t columns) const {
+  constexpr int64_t tile = 16;
+  const int64_t each = columns / (4 * team_.size());
+  return std::max(tile, each / tile * tile);
+}
+
+void ShortPass::columns(const Target& target, const float* x, int64_t begin, int64_t end, int index) {
+  Scratch& own = scratch_[static_cast<size_t>(index)];
+  const nn::RowProduct& product = *target.layer->product;
+  if (own.preparation != product.preparation()) {
+    product.prepare(x, pass_.n, own.rounded);
+    own.preparation = product.preparation();
+  }
+  product.multiply(x, pass_.n, own.rounded, begin, end, target.to);
+  const std::vector<float>& bias = target.layer->bias;
+  if (bias.empty()) return;
+  for (int64_t r = 0; r < pass_.n; ++r) {
+    for (int64_t o = begin; o < end; ++o) target.to[r * product.out() + o] += bias[static_cast<size_t>(o)];
+  }
+}
+
+/// All columns of the layers, in one phase.
+void ShortPass::multiply(std::span<const Target> targets, const float* x, int index) {
+  nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
+  scratch_[static_cast<size_t>(index)].preparation = 0;
+  int64_t total = 0;
+  for (const Target& target : targets) total += target.layer->product->out();
+  const int64_t chunk = chunk_of(total);
+  int64_t task = shares.take(1), before = 0;
+  for (const Target& target : targets) {
+    const int64_t out = target.layer->product->out(), count = (out + chunk - 1) / chunk;
+    for (; task < before + count; task = shares.take(1))
+      columns(target, x, (task - before) * chunk, std::min(out, (task - before + 1) * chunk), index);
+    before += count;
+  }
+}
+
+/// act(gate) * up, in the place of gate.
+void ShortPass::multiply_gated(const Target& gate, const Target& up, const float* x, int index) {
+  nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
+  Scratch& own = scratch_[static_cast<size_t>(index)];
+  own.preparation = 0;
+  const int64_t out = gate.layer->product->out(), chunk = chunk_of(out);
+  own.other.resize(static_cast<size_t>(chunk));
+  for (int64_t begin = shares.take(1) * chunk; begin < out; begin = shares.take(1) * chunk) {
+    const int64_t end = std::min(out, begin + chunk);
+    columns(gate, x, begin, end, index);
+    columns(up, x, begin, end, index);
+    for (int64_t r = 0; r < pass_.n; ++r) {
+      float* const to = gate.to + r * out + begin;
+      if (model_->config.gelu) loops::gated_gelu(to, up.to + r * out + begin, end - begin, own.other.data());
+      else loops::gated_silu(to, up.to + r * out + begin, end - begin, own.other.data());
+      std::memcpy(to, own.other.data(), static_cast<size_t>(end - begin) * sizeof(float));
+    }
+  }
+}
+
+/// Keys are turned and written with their values; where all heads share a norm, queries are normed here too.
+void ShortPass::write_keys(size_t layer, int index) {
+  const LmConfig& c = model_->config;
+  const BlockLayers& block = blocks_[layer];
+  const auto eps = static_cast<float>(c.norm_eps);
+  Scratch& own = scratch_[static_cast<size_t>(index)];
+  own.head.resize(static_cast<size_t>(std::max(c.heads, c.kv_heads) * c.head_dim));
+  nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
+  const int64_t keys = c.kv_heads * c.head_dim, queries = c.heads * c.head_dim, half = c.head_dim / 2;
+  for (int64_t r = shares.take(1); r < pass_.n; r = shares.take(1)) {
+    float *q = q_.data() + r * queries, *k = k_.data() + r * keys;
+    if (!block.q_norm.empty()) {
+      loops::rms_row(q, block.q_norm.data(), 0, eps, queries, own.head.data());
+      std::memcpy(q, own.head.data(), static_cast<size_t>(queries) * sizeof(float));
+    }
+    if (!block.k_norm.empty()) {
+      loops::rms_row(k, block.k_norm.data(), 0, eps, keys, own.head.data());
+      std::memcpy(k, own.head.data(), static_cast<size_t>(keys) * sizeof(float));
+    }
+    const int64_t at = (*pass_.indexes)[static_cast<size_t>(r)];
+    for (int64_t g = 0; g < c.kv_heads; ++g) {
+      loops::rotate_head(k + g * c.head_dim, pass_.cos + at * half, pass_.sin + at * half, 1, half, own.head.data());
+      pass_.cache->write_head(layer, pass_.places[static_cast<size_t>(r)], g, own.head.data(),
+                              v_.data() + r * keys + g * c.head_dim);
+    }
+  }
+}
+
+/// A share is one position with the heads of one group; with few of those, a single head.
+void ShortPass::attend(size_t layer, int index) {
+  const LmConfig& c = model_->config;
+  Scratch& own = scratch_[static_cast<size_t>(index)];
+  nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
+  const int64_t group = c.heads / c.kv_heads, half = c.head_dim / 2;
+  const bool by_head = pass_.n * c.kv_heads < 2 * team_.size();
+  const int64_t each = by_head ? 1 : group, parts = c.heads / each;
+  const auto scale = static_cast<float>(c.softmax_scale());
+  const bool windowed = c.windowed(layer);
+  own.head.resize(static_cast<size_t>(std::max(c.heads, c.kv_heads) * c.head_dim));
+  for (int64_t task = shares.take(1); task < pass_.n * parts; task = shares.take(1)) {
+    const int64_t r = task / parts, first = task % parts * each;  // of the query heads
+    const nn::BlockCache::Place& place = pass_.places[static_cast<size_t>(r)];
+    const int64_t at = (*pass_.indexes)[static_cast<size_t>(r)], offset = (r * c.heads + first) * c.head_dim;
+    for (int64_t h = 0; h < each; ++h) {
+      float* const turned = own.head.data() + h * c.head_dim;
+      loops::rotate_head(q_.data() + offset + h * c.head_dim, pass_.cos + at * half, pass_.sin + at * half, 1, half,
+                         turned);
+      for (int64_t i = 0; i < c.head_dim; ++i) turned[i] *= scale;
+    }
+    pass_.cache->attend_head(layer, place, first / group,
+                             {.q = own.head.data(),
+                              .heads = each,
+                              .head_dim = c.head_dim,
+                              .begin = windowed ? std::max<int64_t>(0, place.index + 1 - *c.window) : 0,
+                              .end = place.index + 1,
+                              .cap = static_cast<float>(c.attention_cap.value_or(0)),
+                              .out = attended_.data() + offset},
+                             own.views, own.scores);
+  }
+}
+
+/// x += from, normed first where the model has a norm there.
+void ShortPass::add_to_stream(const Norm& after, const std::vector<float>& from, int index) {
+  const LmConfig& c = model_->config;
+  Scratch& own = scratch_[static_cast<size_t>(index)];
+  own.other.resize(static_cast<size_t>(c.width));
+  nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
+  for (int64_t r = shares.take(1); r < pass_.n; r = shares.take(1)) {
+    const float* add = from.data() + r * c.width;
+    if (!after.empty()) {
+      loops::rms_row(add, after.data(), 0, static_cast<float>(c.norm_eps), c.width, own.other.data());
+      add = own.other.data();
+    }
+    float* const x = x_.data() + r * c.width;
+    for (int64_t i = 0; i < c.width; ++i) x[i] += add[i];
+  }
+}
+
+}  // namespace tessera::lm

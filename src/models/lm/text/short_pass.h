@@ -1,0 +1,91 @@
+// A pass of few positions on plain memory: what a decoding step is. The same blocks as DecoderLm::forward, in fp32 between the weights, but
+// each layer is a few shares of work among threads that stay awake (nn/kernels/thread_team.h), and nothing is allocated once it has run.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "models/lm/architecture/module.h"
+#include "nn/attention/block_cache.h"
+#include "nn/kernels/row_product.h"
+#include "nn/kernels/thread_team.h"
+
+namespace tessera::lm {
+
+class ShortPass {
+ public:
+  /// Null where the model cannot be run so: not on the CPU, with adapters, 8-bit floating point or someone who observes its inputs,
+  /// or in a format that no kernel multiplies. `model` must outlive it.
+  static std::unique_ptr<ShortPass> of(const DecoderLm& model);
+
+  struct Result {
+    Tensor hidden;  // [n, C] fp32, after the last norm
+    Tensor logits;  // [n, V] fp32 without the cap; absent unless asked for
+  };
+  /// embeddings [n, C] of the positions `indexes` of the pass that `cache` has begun. A position's numbers depend on its own row alone,
+  /// bit for bit, whatever the number of threads.
+  Result run(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache, bool with_logits);
+
+ private:
+  using Product = std::shared_ptr<const nn::RowProduct>;
+  /// A linear layer: its product and its bias in fp32, empty when there is none.
+  struct Layer {
+    Product product;
+    std::vector<float> bias;
+  };
+  /// A norm's weight in fp32, with what is added to it; empty when there is none.
+  using Norm = std::vector<float>;
+  struct BlockLayers {
+    Layer q, k, v, o, gate, up, down;
+    Norm before_attention, after_attention, before_mlp, after_mlp, q_norm, k_norm;
+  };
+  /// A thread's own room.
+  struct Scratch {
+    std::vector<float> normed, head, scores, other;
+    std::vector<nn::blocks::Block> views;
+    nn::RowScratch rounded;
+    int64_t preparation = 0;  // that made `rounded` of the phase's inputs; 0: none
+  };
+  /// The pass under way.
+  struct Pass {
+    int64_t n = 0;
+    const float *cos = nullptr, *sin = nullptr;  // [positions, head_dim / 2]
+    const std::vector<int64_t>* indexes = nullptr;
+    std::vector<nn::BlockCache::Place> places;
+    nn::BlockCache* cache = nullptr;
+    float* hidden = nullptr;
+    float* logits = nullptr;
+  };
+
+  explicit ShortPass(const DecoderLm& model);
+  bool add_layers();
+  void work(int index);
+  void run_block(size_t layer, int index);
+  void attend(size_t layer, int index);
+  void write_keys(size_t layer, int index);
+  void add_to_stream(const Norm& after, const std::vector<float>& from, int index);
+  void norm_rows(const float* from, const Norm& norm, std::vector<float>& to) const;
+  /// A layer and where its product goes, [n, out].
+  struct Target {
+    const Layer* layer;
+    float* to;
+  };
+  void multiply(std::span<const Target> targets, const float* x, int index);
+  void multiply_gated(const Target& gate, const Target& up, const float* x, int index);
+  void columns(const Target& target, const float* x, int64_t begin, int64_t end, int index);
+  int64_t chunk_of(int64_t columns) const;
+
+  const DecoderLm* model_;
+  std::vector<BlockLayers> blocks_;
+  Norm last_norm_;
+  Layer head_;
+  nn::ThreadTeam team_;
+  std::vector<Scratch> scratch_;                                    // of each thread
+  std::vector<nn::Shares> shares_;                                  // of each phase of a pass, in order
+  std::vector<size_t> phase_;                                       // that each thread is in
+  std::vector<float> x_, q_, k_, v_, attended_, sums_, gate_, up_;  // [n, ...] of the pass
+  Pass pass_;
+};
+
+}  // namespace tessera::lm

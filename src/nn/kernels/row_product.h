@@ -1,0 +1,38 @@
+// A weight as a decoding step multiplies it: a few rows of plain memory against columns that threads share out among them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "nn/kernels/blocks/block_product.h"
+#include "nn/kernels/int4_kernel.h"
+#include "tensor/tensor.h"
+
+namespace tessera::nn {
+
+/// What a product makes of its inputs before it multiplies; kept by a thread from one call to the next, so that it need not be
+/// allocated again.
+struct RowScratch {
+  int4::Activations int4;
+  blocks::Activations blocks;
+};
+
+/// W [out, in] for x [rows, in] fp32. What a row becomes depends on that row alone, bit for bit.
+class RowProduct {
+ public:
+  virtual ~RowProduct() = default;
+  virtual int64_t out() const = 0;
+  virtual int64_t in() const = 0;
+  /// Products of one number make the same of the same x; 0: nothing.
+  virtual int64_t preparation() const { return 0; }
+  /// What multiply() of the same x wants.
+  virtual void prepare(const float* /*x*/, int64_t /*rows*/, RowScratch& /*scratch*/) const {}
+  /// y [rows, out] fp32: writes columns begin to end, which are multiples of 16 but for the last.
+  virtual void multiply(const float* x, int64_t rows, const RowScratch& scratch, int64_t begin, int64_t end,
+                        float* y) const = 0;
+};
+
+/// Of a contiguous fp32, fp16 or bf16 weight [out, in] on the CPU; null for others, and where no kernel runs.
+std::shared_ptr<const RowProduct> row_product_of(const Tensor& weight);
+
+}  // namespace tessera::nn
