@@ -14,7 +14,10 @@ namespace {
 struct Step {
   float size, inverse;
 };
-Step step_of(float size) { return {size, size == 0 ? 0 : 1 / size}; }
+Step step_of(float size) {
+  const float inverse = 1 / size;
+  return {size, std::isfinite(inverse) ? inverse : 0};  // what is too small for fp16 by far is zero there
+}
 
 uint8_t clamped(float value, float largest) { return static_cast<uint8_t>(std::clamp(value, 0.0f, largest)); }
 

@@ -3,6 +3,7 @@
 // Normal random weights come out with an rms error of 0.073 (q4_K), 0.036 (q5_K) and 0.018 (q6_K) of their spread; q4_0 has 0.086.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "nn/kernels/blocks/block_type.h"
 #include "nn/kernels/blocks/half.h"
@@ -11,15 +12,26 @@ namespace tessera::nn::blocks {
 
 namespace {
 
-constexpr int lanes = 8;  // sums that the compiler keeps side by side
+/// Four numbers at once, in whatever registers there are.
+typedef float Four __attribute__((vector_size(16)));
+
+Four load_four(const float* from) {
+  Four to;
+  std::memcpy(&to, from, sizeof(to));
+  return to;
+}
+
+Four all_four(float x) { return Four{x, x, x, x}; }
+float sum_of(Four x) { return (x[0] + x[1]) + (x[2] + x[3]); }
 
 /// To the nearest whole number, ties to even, for |x| < 2^22.
-float nearest_whole(float x) { return (x + 12582912.0f) - 12582912.0f; }
+template <class Number> Number nearest_whole(Number x) { return (x + 12582912.0f) - 12582912.0f; }
 
-float sum_of(const float (&parts)[lanes]) {
-  float all = 0;
-  for (const float part : parts) all += part;
-  return all;
+/// The nearest whole numbers from low to high.
+Four whole_between(Four x, float low, float high) {
+  const Four whole = nearest_whole(x), least = all_four(low), most = all_four(high);
+  const Four raised = whole < least ? least : whole;
+  return raised > most ? most : raised;
 }
 
 /// x ~ scale * q - min with min >= 0.
@@ -27,34 +39,35 @@ struct Range {
   float scale, min, error;
 };
 
+/// Sums over the 32 numbers that a range is sought for.
+struct Moments {
+  float sum, squares;
+};
+
 /// Whole numbers q of x on the grid that begins at `low` with `inverse` steps a unit, and the scale and minimum that
 /// suit these q best.
-Range fitted_range(const float* x, float low, float inverse, float largest) {
-  float q1[lanes] = {}, q2[lanes] = {}, x1[lanes] = {}, x2[lanes] = {}, qx[lanes] = {};
-  for (int i = 0; i < 32; i += lanes) {
-    for (int l = 0; l < lanes; ++l) {
-      const float value = x[i + l];
-      const float q = std::min(std::max(nearest_whole((value - low) * inverse), 0.0f), largest);
-      q1[l] += q;
-      q2[l] += q * q;
-      x1[l] += value;
-      x2[l] += value * value;
-      qx[l] += q * value;
-    }
+Range fitted_range(const float* x, const Moments& of, float low, float inverse, float largest) {
+  Four q1 = {}, q2 = {}, qx = {};
+  for (int i = 0; i < 32; i += 4) {
+    const Four value = load_four(x + i);
+    const Four q = whole_between((value - low) * inverse, 0, largest);
+    q1 += q;
+    q2 += q * q;
+    qx += q * value;
   }
-  const float sq = sum_of(q1), sqq = sum_of(q2), sx = sum_of(x1), sxx = sum_of(x2), sqx = sum_of(qx);
+  const float sq = sum_of(q1), sqq = sum_of(q2), sqx = sum_of(qx);
   const float determinant = 32 * sqq - sq * sq;
   float scale = 0, min = 0;
   if (determinant > 0) {
-    scale = (32 * sqx - sq * sx) / determinant;
-    min = -(sx - scale * sq) / 32;
+    scale = (32 * sqx - sq * of.sum) / determinant;
+    min = -(of.sum - scale * sq) / 32;
   }
   if (determinant <= 0 || min < 0) {
     min = 0;
     scale = sqq > 0 ? sqx / sqq : 0;
   }
   const float error =
-      sxx + scale * scale * sqq + 32 * min * min - 2 * scale * sqx + 2 * min * sx - 2 * scale * min * sq;
+      of.squares + scale * scale * sqq + 32 * min * min - 2 * scale * sqx + 2 * min * of.sum - 2 * scale * min * sq;
   return {scale, min, error};
 }
 
@@ -63,10 +76,17 @@ Range best_range(const float* x, float largest) {
   const auto [least, greatest] = std::minmax_element(x, x + 32);
   const float low = std::min(*least, 0.0f), width = *greatest - low;
   if (!(width > 0)) return {0, -low, 0};
-  Range best = fitted_range(x, low, largest / width, largest);
+  Four sum = {}, squares = {};
+  for (int i = 0; i < 32; i += 4) {
+    const Four value = load_four(x + i);
+    sum += value;
+    squares += value * value;
+  }
+  const Moments of = {sum_of(sum), sum_of(squares)};
+  Range best = fitted_range(x, of, low, largest / width, largest);
   for (int step = -6; step <= 12; ++step) {
     if (step == 0) continue;
-    const Range other = fitted_range(x, low, (largest + 0.15f * static_cast<float>(step)) / width, largest);
+    const Range other = fitted_range(x, of, low, (largest + 0.15f * static_cast<float>(step)) / width, largest);
     if (other.error < best.error) best = other;
   }
   return best;
@@ -94,8 +114,9 @@ void pack_q4_or_q5_k(const float* from, bool five, uint8_t* to) {
   for (int sub = 0; sub < 8; ++sub) {
     both[sub] = {six_bits(ranges[sub].scale, d), six_bits(ranges[sub].min, dmin)};
     const float step = d * static_cast<float>(both[sub].scale), low = dmin * static_cast<float>(both[sub].min);
+    const float inverse = step > 0 ? 1 / step : 0;
     for (int i = 0; i < 32; ++i) {
-      const float whole = step > 0 ? nearest_whole((from[32 * sub + i] + low) / step) : 0;
+      const float whole = nearest_whole((from[32 * sub + i] + low) * inverse);
       const int q = static_cast<int>(std::clamp(whole, 0.0f, largest));
       uint8_t& byte = quants[sub / 2 * 32 + i];
       byte = static_cast<uint8_t>(byte | (q & 15) << (sub % 2 * 4));
@@ -112,13 +133,11 @@ float best_scale(const float* x) {
   float best = 0, most = 0;
   for (int step = -9; step <= 9; ++step) {
     const float inverse = -(32 + 0.1f * static_cast<float>(step)) / extreme;
-    float q2[lanes] = {}, qx[lanes] = {};
-    for (int i = 0; i < 16; i += lanes) {
-      for (int l = 0; l < lanes; ++l) {
-        const float q = std::min(std::max(nearest_whole(x[i + l] * inverse), -32.0f), 31.0f);
-        q2[l] += q * q;
-        qx[l] += q * x[i + l];
-      }
+    Four q2 = {}, qx = {};
+    for (int i = 0; i < 16; i += 4) {
+      const Four value = load_four(x + i), q = whole_between(value * inverse, -32, 31);
+      q2 += q * q;
+      qx += q * value;
     }
     const float sqq = sum_of(q2), sqx = sum_of(qx);
     if (sqx * sqx > most * sqq) {  // what the best multiple of q explains of the squares: sqx^2 / sqq

@@ -95,7 +95,7 @@ void arrange(BlockType type, const uint8_t* file, int64_t out, int64_t in, int64
 
 void unpack_rows(const Matrix& weight, int64_t first, int64_t count, float* to) {
   const int64_t row_bytes = weight.row_bytes(), blocks = weight.in / info(weight.type).weights;
-  std::vector<uint8_t> row(static_cast<size_t>(row_bytes));
+  std::vector<uint8_t> row(weight.tiled_rows() > first ? static_cast<size_t>(row_bytes) : 0);
   for (int64_t r = first; r < first + count; ++r, to += weight.in) {
     const uint8_t* bytes = weight.bytes + r * row_bytes;
     if (r < weight.tiled_rows()) {

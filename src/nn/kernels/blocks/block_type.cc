@@ -49,14 +49,21 @@ void unpack_q8_0(const uint8_t* b, float* to) {
   for (int j = 0; j < 32; ++j) to[j] = static_cast<float>(static_cast<int8_t>(b[2 + j])) * d;
 }
 
+/// Sixteens of a block of 256 whose numbers lie as those of q2_K, q3_K and q6_K do: number g of them, [0, 16), has inputs 16 g to
+/// 16 g + 15. `byte` is where the first of them lies in a row of 32 bytes for each half of the block, `part` which of the four
+/// pieces of those bytes is theirs.
+struct Sixteen {
+  explicit Sixteen(int g) : half(g / 8), part(g % 8 / 2), byte(32 * half + g % 2 * 16) {}
+  int half, part, byte;
+};
+
 /// scales [16] (low half scale, high half minimum), quants [64], d, dmin.
 void unpack_q2_k(const uint8_t* b, float* to) {
   const float d = load_half(b + 80), dmin = load_half(b + 82);
-  for (int i = 0; i < 256; ++i) {
-    const uint8_t both = b[i / 16];
-    const float scale = d * static_cast<float>(both & 15), min = dmin * static_cast<float>(both >> 4);
-    const int q = b[16 + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
-    to[i] = scale * static_cast<float>(q) - min;
+  for (int g = 0; g < 16; ++g, to += 16) {
+    const Sixteen at(g);
+    const float scale = d * static_cast<float>(b[g] & 15), min = dmin * static_cast<float>(b[g] >> 4);
+    for (int i = 0; i < 16; ++i) to[i] = scale * static_cast<float>(b[16 + at.byte + i] >> (2 * at.part) & 3) - min;
   }
 }
 
@@ -64,13 +71,15 @@ void unpack_q2_k(const uint8_t* b, float* to) {
 void unpack_q3_k(const uint8_t* b, float* to) {
   const uint8_t* scales = b + 96;
   const float d = load_half(b + 108);
-  for (int i = 0; i < 256; ++i) {
-    const int j = i / 16;
-    const int low = scales[j % 8] >> (j / 8 * 4) & 15, high = scales[8 + j % 4] >> (j / 4 * 2) & 3;
+  for (int g = 0; g < 16; ++g, to += 16) {
+    const Sixteen at(g);
+    const int low = scales[g % 8] >> (g / 8 * 4) & 15, high = scales[8 + g % 4] >> (g / 4 * 2) & 3;
     const float scale = d * static_cast<float>((low | high << 4) - 32);
-    const int q = b[32 + i / 128 * 32 + i % 32] >> (i % 128 / 32 * 2) & 3;
-    const int bit = b[i % 32] >> (i / 32) & 1;
-    to[i] = scale * static_cast<float>(q - (bit != 0 ? 0 : 4));
+    for (int i = 0; i < 16; ++i) {
+      const int q = b[32 + at.byte + i] >> (2 * at.part) & 3;
+      const int bit = b[g % 2 * 16 + i] >> (g / 2) & 1;  // zero takes four off
+      to[i] = scale * static_cast<float>(q + 4 * bit - 4);
+    }
   }
 }
 
@@ -95,12 +104,14 @@ void unpack_q5_k(const uint8_t* b, float* to) { unpack_q4_or_q5_k(b, true, to); 
 /// low halves [128], high bits [64], scales [16], d.
 void unpack_q6_k(const uint8_t* b, float* to) {
   const float d = load_half(b + 208);
-  for (int i = 0; i < 256; ++i) {
-    const int half = i / 128, within = i % 128;
-    const int low = b[half * 64 + within % 64] >> (within / 64 * 4) & 15;
-    const int high = b[128 + half * 32 + within % 32] >> (within / 32 * 2) & 3;
-    const float scale = d * static_cast<float>(static_cast<int8_t>(b[192 + i / 16]));
-    to[i] = scale * static_cast<float>((low | high << 4) - 32);
+  for (int g = 0; g < 16; ++g, to += 16) {
+    const Sixteen at(g);
+    const uint8_t *low = b + 32 * at.half + at.byte + 32 * (at.part % 2), *high = b + 128 + at.byte;
+    const float scale = d * static_cast<float>(static_cast<int8_t>(b[192 + g]));
+    for (int i = 0; i < 16; ++i) {
+      const int q = (low[i] >> (at.part / 2 * 4) & 15) | (high[i] >> (2 * at.part) & 3) << 4;
+      to[i] = scale * static_cast<float>(q - 32);
+    }
   }
 }
 
