@@ -28,6 +28,9 @@ inline Tensor tiny_ids(int64_t batch, int64_t length, int64_t vocabulary = 40, u
   return ids;
 }
 
+/// Largest difference of any two numbers.
+inline double furthest(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
+
 /// Logits [B, L, V] of whole sequences.
 inline Tensor full_logits(const DecoderLm& model, const Tensor& ids) {
   return model.logits(model.forward(model.embed(ids), positions_of(model, ids.size(1), {}, at::kCPU)));

@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "nn/kernels/blocks/block_type.h"
 
 namespace tessera::lm {
 
@@ -105,14 +106,19 @@ void add_token_ids(const GgufKeys& keys, Json& config) {
   if (!ends.empty()) config["eos_token_id"] = ends.size() == 1 ? ends[0] : ends;
 }
 
-/// Llama 3's stretching is stored as what each frequency is divided by; the largest divisor is the factor, and the other three
-/// settings are those of every release. Throws where they would not give these divisors.
-Json llama3_scaling(const StoredTensor& divisors, double theta, int64_t head_dim, const std::string& source) {
+/// Llama 3's stretching is stored as what each frequency is divided by. The settings behind it are in keys of ours where this program
+/// wrote the file; else the largest divisor is the factor and the others are those of every release. Throws where they would not give
+/// these divisors.
+Json llama3_scaling(const GgufKeys& keys, const StoredTensor& divisors, double theta, int64_t head_dim) {
   const size_t count = divisors.bytes.size() / sizeof(float);
   std::vector<float> stored(count);
   std::memcpy(stored.data(), divisors.bytes.data(), count * sizeof(float));
-  const double factor = count == 0 ? 0 : *std::ranges::max_element(stored);
-  constexpr double low = 1, high = 4, original = 8192;
+  const auto setting = [&](const char* name, double otherwise) {
+    return keys.look_up<double>(std::string(gguf_scaling_prefix) + name).value_or(otherwise);
+  };
+  const double factor = setting("factor", count == 0 ? 0 : *std::ranges::max_element(stored));
+  const double low = setting("low_freq_factor", 1), high = setting("high_freq_factor", 4);
+  const double original = setting("original_length", 8192);
   bool same = divisors.dtype == Dtype::f32 && std::ssize(stored) == head_dim / 2;
   for (size_t i = 0; same && i < count; ++i) {
     const double wave = 2 * M_PI * std::pow(theta, 2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
@@ -121,7 +127,7 @@ Json llama3_scaling(const StoredTensor& divisors, double theta, int64_t head_dim
   }
   if (!same)
     throw UserError("[gguf] {}: rope_freqs.weight holds divisors that are not Llama 3's, which is not supported",
-                    source);
+                    keys.source());
   return {{"rope_type", "llama3"},
           {"factor", factor},
           {"low_freq_factor", low},
@@ -167,7 +173,7 @@ Json config_of(const GgufKeys& keys, const GgufFamily& family, const WeightSourc
     throw UserError("[gguf] {}: biases on queries, keys and values alone are not supported for llama", keys.source());
   Json scaling = rope_scaling(keys);
   if (const StoredTensor* divisors = source.find("rope_freqs.weight"))
-    scaling = llama3_scaling(*divisors, config["rope_theta"], head_dim, keys.source());
+    scaling = llama3_scaling(keys, *divisors, config["rope_theta"], head_dim);
   if (!scaling.is_null()) config["rope_scaling"] = scaling;
   family.fill(keys, config);
   add_token_ids(keys, config);
@@ -207,6 +213,15 @@ StoredTensor with_one_taken(const StoredTensor& stored, const std::string& sourc
   return with_bytes(stored, std::move(bytes));
 }
 
+void require_known_types(const WeightSource& stored, const std::string& source) {
+  for (const auto& [name, tensor] : stored.tensors()) {
+    if (tensor.blocks.empty() || nn::blocks::block_type_named(tensor.blocks) != nullptr) continue;
+    std::string known = "f32, f16, bf16";
+    for (const auto& type : nn::blocks::block_types) known += ", " + std::string(type.name);
+    throw UserError("[gguf] {}: tensor '{}' is of type {}, want one of: {}", source, name, tensor.blocks, known);
+  }
+}
+
 bool is_rotated(std::string_view name) {
   return name.find(".attn_q.") != name.npos || name.find(".attn_k.") != name.npos;
 }
@@ -231,6 +246,7 @@ GgufModel open_gguf(const ModelDirectory& directory) {
   const GgufFamily& family = gguf_family(architecture, source);
   const GgufKeys keys(directory.config, architecture, source);
   const WeightSource stored(directory.path);
+  require_known_types(stored, source);
   GgufModel model{.config = config_of(keys, family, stored), .weights = stored};
   const int64_t head_dim = model.config["head_dim"];
   model.weights = stored

@@ -26,6 +26,9 @@ std::vector<std::string> gguf_model_types();
 /// llama.cpp's name of a tensor for Hugging Face's, of a model of `architecture`; "" for one that it has no name for.
 std::string gguf_name(std::string_view architecture, std::string_view name);
 
+/// Keys that this program adds, since GGUF holds only what follows from them: the settings of Llama 3's rotary scaling.
+inline constexpr std::string_view gguf_scaling_prefix = "tessera.rope_scaling.";
+
 /// How the files of an architecture differ from Hugging Face's.
 struct GgufHabits {
   bool interleaved_heads = false;  // rows of q and k are paired (llama)

@@ -31,8 +31,6 @@ Tensor plain(const DecoderLm& model, const Ids& ids) {
   return full_logits(model, at::tensor(std::vector<int64_t>(ids.begin(), ids.end())).unsqueeze(0))[0][-1];
 }
 
-double furthest(const Tensor& a, const Tensor& b) { return (a - b).abs().max().item<double>(); }
-
 class LmStepping : public ::testing::TestWithParam<std::string> {
  protected:
   const at::NoGradGuard no_grad;

@@ -124,6 +124,16 @@ void write_config(const LmConfig& c, const FileFormat& format, const ModelDirect
   real("attention.layer_norm_rms_epsilon", c.norm_eps);
   if (c.attention_cap) real("attn_logit_softcapping", *c.attention_cap);
   if (c.logit_cap) real("final_logit_softcapping", *c.logit_cap);
+  if (c.rope_scaling) {
+    const RopeScaling& s = *c.rope_scaling;
+    const auto scaling = [&](const char* name, double value) {
+      writer.set(std::string(gguf_scaling_prefix) + name, static_cast<float>(value));
+    };
+    scaling("factor", s.factor);
+    scaling("low_freq_factor", s.low_frequency_factor);
+    scaling("high_freq_factor", s.high_frequency_factor);
+    scaling("original_length", static_cast<double>(s.original_length));
+  }
   if (c.window) whole("attention.sliding_window", *c.window);
 }
 
@@ -178,8 +188,9 @@ Json in_32_bits(const LmConfig& config) {
 /// What of a config is read back differently from a file, "norm_after (true becomes false)"; "" when all is as it was.
 std::string settings_lost(const LmConfig& config, const Path& file) {
   const Json kept = in_32_bits(config_from_json(open_gguf(read_model_directory(file)).config, file.string()));
+  const Json own = in_32_bits(config);
   std::string lost;
-  for (const auto& [key, value] : in_32_bits(config).items()) {
+  for (const auto& [key, value] : own.items()) {
     if (kept[key] != value)
       lost += fmt::format("{}{} ({} becomes {})", lost.empty() ? "" : ", ", key, value.dump(), kept[key].dump());
   }
