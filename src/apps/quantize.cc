@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "apps/convert.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
@@ -115,6 +116,11 @@ Errors pack_language(const std::vector<SharedInput>& inputs, const std::vector<q
 }  // namespace
 
 int run_quantize(const QuantizeOptions& options) {
+  if (!options.format.empty()) {
+    if (options.out.extension() != ".gguf")
+      throw UserError("[quantize] --format writes a GGUF file; {} does not end with .gguf", options.out.string());
+    return run_convert({.model = options.model, .out = options.out, .format = options.format, .output = options.output});
+  }
   const auto began = std::chrono::steady_clock::now();
   require_sound(options);
   CalibrationData data = calibration_of(options);

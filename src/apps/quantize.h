@@ -12,6 +12,7 @@ struct QuantizeOptions {
   int64_t group = 0;
   std::string tower = "auto";
   std::string method = "awq";
+  std::string format;
   std::vector<std::string> calibration;
   int64_t tokens = 16384;
   OutputOptions output;
@@ -25,6 +26,7 @@ struct QuantizeOptions {
             .short_names = {{"model", 'm'}, {"out", 'o'}},
             .examples = {"tessera quantize -m models/books-lm -o books-lm-int4 --calibration books/",
                          "tessera quantize -m NVILA-Lite-2B -o NVILA-Lite-2B-int4 --tower int8 --calibration pictures/",
+                         "tessera quantize -m DIR -o OUT.gguf --format q4_K",
                          "tessera quantize -m DIR -o OUT --method nearest"}};
   }
 };
@@ -34,6 +36,8 @@ template <class V> void fields(V& v, QuantizeOptions& o) {
   v("bits", o.bits, "of the language model's layers: 4, or 0 to leave them");
   v("group", o.group, "weights that share a scale; 0: 128, or 64 or 32 where widths ask for it");
   v("tower", o.tower, "of the vision tower's layers: int8, none or auto (int8 where there is one)");
+  v("format", o.format,
+    "write a GGUF file instead, rounded to nearest in seconds: q8_0, q6_K, q5_K, q5_1, q5_0, q4_K, q4_1 or q4_0");
   v("method", o.method, "awq (scales and ranges from what activations are) or nearest (weights alone)");
   v("calibration", o.calibration,
     "text files, pictures or folders of them; default: texts that the model draws itself");
