@@ -108,7 +108,10 @@ Errors pack_language(const std::vector<SharedInput>& inputs, const std::vector<q
       inputs, statistics,
       {.group = group, .scale = search, .clip = search, .on_input = [&](int64_t done) { progress.update(done); }});
   Errors errors;
-  for (const auto& r : results) errors.nearest += r.nearest_error, errors.found += r.error;
+  for (const auto& r : results) {
+    errors.nearest += r.nearest_error;
+    errors.found += r.error;
+  }
   const auto count = static_cast<double>(std::max<size_t>(1, results.size()));
   return {errors.nearest / count, errors.found / count};
 }
@@ -119,7 +122,8 @@ int run_quantize(const QuantizeOptions& options) {
   if (!options.format.empty()) {
     if (options.out.extension() != ".gguf")
       throw UserError("[quantize] --format writes a GGUF file; {} does not end with .gguf", options.out.string());
-    return run_convert({.model = options.model, .out = options.out, .format = options.format, .output = options.output});
+    return run_convert(
+        {.model = options.model, .out = options.out, .format = options.format, .output = options.output});
   }
   const auto began = std::chrono::steady_clock::now();
   require_sound(options);
@@ -139,7 +143,8 @@ int run_quantize(const QuantizeOptions& options) {
 
   std::vector<quant::InputStatistics> seen_language, seen_tower;
   int64_t positions = 0;
-  seen_language.resize(language.size()), seen_tower.resize(tower.size());
+  seen_language.resize(language.size());
+  seen_tower.resize(tower.size());
   if (!options.calibration.empty() || options.method == "awq") {
     std::optional<Progress> progress;
     data.on_progress = [&](int64_t done, int64_t total) {
@@ -148,7 +153,8 @@ int run_quantize(const QuantizeOptions& options) {
     };
     const quant::Calibration on_language(language), on_tower(tower);
     positions = model->calibrate(data);
-    seen_language = on_language.statistics(), seen_tower = on_tower.statistics();
+    seen_language = on_language.statistics();
+    seen_tower = on_tower.statistics();
   }
   const Errors errors = pack_language(language, seen_language, group, options.method == "awq");
   quant::smooth_quant(tower, seen_tower);

@@ -22,8 +22,13 @@ using ::testing::ThrowsMessage;
 class QuantizeVerb : public ::testing::Test {
  protected:
   void SetUp() override {
-    set_log_level(LogLevel::quiet), set_progress_enabled(false);
-    config.width = 64, config.heads = 4, config.kv_heads = 2, config.head_dim = 16, config.hidden = 96;
+    set_log_level(LogLevel::quiet);
+    set_progress_enabled(false);
+    config.width = 64;
+    config.heads = 4;
+    config.kv_heads = 2;
+    config.head_dim = 16;
+    config.hidden = 96;
     config.vocabulary = 320;
     save();
     std::string text;
@@ -32,8 +37,10 @@ class QuantizeVerb : public ::testing::Test {
     text::BpeTrainer trainer({.vocabulary = 300});
     trainer.add(text);
     trainer.save(trainer.train(), scratch / "m");
-    options.model = scratch / "m", options.out = scratch / "out";
-    options.calibration = {(scratch / "text.txt").string()}, options.tokens = 256;
+    options.model = scratch / "m";
+    options.out = scratch / "out";
+    options.calibration = {(scratch / "text.txt").string()};
+    options.tokens = 256;
     options.compute.device = "cpu";
   }
   void save() {
@@ -52,7 +59,8 @@ class QuantizeVerb : public ::testing::Test {
 
 TEST_F(QuantizeVerb, WritesADirectoryThatLoadsAndIsSmallerAndSaysSo) {
   for (const char* method : {"awq", "nearest"}) {
-    options.method = method, options.out = scratch / method;
+    options.method = method;
+    options.out = scratch / method;
     options.output.json = true;
     ::testing::internal::CaptureStdout();
     EXPECT_EQ(run_quantize(options), 0);
@@ -70,23 +78,43 @@ TEST_F(QuantizeVerb, WritesADirectoryThatLoadsAndIsSmallerAndSaysSo) {
 }
 
 TEST_F(QuantizeVerb, WithoutTextsTheModelDrawsItsOwn) {
-  options.calibration = {}, options.tokens = 60;
+  options.calibration = {};
+  options.tokens = 60;
   EXPECT_EQ(run_quantize(options), 0);
   EXPECT_TRUE(lm::load_lm(options.out).layers[0].mlp.up_proj.packed);
 }
 
 TEST_F(QuantizeVerb, MistakesAreSaidBeforeAnythingIsWritten) {
-  options.bits = 3, expect_refused("--bits is 3, want 4 or 0"), options.bits = 4;
-  options.method = "gptq", expect_refused("want awq or nearest"), options.method = "awq";
-  options.tower = "int8", expect_refused("has no vision tower"), options.tower = "auto";
-  options.group = 64, expect_refused("reads 96 channels, want a multiple of the group 64"), options.group = 0;
-  options.group = 12, expect_refused("--group is 12"), options.group = 0;
-  options.calibration = {"nowhere"}, expect_refused("nowhere does not exist");
-  options.calibration = {(scratch / "text.txt").string()}, options.bits = 0, expect_refused("nothing to pack");
-  options.bits = 4, config.hidden = 100, save(), expect_refused("want a multiple of the group 32");
-  config.hidden = 96, save();
+  options.bits = 3;
+  expect_refused("--bits is 3, want 4 or 0");
+  options.bits = 4;
+  options.method = "gptq";
+  expect_refused("want awq or nearest");
+  options.method = "awq";
+  options.tower = "int8";
+  expect_refused("has no vision tower");
+  options.tower = "auto";
+  options.group = 64;
+  expect_refused("reads 96 channels, want a multiple of the group 64");
+  options.group = 0;
+  options.group = 12;
+  expect_refused("--group is 12");
+  options.group = 0;
+  options.calibration = {"nowhere"};
+  expect_refused("nowhere does not exist");
+  options.calibration = {(scratch / "text.txt").string()};
+  options.bits = 0;
+  expect_refused("nothing to pack");
+  options.bits = 4;
+  config.hidden = 100;
+  save();
+  expect_refused("want a multiple of the group 32");
+  config.hidden = 96;
+  save();
   EXPECT_EQ(run_quantize(options), 0);
-  options.model = options.out, options.out = scratch / "twice", expect_refused("packed already");
+  options.model = options.out;
+  options.out = scratch / "twice";
+  expect_refused("packed already");
   options.out = options.model;
   EXPECT_THAT([&] { run_quantize(options); }, ThrowsMessage<UserError>(HasSubstr("exists; give a new directory")));
 }

@@ -29,7 +29,8 @@ void IdLoop::draw(const Tensor& logits, std::span<Sequence* const> rows) {
   Tensor largest, where;
   if (greedy && alike) {
     const auto [most, at] = logits.narrow(1, 0, counted(*rows.front())).max(-1);
-    largest = most.to(at::kCPU, at::kFloat).contiguous(), where = at.cpu().contiguous();
+    largest = most.to(at::kCPU, at::kFloat).contiguous();
+    where = at.cpu().contiguous();
   }
   for (size_t r = 0; r < rows.size(); ++r) {
     Sequence& row = *rows[r];
@@ -55,8 +56,12 @@ bool IdLoop::step() {
   }
   if (staying.size() < rows_.size()) {
     steps_->keep(staying);
-    for (size_t r = 0; r < staying.size(); ++r) rows_[r] = rows_[staying[r]], last_[r] = last_[staying[r]];
-    rows_.resize(staying.size()), last_.resize(staying.size());
+    for (size_t r = 0; r < staying.size(); ++r) {
+      rows_[r] = rows_[staying[r]];
+      last_[r] = last_[staying[r]];
+    }
+    rows_.resize(staying.size());
+    last_.resize(staying.size());
   }
   if (rows_.empty()) return false;
   const Tensor logits = steps_->next(last_);

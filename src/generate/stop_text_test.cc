@@ -18,7 +18,10 @@ Shown show(const std::string& text, const std::vector<std::string>& stops, const
   StopText stop(stops);
   Shown shown;
   size_t at = 0;
-  for (const size_t n : pieces) shown.text += stop.push(text.substr(std::min(at, text.size()), n)), at += n;
+  for (const size_t n : pieces) {
+    shown.text += stop.push(text.substr(std::min(at, text.size()), n));
+    at += n;
+  }
   if (at < text.size()) shown.text += stop.push(text.substr(at));
   shown.text += stop.finish();
   shown.stopped = stop.stopped();
@@ -73,7 +76,10 @@ TEST(StopText, DoesNotDependOnHowTheTextIsCut) {
         if (stop.size() <= end && text.compare(end - stop.size(), stop.size(), stop) == 0)
           longest = std::max(longest, stop.size());
       }
-      if (longest > 0) stopped = true, expected = text.substr(0, end - longest);
+      if (longest > 0) {
+        stopped = true;
+        expected = text.substr(0, end - longest);
+      }
     }
     const Shown whole = show(text, stops), cut = show(text, stops, pieces);
     ASSERT_EQ(whole.text, expected);

@@ -78,7 +78,10 @@ class ToySteps : public TokenSteps {
   Tensor verify(const std::vector<std::vector<int32_t>>& ids) override {
     std::vector<Tensor> all;
     for (size_t r = 0; r < rows_.size(); ++r) {
-      for (const int32_t id : ids[r]) rows_[r].push_back(id), all.push_back(model_(rows_[r]));
+      for (const int32_t id : ids[r]) {
+        rows_[r].push_back(id);
+        all.push_back(model_(rows_[r]));
+      }
     }
     passes_.push_back(std::ssize(rows_));
     return at::stack(all);

@@ -240,8 +240,11 @@ TEST(IdLoop, SequencesOfUnlikeOptionsJoinWhileOthersRunAndAreWhatTheyAreAlone) {
   Sequence a({.ids = prompts[0]}, options[0]), b({.ids = prompts[1]}, options[1]), c({.ids = prompts[2]}, options[2]);
   Sequence *const first[] = {&a}, *const second[] = {&b}, *const third[] = {&c};
   IdLoop loop(steps);
-  loop.join(first), loop.step(), loop.step();
-  loop.join(second), loop.step();
+  loop.join(first);
+  loop.step();
+  loop.step();
+  loop.join(second);
+  loop.step();
   loop.join(third);
   while (loop.step()) {
   }

@@ -55,7 +55,11 @@ Found best_scale(const SharedInput& input, const Tensor& mean, const Tensor& x, 
       error += relative_error(at::linear(x, rounded), wanted[i]);
     }
     if (step == 0) best.nearest_error = error;
-    if (error < least) least = error, best.exponent = exponent, best.scale = scale;
+    if (error < least) {
+      least = error;
+      best.exponent = exponent;
+      best.scale = scale;
+    }
   }
   return best;
 }
@@ -96,7 +100,8 @@ Ranges narrowed_ranges(const Tensor& weight, const Tensor& x, int64_t group, int
     }
     const Tensor better = error < least;
     least = at::where(better, error, least);
-    best.low = at::where(better, ranges.low, best.low), best.high = at::where(better, ranges.high, best.high);
+    best.low = at::where(better, ranges.low, best.low);
+    best.high = at::where(better, ranges.high, best.high);
   }
   return best;
 }
@@ -113,8 +118,12 @@ std::vector<AwqResult> awq(const std::vector<SharedInput>& inputs, const std::ve
     if (statistics[i].rows() > 0) {
       x = statistics[i].sample();
       const Found found = best_scale(inputs[i], statistics[i].mean_magnitude(), x, options);
-      result.exponent = found.exponent, result.nearest_error = found.nearest_error;
-      if (found.exponent > 0) fold(inputs[i], found.scale), x = x / found.scale;
+      result.exponent = found.exponent;
+      result.nearest_error = found.nearest_error;
+      if (found.exponent > 0) {
+        fold(inputs[i], found.scale);
+        x = x / found.scale;
+      }
     }
     if (options.on_input) options.on_input(static_cast<int64_t>(i) + 1);
   }

@@ -63,7 +63,10 @@ struct FormatNet {
   Linear up{8, 12}, down{12, 8, false};
   Tensor forward(const Tensor& x) const { return down.forward(at::relu(up.forward(x))); }
 };
-template <class V> void tensors(V& v, FormatNet& m) { v("up", m.up), v("down", m.down); }
+template <class V> void tensors(V& v, FormatNet& m) {
+  v("up", m.up);
+  v("down", m.down);
+}
 
 FormatNet packed_net() {
   FormatNet net;

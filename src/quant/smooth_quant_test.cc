@@ -14,8 +14,10 @@ double error_of(bool smooth, double exponent) {
   at::manual_seed(8);
   nn::LayerNorm norm(48);
   nn::Linear fc(48, 32);
-  norm.weight.copy_(at::rand({48}) + 0.5), norm.bias.copy_(at::randn({48}) * 0.2);
-  norm.weight.slice(0, 10, 12).mul_(60), norm.bias.slice(0, 10, 12).mul_(60);
+  norm.weight.copy_(at::rand({48}) + 0.5);
+  norm.bias.copy_(at::randn({48}) * 0.2);
+  norm.weight.slice(0, 10, 12).mul_(60);
+  norm.bias.slice(0, 10, 12).mul_(60);
   fc.weight.copy_(at::randn({32, 48}) * 0.1);
   const Tensor x = at::randn({64, 48}), plain = fc.forward(norm.forward(x));
   const std::vector<SharedInput> inputs = {

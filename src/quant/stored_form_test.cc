@@ -21,7 +21,10 @@ using ::testing::ThrowsMessage;
 struct Pair {
   nn::Linear first{64, 16}, second{16, 8, false};
 };
-template <class V> void tensors(V& v, Pair& m) { v("first", m.first), v("second", m.second); }
+template <class V> void tensors(V& v, Pair& m) {
+  v("first", m.first);
+  v("second", m.second);
+}
 
 Pair packed_pair() {
   at::manual_seed(9);

@@ -15,7 +15,10 @@ struct Pair {
   Tensor a = at::empty({3, 4}, at::TensorOptions(at::kFloat).device(at::kMeta));
   Tensor b = at::empty({5}, at::TensorOptions(at::kFloat).device(at::kMeta));
 };
-template <class V> void tensors(V& v, Pair& m) { v("a", m.a), v("b", m.b); }
+template <class V> void tensors(V& v, Pair& m) {
+  v("a", m.a);
+  v("b", m.b);
+}
 
 WeightSource stored(const std::vector<NamedTensor>& tensors, const std::string& name) {
   const Path path = Path(::testing::TempDir()) / ("mapped_weights_" + name);
@@ -81,7 +84,8 @@ TEST(MappedWeights, NonFiniteValuesAreCountedAndReportedByTensorName) {
     Tensor a = at::randn({3, 4}).to(type), b = at::full({5}, 1000.0, at::TensorOptions(type));
     const auto sound = stored({{"a", a}, {"b", b}}, "sound");
     EXPECT_NO_THROW(map(sound, {.format = at::kFloat})) << type;
-    b[1] = nan, b[4] = -infinity;
+    b[1] = nan;
+    b[4] = -infinity;
     const auto broken = stored({{"a", a}, {"b", b}}, "broken");
     Pair pair;
     EXPECT_THAT([&] { map_weights(tensor_slots(pair), broken, "test", {}); },

@@ -36,22 +36,24 @@ struct TrainConfig {
   bool operator==(const TrainConfig&) const = default;
 };
 template <class V> void fields(V& v, TrainConfig& c) {
-  v("steps", c.steps, "optimiser steps"), v("batch", c.batch, "samples of a micro-batch");
-  v("accumulate", c.accumulate, "micro-batches of a step"),
-      v("seed", c.seed, "initial weights and everything random on the way");
+  v("steps", c.steps, "optimiser steps");
+  v("batch", c.batch, "samples of a micro-batch");
+  v("accumulate", c.accumulate, "micro-batches of a step");
+  v("seed", c.seed, "initial weights and everything random on the way");
   v("precision", c.precision,
     "fp32, bf16 (products in bf16: faster on CUDA and on CPUs that have AMX, some nine times as slow on others), or "
     "auto: "
-    "bf16 where it is faster"),
-      v("log_every", c.log_every, "steps between lines of metrics.jsonl");
+    "bf16 where it is faster");
+  v("log_every", c.log_every, "steps between lines of metrics.jsonl");
   v("evaluate_every", c.evaluate_every, "steps between measurements and sample pictures (0: only at the end)");
-  v("checkpoint_every", c.checkpoint_every, "steps between checkpoints"),
-      v("keep_checkpoints", c.keep_checkpoints, "newest checkpoints kept");
-  v("stop_loss", c.stop_loss, "end early when the mean training loss of stop_window steps is below (0: never)"),
-      v("stop_window", c.stop_window, "steps that stop_loss looks at");
+  v("checkpoint_every", c.checkpoint_every, "steps between checkpoints");
+  v("keep_checkpoints", c.keep_checkpoints, "newest checkpoints kept");
+  v("stop_loss", c.stop_loss, "end early when the mean training loss of stop_window steps is below (0: never)");
+  v("stop_window", c.stop_window, "steps that stop_loss looks at");
   v("peer_timeout", c.peer_timeout,
     "of several processes: seconds without word from another before the run ends; longer than a measurement takes");
-  v("schedule", c.schedule, "learning rate"), v("optimizer", c.optimizer, "AdamW");
+  v("schedule", c.schedule, "learning rate");
+  v("optimizer", c.optimizer, "AdamW");
 }
 void validate(const TrainConfig& config);
 

@@ -38,6 +38,13 @@ Recipe read_recipe(const Path& file, const std::vector<std::string>& overrides) 
   return recipe;
 }
 
+std::string starting_model(const Recipe& recipe) {
+  std::string from;
+  if (const auto found = recipe.model.find("from"); found != recipe.model.end())
+    from_json(*found, from, "recipe", "model.from");
+  return from;
+}
+
 std::string to_text(const Recipe& recipe) { return to_toml(to_json(recipe)); }
 
 }  // namespace tessera::train

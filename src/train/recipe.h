@@ -39,6 +39,9 @@ template <class V> void fields(V& v, Recipe& r) {
 /// Throws UserError for an unknown key (naming the nearest), a wrong type, or an assignment without '='.
 Recipe read_recipe(const Path& file, const std::vector<std::string>& overrides = {});
 
+/// `model.from`, the directory that training starts from; "" when there is none. Throws UserError when it is no text.
+std::string starting_model(const Recipe& recipe);
+
 /// TOML text that reads back as the same recipe.
 std::string to_text(const Recipe& recipe);
 

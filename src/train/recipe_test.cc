@@ -60,5 +60,14 @@ TEST(Recipe, SurvivesTheRoundTripThroughToml) {
   EXPECT_EQ(to_json(again), to_json(recipe));
 }
 
+TEST(Recipe, AStartingModelThatIsNoTextIsRefusedByItsKey) {
+  Recipe recipe;
+  EXPECT_EQ(starting_model(recipe), "");
+  recipe.model["from"] = "models/books-lm";
+  EXPECT_EQ(starting_model(recipe), "models/books-lm");
+  recipe.model["from"] = 7;
+  EXPECT_THAT([&] { starting_model(recipe); }, ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("model.from")));
+}
+
 }  // namespace
 }  // namespace tessera::train

@@ -18,7 +18,11 @@ struct Block {
   nn::LayerNorm norm{16};
   nn::Linear up{16, 32}, down{32, 16, false};
 };
-template <class V> void tensors(V& v, Block& m) { v("norm", m.norm), v("up", m.up), v("down", m.down); }
+template <class V> void tensors(V& v, Block& m) {
+  v("norm", m.norm);
+  v("up", m.up);
+  v("down", m.down);
+}
 
 struct Net {
   Tensor embedding = at::randn({5, 16});
@@ -26,7 +30,9 @@ struct Net {
   nn::Linear lm_head{16, 5, false};
 };
 template <class V> void tensors(V& v, Net& m) {
-  v("embedding", m.embedding), v("layers", m.layers), v("lm_head", m.lm_head);
+  v("embedding", m.embedding);
+  v("layers", m.layers);
+  v("lm_head", m.lm_head);
 }
 
 Net made() {
@@ -48,7 +54,10 @@ std::vector<std::string> moved(const TuneConfig& config) {
   std::map<std::string, Tensor> before;
   for (const auto& [name, tensor] : named_tensors(net)) before[name] = tensor.detach().clone();
   AdamW optimizer(parameters, {});
-  for (int step = 0; step < 2; ++step) loss_of(net).backward(), optimizer.step(0.1);
+  for (int step = 0; step < 2; ++step) {
+    loss_of(net).backward();
+    optimizer.step(0.1);
+  }
   std::vector<std::string> names;
   for (const auto& [name, tensor] : named_tensors(net)) {
     if (!tensor.equal(before.at(name))) names.push_back(name);

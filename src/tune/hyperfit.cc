@@ -87,12 +87,12 @@ void apply_hyperfit(train::Recipe& recipe) {
   if (recipe.data.kind == "text") {
     recipe.data.text.samples = config.samples;
     recipe.data.text.length = config.length;
-    if (recipe.data.text.tokenizer.empty()) recipe.data.text.tokenizer = recipe.model.value("from", std::string());
+    if (recipe.data.text.tokenizer.empty()) recipe.data.text.tokenizer = train::starting_model(recipe);
   } else {
     recipe.data.samples = config.samples;
   }
   for (const auto& [key, value] : models::objective(recipe.objective).whole_samples.items()) recipe.loss[key] = value;
-  if (recipe.model.value("from", std::string()).empty())
+  if (train::starting_model(recipe).empty())
     throw UserError("[hyperfit] model.from is missing; want the directory of a pretrained model");
   const double steps_per_epoch = static_cast<double>(config.samples) / static_cast<double>(batch);
   loop.steps = static_cast<int64_t>(std::ceil(steps_per_epoch * config.epochs));

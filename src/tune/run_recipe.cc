@@ -12,7 +12,7 @@ namespace tessera::tune {
 namespace {
 /// A recipe may begin with a model of the hub by its name; the run's own recipe names the folder.
 void find_models(train::Recipe& recipe) {
-  const std::string from = recipe.model.value("from", std::string());
+  const std::string from = train::starting_model(recipe);
   if (!from.empty()) recipe.model["from"] = find_model(from).string();
 }
 

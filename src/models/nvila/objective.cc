@@ -186,7 +186,7 @@ void complete_nvila_data(train::Recipe& recipe) {
 
 std::unique_ptr<train::Objective> make_nvila_objective(train::Recipe& recipe, const SampleSource& source,
                                                        at::Device device) {
-  const std::string from = recipe.model.value("from", std::string());
+  const std::string from = train::starting_model(recipe);
   ModelTable table;
   if (!from.empty()) {
     const NvilaConfig stored = read_config(read_model_directory(from)).config;

@@ -17,7 +17,11 @@ struct Block {
   LayerNorm norm{8};
   Linear q_proj{8, 8}, up_proj{8, 16, false};
 };
-template <class V> void tensors(V& v, Block& m) { v("norm", m.norm), v("q_proj", m.q_proj), v("up_proj", m.up_proj); }
+template <class V> void tensors(V& v, Block& m) {
+  v("norm", m.norm);
+  v("q_proj", m.q_proj);
+  v("up_proj", m.up_proj);
+}
 
 struct Net {
   std::vector<Block> layers{3};
@@ -26,7 +30,10 @@ struct Net {
   Linear absent;
 };
 template <class V> void tensors(V& v, Net& m) {
-  v("layers", m.layers), v("last", m.last), v("lm_head", m.lm_head), v("absent", m.absent);
+  v("layers", m.layers);
+  v("last", m.last);
+  v("lm_head", m.lm_head);
+  v("absent", m.absent);
 }
 
 Net made() {

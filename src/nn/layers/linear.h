@@ -25,7 +25,10 @@ struct Lora {
   /// x [..., in] -> [..., out].
   Tensor forward(const Tensor& x) const { return product(product(x, a), b) * scale; }
 };
-template <class V> void tensors(V& v, Lora& m) { v("lora_A.weight", m.a), v("lora_B.weight", m.b); }
+template <class V> void tensors(V& v, Lora& m) {
+  v("lora_A.weight", m.a);
+  v("lora_B.weight", m.b);
+}
 
 /// Sees what goes into a layer, for calibration.
 class InputObserver {
@@ -73,7 +76,8 @@ struct Linear {
   Tensor forward_with_parts(const Tensor& x, const Tensor& other_bias) const;
 };
 template <class V> void tensors(V& v, Linear& m) {
-  v("weight", m.weight), v("bias", m.bias);
+  v("weight", m.weight);
+  v("bias", m.bias);
   if (m.packed) v("packed", *m.packed);
   v("lora", m.lora);
 }
@@ -117,6 +121,9 @@ struct FeedForward {
   /// x [..., width] -> [..., width].
   Tensor forward(const Tensor& x) const { return fc2.forward(at::gelu(fc1.forward(x), "tanh")); }
 };
-template <class V> void tensors(V& v, FeedForward& m) { v("fc1", m.fc1), v("fc2", m.fc2); }
+template <class V> void tensors(V& v, FeedForward& m) {
+  v("fc1", m.fc1);
+  v("fc2", m.fc2);
+}
 
 }  // namespace tessera::nn

@@ -131,7 +131,10 @@ void save_adapters(const std::vector<NamedLinear>& linears, const Path& director
     const Lora& lora = *linear->lora;
     const int64_t own_rank = lora.a.size(0);
     const double own_alpha = lora.scale * static_cast<double>(own_rank);
-    if (all.empty()) rank = own_rank, alpha = own_alpha;
+    if (all.empty()) {
+      rank = own_rank;
+      alpha = own_alpha;
+    }
     if (own_rank != rank) ranks[name] = own_rank;
     if (own_alpha != alpha) alphas[name] = number(own_alpha);
     all.push_back({fmt::format("{}{}{}", key_prefix, name, a_suffix), lora.a});
@@ -176,7 +179,8 @@ void load_adapters(const std::vector<NamedLinear>& linears, const Path& director
     check_pair(name, lora, linear, file);
     if (linear.lora) throw UserError("[peft] layer '{}' has an adapter already; merge it first", name);
     const at::Device device = linear.device();
-    lora.a = lora.a.to(device, at::kFloat), lora.b = lora.b.to(device, at::kFloat);
+    lora.a = lora.a.to(device, at::kFloat);
+    lora.b = lora.b.to(device, at::kFloat);
     lora.scale = settings.scale(name, lora.a.size(0));
   }
   for (auto& [name, lora] : pairs) by_name.at(name)->lora = std::move(lora);

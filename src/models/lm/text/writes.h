@@ -36,7 +36,7 @@ struct WriterParts {
   std::string no_chat;  // why there is no chat template, for the error
   GenerationDefaults defaults;
   DecodeOptions decode;
-  int64_t batch_tokens = 16384;  // prompt positions, padding too, that are written at once at most
+  int64_t batch_tokens = 16384;  // prompt positions that are written at once at most
   int64_t batch_rows = 32;
   bool spare_ids = false;  // the tokenizer may have ids without a row in the embedding: media tokens, never looked up
 };

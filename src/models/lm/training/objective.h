@@ -49,7 +49,7 @@ struct LmTraining {
   bool pack = true;                  // several conversations in a row where they fit
   bool recompute = false;            // gradient checkpointing
   int64_t heldout = 256;             // held-out samples that are measured
-  int64_t continued = 0;             // of them: how many are continued, for the liveliness of greedy text
+  int64_t continued = 0;             // of them: how many are continued, for the repetition metrics of greedy text
   int64_t continued_tokens = 96;     // new tokens of a continuation
   std::vector<std::string> prompts;  // continued into samples/
   int64_t prompt_tokens = 48;        // how far
