@@ -17,6 +17,7 @@ if(TESSERA_ENGINE)
                         "or pass -DCMAKE_PREFIX_PATH=/path/to/libtorch; -DTESSERA_ENGINE=OFF builds what needs none")
   endif()
   find_package(PNG REQUIRED)
+  find_package(ZLIB REQUIRED)
 endif()
 
 find_package(fmt REQUIRED)

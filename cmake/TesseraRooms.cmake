@@ -50,6 +50,9 @@ function(tessera_test_binary kind library)
     set_source_files_properties(${file} PROPERTIES UNITY_GROUP ${group})
   endforeach()
   target_link_libraries(tessera_${kind}_tests PRIVATE ${library} tessera_light_verbs tessera_flags GTest::gmock GTest::gtest_main)
+  if(TESSERA_ENGINE AND NOT library STREQUAL tessera_core)
+    target_link_libraries(tessera_${kind}_tests PRIVATE ZLIB::ZLIB)  # tests compress what Tessera only reads
+  endif()
   target_compile_definitions(tessera_${kind}_tests PRIVATE TESSERA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              TESSERA_BINARY="$<TARGET_FILE:tessera_cli>" TESSERA_LIBTORCH_DIR="${TORCH_INSTALL_PREFIX}")
   if(TESSERA_ENGINE AND TESSERA_MEDIA AND NOT library STREQUAL tessera_core)

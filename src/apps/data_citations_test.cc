@@ -83,7 +83,7 @@ TEST_F(DataCitations, AreMeasuredByDiversity) {
   EvalOptions eval;
   eval.model = model.directory();
   eval.task = "diversity";
-  eval.text.data = model / "unseen.txt";
+  eval.text.data = {model / "unseen.txt"};
   eval.count = 3;
   eval.diversity.prompt_tokens = 4;
   eval.diversity.new_tokens = {6, 12};

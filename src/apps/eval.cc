@@ -115,14 +115,10 @@ Json measure_scenes(const EvalOptions& options) {
 }  // namespace
 
 int run_eval(const EvalOptions& options) {
-  static const std::map<std::string, Json (*)(const EvalOptions&)> tasks{{"choice", measure_choice},
-                                                                         {"codec", measure_codec},
-                                                                         {"diversity", measure_diversity},
-                                                                         {"emoji-qa", measure_emoji_qa},
-                                                                         {"fid", measure_fid},
-                                                                         {"perplexity", measure_perplexity},
-                                                                         {"scenes", measure_scenes},
-                                                                         {"sprite-retrieval", measure_retrieval}};
+  static const std::map<std::string, Json (*)(const EvalOptions&)> tasks{
+      {"choice", measure_choice},         {"codec", measure_codec},   {"diversity", measure_diversity},
+      {"emoji-qa", measure_emoji_qa},     {"fid", measure_fid},       {"olmes", measure_olmes},
+      {"perplexity", measure_perplexity}, {"scenes", measure_scenes}, {"sprite-retrieval", measure_retrieval}};
   const auto task = tasks.find(options.task);
   if (task == tasks.end()) {
     std::vector<std::string> names;
@@ -136,6 +132,8 @@ int run_eval(const EvalOptions& options) {
   if (options.task == "scenes" && options.count == 0) throw UserError("[eval] scenes are endless; give --count N");
   Json line = {{"task", options.task}, {"model", options.model.string()}, {"seed", options.compute.seed}};
   line.update(task->second(options));
+  if (line.contains("results"))
+    line.erase("task");  // `tessera plan density` takes an object with a task for one result
   if (options.output.json) print_json(line);
   return 0;
 }

@@ -18,23 +18,34 @@ template <class V> void fields(V& v, EvalWorldOptions& o) {
   v("worlds", o.worlds, "emoji-qa: what to show: sprite, scene, clip");
   v("kinds", o.kinds, "emoji-qa: kinds of questions, such as count and position (default: all)");
   v("frames", o.frames, "emoji-qa: frames of a clip; 0: as many as the model was made for");
-  v("answers", o.answers, "emoji-qa, choice, diversity: write each question with its answer to this JSONL file");
+  v("answers", o.answers, "emoji-qa, choice, olmes, diversity: write each question with its answer to this JSONL file");
 }
 
 /// Of tasks on words.
 struct EvalTextOptions {
-  std::filesystem::path data;
+  std::vector<std::filesystem::path> data;
   std::filesystem::path examples;
   int64_t shots = 0;
   int64_t window = 0, stride = 0;
 };
 template <class V> void fields(V& v, EvalTextOptions& o) {
   v("data", o.data,
-    "choice: JSONL of questions; perplexity, diversity: a text file or a folder of them; fid: a folder of pictures");
+    "choice: JSONL of questions; olmes: request files or folders of them, as many as wanted; perplexity, diversity: a "
+    "text file or a folder of them; fid: a folder of pictures");
   v("examples", o.examples, "choice: JSONL of solved examples");
   v("shots", o.shots, "choice: examples before each question");
   v("window", o.window, "perplexity: tokens seen at once; 0: the model's context");
   v("stride", o.stride, "perplexity: tokens that a window adds; 0: half of it");
+}
+
+/// Of task olmes.
+struct EvalOlmesOptions {
+  std::string variant;
+  int64_t limit = 0;
+};
+template <class V> void fields(V& v, EvalOlmesOptions& o) {
+  v("variant", o.variant, "which variant's requests of a folder of tasks, such as val_rc_5shot (default: all)");
+  v("limit", o.limit, "documents of each task, taken at even distances; 0: all");
 }
 
 /// Of task diversity.
@@ -74,7 +85,7 @@ struct EvalRowOptions {
   double tokens = 0;
 };
 template <class V> void fields(V& v, EvalRowOptions& o) {
-  v("append", o.append, "choice, perplexity: put the result into this table for 'tessera plan ladder'");
+  v("append", o.append, "choice, olmes, perplexity: put the result into this table for 'tessera plan ladder'");
   v("name", o.name, "what the table calls the task (default: the data file's name)");
   v("run", o.run, "what the table calls the run (default: the model directory's name)");
   v("role", o.role, "train (a rung) or target");
@@ -95,6 +106,7 @@ struct EvalOptions {
   std::filesystem::path reference;
   std::filesystem::path tower;
   EvalTextOptions text;
+  EvalOlmesOptions olmes;
   EvalDiversityOptions diversity;
   EvalWorldOptions world;
   EvalRowOptions row;
@@ -104,7 +116,8 @@ struct EvalOptions {
   static CommandLine command_line() {
     return {
         .verb = "eval",
-        .summary = "measure a model: choice, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec",
+        .summary =
+            "measure a model: choice, olmes, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec",
         .required = {"task"},
         .models = {"model", "compare", "tower"},
         .short_names = {{"model", 'm'}, {"count", 'n'}},
@@ -113,13 +126,14 @@ struct EvalOptions {
                      "tessera eval -m models/books-lm --task perplexity --data book.txt",
                      "tessera eval -m models/books-lm --task diversity --data unseen/ --new-tokens 96 224 --json",
                      "tessera eval -m DIR --task choice --data arc.jsonl --append runs.csv --tokens 2e9",
+                     "tessera eval -m DIR --task olmes --data oe_eval_tasks --variant val_rc_5shot --limit 300",
                      "tessera eval -m models/emoji-nvila --task emoji-qa --count 400 --answers said.jsonl",
                      "tessera eval --task fid --data drawn/ --reference real/"}};
   }
 };
 template <class V> void fields(V& v, EvalOptions& o) {
   v("model", o.model, "model directory");
-  v("task", o.task, "choice, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec");
+  v("task", o.task, "choice, olmes, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec");
   v("count", o.count,
     "pictures or questions to measure on (default: 200, emoji-qa 4000, diversity 100, choice all); 0 takes all there "
     "are");
@@ -138,6 +152,7 @@ template <class V> void fields(V& v, EvalOptions& o) {
   v("reference", o.reference, "fid: folder of pictures to compare with (default: the sprites that are drawn)");
   v("tower", o.tower, "fid: model directory whose vision tower gives the features (default: models/emoji-nvila)");
   v("text", o.text, "Text tasks");
+  v("olmes", o.olmes, "OLMES");
   v("diversity", o.diversity, "Diversity");
   v("world", o.world, "Emoji World");
   v("row", o.row, "Row of a ladder");

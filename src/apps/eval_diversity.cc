@@ -84,11 +84,11 @@ std::string texts_of(const eval::DiversityTask& task, const eval::DiversityResul
 }  // namespace
 
 Json measure_diversity(const EvalOptions& options) {
-  if (options.text.data.empty()) throw UserError("[eval] task diversity wants --data, texts that were not trained on");
+  const Path& data = data_of(options, "texts that were not trained on");
   const EvalDiversityOptions& own = options.diversity;
   if (own.new_tokens.empty()) throw UserError("[eval] --new-tokens is empty, want lengths such as 96 224");
   if (!options.world.answers.empty()) require_writable(options.world.answers, "eval");
-  const std::vector<std::string> texts = eval::read_documents(options.text.data);
+  const std::vector<std::string> texts = eval::read_documents(data);
   const auto model = load_model(options.model, parse_device(options.compute.device));
   const Writes& writes = require_writes(*model, options.model, "eval");
   const Index read = open_index(own.citations, writes.tokenizer());
@@ -114,9 +114,12 @@ Json measure_diversity(const EvalOptions& options) {
   if (changed)
     fmt::print("{:.1f}% of the predictions have another most likely token in {}\n", 100 * *changed,
                own.compare.string());
-  Json line = {{"data", options.text.data.string()},        {"contexts", task.contexts.size()},
-               {"prompt_tokens", own.prompt_tokens},        {"temperature", result.temperature},
-               {"perplexity", result.certainty.perplexity}, {"entropy", result.certainty.entropy},
+  Json line = {{"data", data.string()},
+               {"contexts", task.contexts.size()},
+               {"prompt_tokens", own.prompt_tokens},
+               {"temperature", result.temperature},
+               {"perplexity", result.certainty.perplexity},
+               {"entropy", result.certainty.entropy},
                {"top1_probability", result.certainty.top1}};
   if (changed) line["changed_top1"] = *changed;
   for (const eval::Variety& v : result.written) line["written"].push_back(to_json(v, read != nullptr));

@@ -154,9 +154,10 @@ Json measure_fid(const EvalOptions& options) {
                     tower.string());
   const eval::Features features = eval::model_features(tower, parse_device(options.compute.device));
   const DrawnAndReal pictures = options.model.empty() ? DrawnAndReal{} : draw_names(options);
-  const eval::Gaussian ours = options.model.empty()
-                                  ? gaussian_of_folder("look", options.text.data, features, options.batch)
-                                  : gaussian_of_images("look", pictures.drawn, features, options.batch);
+  const eval::Gaussian ours =
+      options.model.empty()
+          ? gaussian_of_folder("look", data_of(options, "a folder of pictures"), features, options.batch)
+          : gaussian_of_images("look", pictures.drawn, features, options.batch);
   const eval::Gaussian theirs = options.reference.empty()
                                     ? gaussian_of_images("compare", pictures.real, features, options.batch)
                                     : gaussian_of_folder("compare", options.reference, features, options.batch);

@@ -13,8 +13,6 @@
 
 namespace tessera::apps {
 
-namespace {
-/// What `tessera plan density` asks of a model, as far as it is known.
 Json model_facts(const EvalOptions& options) {
   Json facts = Json::object();
   if (options.row.params > 0) facts["n_params"] = options.row.params;
@@ -32,11 +30,12 @@ const Writes& writing_model(const LoadedModel& model, const EvalOptions& options
   return *model.writes();
 }
 
-void require_data(const EvalOptions& options, const char* what) {
-  if (options.text.data.empty()) throw UserError("[eval] task {} wants --data, {}", options.task, what);
+const Path& data_of(const EvalOptions& options, const char* what) {
+  if (options.text.data.size() != 1)
+    throw UserError("[eval] task {} wants one --data, {}; got {}", options.task, what, options.text.data.size());
+  return options.text.data.front();
 }
 
-/// Refuses before the model runs what would be refused after it.
 void check_row(const EvalOptions& options) {
   const EvalRowOptions& row = options.row;
   if (row.append.empty()) return;
@@ -67,6 +66,7 @@ void append_row(const EvalOptions& options, const std::map<std::string, double>&
   log_info("row of {} tokens in {}", row.tokens, row.append.string());
 }
 
+namespace {
 std::string answers_text(const std::vector<eval::ChoiceRow>& rows, const eval::ChoiceResult& result) {
   std::string text;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -80,10 +80,10 @@ std::string answers_text(const std::vector<eval::ChoiceRow>& rows, const eval::C
 }  // namespace
 
 Json measure_choice(const EvalOptions& options) {
-  require_data(options, "a JSONL file of questions");
+  const Path& data = data_of(options, "a JSONL file of questions");
   check_row(options);
   if (!options.world.answers.empty()) require_writable(options.world.answers, "eval");
-  eval::ChoiceTask task{.rows = eval::read_choice_rows(options.text.data), .shots = options.text.shots};
+  eval::ChoiceTask task{.rows = eval::read_choice_rows(data), .shots = options.text.shots};
   if (const int64_t count = count_or(options, 0); count > 0 && count < std::ssize(task.rows))
     task.rows.resize(static_cast<size_t>(count));
   if (!options.text.examples.empty()) task.examples = eval::read_choice_rows(options.text.examples);
@@ -99,7 +99,7 @@ Json measure_choice(const EvalOptions& options) {
              result.acc_norm_interval.high);
   fmt::print("bits per byte of the answer   {:.4f}  [{:.4f}, {:.4f}]\n", result.bpb.mean, result.bpb.interval.low,
              result.bpb.interval.high);
-  const std::string name = options.row.name.empty() ? options.text.data.stem().string() : options.row.name;
+  const std::string name = options.row.name.empty() ? data.stem().string() : options.row.name;
   append_row(options,
              {{name + "_bpb", result.bpb.mean}, {name + "_acc", result.acc_norm}, {name + "_ce", result.ce.mean}});
   Json line = model_facts(options);
@@ -108,7 +108,7 @@ Json measure_choice(const EvalOptions& options) {
                {"positions", result.positions},  // that went through the model
                {"accuracy", result.acc_norm},
                {"bits_per_byte", result.bpb.mean},
-               {"data", options.text.data.string()},
+               {"data", data.string()},
                {"count", result.count},
                {"shots", task.shots},
                {"acc", result.acc},
@@ -122,11 +122,10 @@ Json measure_choice(const EvalOptions& options) {
 }
 
 Json measure_perplexity(const EvalOptions& options) {
-  require_data(options, "a text file or a folder of them");
+  const Path& data = data_of(options, "a text file or a folder of them");
   check_row(options);
-  eval::PerplexityTask task{.documents = eval::read_documents(options.text.data),
-                            .window = options.text.window,
-                            .stride = options.text.stride};
+  eval::PerplexityTask task{
+      .documents = eval::read_documents(data), .window = options.text.window, .stride = options.text.stride};
   const auto model = load_model(options.model, parse_device(options.compute.device));
   std::optional<Progress> progress;
   task.on_progress = [&](int64_t done, int64_t total) {
@@ -141,7 +140,7 @@ Json measure_perplexity(const EvalOptions& options) {
              result.bits_per_byte);
   append_row(options, {{"c4_loss", result.nats_per_token}});
   Json line = model_facts(options);
-  line.update({{"data", options.text.data.string()},
+  line.update({{"data", data.string()},
                {"documents", result.documents},
                {"scored_tokens", result.tokens},
                {"scored_bytes", result.bytes},
