@@ -58,6 +58,11 @@ void GgufWriter::set(std::string_view key, const std::vector<std::string_view>& 
   for (const std::string_view text : texts) put_text(metadata_, text);
 }
 
+void GgufWriter::set(std::string_view key, const std::vector<bool>& flags) {
+  begin_array(key, Kind::boolean, flags.size());
+  for (const bool flag : flags) put<uint8_t>(metadata_, flag ? 1 : 0);
+}
+
 void GgufWriter::set(std::string_view key, const std::vector<int32_t>& numbers) {
   begin_array(key, Kind::i32, numbers.size());
   for (const int32_t number : numbers) put(metadata_, number);

@@ -22,6 +22,7 @@ class GgufWriter {
   void set(std::string_view key, uint32_t number);
   void set(std::string_view key, float number);
   void set(std::string_view key, const std::vector<std::string_view>& texts);
+  void set(std::string_view key, const std::vector<bool>& flags);
   void set(std::string_view key, const std::vector<int32_t>& numbers);
   void set(std::string_view key, const std::vector<float>& numbers);
 
