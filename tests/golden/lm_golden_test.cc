@@ -71,7 +71,9 @@ TEST_P(LmGolden, RowsPaddedOnTheLeftEqualTheReferences) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LmGolden, ::testing::Values("qwen2", "llama", "gemma", "gemma2", "olmo2"),
+INSTANTIATE_TEST_SUITE_P(All, LmGolden,
+                         ::testing::Values("qwen2", "llama", "gemma", "gemma2", "olmo2", "qwen3", "mistral", "smollm3",
+                                           "gemma3_text", "olmo3", "phi3"),
                          [](const auto& info) { return std::string(info.param); });
 
 /// The loss that the twin computes on its padded rows, taken as whole ones.

@@ -44,6 +44,44 @@ FAMILIES = {
     "olmo2": (transformers.Olmo2Config, dict(
         hidden_size=48, num_attention_heads=4, num_key_value_heads=2, intermediate_size=72, num_hidden_layers=3,
         tie_word_embeddings=False, rope_parameters=dict(rope_type="default", rope_theta=5e5)), "float16", "5GB"),
+    # norms of each head, heads wider than width / heads, untied; yarn with the factor of attention that it implies
+    "qwen3": (transformers.Qwen3Config, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=72,
+        num_hidden_layers=3, tie_word_embeddings=False,
+        rope_parameters=dict(rope_type="yarn", rope_theta=1e6, factor=4.0, original_max_position_embeddings=16)),
+        "float32", "5GB"),
+    # a window in all blocks; positions that are divided
+    "mistral": (transformers.MistralConfig, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, intermediate_size=72, num_hidden_layers=3,
+        sliding_window=9, rope_parameters=dict(rope_type="linear", rope_theta=1e4, factor=4.0)), "float32", "5GB"),
+    # every other block without positions, tied; yarn by mscale, with bounds that are not rounded
+    "smollm3": (transformers.SmolLM3Config, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, intermediate_size=72, num_hidden_layers=4,
+        no_rope_layer_interval=2,
+        rope_parameters=dict(rope_type="yarn", rope_theta=2e6, factor=8.0, original_max_position_embeddings=16,
+                             beta_fast=8.0, beta_slow=0.5, mscale=1.3, mscale_all_dim=0.6, truncate=False)),
+        "float32", "5GB"),
+    # windows in two of three blocks, which have a rotary base of their own; divided positions in the third; norms of each head
+    "gemma3_text": (transformers.Gemma3TextConfig, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, head_dim=16, intermediate_size=80,
+        num_hidden_layers=4, query_pre_attn_scalar=24, sliding_window=7,
+        layer_types=["sliding_attention", "sliding_attention", "full_attention", "sliding_attention"],
+        rope_parameters=dict(sliding_attention=dict(rope_type="default", rope_theta=100.0),
+                             full_attention=dict(rope_type="linear", rope_theta=1e4, factor=4.0))), "bfloat16", "5GB"),
+    # norms after alone, windows in three of four blocks; yarn in the fourth, with a factor of attention of its own
+    "olmo3": (transformers.Olmo3Config, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, intermediate_size=72, num_hidden_layers=4,
+        sliding_window=7,
+        rope_parameters=dict(sliding_attention=dict(rope_type="default", rope_theta=1e3),
+                             full_attention=dict(rope_type="yarn", rope_theta=1e3, factor=4.0, attention_factor=1.3,
+                                                 original_max_position_embeddings=16))), "float32", "5GB"),
+    # fused tensors, a part of each head that turns, a window, long factors from the first pass on (the original context is
+    # shorter than the prompt)
+    "phi3": (transformers.Phi3Config, dict(
+        hidden_size=48, num_attention_heads=4, num_key_value_heads=2, intermediate_size=72, num_hidden_layers=3,
+        sliding_window=20, original_max_position_embeddings=8,
+        rope_parameters=dict(rope_type="longrope", rope_theta=1e3, partial_rotary_factor=0.5,
+                             short_factor=[1.0, 1.1, 1.2], long_factor=[1.3, 2.5, 6.0])), "float32", "5GB"),
 }
 TRAINED = "gemma2"  # gradients through caps, windows, grouped heads and norms of 1 + weight
 

@@ -37,6 +37,47 @@ inline LmConfig tiny_config(const std::string& family = "qwen2") {
     c.window = 4;
     c.window_every = 2;
   }
+  if (family == "gemma3_text") {
+    c.gelu = c.norm_plus_one = c.scaled_embedding = c.norm_after = c.head_norm = true;
+    c.depth = 3;
+    c.query_scale = 16;
+    c.window = 4;
+    c.full_every = 3;
+    c.window_rope_theta = 100;
+    c.rope_scaling = RopeScaling{.type = "linear", .factor = 4};
+  }
+  if (family == "olmo3") {
+    c.norm_before = false;
+    c.norm_after = c.qk_norm = true;
+    c.tied = false;
+    c.depth = 4;
+    c.window = 5;
+    c.full_every = 4;
+    c.window_rope_theta = c.rope_theta;
+    c.rope_scaling = RopeScaling{.type = "yarn", .factor = 4, .original_length = 16, .attention_factor = 1.2};
+  }
+  if (family == "phi3") {
+    c.tied = false;
+    c.fused = true;
+    c.window = 20;
+    c.rotary_dim = 4;
+    c.rope_scaling = RopeScaling{
+        .type = "longrope", .factor = 4, .original_length = 16, .short_factors = {1, 1.5}, .long_factors = {1.25, 4}};
+  }
+  if (family == "qwen3") {
+    c.head_norm = true;
+    c.rope_scaling = RopeScaling{.type = "yarn", .factor = 4, .original_length = 16};
+  }
+  if (family == "mistral") {
+    c.tied = false;
+    c.window = 6;
+    c.rope_scaling = RopeScaling{.type = "linear", .factor = 2};
+  }
+  if (family == "smollm3") {
+    c.depth = 3;
+    c.unrotated_every = 2;
+    c.rope_scaling = RopeScaling{.type = "dynamic", .factor = 2};
+  }
   if (family == "olmo2") {
     c.norm_before = false;
     c.norm_after = c.qk_norm = true;
@@ -46,7 +87,8 @@ inline LmConfig tiny_config(const std::string& family = "qwen2") {
 }
 
 inline const std::vector<std::string>& tiny_families() {
-  static const std::vector<std::string> all{"qwen2", "llama", "gemma", "gemma2", "olmo2"};
+  static const std::vector<std::string> all{"qwen2",   "llama",   "gemma",       "gemma2", "olmo2", "qwen3",
+                                            "mistral", "smollm3", "gemma3_text", "olmo3",  "phi3"};
   return all;
 }
 

@@ -66,6 +66,7 @@ Rope1d RotaryTable::rows(int64_t end, at::Device device) const {
     const int64_t room = std::max({least, end, present(table.cos) ? 2 * table.cos.size(1) : 0});
     table =
         rope_1d(at::arange(room, at::TensorOptions(at::kLong).device(device)).unsqueeze(0), frequencies_.to(device));
+    if (factor_ != 1) table = {table.cos * factor_, table.sin * factor_};
   }
   return table;
 }

@@ -51,8 +51,8 @@ Rope1d rope_1d(const Tensor& positions, const Tensor& frequencies);
 /// between threads.
 class RotaryTable {
  public:
-  /// frequencies [head_dim / 2].
-  explicit RotaryTable(Tensor frequencies) : frequencies_(std::move(frequencies)) {}
+  /// frequencies [head_dim / 2]; cosines and sines are multiplied by `factor` (YaRN's attention factor).
+  explicit RotaryTable(Tensor frequencies, double factor = 1) : frequencies_(std::move(frequencies)), factor_(factor) {}
   /// The angles of positions [B or 1, L] int64, each at least 0 and below `end`, on the device of `positions`.
   Rope1d at(const Tensor& positions, int64_t end) const;
   /// The angles of positions begin to end, [1, end - begin, head_dim / 2].
@@ -61,6 +61,7 @@ class RotaryTable {
  private:
   Rope1d rows(int64_t end, at::Device device) const;
   Tensor frequencies_;
+  double factor_;
   mutable std::mutex growing_;
   mutable std::map<std::string, Rope1d> tables_;  // by device, [1, positions, head_dim / 2]
 };

@@ -2,6 +2,9 @@
 #include "models/lm/architecture/config.h"
 
 #include <cmath>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "core/error.h"
 
@@ -13,6 +16,38 @@ void require_within(std::string_view name, int64_t value, int64_t low, int64_t h
 }
 void require_positive(std::string_view name, double value) {
   if (!std::isfinite(value) || value <= 0) throw UserError("[lm] {} is {}, want a number above 0", name, value);
+}
+
+void check_factors(std::string_view name, const std::vector<double>& factors, const LmConfig& c) {
+  if (std::ssize(factors) != c.turned() / 2)
+    throw UserError("[lm] rope_scaling.{} has {} entries, want {}, one for each frequency", name, factors.size(),
+                    c.turned() / 2);
+  for (const double factor : factors) require_positive(fmt::format("an entry of rope_scaling.{}", name), factor);
+}
+
+void check_scaling(const RopeScaling& r, const LmConfig& c) {
+  require_positive("rope_scaling.factor", r.factor);
+  require_within("rope_scaling.original_length", r.original_length, 1, int64_t{1} << 40);
+  if (r.attention_factor) require_positive("rope_scaling.attention_factor", *r.attention_factor);
+  if (r.type == "llama3") {
+    require_positive("rope_scaling.low_frequency_factor", r.low_frequency_factor);
+    require_positive("rope_scaling.high_frequency_factor", r.high_frequency_factor);
+    if (r.high_frequency_factor <= r.low_frequency_factor)
+      throw UserError("[lm] rope_scaling.high_frequency_factor is {}, want more than low_frequency_factor {}",
+                      r.high_frequency_factor, r.low_frequency_factor);
+  } else if (r.type == "yarn") {
+    require_positive("rope_scaling.beta_fast", r.beta_fast);
+    require_positive("rope_scaling.beta_slow", r.beta_slow);
+    if (r.mscale) require_positive("rope_scaling.mscale", *r.mscale);
+    if (r.mscale_all_dim) require_positive("rope_scaling.mscale_all_dim", *r.mscale_all_dim);
+    if (c.rope_theta == 1) throw UserError("[lm] rope_theta is 1, which leaves yarn no wave lengths to choose from");
+  } else if (r.type == "longrope") {
+    check_factors("short_factors", r.short_factors, c);
+    check_factors("long_factors", r.long_factors, c);
+    if (r.original_length < 2) throw UserError("[lm] rope_scaling.original_length is 1, want 2 or more for longrope");
+  } else if (r.type != "linear" && r.type != "dynamic") {
+    throw UserError("[lm] rope_scaling.type is '{}', want one of: dynamic, linear, llama3, longrope, yarn", r.type);
+  }
 }
 }  // namespace
 
@@ -43,17 +78,14 @@ void validate(const LmConfig& c) {
   if (c.window) require_within("window", *c.window, 1, int64_t{1} << 40);
   require_within("window_first", c.window_first, 0, 4096);
   require_within("window_every", c.window_every, 1, 4096);
-  if (c.rope_scaling) {
-    const RopeScaling& r = *c.rope_scaling;
-    require_positive("rope_scaling.factor", r.factor);
-    require_positive("rope_scaling.low_frequency_factor", r.low_frequency_factor);
-    require_positive("rope_scaling.high_frequency_factor", r.high_frequency_factor);
-    require_within("rope_scaling.original_length", r.original_length, 1, int64_t{1} << 40);
-    if (r.high_frequency_factor <= r.low_frequency_factor) {
-      throw UserError("[lm] rope_scaling.high_frequency_factor is {}, want more than low_frequency_factor {}",
-                      r.high_frequency_factor, r.low_frequency_factor);
-    }
-  }
+  require_within("unrotated_every", c.unrotated_every, 0, 4096);
+  require_within("full_every", c.full_every, 0, 4096);
+  if (c.window_rope_theta) require_positive("window_rope_theta", *c.window_rope_theta);
+  if (c.window_rope_theta && !c.window) throw UserError("[lm] window_rope_theta without a window");
+  if (c.qk_norm && c.head_norm) throw UserError("[lm] both qk_norm and head_norm, want one of them");
+  if (c.rotary_dim && (*c.rotary_dim < 2 || *c.rotary_dim > c.head_dim || *c.rotary_dim % 2 != 0))
+    throw UserError("[lm] rotary_dim is {}, want an even number from 2 to head_dim {}", *c.rotary_dim, c.head_dim);
+  if (c.rope_scaling) check_scaling(*c.rope_scaling, c);
 }
 
 }  // namespace tessera::lm

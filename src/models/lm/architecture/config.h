@@ -12,17 +12,36 @@
 
 namespace tessera::lm {
 
-/// Llama 3.1's stretching of low frequencies ("rope_scaling": {"rope_type": "llama3"}).
+/// How rotary frequencies are changed so that a model reaches beyond the context that it began with. The names are those of
+/// transformers' rope_type; what a type does not use is left as it is here.
 struct RopeScaling {
-  double factor = 8, low_frequency_factor = 1, high_frequency_factor = 4;
+  std::string type = "llama3";                                 // linear, dynamic, yarn, longrope or llama3
+  double factor = 8;                                           // the longer context over the original one
+  double low_frequency_factor = 1, high_frequency_factor = 4;  // llama3
   int64_t original_length = 8192;
+  double beta_fast = 32, beta_slow = 1;             // yarn: turns within the original context
+  bool truncate = true;                             // yarn: the bounds of the ramp are whole numbers
+  std::optional<double> attention_factor;           // of cosines and sines; absent: what the type says
+  std::optional<double> mscale, mscale_all_dim;     // yarn: another way to say the same
+  std::vector<double> short_factors, long_factors;  // longrope: what each frequency is divided by
   bool operator==(const RopeScaling&) const = default;
 };
 template <class V> void fields(V& v, RopeScaling& r) {
-  v("factor", r.factor, "how far the lowest frequencies are stretched");
-  v("low_frequency_factor", r.low_frequency_factor, "waves longer than original_length / this are stretched in full");
-  v("high_frequency_factor", r.high_frequency_factor, "waves shorter than original_length / this are left alone");
+  v("type", r.type, "linear, dynamic, yarn, longrope or llama3");
+  v("factor", r.factor, "the longer context over the original one");
   v("original_length", r.original_length, "context before stretching");
+  v("low_frequency_factor", r.low_frequency_factor,
+    "llama3: waves longer than original_length / this are stretched in full");
+  v("high_frequency_factor", r.high_frequency_factor,
+    "llama3: waves shorter than original_length / this are left alone");
+  v("beta_fast", r.beta_fast, "yarn: frequencies that turn more often in the original context are left alone");
+  v("beta_slow", r.beta_slow, "yarn: frequencies that turn less often are stretched in full");
+  v("truncate", r.truncate, "yarn: the bounds of the ramp are whole numbers");
+  v("attention_factor", r.attention_factor, "factor of cosines and sines");
+  v("mscale", r.mscale, "yarn: attention_factor by its logarithm");
+  v("mscale_all_dim", r.mscale_all_dim, "yarn: what mscale is divided by");
+  v("short_factors", r.short_factors, "longrope: divisors of frequencies within the original context");
+  v("long_factors", r.long_factors, "longrope: divisors of frequencies beyond it");
 }
 
 struct LmConfig {
@@ -36,6 +55,9 @@ struct LmConfig {
   double norm_eps = 1e-6;
   double rope_theta = 1e6;
   std::optional<RopeScaling> rope_scaling;
+  std::optional<double> window_rope_theta;  // blocks with a window turn by this base, without scaling (Gemma 3, OLMo 3)
+  std::optional<int64_t> rotary_dim;        // the first so many numbers of a head turn, the others stay (Phi-4-mini)
+  int64_t unrotated_every = 0;              // every n-th block has no rotary positions (SmolLM3); 0: all have them
   bool tied = true;                         // the head is the embedding
   bool qkv_bias = true;                     // Qwen2
   bool out_bias = false, mlp_bias = false;  // some Llamas: attention_bias, mlp_bias
@@ -45,21 +67,31 @@ struct LmConfig {
   bool norm_before = true,
        norm_after = false;  // around attention and feed-forward: Gemma 2 has both, OLMo 2 only after
   bool qk_norm = false;     // RMS norm over all heads' q and k (OLMo 2)
+  bool head_norm = false;   // RMS norm of each head's q and k (Qwen3, Gemma 3)
   std::optional<double> attention_cap, logit_cap;  // tanh soft caps (Gemma 2)
   std::optional<double> query_scale;               // softmax scale is query_scale^-1/2 instead of head_dim^-1/2
   std::optional<int64_t> window;                   // sliding window: a position sees itself and window - 1 before it
   int64_t window_first = 0, window_every = 1;      // blocks that have it: first, first + every, ... (Gemma 2: 0 and 2)
+  int64_t full_every = 0;  // but every n-th block sees everything (Gemma 3: 6, OLMo 3: 4); 0: none
+  bool fused = false;      // files hold q, k and v in one tensor, gate and up in another (Phi-3)
   bool operator==(const LmConfig&) const = default;
 
   /// Whether block `layer` sees a sliding window alone.
   bool windowed(size_t layer) const {
-    const int64_t since = static_cast<int64_t>(layer) - window_first;
-    return window && since >= 0 && since % window_every == 0;
+    const int64_t index = static_cast<int64_t>(layer), since = index - window_first;
+    const bool full = full_every > 0 && (index + 1) % full_every == 0;
+    return window && since >= 0 && since % window_every == 0 && !full;
   }
+  /// Whether block `layer` turns queries and keys by their positions.
+  bool rotated(size_t layer) const {
+    return unrotated_every == 0 || (static_cast<int64_t>(layer) + 1) % unrotated_every != 0;
+  }
+  /// How many numbers of a head turn.
+  int64_t turned() const { return rotary_dim.value_or(head_dim); }
   double softmax_scale() const;
 };
 template <class V> void fields(V& v, LmConfig& c) {
-  v("family", c.family, "the model_type it is stored as: qwen2, llama, gemma, gemma2 or olmo2");
+  v("family", c.family, "the model_type it is stored as: qwen2, llama, ...");
   v("vocabulary", c.vocabulary, "rows of the embedding");
   v("width", c.width, "model width");
   v("depth", c.depth, "blocks");
@@ -70,7 +102,10 @@ template <class V> void fields(V& v, LmConfig& c) {
   v("context", c.context, "longest sequence, tokens");
   v("norm_eps", c.norm_eps, "added to the mean square in norms");
   v("rope_theta", c.rope_theta, "rotary base");
-  v("rope_scaling", c.rope_scaling, "Llama 3.1's stretching of low frequencies");
+  v("rope_scaling", c.rope_scaling, "how rotary frequencies are changed for longer contexts");
+  v("window_rope_theta", c.window_rope_theta, "rotary base of blocks with a window, without scaling");
+  v("rotary_dim", c.rotary_dim, "numbers of a head that turn, head_dim when absent");
+  v("unrotated_every", c.unrotated_every, "every n-th block has no rotary positions, 0: none");
   v("tied", c.tied, "the head is the embedding");
   v("qkv_bias", c.qkv_bias, "biases on queries, keys and values");
   v("out_bias", c.out_bias, "bias on the attention's output");
@@ -81,18 +116,21 @@ template <class V> void fields(V& v, LmConfig& c) {
   v("norm_before", c.norm_before, "norms before attention and feed-forward");
   v("norm_after", c.norm_after, "norms after attention and feed-forward");
   v("qk_norm", c.qk_norm, "norm of all queries and of all keys");
+  v("head_norm", c.head_norm, "norm of each head's queries and keys");
   v("attention_cap", c.attention_cap, "tanh cap of attention scores");
   v("logit_cap", c.logit_cap, "tanh cap of logits");
   v("query_scale", c.query_scale, "softmax scale is this^-1/2 instead of head_dim^-1/2");
   v("window", c.window, "sliding window, tokens");
   v("window_first", c.window_first, "first block with a window");
   v("window_every", c.window_every, "every n-th block from the first on has a window");
+  v("full_every", c.full_every, "every n-th block has none all the same, 0: no such");
+  v("fused", c.fused, "files hold q, k and v in one tensor, gate and up in another");
 }
 
 /// Throws UserError for sizes that make no model.
 void validate(const LmConfig& config);
 
-/// The model_types that can be read: gemma, gemma2, llama, olmo2, qwen2.
+/// The model_types that can be read and written, in alphabetical order.
 std::vector<std::string> supported_families();
 
 /// Reads a Hugging Face config.json with the keys of old and new transformers. `source` names the file. Throws

@@ -64,7 +64,24 @@ constexpr std::string_view olmo2_7b = R"({"architectures": ["Olmo2ForCausalLM"],
   "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 500000, "tie_word_embeddings": false,
   "torch_dtype": "float32", "vocab_size": 100352})";
 
+constexpr std::string_view qwen3_06b = R"({"architectures": ["Qwen3ForCausalLM"], "attention_bias": false,
+  "attention_dropout": 0.0, "bos_token_id": 151643, "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu",
+  "hidden_size": 1024, "intermediate_size": 3072, "max_position_embeddings": 40960, "max_window_layers": 28,
+  "model_type": "qwen3", "num_attention_heads": 16, "num_hidden_layers": 28, "num_key_value_heads": 8,
+  "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 1000000, "sliding_window": null,
+  "tie_word_embeddings": true, "torch_dtype": "bfloat16", "use_sliding_window": false, "vocab_size": 151936})";
+
+constexpr std::string_view gemma3_1b = R"({"architectures": ["Gemma3ForCausalLM"], "attention_bias": false,
+  "attn_logit_softcapping": null, "bos_token_id": 2, "cache_implementation": "hybrid", "eos_token_id": [1, 106],
+  "final_logit_softcapping": null, "head_dim": 256, "hidden_activation": "gelu_pytorch_tanh", "hidden_size": 1152,
+  "intermediate_size": 6912, "max_position_embeddings": 32768, "model_type": "gemma3_text", "num_attention_heads": 4,
+  "num_hidden_layers": 26, "num_key_value_heads": 1, "query_pre_attn_scalar": 256, "rms_norm_eps": 1e-06,
+  "rope_local_base_freq": 10000, "rope_scaling": null, "rope_theta": 1000000, "sliding_window": 512,
+  "sliding_window_pattern": 6, "torch_dtype": "bfloat16", "vocab_size": 262144})";
+
 TEST(LmConfigJson, ReleasedFilesGiveThePresets) {
+  EXPECT_TRUE(read(qwen3_06b) == preset("qwen3-0.6b"));
+  EXPECT_TRUE(read(gemma3_1b) == preset("gemma-3-1b"));
   EXPECT_TRUE(read(qwen25_7b) == preset("qwen2.5-7b"));
   EXPECT_TRUE(read(llama_31_8b) == preset("llama-3.1-8b"));
   EXPECT_TRUE(read(gemma_2b) == preset("gemma-2b")) << "its gelu is the tanh form";
@@ -107,6 +124,46 @@ TEST(LmConfigJson, SlidingBlocksAreReadAsFirstBlockAndSpacing) {
               ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("slides at no even spacing")));
 }
 
+TEST(LmConfigJson, RotarySettingsByLayerTypeAreReadInBothSpellings) {
+  Json older = config_json(tiny_config("gemma3_text"));
+  older.erase("rope_parameters");
+  Json newer = config_json(tiny_config("gemma3_text"));
+  for (const char* key : {"rope_theta", "rope_scaling", "rope_local_base_freq"}) newer.erase(key);
+  EXPECT_TRUE(config_from_json(older, "old") == tiny_config("gemma3_text"));
+  EXPECT_TRUE(config_from_json(newer, "new") == tiny_config("gemma3_text"));
+  newer["rope_parameters"]["sliding_attention"]["rope_type"] = "linear";
+  EXPECT_THAT([&] { config_from_json(newer, "new"); },
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("sliding_attention.rope_type' is \"linear\"")));
+  newer["model_type"] = "llama";
+  EXPECT_THAT([&] { config_from_json(newer, "new"); },
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("differ between layers are not supported")));
+}
+
+TEST(LmConfigJson, BlocksWithoutPositionsAreReadAsTheirSpacing) {
+  Json tree = config_json(tiny_config("smollm3"));
+  tree["num_hidden_layers"] = 8;
+  tree.erase("layer_types");
+  tree.erase("no_rope_layers");
+  tree.erase("no_rope_layer_interval");
+  const LmConfig usual = config_from_json(tree, "smollm3");
+  for (size_t i = 0; i < 8; ++i) EXPECT_EQ(usual.rotated(i), i % 4 != 3) << i;
+  tree["no_rope_layers"] = {1, 0, 1, 0, 1, 0, 1, 0};
+  EXPECT_EQ(config_from_json(tree, "smollm3").unrotated_every, 2);
+  tree["no_rope_layers"] = {1, 0, 1, 0, 1, 1, 1, 0};
+  EXPECT_THAT([&] { config_from_json(tree, "smollm3"); },
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("at no even spacing")));
+}
+
+TEST(LmConfigJson, LongropeIsReadAsThePhiReleasesSpellIt) {
+  Json tree = config_json(tiny_config("phi3"));
+  EXPECT_EQ(tree["rope_scaling"].size(), 3u) << "transformers 4 wants no more";
+  tree["rope_scaling"]["type"] = "su";
+  EXPECT_TRUE(config_from_json(tree, "phi3") == tiny_config("phi3"));
+  tree["rope_scaling"]["long_factor"] = {1.0};
+  EXPECT_THAT([&] { config_from_json(tree, "phi3"); },
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("long_factors has 1 entries, want 2")));
+}
+
 TEST(LmConfigJson, EveryTinyFamilySurvivesTheRoundTrip) {
   for (const std::string& family : tiny_families()) {
     const LmConfig config = tiny_config(family);
@@ -131,8 +188,9 @@ TEST(LmConfigJson, UnsupportedFeaturesAreRefusedWithTheSupportedOnes) {
   EXPECT_THAT(refusal(llama_with("model_type", "mixtral")),
               ::testing::AllOf(::testing::HasSubstr("'model_type' is \"mixtral\", want one of: gemma (Gemma)"),
                                ::testing::HasSubstr("qwen2 (Qwen2, Qwen2.5)")));
-  EXPECT_THAT(refusal(llama_with("rope_scaling", {{"type", "yarn"}, {"factor", 4}})),
-              ::testing::HasSubstr("'rope_type' is \"yarn\", want one of: default, llama3"));
+  EXPECT_THAT(
+      refusal(llama_with("rope_scaling", {{"type", "ntk"}, {"factor", 4}})),
+      ::testing::HasSubstr("'rope_type' is \"ntk\", want one of: default, dynamic, linear, llama3, longrope, yarn"));
   EXPECT_THAT(refusal(llama_with("rope_scaling", {{"rope_type", "llama3"}, {"factor", 4}})),
               ::testing::HasSubstr("'low_freq_factor' is missing"));
   EXPECT_THAT(refusal(llama_with("hidden_act", "relu")),
@@ -155,8 +213,10 @@ void read_and_write(std::string_view bytes) {
 }
 
 TEST(LmConfigJson, MutatedFilesAreReadOrRefusedInOneLine) {
-  const std::vector<std::string> corpus{std::string(qwen25_7b), std::string(llama_31_8b), std::string(gemma2_2b),
-                                        std::string(olmo2_7b), config_json(tiny_config("gemma2")).dump()};
+  std::vector<std::string> corpus{std::string(qwen25_7b), std::string(llama_31_8b), std::string(gemma2_2b),
+                                  std::string(olmo2_7b), config_json(tiny_config("gemma2")).dump()};
+  for (const char* family : {"gemma3_text", "olmo3", "phi3", "qwen3", "smollm3"})
+    corpus.push_back(config_json(tiny_config(family)).dump());
   const std::vector<std::string> words{"null", "-1", "0", "1e999", "9223372036854775807", "\"", "[", "{}", "true"};
   Rng rng(5);
   int accepted = 0;

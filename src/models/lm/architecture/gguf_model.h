@@ -31,11 +31,12 @@ inline constexpr std::string_view gguf_scaling_prefix = "tessera.rope_scaling.";
 
 /// How the files of an architecture differ from Hugging Face's.
 struct GgufHabits {
+  std::string_view architecture;
   bool interleaved_heads = false;  // rows of q and k are paired (llama)
   bool norms_with_one = false;     // norms hold 1 + weight (Gemma)
 };
-/// Throws UserError for an architecture that is not supported.
-GgufHabits gguf_habits(std::string_view architecture, std::string_view source);
+/// Of files that models of `model_type` are written to. Throws UserError for a model type that is not supported.
+GgufHabits gguf_habits(std::string_view model_type, std::string_view source);
 
 /// Place in the file of row `row` of a query or key projection with heads of `head_dim` rows, and the way back.
 int64_t interleaved_row(int64_t row, int64_t head_dim);

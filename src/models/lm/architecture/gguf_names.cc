@@ -20,6 +20,7 @@ constexpr std::array block_names{
     Pair{"attn_q", "self_attn.q_proj"},
     Pair{"attn_k", "self_attn.k_proj"},
     Pair{"attn_v", "self_attn.v_proj"},
+    Pair{"attn_qkv", "self_attn.qkv_proj"},
     Pair{"attn_output", "self_attn.o_proj"},
     Pair{"attn_q_norm", "self_attn.q_norm"},
     Pair{"attn_k_norm", "self_attn.k_norm"},
@@ -60,6 +61,7 @@ std::string huggingface_name(std::string_view architecture, std::string_view sto
   const auto full = [&](std::string_view middle) {
     return "model.layers." + std::string(name.block) + "." + std::string(middle) + std::string(name.suffix);
   };
+  if (name.middle == "ffn_up" && architecture == "phi3") return full("mlp.gate_up_proj");  // with the gate's rows first
   if (name.middle == "ffn_norm") return full(feed_forward_norm(architecture));
   for (const auto& [ours, theirs] : block_names) {
     if (ours == name.middle) return full(theirs);
@@ -77,6 +79,7 @@ std::string gguf_name(std::string_view architecture, std::string_view name) {
   };
   if (!parts.middle.empty() && parts.middle == feed_forward_norm(architecture) && architecture != "olmo2")
     return full("ffn_norm");
+  if (parts.middle == "mlp.gate_up_proj") return full("ffn_up");
   for (const auto& [ours, theirs] : block_names) {
     if (theirs == parts.middle) return full(ours);
   }

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "models/lm/architecture/config.h"
+#include "models/lm/architecture/fused_files.h"
 #include "models/lm/architecture/gguf_model.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
@@ -61,7 +62,8 @@ DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& di
     const BuildDevice nowhere(at::kMeta);
     return DecoderLm(config_from_json(config, config_file));
   }();
-  const WeightSource source = stored.renamed([&](std::string_view name) { return own_name(name, model.config.tied); });
+  const WeightSource named = stored.renamed([&](std::string_view name) { return own_name(name, model.config.tied); });
+  const WeightSource source = model.config.fused ? parted(named, model.config) : named;
   std::vector<nn::NamedLinear> linears = nn::named_linears(model);
   nn::Linear words = model.embed_tokens.as_linear();  // GGUF packs the embedding too
   linears.push_back({"model.embed_tokens", &words});
@@ -98,8 +100,10 @@ void save_lm(const Path& directory, const DecoderLm& model, const SaveLmOptions&
     if (options.pad_token) (*tree)["pad_token_id"] = *options.pad_token;
   }
   DecoderLm handles = model;
+  std::vector<NamedTensor> tensors = named_tensors(handles);
+  if (model.config.fused) tensors = joined_parts(tensors, model.config);
   files.create_directories(directory);
-  save_tensors(directory / "model.safetensors", named_tensors(handles), files,
+  save_tensors(directory / "model.safetensors", tensors, files,
                {.stored_as = options.stored_as, .metadata = {{"format", "pt"}}});  // transformers asks for the mark
   write_file_atomically(directory / "generation_config.json", generation.dump(2) + "\n", files);
   write_file_atomically(directory / "config.json", config.dump(2) + "\n", files);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/gelu.h>
 
 #include "nn/attention/grouped_attention.h"
@@ -16,25 +17,43 @@ namespace tessera::lm {
 
 namespace {
 nn::RmsNorm norm_of(const LmConfig& c) { return nn::RmsNorm(c.width, c.norm_eps, c.norm_plus_one); }
+
+/// x [B, L, H, head_dim] -> [B, H, L, head_dim], its first numbers turned by the angles, the others as they are.
+Tensor turned(const Tensor& x, const nn::Rope1d& rope) {
+  const int64_t dim = 2 * rope.cos.size(-1), rest = x.size(-1) - dim;
+  if (rest == 0) return nn::rotate_halves(x, rope.cos, rope.sin);
+  return at::cat({nn::rotate_halves(x.narrow(-1, 0, dim).contiguous(), rope.cos, rope.sin),
+                  x.narrow(-1, dim, rest).transpose(1, 2)},
+                 -1);
+}
 }  // namespace
 
 Attention::Attention(const LmConfig& c)
     : q_proj(c.width, c.heads * c.head_dim, c.qkv_bias), k_proj(c.width, c.kv_heads * c.head_dim, c.qkv_bias),
       v_proj(c.width, c.kv_heads * c.head_dim, c.qkv_bias), o_proj(c.heads * c.head_dim, c.width, c.out_bias) {
-  if (!c.qk_norm) return;
-  q_norm.emplace(c.heads * c.head_dim, c.norm_eps, c.norm_plus_one);
-  k_norm.emplace(c.kv_heads * c.head_dim, c.norm_eps, c.norm_plus_one);
+  if (!c.qk_norm && !c.head_norm) return;
+  q_norm.emplace(c.head_norm ? c.head_dim : c.heads * c.head_dim, c.norm_eps, c.norm_plus_one);
+  k_norm.emplace(c.head_norm ? c.head_dim : c.kv_heads * c.head_dim, c.norm_eps, c.norm_plus_one);
 }
 
 Tensor Attention::forward(const LmConfig& c, const Tensor& x, const Positions& positions, size_t layer,
                           nn::KvCache* cache) const {
   Tensor q = q_proj.forward(x), k = k_proj.forward(x), v = v_proj.forward(x);  // [B, L, heads * head_dim]
-  if (q_norm) q = q_norm->forward(q), k = k_norm->forward(k);
-  q = nn::rotate_halves(q.unflatten(-1, {c.heads, c.head_dim}), positions.cos, positions.sin);  // [B, H, L, head_dim]
-  k = nn::rotate_halves(k.unflatten(-1, {c.kv_heads, c.head_dim}), positions.cos,
-                        positions.sin);  // [B, G, L, head_dim]
+  if (c.qk_norm) {
+    q = q_norm->forward(q);
+    k = k_norm->forward(k);
+  }
+  q = q.unflatten(-1, {c.heads, c.head_dim});
+  k = k.unflatten(-1, {c.kv_heads, c.head_dim});
   v = v.unflatten(-1, {c.kv_heads, c.head_dim}).transpose(1, 2);
+  if (c.head_norm) {
+    q = q_norm->forward(q);
+    k = k_norm->forward(k);
+  }
   const bool windowed = c.windowed(layer);
+  const nn::Rope1d& rope = windowed && present(positions.window_rope.cos) ? positions.window_rope : positions.rope;
+  q = c.rotated(layer) ? turned(q, rope) : q.transpose(1, 2);  // [B, H, L, head_dim]
+  k = c.rotated(layer) ? turned(k, rope) : k.transpose(1, 2);  // [B, G, L, head_dim]
   if (cache) {
     return o_proj.forward(cache->attend(
         layer, q, k, v,
@@ -79,6 +98,7 @@ DecoderLm::DecoderLm(const LmConfig& c) : config(c) {
   norm = norm_of(c);
   if (!c.tied) lm_head = nn::Linear(c.width, c.vocabulary, false);
   rotary = rotary_table(c);
+  window_rotary = window_rotary_table(c);
 }
 
 Tensor DecoderLm::embed(const Tensor& ids) const {

@@ -18,8 +18,9 @@ namespace tessera::lm {
 /// Positions, rotary angles and attention masks of one forward pass. Made by positions_of(), packed_positions() and
 /// cached_positions().
 struct Positions {
-  Tensor cos, sin;  // [B or 1, L, head_dim / 2]: rotary angles of every position
-  Tensor mask;      // additive fp32 [B or 1, 1, L, L]; absent: plain causal. With a cache, what is seen is its matter
+  nn::Rope1d rope;         // [B or 1, L, turned / 2]: rotary angles of every position
+  nn::Rope1d window_rope;  // those of blocks with a sliding window; absent where `rope` serves them too
+  Tensor mask;  // additive fp32 [B or 1, 1, L, L]; absent: plain causal. With a cache, what is seen is its matter
   Tensor window_mask;      // the same for blocks with a sliding window; absent where `mask` serves them too
   bool recompute = false;  // blocks are computed again in the backward pass instead of kept (gradient checkpointing)
 };
@@ -78,8 +79,9 @@ struct DecoderLm {
   nn::Embedding embed_tokens;  // [V, C]
   std::vector<Block> layers;
   nn::RmsNorm norm;
-  nn::Linear lm_head;                             // undefined when tied
-  std::shared_ptr<const nn::RotaryTable> rotary;  // angles of all positions; follows from the config
+  nn::Linear lm_head;                                    // undefined when tied
+  std::shared_ptr<const nn::RotaryTable> rotary;         // angles of all positions; follows from the config
+  std::shared_ptr<const nn::RotaryTable> window_rotary;  // those of blocks with a window, where they differ; else null
 
   DecoderLm() = default;
   /// Checks `config` and builds the layers with undefined weights. Throws UserError.
@@ -110,8 +112,11 @@ Positions positions_of(const DecoderLm& model, int64_t length, const Tensor& pad
 Positions packed_positions(const DecoderLm& model, const Tensor& segments);
 /// Positions of a pass against a cache: `indexes` [T] int64, each below `end`; what they see is the cache's matter.
 Positions cached_positions(const DecoderLm& model, const Tensor& indexes, int64_t end);
-/// The rotary angles that a config asks for.
+/// The rotary angles that a config asks for. What transformers makes depend on the length of a sequence is decided by the context: a
+/// "longrope" model has its long factors when it admits more than the original context, and "dynamic" changes nothing within it.
 std::shared_ptr<const nn::RotaryTable> rotary_table(const LmConfig& config);
+/// Those of blocks with a sliding window; null where they are the same.
+std::shared_ptr<const nn::RotaryTable> window_rotary_table(const LmConfig& config);
 
 /// Normal weights (deviation 0.02 cut at two of them, output projections divided by sqrt(2 depth)), biases zero, norms at
 /// their identity; a pure function of the seed.

@@ -66,6 +66,27 @@ TEST_P(Converted, ModelsComeBackFromGgufWithTheirNumbers) {
 
 INSTANTIATE_TEST_SUITE_P(Families, Converted, ::testing::ValuesIn(supported_families()));
 
+/// The tiny shape with what the file format takes for granted of a family.
+LmConfig usual_config(const std::string& family) {
+  LmConfig config = tiny_config(family);
+  if (config.query_scale) config.query_scale = config.head_dim;
+  if (config.unrotated_every > 0) {
+    config.unrotated_every = config.depth = 4;
+    config.rope_scaling = RopeScaling{.type = "linear", .factor = 2};
+  }
+  if (family == "mistral") config.window.reset();
+  return config;
+}
+
+TEST(Convert, NoFamilyInItsUsualShapeIsRefused) {
+  for (const std::string& family : supported_families()) {
+    const tessera::testing::ScratchFolder scratch;
+    const Path directory = saved_model(scratch / "model", usual_config(family)), file = scratch / "model.gguf";
+    convert_lm(read_model_directory(directory), file, {.format = "f32"});
+    EXPECT_LT(furthest(logits_of(file), logits_of(directory)), 1e-5) << family;
+  }
+}
+
 /// Widths that hold whole blocks of 32.
 LmConfig wide_config() {
   LmConfig config = tiny_config("llama");

@@ -1,16 +1,24 @@
 // Tensors one after the other, as llama.cpp's converter would leave them; the config that is read back must be the model's own.
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
 
 #include "core/error.h"
+#include "models/lm/architecture/families.h"
+#include "models/lm/architecture/fused_files.h"
 #include "models/lm/architecture/gguf_model.h"
 #include "models/lm/text/convert.h"
 #include "models/lm/text/writes.h"
 #include "nn/kernels/blocks/block_type.h"
+#include "nn/layers/adapters.h"
 #include "tensor/gguf_writer.h"
+#include "tensor/weights.h"
 #include "text/gguf_tokenizer.h"
 
 namespace tessera::lm {
@@ -101,11 +109,55 @@ Tensor llama3_divisors(const LmConfig& c) {
   return all;
 }
 
-void write_config(const LmConfig& c, const FileFormat& format, const ModelDirectory& found, GgufWriter& writer) {
-  const auto key = [&](const char* name) { return c.family + "." + name; };
+/// Rotary scaling as far as it is said in keys; divisors of llama3 and longrope are tensors.
+void write_scaling(const LmConfig& c, const std::string& architecture, GgufWriter& writer) {
+  const RopeScaling& r = *c.rope_scaling;
+  const auto real = [&](const char* name, double value) {
+    writer.set(architecture + ".rope.scaling." + name, static_cast<float>(value));
+  };
+  const auto original = [&] {
+    writer.set(architecture + ".rope.scaling.original_context_length", static_cast<uint32_t>(r.original_length));
+  };
+  if (r.type == "llama3") {
+    const auto ours = [&](const char* name, double value) {
+      writer.set(std::string(gguf_scaling_prefix) + name, static_cast<float>(value));
+    };
+    ours("factor", r.factor);
+    ours("low_freq_factor", r.low_frequency_factor);
+    ours("high_freq_factor", r.high_frequency_factor);
+    ours("original_length", static_cast<double>(r.original_length));
+  }
+  if (r.type == "linear" || r.type == "yarn") {
+    writer.set(architecture + ".rope.scaling.type", r.type);
+    real("factor", r.factor);
+  }
+  if (r.type == "yarn") {
+    original();
+    if (r.attention_factor) real("yarn_attn_factor", *r.attention_factor);
+    real("yarn_beta_fast", r.beta_fast);
+    real("yarn_beta_slow", r.beta_slow);
+  }
+  if (r.type == "longrope") {
+    original();
+    real("attn_factor", r.attention_factor.value_or(longrope_attention_factor(r.factor, r.original_length)));
+  }
+}
+
+void write_windows(const LmConfig& c, const std::string& architecture, GgufWriter& writer) {
+  writer.set(architecture + ".attention.sliding_window", static_cast<uint32_t>(c.window.value_or(0)));
+  if (!c.window || c.full_every == 0) return;
+  std::vector<bool> slides;
+  for (size_t i = 0; i < static_cast<size_t>(c.depth); ++i) slides.push_back(c.windowed(i));
+  writer.set(architecture + ".attention.sliding_window_pattern", slides);
+  writer.set(architecture + ".rope.freq_base_swa", static_cast<float>(c.window_rope_theta.value_or(c.rope_theta)));
+}
+
+void write_config(const LmConfig& c, const FileFormat& format, const ModelDirectory& found,
+                  const std::string& architecture, GgufWriter& writer) {
+  const auto key = [&](const char* name) { return architecture + "." + name; };
   const auto whole = [&](const char* name, int64_t value) { writer.set(key(name), static_cast<uint32_t>(value)); };
   const auto real = [&](const char* name, double value) { writer.set(key(name), static_cast<float>(value)); };
-  writer.set("general.architecture", c.family);
+  writer.set("general.architecture", architecture);
   writer.set("general.type", "model");
   writer.set("general.name", found.path.stem().string());
   writer.set("general.file_type", format.file_type);
@@ -119,22 +171,13 @@ void write_config(const LmConfig& c, const FileFormat& format, const ModelDirect
   whole("attention.head_count_kv", c.kv_heads);
   whole("attention.key_length", c.head_dim);
   whole("attention.value_length", c.head_dim);
-  whole("rope.dimension_count", c.head_dim);
+  whole("rope.dimension_count", c.turned());
   real("rope.freq_base", c.rope_theta);
   real("attention.layer_norm_rms_epsilon", c.norm_eps);
   if (c.attention_cap) real("attn_logit_softcapping", *c.attention_cap);
   if (c.logit_cap) real("final_logit_softcapping", *c.logit_cap);
-  if (c.rope_scaling) {
-    const RopeScaling& s = *c.rope_scaling;
-    const auto scaling = [&](const char* name, double value) {
-      writer.set(std::string(gguf_scaling_prefix) + name, static_cast<float>(value));
-    };
-    scaling("factor", s.factor);
-    scaling("low_freq_factor", s.low_frequency_factor);
-    scaling("high_freq_factor", s.high_frequency_factor);
-    scaling("original_length", static_cast<double>(s.original_length));
-  }
-  if (c.window) whole("attention.sliding_window", *c.window);
+  if (c.window || c.fused) write_windows(c, architecture, writer);  // Phi-3 without a window has the key and a zero
+  if (c.rope_scaling) write_scaling(c, architecture, writer);
 }
 
 void write_tokenizer(const ModelDirectory& found, int64_t rows, GgufWriter& writer) {
@@ -152,19 +195,51 @@ void write_ends(const ModelDirectory& found, GgufWriter& writer) {
   if (ends.size() > 1) writer.set("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(ends[1]));
 }
 
+/// A tensor of the file: one of the model's, or several, one's rows after the other's.
 struct NamedWeight {
+  struct Part {
+    Tensor plain;
+    std::shared_ptr<const nn::PackedWeight> packed;
+    int64_t begin = 0;  // of its rows among all
+    std::vector<int64_t> shape() const {
+      return packed ? std::vector<int64_t>{packed->out(), packed->in()} : plain.sizes().vec();
+    }
+  };
   std::string name;  // llama.cpp's
-  Tensor plain;
-  std::shared_ptr<const nn::PackedWeight> packed;
+  std::vector<Part> parts;
+
+  std::vector<int64_t> shape() const {
+    std::vector<int64_t> all = parts.front().shape();
+    for (size_t i = 1; i < parts.size(); ++i) all[0] += parts[i].shape()[0];
+    return all;
+  }
+  Tensor numbers() const {
+    std::vector<Tensor> each;
+    for (const Part& part : parts) each.push_back(part.packed ? part.packed->unpack() : part.plain);
+    return each.size() == 1 ? each[0] : at::cat(each);
+  }
 };
 
-std::vector<NamedWeight> weights_of(DecoderLm& model) {
+std::vector<NamedWeight> weights_of(DecoderLm& model, std::string_view architecture) {
   std::vector<NamedWeight> all;
-  const std::string& architecture = model.config.family;
-  const auto add = [&](const std::string& name, const Tensor& plain, std::shared_ptr<const nn::PackedWeight> packed) {
+  std::map<std::string, size_t> places;
+  const std::vector<FusedPart> fused = model.config.fused ? fused_parts(model.config) : std::vector<FusedPart>();
+  const auto add = [&](std::string name, const Tensor& plain, std::shared_ptr<const nn::PackedWeight> packed) {
+    NamedWeight::Part added{.plain = plain, .packed = std::move(packed)};
+    for (const FusedPart& part : fused) {
+      const std::string ending = std::string(part.name) + ".weight";
+      if (!name.ends_with(ending)) continue;
+      name = name.substr(0, name.size() - ending.size()) + part.whole + ".weight";
+      added.begin = part.begin;
+      break;
+    }
     const std::string theirs = gguf_name(architecture, name);
     if (theirs.empty()) throw UserError("[convert] GGUF has no name for the tensor '{}'", name);
-    all.push_back({theirs, plain, std::move(packed)});
+    const auto [place, is_new] = places.try_emplace(theirs, all.size());
+    if (is_new) all.push_back({theirs, {}});
+    std::vector<NamedWeight::Part>& parts = all[place->second].parts;
+    parts.push_back(std::move(added));
+    std::ranges::sort(parts, {}, &NamedWeight::Part::begin);
   };
   for (const NamedTensor& item : named_tensors(model)) {
     if (item.name.find(".packed.") == std::string::npos) add(item.name, item.tensor, nullptr);
@@ -177,18 +252,22 @@ std::vector<NamedWeight> weights_of(DecoderLm& model) {
 }
 
 /// Settings as GGUF holds them: real numbers in 32 bits.
-Json in_32_bits(const LmConfig& config) {
-  Json tree = to_json(config);
-  for (Json& value : tree) {
-    if (value.is_number_float()) value = static_cast<double>(value.get<float>());
+Json in_32_bits(Json tree) {
+  if (tree.is_number_float()) return static_cast<double>(tree.get<float>());
+  if (tree.is_structured()) {
+    for (Json& value : tree) value = in_32_bits(value);
   }
   return tree;
 }
 
 /// What of a config is read back differently from a file, "norm_after (true becomes false)"; "" when all is as it was.
 std::string settings_lost(const LmConfig& config, const Path& file) {
-  const Json kept = in_32_bits(config_from_json(open_gguf(read_model_directory(file)).config, file.string()));
-  const Json own = in_32_bits(config);
+  LmConfig read = config_from_json(open_gguf(read_model_directory(file)).config, file.string());
+  // model types that share an architecture differ in what the other settings say
+  if (gguf_habits(read.family, "").architecture == gguf_habits(config.family, "").architecture)
+    read.family = config.family;
+  const Json kept = in_32_bits(to_json(read));
+  const Json own = in_32_bits(to_json(config));
   std::string lost;
   for (const auto& [key, value] : own.items()) {
     if (kept[key] != value)
@@ -206,22 +285,26 @@ void save_gguf(const Path& out, const DecoderLm& from, const ModelDirectory& fou
   const FileFormat& format = file_format(options.format);
   const GgufHabits habits = gguf_habits(c.family, found.path.string());
   GgufWriter writer;
-  write_config(c, format, found, writer);
+  const std::string architecture(habits.architecture);
+  write_config(c, format, found, architecture, writer);
   write_tokenizer(found, c.vocabulary, writer);
   write_ends(found, writer);
-  const std::vector<NamedWeight> weights = weights_of(model);
+  const std::vector<NamedWeight> weights = weights_of(model, architecture);
   int64_t done = 0;
-  if (c.rope_scaling) {
-    const Tensor divisors = llama3_divisors(c);
-    writer.add("rope_freqs.weight", *gguf_type("f32"), divisors.sizes().vec(),
-               [divisors](WritableFile& file) { file.append(encoded(*gguf_type("f32"), divisors, "rope_freqs")); });
+  const auto add_divisors = [&](const std::string& name, const Tensor& divisors) {
+    writer.add(name + ".weight", *gguf_type("f32"), divisors.sizes().vec(),
+               [divisors, name](WritableFile& file) { file.append(encoded(*gguf_type("f32"), divisors, name)); });
+  };
+  if (c.rope_scaling && c.rope_scaling->type == "llama3") add_divisors("rope_freqs", llama3_divisors(c));
+  if (c.rope_scaling && c.rope_scaling->type == "longrope") {
+    add_divisors("rope_factors_long", at::tensor(c.rope_scaling->long_factors, at::kFloat));
+    add_divisors("rope_factors_short", at::tensor(c.rope_scaling->short_factors, at::kFloat));
   }
   for (const NamedWeight& weight : weights) {
-    const std::vector<int64_t> shape =
-        weight.packed ? std::vector<int64_t>{weight.packed->out(), weight.packed->in()} : weight.plain.sizes().vec();
+    const std::vector<int64_t> shape = weight.shape();
     const GgufType& type = type_of(format, weight.name, shape);
     writer.add(weight.name, type, shape, [&, type = &type](WritableFile& file) {
-      Tensor numbers = weight.packed ? weight.packed->unpack() : weight.plain;
+      Tensor numbers = weight.numbers();
       if (habits.interleaved_heads && is_turned(weight.name)) numbers = interleaved(numbers, c.head_dim);
       if (habits.norms_with_one && weight.name.ends_with("_norm.weight")) numbers = numbers.to(at::kFloat) + 1;
       file.append(encoded(*type, numbers, weight.name));

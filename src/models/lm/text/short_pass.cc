@@ -100,18 +100,18 @@ ShortPass::Result ShortPass::run(const Tensor& embeddings, const std::vector<int
   room(sums_, c.width);
   room(gate_, c.hidden);
   room(up_, c.hidden);
-  const nn::Rope1d angles = model_->rotary->range(0, end, at::kCPU);  // a view of the table
   cache.make_room(model_->norm.weight.scalar_type(), c.kv_heads, c.head_dim);
   Result result{.hidden = at::empty({n, c.width}, at::kFloat), .logits = {}};
   if (with_logits) result.logits = at::empty({n, head_.product->out()}, at::kFloat);
   pass_ = {.n = n,
-           .cos = angles.cos.const_data_ptr<float>(),
-           .sin = angles.sin.const_data_ptr<float>(),
+           .rope = model_->rotary->range(0, end, at::kCPU),
+           .window_rope = {},
            .indexes = &indexes,
            .places = cache.places(),
            .cache = &cache,
            .hidden = result.hidden.mutable_data_ptr<float>(),
            .logits = with_logits ? result.logits.mutable_data_ptr<float>() : nullptr};
+  if (model_->window_rotary) pass_.window_rope = model_->window_rotary->range(0, end, at::kCPU);
   for (nn::Shares& shares : shares_) shares.reset();
   std::ranges::fill(phase_, size_t{0});
   team_.run([this](int index) { work(index); });
@@ -222,28 +222,44 @@ void ShortPass::multiply_gated(const Target& gate, const Target& up, const float
   }
 }
 
-/// Keys are turned and written with their values; where all heads share a norm, queries are normed here too.
+/// The queries or keys of a position, normed in place: all together, or each head by itself where the norm is as wide as one.
+void ShortPass::norm_heads(float* x, const Norm& norm, int64_t heads, std::vector<float>& room) const {
+  if (norm.empty()) return;
+  const LmConfig& c = model_->config;
+  const int64_t width = std::ssize(norm), all = heads * c.head_dim;
+  for (int64_t at = 0; at < all; at += width)
+    loops::rms_row(x + at, norm.data(), 0, static_cast<float>(c.norm_eps), width, room.data() + at);
+  std::memcpy(x, room.data(), static_cast<size_t>(all) * sizeof(float));
+}
+
+/// As DecoderLm turns a head, if the block turns any.
+void ShortPass::turn_head(size_t layer, int64_t position, const float* from, float* to) const {
+  const LmConfig& c = model_->config;
+  const int64_t turned = c.rotated(layer) ? c.turned() : 0, half = turned / 2;
+  if (turned > 0) {
+    const bool own = c.windowed(layer) && present(pass_.window_rope.cos);
+    const nn::Rope1d& rope = own ? pass_.window_rope : pass_.rope;
+    loops::rotate_head(from, rope.cos.const_data_ptr<float>() + position * half,
+                       rope.sin.const_data_ptr<float>() + position * half, 1, half, to);
+  }
+  std::copy(from + turned, from + c.head_dim, to + turned);
+}
+
+/// Queries and keys are normed where they have norms; keys are turned and written with their values.
 void ShortPass::write_keys(size_t layer, int index) {
   const LmConfig& c = model_->config;
   const BlockLayers& block = blocks_[layer];
-  const auto eps = static_cast<float>(c.norm_eps);
   Scratch& own = scratch_[static_cast<size_t>(index)];
   own.head.resize(static_cast<size_t>(std::max(c.heads, c.kv_heads) * c.head_dim));
   nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
-  const int64_t keys = c.kv_heads * c.head_dim, queries = c.heads * c.head_dim, half = c.head_dim / 2;
+  const int64_t keys = c.kv_heads * c.head_dim, queries = c.heads * c.head_dim;
   for (int64_t r = shares.take(1); r < pass_.n; r = shares.take(1)) {
     float *q = q_.data() + r * queries, *k = k_.data() + r * keys;
-    if (!block.q_norm.empty()) {
-      loops::rms_row(q, block.q_norm.data(), 0, eps, queries, own.head.data());
-      std::memcpy(q, own.head.data(), static_cast<size_t>(queries) * sizeof(float));
-    }
-    if (!block.k_norm.empty()) {
-      loops::rms_row(k, block.k_norm.data(), 0, eps, keys, own.head.data());
-      std::memcpy(k, own.head.data(), static_cast<size_t>(keys) * sizeof(float));
-    }
+    norm_heads(q, block.q_norm, c.heads, own.head);
+    norm_heads(k, block.k_norm, c.kv_heads, own.head);
     const int64_t at = (*pass_.indexes)[static_cast<size_t>(r)];
     for (int64_t g = 0; g < c.kv_heads; ++g) {
-      loops::rotate_head(k + g * c.head_dim, pass_.cos + at * half, pass_.sin + at * half, 1, half, own.head.data());
+      turn_head(layer, at, k + g * c.head_dim, own.head.data());
       pass_.cache->write_head(layer, pass_.places[static_cast<size_t>(r)], g, own.head.data(),
                               v_.data() + r * keys + g * c.head_dim);
     }
@@ -255,7 +271,7 @@ void ShortPass::attend(size_t layer, int index) {
   const LmConfig& c = model_->config;
   Scratch& own = scratch_[static_cast<size_t>(index)];
   nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
-  const int64_t group = c.heads / c.kv_heads, half = c.head_dim / 2;
+  const int64_t group = c.heads / c.kv_heads;
   const bool by_head = pass_.n * c.kv_heads < 2 * team_.size();
   const int64_t each = by_head ? 1 : group, parts = c.heads / each;
   const auto scale = static_cast<float>(c.softmax_scale());
@@ -267,8 +283,7 @@ void ShortPass::attend(size_t layer, int index) {
     const int64_t at = (*pass_.indexes)[static_cast<size_t>(r)], offset = (r * c.heads + first) * c.head_dim;
     for (int64_t h = 0; h < each; ++h) {
       float* const turned = own.head.data() + h * c.head_dim;
-      loops::rotate_head(q_.data() + offset + h * c.head_dim, pass_.cos + at * half, pass_.sin + at * half, 1, half,
-                         turned);
+      turn_head(layer, at, q_.data() + offset + h * c.head_dim, turned);
       for (int64_t i = 0; i < c.head_dim; ++i) turned[i] *= scale;
     }
     pass_.cache->attend_head(layer, place, first / group,

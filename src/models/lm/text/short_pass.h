@@ -50,7 +50,7 @@ class ShortPass {
   /// The pass under way.
   struct Pass {
     int64_t n = 0;
-    const float *cos = nullptr, *sin = nullptr;  // [positions, head_dim / 2]
+    nn::Rope1d rope, window_rope;  // [1, positions, turned / 2] fp32, views of the model's tables
     const std::vector<int64_t>* indexes = nullptr;
     std::vector<nn::BlockCache::Place> places;
     nn::BlockCache* cache = nullptr;
@@ -64,6 +64,8 @@ class ShortPass {
   void run_block(size_t layer, int index);
   void attend(size_t layer, int index);
   void write_keys(size_t layer, int index);
+  void norm_heads(float* x, const Norm& norm, int64_t heads, std::vector<float>& room) const;
+  void turn_head(size_t layer, int64_t position, const float* from, float* to) const;
   void add_to_stream(const Norm& after, const std::vector<float>& from, int index);
   void norm_rows(const float* from, const Norm& norm, std::vector<float>& to) const;
   /// A layer and where its product goes, [n, out].
