@@ -119,14 +119,14 @@ TEST(HouseRulesChecker, FindsModelsNamedOutsideTheirFolders) {
       {"src/apps/f.cc", "// f\nbool f(std::string s) { return s == \"one\"; }\n"},
       {"src/apps/g.cc", "// one::a and \"one\" in a comment\nint g = someone::a();\n"},
       {"src/apps/e_test.cc", "// t\nint t = one::a();\n"},
-      {"src/text/chat_template.cc", "// x\nint x;\n"},
+      {"src/text/named_templates.cc", "// x\nint x;\n"},
   };
   EXPECT_THAT(model_name_faults(tree),
               UnorderedElementsAre("src/models/lm/c.cc names the model 'one' (one::); ask models/registry.h",
                                    "src/eval/d.cc names the model 'one' (\"models/one/); ask models/registry.h",
                                    "src/apps/e.cc names the model 'one' (one::); ask models/registry.h",
                                    "src/apps/f.cc names the model 'one' (\"one\"); ask models/registry.h",
-                                   "src/text/chat_template.cc names no model; take it off the exceptions"));
+                                   "src/text/named_templates.cc names no model; take it off the exceptions"));
 }
 
 TEST(HouseRulesChecker, FindsLibTorchThroughAChainOfIncludes) {

@@ -1,11 +1,13 @@
 // `tessera chat`: lines of standard input -> the model's Writes::chat -> standard output.
 #include "apps/chat.h"
 
+#include <algorithm>
 #include <iostream>
 
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/interrupt.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "tensor/device.h"
 
@@ -13,14 +15,41 @@ namespace tessera::apps {
 
 namespace {
 
+/// --tools and --template-arg. Throws UserError for a file that is no list of objects and for a variable without a name.
+text::TemplateInputs template_inputs(const ChatOptions& options) {
+  text::TemplateInputs inputs;
+  if (!options.tools.empty()) {
+    inputs.tools = read_json_file(options.tools);
+    const bool objects =
+        inputs.tools.is_array() && std::ranges::all_of(inputs.tools, [](const Json& t) { return t.is_object(); });
+    if (!objects)
+      throw UserError("[chat] {} holds no JSON list of objects; want tool definitions in OpenAI's form",
+                      options.tools.string());
+  }
+  for (const std::string& argument : options.template_arg) {
+    const size_t sign = argument.find('=');
+    const std::string name = argument.substr(0, sign);
+    if (sign == std::string::npos || name.empty())
+      throw UserError("[chat] --template-arg '{}' names no value; want a form like enable_thinking=false", argument);
+    for (const char* own : {"messages", "tools", "documents", "add_generation_prompt"}) {
+      if (name == own)
+        throw UserError("[chat] --template-arg '{}' would replace what the chat itself gives to a template", name);
+    }
+    const std::string value = argument.substr(sign + 1);
+    inputs.arguments[name] = Json::accept(value) ? parse_json(value, "--template-arg " + name) : Json(value);
+  }
+  return inputs;
+}
+
 class Conversation {
  public:
-  Conversation(const ChatOptions& options, const Writes& writes)
-      : options_(options), writes_(writes),
+  Conversation(const ChatOptions& options, const Writes& writes, text::TemplateInputs inputs)
+      : options_(options), writes_(writes), inputs_(std::move(inputs)),
         request_(text_options(options.sampling, writes.sampling(), options.compute.seed)) {
     reset();
     messages_.push_back({.role = "user", .content = "x"});
-    writes_.chat_prompt(messages_);  // refuses a model without a template, and a system turn that the template has not
+    writes_.chat_prompt(messages_,
+                        inputs_);  // refuses a model without a template, and a system turn that the template has not
     messages_.pop_back();
   }
 
@@ -49,7 +78,8 @@ class Conversation {
     const int64_t wanted = std::min(options_.sampling.max_new_tokens, std::max<int64_t>(writes_.context() / 4, 1));
     const size_t first = options_.system.empty() ? 0 : 1;
     size_t dropped = 0;
-    while (messages_.size() > first + 2 && std::ssize(writes_.chat_prompt(messages_)) + wanted > writes_.context()) {
+    while (messages_.size() > first + 2 &&
+           std::ssize(writes_.chat_prompt(messages_, inputs_)) + wanted > writes_.context()) {
       messages_.erase(messages_.begin() + static_cast<std::ptrdiff_t>(first),
                       messages_.begin() + static_cast<std::ptrdiff_t>(first) + 2);
       ++dropped;
@@ -71,7 +101,7 @@ class Conversation {
         return true;
       };
     }
-    const Written written = writes_.chat(messages_, request);
+    const Written written = writes_.chat(messages_, request, inputs_);
     const generate::Continuation& said = written.continuation;
     messages_.push_back({.role = "assistant", .content = said.text});
     ++turn_;
@@ -97,6 +127,7 @@ class Conversation {
 
   const ChatOptions& options_;
   const Writes& writes_;
+  text::TemplateInputs inputs_;
   generate::TextOptions request_;
   std::vector<text::Message> messages_;
   uint64_t turn_ = 0;
@@ -117,8 +148,9 @@ bool next_line(std::string& line, bool asks) {
 
 int run_chat(const ChatOptions& options) {
   text_options(options.sampling, {}, 0);  // refuses bad numbers before anything is loaded
+  text::TemplateInputs inputs = template_inputs(options);
   const auto model = load_model(options.model, parse_device(options.compute.device), load_options(options.memory));
-  Conversation conversation(options, require_writes(*model, options.model, "chat"));
+  Conversation conversation(options, require_writes(*model, options.model, "chat"), std::move(inputs));
   const bool asks = input_is_terminal() && output_is_terminal() && !options.output.json;
   if (asks) log_info("One turn on each line. /reset starts a new conversation, /exit ends, Ctrl-C ends an answer.");
   bool refused = false;

@@ -8,6 +8,8 @@ namespace tessera::apps {
 struct ChatOptions {
   std::filesystem::path model;
   std::string system;
+  std::filesystem::path tools;
+  std::vector<std::string> template_arg;
   SamplingOptions sampling;
   MemoryOptions memory;
   OutputOptions output;
@@ -22,12 +24,15 @@ struct ChatOptions {
             .short_names = {{"model", 'm'}},
             .examples = {"tessera chat -m DIR",
                          "tessera chat -m DIR --system \"Answer in one sentence.\" --temperature 0.7",
+                         "tessera chat -m DIR --tools tools.json --template-arg enable_thinking=false",
                          "printf 'Name a fruit.\\nAnother one.\\n' | tessera chat -m DIR --json"}};
   }
 };
 template <class V> void fields(V& v, ChatOptions& o) {
   v("model", o.model, "model directory; its tokenizer must have a chat template");
   v("system", o.system, "system message before the conversation");
+  v("tools", o.tools, "file with a JSON list of tool definitions in OpenAI's form, for the chat template");
+  v("template_arg", o.template_arg, "a variable of the chat template, as in enable_thinking=false");
   v("sampling", o.sampling, "Sampling");
   v("memory", o.memory, "Memory");
   v("output", o.output, "Output");

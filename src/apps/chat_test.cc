@@ -83,6 +83,33 @@ TEST_F(ChatVerb, ATurnOverTheContextIsRefusedAloneAndReportsByHowMuch) {
   EXPECT_TRUE(said[2].contains("text"));
 }
 
+TEST_F(ChatVerb, ToolsAndArgumentsReachTheTemplate) {
+  Json config = read_json_file(model.directory() / "tokenizer_config.json");
+  config["chat_template"] = "{{ tools | tojson if tools }}{{ mood }}" + config["chat_template"].get<std::string>();
+  write_file_atomically(model.directory() / "tokenizer_config.json", config.dump());
+  const int64_t without = answers("hi\n")[0]["prompt_tokens"];
+  options.template_arg = {"mood=cat"};
+  const int64_t mood = answers("hi\n")[0]["prompt_tokens"];
+  EXPECT_GT(mood, without);
+  options.tools = (model.directory() / "tools.json").string();
+  write_file_atomically(options.tools, "[{\"a\": 1}]");
+  EXPECT_GT(answers("hi\n")[0]["prompt_tokens"].get<int64_t>(), mood);
+}
+
+TEST_F(ChatVerb, ToolsThatAreNoListOfObjectsAreRefusedBeforeTheModelIsLoaded) {
+  options.tools = (model.directory() / "tools.json").string();
+  options.model = "no such model";
+  for (const char* content : {"no JSON", "{}", "[1]"}) {
+    write_file_atomically(options.tools, content);
+    EXPECT_THAT([&] { run_chat(options); }, ThrowsMessage<UserError>(HasSubstr("tools.json")));
+  }
+  options.tools = "";
+  for (const char* argument : {"thinking", "=1", "messages=[]"}) {
+    options.template_arg = {argument};
+    EXPECT_THAT([&] { run_chat(options); }, ThrowsMessage<UserError>(HasSubstr("--template-arg")));
+  }
+}
+
 TEST_F(ChatVerb, AModelWithoutATemplateCannotChat) {
   Json config = read_json_file(model.directory() / "tokenizer_config.json");
   config.erase("chat_template");

@@ -1,4 +1,4 @@
-// What requests of all models share: reading an aspect ratio.
+// What requests of all models share: reading an aspect ratio, refusing what only some models take.
 #include "models/capabilities.h"
 
 #include <charconv>
@@ -23,6 +23,25 @@ double parse_aspect(std::string_view text) {
   if (!(ratio >= 0.25 && ratio <= 4))
     throw UserError("[draw] aspect '{}' is height / width {:.3g}, want 0.25 to 4", text, ratio);
   return ratio;
+}
+
+namespace {
+void require_nothing_but_messages(const text::TemplateInputs& inputs) {
+  if (!inputs.empty())
+    throw UserError("[chat] this model takes messages alone, no tools and no arguments of a template");
+}
+}  // namespace
+
+Written Writes::chat(const std::vector<text::Message>& messages, const generate::TextOptions& options,
+                     const text::TemplateInputs& inputs) const {
+  require_nothing_but_messages(inputs);
+  return chat(messages, options);
+}
+
+std::vector<int32_t> Writes::chat_prompt(const std::vector<text::Message>& messages,
+                                         const text::TemplateInputs& inputs) const {
+  require_nothing_but_messages(inputs);
+  return chat_prompt(messages);
 }
 
 }  // namespace tessera

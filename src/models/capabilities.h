@@ -84,6 +84,11 @@ class Writes {
   virtual Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const = 0;
   /// The token ids that chat() continues.
   virtual std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages) const = 0;
+  /// The same two with what a chat template may ask for beside the messages. Throws UserError where a model takes nothing but messages.
+  virtual Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options,
+                       const text::TemplateInputs& inputs) const;
+  virtual std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages,
+                                           const text::TemplateInputs& inputs) const;
   /// The tokens of each `continuation` given its `prompt`, in the order given; prompts may be empty where the
   /// tokenizer has a begin token.
   struct ScoreRequest {

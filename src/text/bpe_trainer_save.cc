@@ -4,7 +4,7 @@
 #include "core/error.h"
 #include "text/bpe_trainer.h"
 #include "text/byte_alphabet.h"
-#include "text/chat_jinja.h"
+#include "text/named_templates.h"
 
 namespace tessera::text {
 
@@ -75,7 +75,7 @@ void BpeTrainer::save(const BpeVocabulary& vocabulary, const Path& directory) co
   if (!options_.end.empty()) config["eos_token"] = options_.end;
   if (!options_.pad.empty()) config["pad_token"] = options_.pad;
   if (has("<|system|>") && has("<|user|>") && has("<|assistant|>") && has("<|end|>"))
-    config["chat_template"] = plain_jinja;
+    config["chat_template"] = plain_template;
   write_file_atomically(directory / "tokenizer.json", tree.dump(1) + "\n");
   write_file_atomically(directory / "tokenizer_config.json", config.dump(1) + "\n");
 }

@@ -95,7 +95,7 @@ TEST(BpeTrainer, ASavedTokenizerLoadsAndUsesFewerTokensThanBytes) {
   EXPECT_EQ(tokenizer->pad_token(), 2);
   EXPECT_TRUE(tokenizer->is_special(5));
   EXPECT_FALSE(tokenizer->is_special(6));
-  EXPECT_EQ(ChatTemplate::of(folder.path()).name(), "plain");
+  EXPECT_EQ(ChatTemplate::of(folder.path()).render({{"user", "Hi"}}), "<|user|>Hi<|end|><|assistant|>");
 }
 
 TEST(BpeTrainer, DigitsAreNeverMerged) {

@@ -1,12 +1,16 @@
-// How a conversation becomes one text for a model: the families' own templates, recognised by the stored template.
+// How a conversation becomes one text for a model: the chat template stored with it, interpreted, or one by name. What people typed never becomes
+// a control token, whatever the template does with it.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/files.h"
+#include "text/jinja/template.h"
 #include "text/message.h"
 #include "text/tokenizer.h"
 
@@ -21,25 +25,51 @@ struct ChatPiece {
   bool operator==(const ChatPiece&) const = default;
 };
 
+/// Names and texts of special tokens, as in tokenizer_config.json: "bos_token", "eos_token", ...
+using SpecialTokens = std::vector<std::pair<std::string, std::string>>;
+
+/// What a template wants `content` to be.
+enum class ContentForm {
+  text,
+  parts  // [{"type": "image"}, {"type": "text", "text": ...}], where the template cannot read a text
+};
+
 class ChatTemplate {
  public:
-  /// The template stored with a tokenizer (tokenizer_config.json, chat_template.jinja or chat_template.json). Throws
-  /// UserError when there is none, or one that is not among the known ones (lists them).
+  /// The template stored with a tokenizer (chat_template.jinja, chat_template.json or tokenizer_config.json). Throws
+  /// UserError when there is none, or one that is no template or uses what is not supported (by name and line).
   static ChatTemplate of(const Path& tokenizer_directory);
   /// By name: "chatml", "nvila", "qwen2", "qwen2.5", "llama3", "llama3.1", "gemma", "olmo2", "plain". Throws UserError.
   static ChatTemplate named(std::string_view name);
+  /// From the text of a template. `where` names it in messages: "the chat template of DIR". Throws UserError.
+  static ChatTemplate of_source(std::string source, SpecialTokens special_tokens, std::string where);
+  /// The template that is taken where there are tools.
+  ChatTemplate& with_tool_template(const std::string& source);
 
-  const std::string& name() const { return name_; }
-  /// Pieces whose texts joined equal the reference's rendering. `add_generation_prompt`: ends where the assistant's answer begins.
-  /// Begin tokens are among them: encode without add_special. Throws UserError for roles the template does not have.
-  std::vector<ChatPiece> pieces(const std::vector<Message>& messages, bool add_generation_prompt = true) const;
+  const std::string& source() const { return source_; }
+  /// Pieces whose texts joined equal the rendering of transformers' apply_chat_template. `add_generation_prompt`: ends where the
+  /// assistant's answer begins. Begin tokens are among them: encode without add_special. Throws UserError for a conversation that
+  /// the template refuses, and for a template that does not end soon.
+  std::vector<ChatPiece> pieces(const std::vector<Message>& messages, bool add_generation_prompt = true,
+                                const TemplateInputs& inputs = {}) const;
   /// The pieces joined.
-  std::string render(const std::vector<Message>& messages, bool add_generation_prompt = true) const;
+  std::string render(const std::vector<Message>& messages, bool add_generation_prompt = true,
+                     const TemplateInputs& inputs = {}) const;
 
  private:
-  explicit ChatTemplate(std::string name);
-  std::string name_;
-  std::string begin_, end_;  // bos_token and eos_token, where the template writes them
+  ChatTemplate(std::string source, SpecialTokens special_tokens, std::string where);
+  jinja::MarkedText rendered(const std::vector<Message>& messages, bool add_generation_prompt,
+                             const TemplateInputs& inputs, ContentForm form) const;
+  /// A rendering of one user's turn, "" when the template refuses it.
+  std::string probe(bool add_generation_prompt, ContentForm form) const;
+  void find_form();
+
+  std::string source_, where_;
+  SpecialTokens special_tokens_;
+  jinja::Template template_;
+  std::optional<jinja::Template> tool_template_;
+  ContentForm form_ = ContentForm::text;
+  std::string generation_prompt_;  // what add_generation_prompt adds to a user's turn
 };
 
 /// A conversation as ids.

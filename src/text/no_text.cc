@@ -22,8 +22,11 @@ std::string StreamDecoder::finish() { refuse(); }
 
 ChatTemplate ChatTemplate::of(const Path&) { refuse(); }
 ChatTemplate ChatTemplate::named(std::string_view) { refuse(); }
-std::vector<ChatPiece> ChatTemplate::pieces(const std::vector<Message>&, bool) const { refuse(); }
-std::string ChatTemplate::render(const std::vector<Message>&, bool) const { refuse(); }
+ChatTemplate ChatTemplate::of_source(std::string, SpecialTokens, std::string) { refuse(); }
+std::vector<ChatPiece> ChatTemplate::pieces(const std::vector<Message>&, bool, const TemplateInputs&) const {
+  refuse();
+}
+std::string ChatTemplate::render(const std::vector<Message>&, bool, const TemplateInputs&) const { refuse(); }
 ChatIds encode_chat(const Tokenizer&, const std::vector<ChatPiece>&) { refuse(); }
 
 BpeTrainer::BpeTrainer(BpeTrainerOptions) { refuse(); }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <span>
 
 #include "core/error.h"
 
@@ -127,6 +128,61 @@ bool is_word(char32_t code) {
 bool is_numeric(char32_t code) {
   const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
   return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_NO;
+}
+
+bool is_upper(char32_t code) { return utf8proc_category(static_cast<utf8proc_int32_t>(code)) == UTF8PROC_CATEGORY_LU; }
+
+bool is_lower(char32_t code) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(code)) == UTF8PROC_CATEGORY_LL || code == 0xAA || code == 0xBA;
+}
+
+bool is_cased(char32_t code) {
+  return is_upper(code) || is_lower(code) ||
+         utf8proc_category(static_cast<utf8proc_int32_t>(code)) == UTF8PROC_CATEGORY_LT;
+}
+
+bool is_letter(char32_t code) {
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
+  return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
+}
+
+bool is_printable(char32_t code) {
+  if (code == ' ') return true;
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
+  return category != UTF8PROC_CATEGORY_CN && category < UTF8PROC_CATEGORY_ZS;
+}
+
+namespace {
+/// Upper case of the letters that have no single one: ß and the ligatures U+FB00 to U+FB06.
+std::string_view long_upper(char32_t code) {
+  constexpr std::string_view ligatures[] = {"FF", "FI", "FL", "FFI", "FFL", "ST", "ST"};
+  if (code == 0xDF) return "SS";
+  return code >= 0xFB00 && code <= 0xFB06 ? ligatures[code - 0xFB00] : std::string_view();
+}
+
+std::string as_text(utf8proc_int32_t code) {
+  std::string text;
+  append_character(text, static_cast<char32_t>(code));
+  return text;
+}
+}  // namespace
+
+std::string to_upper(char32_t code) {
+  if (const std::string_view letters = long_upper(code); !letters.empty()) return std::string(letters);
+  return as_text(utf8proc_toupper(static_cast<utf8proc_int32_t>(code)));
+}
+
+std::string to_lower(char32_t code) {
+  if (code == 0x130) return "i\xCC\x87";  // I with a dot keeps it
+  return as_text(utf8proc_tolower(static_cast<utf8proc_int32_t>(code)));
+}
+
+std::string to_title(char32_t code) {
+  if (std::string letters(long_upper(code)); !letters.empty()) {
+    for (char& c : std::span(letters).subspan(1)) c = static_cast<char>(c - 'A' + 'a');
+    return letters;
+  }
+  return as_text(utf8proc_totitle(static_cast<utf8proc_int32_t>(code)));
 }
 
 }  // namespace tessera::text

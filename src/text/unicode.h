@@ -28,5 +28,15 @@ std::string nfc(std::string_view text);
 bool is_space(char32_t code);    // White_Space
 bool is_word(char32_t code);     // letters, marks, decimal digits, connecting punctuation and joiners
 bool is_numeric(char32_t code);  // general category N
+bool is_upper(char32_t code);
+bool is_lower(char32_t code);
+bool is_cased(char32_t code);      // upper, lower or title case
+bool is_letter(char32_t code);     // general category L
+bool is_printable(char32_t code);  // as Python's str.isprintable
+
+/// The character in another case, as UTF-8; ß and the Latin ligatures become two letters and more.
+std::string to_upper(char32_t code);
+std::string to_lower(char32_t code);
+std::string to_title(char32_t code);
 
 }  // namespace tessera::text

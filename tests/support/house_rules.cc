@@ -35,7 +35,7 @@ constexpr std::string_view kModelList = "src/models/registry.cc";
 
 /// Files that may hold a model's name all the same, each with its reason.
 const std::set<std::string> kMayNameModels = {
-    "src/text/chat_template.cc",  // a publisher's chat template is called like the publisher's model
+    "src/text/named_templates.cc",  // a publisher's chat template is called like the publisher's model
 };
 
 constexpr size_t kLongestFile = 400;  // lines

@@ -82,16 +82,18 @@ void Prompter::add_media(PromptRow& row, const MediaPlan& plan, bool last) const
 }
 
 PromptRow Prompter::row(const std::vector<text::Message>& messages, const std::vector<MediaPlan>& plans,
-                        bool add_generation_prompt) const {
+                        bool add_generation_prompt, const text::TemplateInputs& inputs) const {
   require_media(messages, plans.size());
   std::vector<text::Message> turns;
   size_t next = 0;
   for (const text::Message& message : messages) {
     next += static_cast<size_t>(message.media);
     const bool own_line = message.media > 0 && plans[next - 1].listed;  // read as one text with the question
-    turns.push_back({message.role, (own_line ? "\n" : "") + plain_text(message.content), message.media});
+    text::Message& turn = turns.emplace_back(message);
+    turn.content = plain_text(message.content);
+    if (own_line) turn.content.insert(0, 1, '\n');
   }
-  const text::ChatIds words = text::encode_chat(*tokenizer_, chat_.pieces(turns, add_generation_prompt));
+  const text::ChatIds words = text::encode_chat(*tokenizer_, chat_.pieces(turns, add_generation_prompt, inputs));
 
   PromptRow row;
   next = 0;

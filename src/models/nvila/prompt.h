@@ -35,7 +35,7 @@ class Prompter {
   /// read as plain text. `add_generation_prompt`: ends where the assistant begins to speak.
   /// Throws UserError when the messages count more or fewer media than there are.
   PromptRow row(const std::vector<text::Message>& messages, const std::vector<MediaPlan>& plans,
-                bool add_generation_prompt) const;
+                bool add_generation_prompt, const text::TemplateInputs& inputs = {}) const;
   const text::ChatTemplate& chat() const { return chat_; }
 
  private:

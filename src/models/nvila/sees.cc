@@ -38,10 +38,11 @@ struct LoadedNvila::Asked {
   std::vector<MediaPlan> plans;
 };
 
-std::vector<int32_t> NvilaWriter::chat_prompt(const std::vector<text::Message>& messages) const {
+std::vector<int32_t> NvilaWriter::chat_prompt(const std::vector<text::Message>& messages,
+                                              const text::TemplateInputs& inputs) const {
   if (messages.empty() || messages.back().role != "user")
     throw UserError("[nvila] a conversation must end with a user's turn");
-  return prompter_->row(messages, {}, true).ids;
+  return prompter_->row(messages, {}, true, inputs).ids;
 }
 
 LoadedNvila::LoadedNvila(NvilaModel model, const Path& directory, const Json& text_config,

@@ -13,7 +13,9 @@ namespace tessera::nvila {
 class NvilaWriter final : public lm::LmWriter {
  public:
   NvilaWriter(lm::WriterParts parts, const Prompter& prompter) : LmWriter(std::move(parts)), prompter_(&prompter) {}
-  std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages) const override;
+  using LmWriter::chat_prompt;
+  std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages,
+                                   const text::TemplateInputs& inputs) const override;
 
  private:
   const Prompter* prompter_;

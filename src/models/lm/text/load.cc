@@ -1,10 +1,12 @@
 // A directory of a decoder language model as something that writes.
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
 #include "models/lm/architecture/gguf_model.h"
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/text/writes.h"
+#include "tensor/gguf.h"
 #include "tensor/model_dir.h"
 
 namespace tessera::lm {
@@ -22,6 +24,30 @@ class WritingLm : public LoadedModel {
   LmWriter writer_;
 };
 
+/// The template in a GGUF file, or among the files of a directory. Throws UserError where there is none.
+text::ChatTemplate stored_chat_template(const ModelDirectory& found, const text::Tokenizer& tokenizer) {
+  if (!found.is_gguf()) return text::ChatTemplate::of(found.path);
+  const std::string where = found.path.string();
+  const MappedFile map(found.path);
+  const GgufFile header = parse_gguf(map.bytes(), where);
+  const auto stored = [&](std::string_view key) {
+    const GgufValue* const value = header.find(key);
+    return value == nullptr ? std::string() : std::string(value->text().value_or(""));
+  };
+  const std::string source = stored("tokenizer.chat_template"), tools = stored("tokenizer.chat_template.tool_use");
+  if (source.empty()) throw UserError("[lm] {} stores no chat template", where);
+  text::SpecialTokens tokens;
+  const auto add = [&](const char* name, std::optional<int32_t> id) {
+    if (id) tokens.emplace_back(name, tokenizer.token_of(*id));
+  };
+  add("bos_token", tokenizer.begin_token());
+  add("eos_token", tokenizer.end_token());
+  add("pad_token", tokenizer.pad_token());
+  auto chat = text::ChatTemplate::of_source(source, std::move(tokens), "the chat template of " + where);
+  if (!tools.empty()) chat.with_tool_template(tools);
+  return chat;
+}
+
 }  // namespace
 
 std::unique_ptr<LoadedModel> load_lm_model(const ModelDirectory& found, at::Device device, const LoadOptions& options) {
@@ -33,7 +59,7 @@ std::unique_ptr<LoadedModel> load_lm_model(const ModelDirectory& found, at::Devi
                     .decode = {.cache_int8 = options.cache_int8}};
   require_rows_for(parts.model.config, parts.tokenizer->vocabulary(), directory);
   try {
-    parts.chat = text::ChatTemplate::of(directory);
+    parts.chat = stored_chat_template(found, *parts.tokenizer);
   } catch (const UserError& error) {
     parts.no_chat = error.what();  // said when somebody wants to chat
   }

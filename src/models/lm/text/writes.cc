@@ -39,15 +39,20 @@ std::vector<std::vector<size_t>> batches(const std::vector<size_t>& lengths, int
   return groups;
 }
 
-/// The special tokens that end an assistant's turn.
-std::vector<int32_t> ends_of_turn(const text::Tokenizer& tokenizer, const text::ChatTemplate& chat) {
-  const text::ChatIds turns = text::encode_chat(
-      tokenizer, chat.pieces({{.role = "user", .content = "q"}, {.role = "assistant", .content = "a"}}, false));
-  std::vector<int32_t> ends;
-  for (size_t i = 0; i < turns.ids.size(); ++i) {
-    if (turns.answer[i] != 0 && tokenizer.is_special(turns.ids[i])) ends.push_back(turns.ids[i]);
+/// The special token that ends an assistant's turn: the last one of an answer. Earlier ones may open or close thinking. Nothing for
+/// a template that refuses a question with its answer.
+std::optional<int32_t> end_of_turn(const text::Tokenizer& tokenizer, const text::ChatTemplate& chat) {
+  std::vector<text::ChatPiece> pieces;
+  try {
+    pieces = chat.pieces({{.role = "user", .content = "q"}, {.role = "assistant", .content = "a"}}, false);
+  } catch (const UserError&) {
+    return std::nullopt;
   }
-  return ends;
+  const text::ChatIds turns = text::encode_chat(tokenizer, pieces);
+  for (size_t i = turns.ids.size(); i-- > 0;) {
+    if (turns.answer[i] != 0 && tokenizer.is_special(turns.ids[i])) return turns.ids[i];
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -60,8 +65,7 @@ LmWriter::LmWriter(WriterParts parts) : parts_(std::move(parts)), end_tokens_(pa
   }
   if (const auto end = parts_.tokenizer->end_token()) end_tokens_.push_back(*end);
   if (!parts_.chat) return;
-  const std::vector<int32_t> ends = ends_of_turn(*parts_.tokenizer, *parts_.chat);
-  end_tokens_.insert(end_tokens_.end(), ends.begin(), ends.end());
+  if (const auto end = end_of_turn(*parts_.tokenizer, *parts_.chat)) end_tokens_.push_back(*end);
 }
 
 generate::TextOptions LmWriter::completed(generate::TextOptions options) const {
@@ -146,16 +150,18 @@ std::vector<Written> LmWriter::write(const std::vector<std::string>& prompts,
   return continue_ids(rows, options);
 }
 
-std::vector<int32_t> LmWriter::chat_prompt(const std::vector<text::Message>& messages) const {
+std::vector<int32_t> LmWriter::chat_prompt(const std::vector<text::Message>& messages,
+                                           const text::TemplateInputs& inputs) const {
   if (!parts_.chat) throw UserError("[lm] this model cannot chat: {}", parts_.no_chat);
-  if (messages.empty() || messages.back().role != "user")
-    throw UserError("[lm] a conversation must end with a user's turn; got {}",
+  if (messages.empty() || (messages.back().role != "user" && messages.back().role != "tool"))
+    throw UserError("[lm] a conversation must end with a user's turn or a tool's; got {}",
                     messages.empty() ? "no turns" : "one of '" + messages.back().role + "'");
-  return text::encode_chat(*parts_.tokenizer, parts_.chat->pieces(messages)).ids;
+  return text::encode_chat(*parts_.tokenizer, parts_.chat->pieces(messages, true, inputs)).ids;
 }
 
-Written LmWriter::chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const {
-  std::vector<int32_t> prompt = chat_prompt(messages);
+Written LmWriter::chat(const std::vector<text::Message>& messages, const generate::TextOptions& options,
+                       const text::TemplateInputs& inputs) const {
+  std::vector<int32_t> prompt = chat_prompt(messages, inputs);
   require_room(prompt.size(), context(), "the conversation");
   const std::unique_lock<std::mutex> alone(chatting_, std::try_to_lock);
   DecodeOptions decode = parts_.decode;

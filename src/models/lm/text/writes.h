@@ -51,8 +51,16 @@ class LmWriter : public Writes {
   generate::TokenSampling sampling() const override { return parts_.defaults.sampling; }
   std::vector<Written> write(const std::vector<std::string>& prompts,
                              const generate::TextOptions& options) const override;
-  Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const override;
-  std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages) const override;
+  Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const override {
+    return chat(messages, options, {});
+  }
+  std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages) const override {
+    return chat_prompt(messages, {});
+  }
+  Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options,
+               const text::TemplateInputs& inputs) const override;
+  std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages,
+                                   const text::TemplateInputs& inputs) const override;
   /// What requests have in common in front of their continuations is read once.
   std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests,
                                               int64_t* positions = nullptr) const override;

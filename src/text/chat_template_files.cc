@@ -1,0 +1,77 @@
+// The chat template and the special tokens stored in a tokenizer's directory.
+#include <algorithm>
+#include <optional>
+
+#include "core/error.h"
+#include "text/chat_template.h"
+#include "text/loose_json.h"
+#include "text/named_templates.h"
+
+namespace tessera::text {
+
+namespace {
+struct StoredTemplates {
+  std::optional<std::string> usual, tools;
+};
+
+/// A text, or a list of texts with names of which "default" and "tool_use" count.
+StoredTemplates templates_in(const LooseJson& tree, const std::string& source) {
+  StoredTemplates found;
+  const LooseJson& stored = member(tree, "chat_template");
+  if (stored.is_null()) return found;
+  if (!stored.is_array()) {
+    found.usual = words(tree, "chat_template", "", source);
+    return found;
+  }
+  for (const LooseJson& one : stored) {
+    const std::string name = words(one, "name", "", source);
+    if (name == "default") found.usual = words(one, "template", "", source);
+    if (name == "tool_use") found.tools = words(one, "template", "", source);
+  }
+  if (!found.usual) throw UserError("[text] {}: chat_template is a list, but none of it is named 'default'", source);
+  return found;
+}
+
+/// chat_template.jinja beats the others, as in transformers; more templates may lie in additional_chat_templates.
+StoredTemplates stored_templates(const Path& directory) {
+  const auto file = [&](const Path& path) {
+    return std::filesystem::exists(path) ? std::optional<std::string>(read_file(path)) : std::nullopt;
+  };
+  StoredTemplates found{file(directory / "chat_template.jinja"),
+                        file(directory / "additional_chat_templates" / "tool_use.jinja")};
+  for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
+    const Path path = directory / name;
+    if (found.usual || !std::filesystem::exists(path)) continue;
+    found = templates_in(read_loose_json(path), path.string());
+  }
+  return found;
+}
+
+SpecialTokens special_tokens_of(const Path& directory) {
+  SpecialTokens tokens;
+  for (const char* file : {"tokenizer_config.json", "special_tokens_map.json"}) {
+    const Path path = directory / file;
+    if (!std::filesystem::exists(path)) continue;
+    const LooseJson tree = read_loose_json(path);
+    for (const char* name :
+         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+      const LooseJson& value = member(tree, name);
+      const LooseJson& token = value.is_object() ? member(value, "content") : value;
+      const bool known = std::ranges::find(tokens, name, &SpecialTokens::value_type::first) != tokens.end();
+      if (token.is_string() && !known) tokens.emplace_back(name, token.get<std::string>());
+    }
+  }
+  return tokens;
+}
+}  // namespace
+
+ChatTemplate ChatTemplate::of(const Path& directory) {
+  const StoredTemplates stored = stored_templates(directory);
+  if (!stored.usual)
+    throw UserError("[text] {} stores no chat template; give one by name: {}", directory.string(), template_names());
+  ChatTemplate found(*stored.usual, special_tokens_of(directory), "the chat template of " + directory.string());
+  if (stored.tools) found.with_tool_template(*stored.tools);
+  return found;
+}
+
+}  // namespace tessera::text
