@@ -101,7 +101,8 @@ TEST(Registry, ATypeThatIsUnknownOrCannotBePackedNamesThoseThatCan) {
   config["model_type"] = "mamba";
   write_file_atomically(scratch / "m/config.json", config.dump());
   EXPECT_THAT([&] { load_model(scratch / "m", at::kCPU); },
-              ThrowsMessage<UserError>(HasSubstr("has model_type 'mamba', want one of: gemma, gemma2, infinity, ")));
+              ThrowsMessage<UserError>(
+                  HasSubstr("has model_type 'mamba', want one of: gemma, gemma2, gemma3_text, infinity, ")));
   EXPECT_THAT([&] { models::objective_of(read_model_directory(scratch / "m")); },
               ThrowsMessage<UserError>(HasSubstr("want one that can be trained: ")));
   EXPECT_THAT([&] { load_quantizable(root / "models/emoji-infinity", at::kCPU); },

@@ -6,8 +6,8 @@
 
 namespace tessera::nn {
 
-/// While one lives on this thread, block weights multiply activations of nearly full precision (16 bits and a scale for each 16 or
-/// 32 inputs, or fp32) however many rows there are. Without it, 32 rows and more are rounded to 8 bits.
+/// While one lives on this thread, block weights multiply 32 rows and more by unpacked weights in fp32, instead of with activations that
+/// are rounded to 16 bits (and a scale for each 16 or 32 inputs).
 class ExactProducts {
  public:
   explicit ExactProducts(bool on = true);
@@ -28,8 +28,8 @@ class BlockWeight final : public PackedWeight {
   std::string_view format() const override { return blocks::info(type_).name; }
   int64_t out() const override { return out_; }
   int64_t in() const override { return in_; }
-  /// Up to 31 rows, and any number row by row (nn::RowByRow), are multiplied in 16 bits; more in 8 bits, or unpacked and in fp32
-  /// with ExactProducts. Types without kernels (blocks::interleaves) are unpacked and multiplied in fp32.
+  /// Activations are rounded to 16 bits; with ExactProducts, 32 rows and more are multiplied by unpacked weights in fp32, unless row by
+  /// row (nn::RowByRow). Types without kernels (blocks::interleaves) are unpacked and multiplied in fp32.
   Tensor product(const Tensor& x) const override;
   std::shared_ptr<const RowProduct> row_product() const override;
   Tensor rows(int64_t first, int64_t count) const override;
