@@ -73,6 +73,7 @@ Path model_in(const Path& snapshot, const ModelName& name) {
   if (models.size() == 1) return models.front();
   if (models.empty()) return snapshot;
   std::vector<std::string> names;
+  names.reserve(models.size());
   for (const Path& model : models) names.push_back(name.repository + "/" + model.filename().string());
   std::sort(names.begin(), names.end());
   throw UserError("[model] {} holds {} GGUF files, want one: {}", name.repository, names.size(),
