@@ -29,7 +29,7 @@ struct ChatOptions {
   }
 };
 template <class V> void fields(V& v, ChatOptions& o) {
-  v("model", o.model, "model directory; its tokenizer must have a chat template");
+  v("model", o.model, "model directory or GGUF file; its tokenizer must have a chat template");
   v("system", o.system, "system message before the conversation");
   v("tools", o.tools, "file with a JSON list of tool definitions in OpenAI's form, for the chat template");
   v("template_arg", o.template_arg, "a variable of the chat template, as in enable_thinking=false");

@@ -16,6 +16,7 @@ struct ConvertOptions {
     return {.verb = "convert",
             .summary = "write a language model as a GGUF file, or one from a GGUF file as a directory",
             .required = {"model", "out"},
+            .models = {"model"},
             .short_names = {{"model", 'm'}, {"out", 'o'}, {"format", 'f'}},
             .examples = {"tessera convert -m models/books-lm -o books-lm.gguf --format q8_0",
                          "tessera convert -m SmolLM2-135M-Instruct.Q4_1.gguf -o SmolLM2-135M"}};

@@ -13,7 +13,7 @@ struct InspectOptions {
 
   static CommandLine command_line() {
     return {.verb = "inspect",
-            .summary = "what is in a model directory, a safetensors file or a training run",
+            .summary = "what is in a model directory, a file of weights or a training run",
             .positionals = {"target"},
             .required = {"target"},
             .models = {"target"},
@@ -22,7 +22,7 @@ struct InspectOptions {
   }
 };
 template <class V> void fields(V& v, InspectOptions& o) {
-  v("target", o.target, "model directory, run directory or .safetensors file");
+  v("target", o.target, "model directory, run directory, .safetensors or .gguf file");
   v("tensors", o.tensors, "list every tensor with format and shape");
   v("output", o.output, "Output");
 }

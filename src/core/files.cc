@@ -17,7 +17,6 @@
 #include <fmt/ranges.h>
 
 #include "core/error.h"
-#include "core/pages.h"
 
 namespace tessera {
 

@@ -168,6 +168,7 @@ template <class Tree> Tree parse_tree(std::string_view text, std::string_view so
     throw UserError("[{}] {}: '{}' is {}, want a number from -{:.4g} to {:.4g}", room, source, path.text(), number,
                     std::numeric_limits<double>::max(), std::numeric_limits<double>::max());
   } catch (const typename Tree::parse_error& error) {
+    if (text.find('\n') == std::string_view::npos) throw UserError("[{}] {}: not valid JSON", room, source);
     const std::string_view before = text.substr(0, std::min<size_t>(error.byte, text.size()));
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     throw UserError("[{}] {} line {}: not valid JSON", room, source, line);

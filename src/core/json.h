@@ -17,7 +17,7 @@ namespace tessera {
 
 using Json = nlohmann::ordered_json;
 
-/// Parses JSON text; `source` names it in errors. Throws UserError with the line, or with the path of a number that is
+/// Parses JSON text; `source` names it in errors. Throws UserError with the line of a text of several, or with the path of a number that is
 /// beyond every floating-point number.
 Json parse_json(std::string_view text, std::string_view source);
 Json read_json_file(const std::filesystem::path& path);

@@ -1,5 +1,4 @@
 // Pages that are given back: what was read stays readable, and other memory is left alone.
-#include "core/pages.h"
 
 #include <gtest/gtest.h>
 

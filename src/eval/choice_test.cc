@@ -12,14 +12,10 @@
 namespace tessera::eval {
 namespace {
 
+using testing::bytes_cost;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::ToyWriter;
-
-/// Every byte costs one nat, but for those of "z", which cost `dear`.
-ToyWriter bytes_cost(double dear) {
-  return {[=](const std::vector<int32_t>&, int32_t next) { return next == 'z' ? -dear : -1.0; }, 1000};
-}
 
 ChoiceRow row_of(std::vector<std::string> choices, size_t answer) {
   return {"Which?", std::move(choices), answer, "test"};

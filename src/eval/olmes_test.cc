@@ -13,14 +13,10 @@
 namespace tessera::eval {
 namespace {
 
+using testing::bytes_cost;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::ToyWriter;
-
-/// Every byte costs a nat, but for those of "z", which cost `dear`.
-ToyWriter cost_by_bytes(double dear) {
-  return {[=](const std::vector<int32_t>&, int32_t next) { return next == 'z' ? -dear : -1.0; }, 1000};
-}
 
 OlmesDocument document_of(const std::vector<std::string>& choices, size_t answer) {
   OlmesDocument document{.contexts = {"Question: Which?\nAnswer:", "Answer:"}, .answer = answer, .where = "toy line 1"};
@@ -37,7 +33,7 @@ OlmesTask task_of(std::vector<OlmesDocument> documents) {
 
 TEST(Olmes, EachMeasureNormalisesTheSameLogLikelihoods) {
   // 6 bytes in UTF-8, 4 characters and 5 + 2 nats; 4 bytes, as many characters and nats
-  const OlmesResult result = measure_olmes(cost_by_bytes(2), task_of({document_of({" \xC3\xA9\xC3\xA9z", " abc"}, 0)}));
+  const OlmesResult result = measure_olmes(bytes_cost(2), task_of({document_of({" \xC3\xA9\xC3\xA9z", " abc"}, 0)}));
   const OlmesOutcome& outcome = result.outcomes[0];
   EXPECT_THAT(outcome.nats, ElementsAre(7, 4));
   EXPECT_THAT(outcome.unconditional, ElementsAre(7, 4));
@@ -80,7 +76,7 @@ TEST(Olmes, WinograndeComparesOneContinuationAfterTwoContexts) {
 TEST(Olmes, SharesHaveIntervalsAndBitsPerByteAreMeans) {
   std::vector<OlmesDocument> documents;
   for (size_t i = 0; i < 300; ++i) documents.push_back(document_of({" abc", " azc"}, i < 210 ? 0 : 1));
-  const OlmesResult result = measure_olmes(cost_by_bytes(3), task_of(documents));
+  const OlmesResult result = measure_olmes(bytes_cost(3), task_of(documents));
   EXPECT_EQ(result.count, 300);
   EXPECT_DOUBLE_EQ(result.accuracies.at("acc_raw").share, 0.7);
   EXPECT_NEAR(result.accuracies.at("acc_raw").interval.low, 0.6459, 1e-4);  // Wilson's, by hand
@@ -92,7 +88,7 @@ TEST(Olmes, SharesHaveIntervalsAndBitsPerByteAreMeans) {
 TEST(Olmes, ATaskOfSingleContinuationsHasBitsPerByteAndNoAccuracy) {
   OlmesDocument document{.contexts = {"def f():\n"}, .where = "toy"};
   document.choices = {{0, "  pass\n"}};
-  const OlmesResult result = measure_olmes(cost_by_bytes(1), task_of({document}));
+  const OlmesResult result = measure_olmes(bytes_cost(1), task_of({document}));
   EXPECT_TRUE(result.accuracies.empty());
   EXPECT_NEAR(result.bpb.mean, 8.0 / 7 / std::log(2), 1e-12) << "the context's line end is scored with it, not counted";
 }
@@ -101,7 +97,7 @@ TEST(Olmes, MmlusLadderNumbersAreMeansOverCategories) {
   std::vector<OlmesDocument> documents = {document_of({" a", " z"}, 0), document_of({" a", " z"}, 0),
                                           document_of({" a", " z"}, 0), document_of({" a", " z"}, 1)};
   for (size_t i = 0; i < 4; ++i) documents[i].group = i < 3 ? "astronomy" : "virology";
-  const OlmesResult result = measure_olmes(cost_by_bytes(2), task_of(documents));
+  const OlmesResult result = measure_olmes(bytes_cost(2), task_of(documents));
   EXPECT_DOUBLE_EQ(result.accuracies.at("acc_per_char").share, 0.75);
   EXPECT_DOUBLE_EQ(result.ladder_acc.share, 0.5);
   EXPECT_EQ(result.groups.at("virology").share, 0);

@@ -72,6 +72,12 @@ class ChatTemplate {
   std::string generation_prompt_;  // what add_generation_prompt adds to a user's turn
 };
 
+/// The templates of a tokenizer's directory as they are stored; "" where there is none. Throws UserError for files that are damaged.
+struct StoredTemplates {
+  std::string usual, tools;
+};
+StoredTemplates stored_templates(const Path& tokenizer_directory);
+
 /// A conversation as ids.
 struct ChatIds {
   struct Media {

@@ -1,6 +1,5 @@
 // The chat template and the special tokens stored in a tokenizer's directory.
 #include <algorithm>
-#include <optional>
 
 #include "core/error.h"
 #include "text/chat_template.h"
@@ -10,10 +9,6 @@
 namespace tessera::text {
 
 namespace {
-struct StoredTemplates {
-  std::optional<std::string> usual, tools;
-};
-
 /// A text, or a list of texts with names of which "default" and "tool_use" count.
 StoredTemplates templates_in(const LooseJson& tree, const std::string& source) {
   StoredTemplates found;
@@ -28,22 +23,8 @@ StoredTemplates templates_in(const LooseJson& tree, const std::string& source) {
     if (name == "default") found.usual = words(one, "template", "", source);
     if (name == "tool_use") found.tools = words(one, "template", "", source);
   }
-  if (!found.usual) throw UserError("[text] {}: chat_template is a list, but none of it is named 'default'", source);
-  return found;
-}
-
-/// chat_template.jinja beats the others, as in transformers; more templates may lie in additional_chat_templates.
-StoredTemplates stored_templates(const Path& directory) {
-  const auto file = [&](const Path& path) {
-    return std::filesystem::exists(path) ? std::optional<std::string>(read_file(path)) : std::nullopt;
-  };
-  StoredTemplates found{file(directory / "chat_template.jinja"),
-                        file(directory / "additional_chat_templates" / "tool_use.jinja")};
-  for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
-    const Path path = directory / name;
-    if (found.usual || !std::filesystem::exists(path)) continue;
-    found = templates_in(read_loose_json(path), path.string());
-  }
+  if (found.usual.empty())
+    throw UserError("[text] {}: chat_template is a list, but none of it is named 'default'", source);
   return found;
 }
 
@@ -65,12 +46,25 @@ SpecialTokens special_tokens_of(const Path& directory) {
 }
 }  // namespace
 
+/// chat_template.jinja beats the others, as in transformers; more templates may lie in additional_chat_templates.
+StoredTemplates stored_templates(const Path& directory) {
+  const auto file = [&](const Path& path) { return std::filesystem::exists(path) ? read_file(path) : std::string(); };
+  StoredTemplates found{file(directory / "chat_template.jinja"),
+                        file(directory / "additional_chat_templates" / "tool_use.jinja")};
+  for (const char* name : {"chat_template.json", "tokenizer_config.json"}) {
+    const Path path = directory / name;
+    if (!found.usual.empty() || !std::filesystem::exists(path)) continue;
+    found = templates_in(read_loose_json(path), path.string());
+  }
+  return found;
+}
+
 ChatTemplate ChatTemplate::of(const Path& directory) {
   const StoredTemplates stored = stored_templates(directory);
-  if (!stored.usual)
+  if (stored.usual.empty())
     throw UserError("[text] {} stores no chat template; give one by name: {}", directory.string(), template_names());
-  ChatTemplate found(*stored.usual, special_tokens_of(directory), "the chat template of " + directory.string());
-  if (stored.tools) found.with_tool_template(*stored.tools);
+  ChatTemplate found(stored.usual, special_tokens_of(directory), "the chat template of " + directory.string());
+  if (!stored.tools.empty()) found.with_tool_template(stored.tools);
   return found;
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "text/byte_level_bpe.h"
+#include "text/chat_template.h"
 #include "text/gguf_tokenizer.h"
 #include "text/sentencepiece_file.h"
 
@@ -83,21 +84,6 @@ void write_sentencepiece(const Path& directory, const Path& model, TokenTable& t
   writer.set("tokenizer.ggml.add_space_prefix", file.adds_dummy_prefix);
 }
 
-/// The template as it is stored; "" where there is none.
-std::string stored_chat_template(const Path& directory) {
-  if (const Path file = directory / "chat_template.jinja"; std::filesystem::exists(file)) return read_file(file);
-  const Path config = directory / "tokenizer_config.json";
-  if (!std::filesystem::exists(config)) return "";
-  const LooseJson tree = read_loose_json(config);
-  const LooseJson& stored = member(tree, "chat_template");
-  if (stored.is_string()) return stored.get<std::string>();
-  for (const LooseJson& each : stored.is_array() ? stored : LooseJson::array()) {
-    if (member(each, "name") == "default" && member(each, "template").is_string())
-      return member(each, "template").get<std::string>();
-  }
-  return "";
-}
-
 }  // namespace
 
 void write_gguf_tokenizer(const Path& directory, int64_t rows, GgufWriter& writer) {
@@ -135,8 +121,9 @@ void write_gguf_tokenizer(const Path& directory, int64_t rows, GgufWriter& write
   writer.set("tokenizer.ggml.add_bos_token", adds(tokenizer->begin_token()));
   writer.set("tokenizer.ggml.add_eos_token",
              adds(tokenizer->end_token()) && tokenizer->begin_token() != tokenizer->end_token());
-  if (const std::string chat = stored_chat_template(directory); !chat.empty())
-    writer.set("tokenizer.chat_template", chat);
+  const StoredTemplates chat = stored_templates(directory);
+  if (!chat.usual.empty()) writer.set("tokenizer.chat_template", std::string_view(chat.usual));
+  if (!chat.tools.empty()) writer.set("tokenizer.chat_template.tool_use", std::string_view(chat.tools));
 }
 
 void save_tokenizer_files(const StoredTokenizer& tokenizer, const std::string& chat_template, const Path& directory,

@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "text/bpe_trainer.h"
 #include "text/chat_template.h"
+#include "text/gguf_tokenizer.h"
 #include "text/tokenizer.h"
 
 namespace tessera::text {
@@ -20,6 +21,12 @@ StreamDecoder::StreamDecoder(const Tokenizer&, bool) { refuse(); }
 std::string StreamDecoder::push(int32_t) { refuse(); }
 std::string StreamDecoder::finish() { refuse(); }
 
+StoredTokenizer read_gguf_tokenizer(const GgufFile&, const std::string&) { refuse(); }
+void write_gguf_tokenizer(const Path&, int64_t, GgufWriter&) { refuse(); }
+void save_tokenizer_files(const StoredTokenizer&, const std::string&, const Path&, FileSystem&) { refuse(); }
+
+StoredTemplates stored_templates(const Path&) { refuse(); }
+ChatTemplate& ChatTemplate::with_tool_template(const std::string&) { refuse(); }
 ChatTemplate ChatTemplate::of(const Path&) { refuse(); }
 ChatTemplate ChatTemplate::named(std::string_view) { refuse(); }
 ChatTemplate ChatTemplate::of_source(std::string, SpecialTokens, std::string) { refuse(); }

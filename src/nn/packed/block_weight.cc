@@ -8,7 +8,6 @@
 #include <ATen/ops/linear.h>
 
 #include "core/error.h"
-#include "core/pages.h"
 #include "nn/kernels/row_linear.h"
 #include "nn/packed/packed_format.h"
 
@@ -24,18 +23,17 @@ constexpr int64_t most_rows_in_16_bits = 31;
 constexpr int64_t weights_worth_a_thread = 1 << 16;
 constexpr int64_t weights_unpacked_at_once = 1 << 20;
 
-thread_local bool exact_products = false;
-
 int64_t groups_per_thread(int64_t in) {
   return std::max<int64_t>(1, weights_worth_a_thread / (in * blocks::tile_rows));
 }
 
 /// x [rows, in] fp32 -> [rows, out] fp32.
-Tensor by_kernel(const Tensor& x, const Matrix& weight, Precision precision) {
+Tensor by_kernel(const Tensor& x, const Matrix& weight) {
   const Tensor y = at::empty({x.size(0), weight.out}, x.options());
   const float* const from = x.const_data_ptr<float>();
   float* const to = y.mutable_data_ptr<float>();
-  Activations rounded = blocks::room_for(weight.type, x.size(0), weight.in, blocks::best_path(), precision);
+  Activations rounded =
+      blocks::room_for(weight.type, x.size(0), weight.in, blocks::best_path(), Precision::sixteen_bits);
   const int64_t slices_per_thread = std::max<int64_t>(1, weights_worth_a_thread / (weight.in * rounded.height));
   at::parallel_for(0, rounded.slices(), slices_per_thread,
                    [&](int64_t begin, int64_t end) { blocks::round_slices(from, begin, end, rounded); });
@@ -116,10 +114,6 @@ const PackedFormat& block_format() {
   return format;
 }
 
-ExactProducts::ExactProducts(bool on) : before_(exact_products) { exact_products = on; }
-ExactProducts::~ExactProducts() { exact_products = before_; }
-bool ExactProducts::on() { return exact_products; }
-
 BlockWeight::BlockWeight(blocks::BlockType type, int64_t out, int64_t in, const uint8_t* file)
     : type_(type), out_(out), in_(in), bytes_(at::empty({out * blocks::bytes_of(type, in)}, at::kByte)) {
   auto* const to = bytes_.mutable_data_ptr<uint8_t>();
@@ -150,9 +144,9 @@ Tensor BlockWeight::product(const Tensor& x) const {
   Tensor y;
   if (flat.size(0) == 0) {
     y = at::empty({0, out_}, flat.options());
-  } else if (blocks::interleaves(type_) && (few || !exact_products)) {
+  } else if (blocks::interleaves(type_)) {
     // With 8 bits many rows take two thirds of the time, but a released model then answered a question of 37 tokens wrongly.
-    y = by_kernel(flat, matrix(), Precision::sixteen_bits);
+    y = by_kernel(flat, matrix());
   } else if (few) {
     y = by_unpacked_rows(flat, matrix());
   } else {

@@ -6,20 +6,6 @@
 
 namespace tessera::nn {
 
-/// While one lives on this thread, block weights multiply 32 rows and more by unpacked weights in fp32, instead of with activations that
-/// are rounded to 16 bits (and a scale for each 16 or 32 inputs).
-class ExactProducts {
- public:
-  explicit ExactProducts(bool on = true);
-  ~ExactProducts();
-  ExactProducts(const ExactProducts&) = delete;
-  ExactProducts& operator=(const ExactProducts&) = delete;
-  static bool on();
-
- private:
-  bool before_;
-};
-
 class BlockWeight final : public PackedWeight {
  public:
   /// Blocks in the order of the file, out * bytes_of(type, in) of them; `in` is a multiple of a block's weights.
@@ -28,8 +14,7 @@ class BlockWeight final : public PackedWeight {
   std::string_view format() const override { return blocks::info(type_).name; }
   int64_t out() const override { return out_; }
   int64_t in() const override { return in_; }
-  /// Activations are rounded to 16 bits; with ExactProducts, 32 rows and more are multiplied by unpacked weights in fp32, unless row by
-  /// row (nn::RowByRow). Types without kernels (blocks::interleaves) are unpacked and multiplied in fp32.
+  /// Activations are rounded to 16 bits. Types without kernels (blocks::interleaves) are unpacked and multiplied in fp32.
   Tensor product(const Tensor& x) const override;
   std::shared_ptr<const RowProduct> row_product() const override;
   Tensor rows(int64_t first, int64_t count) const override;

@@ -80,15 +80,13 @@ TEST(BlockWeight, FewRowsAreMultipliedToWithinTheRoundingOf16Bits) {
   }
 }
 
-TEST(BlockWeight, ManyRowsAreMultipliedToWithinTheRoundingOf8BitsOrExactlyOnDemand) {
+TEST(BlockWeight, ManyRowsAreMultipliedToWithinTheRoundingOf16Bits) {
   at::manual_seed(3);
   for (const BlockTypeInfo& type : blocks::block_types) {
     const BlockCase c = random_case(type, 83, 768);
     const Tensor x = at::randn({2, 35, 768});
     const Tensor want = at::linear(x.to(at::kDouble), c.plain.to(at::kDouble));
-    EXPECT_LT(relative_difference(c.weight->product(x), want), 0.02) << type.name;
-    const ExactProducts on;
-    EXPECT_LT(relative_difference(c.weight->product(x), want), 1e-5) << type.name;
+    EXPECT_LT(relative_difference(c.weight->product(x), want), 1e-4) << type.name;
   }
 }
 

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "models/lm/architecture/families.h"
 #include "models/lm/architecture/gguf_model.h"
+#include "models/lm/architecture/module.h"
 
 namespace tessera::lm {
 
@@ -199,23 +200,25 @@ Json llama3_scaling(const GgufKeys& keys, const StoredTensor& divisors, double t
   const auto setting = [&](const char* name, double otherwise) {
     return keys.look_up<double>(std::string(gguf_scaling_prefix) + name).value_or(otherwise);
   };
-  const double factor = setting("factor", stored.empty() ? 0 : *std::ranges::max_element(stored));
-  const double low = setting("low_freq_factor", 1), high = setting("high_freq_factor", 4);
-  const double original = setting("original_length", 8192);
+  const RopeScaling scaling{.type = "llama3",
+                            .factor = setting("factor", stored.empty() ? 0 : *std::ranges::max_element(stored)),
+                            .low_frequency_factor = setting("low_freq_factor", 1),
+                            .high_frequency_factor = setting("high_freq_factor", 4),
+                            .original_length = static_cast<int64_t>(setting("original_length", 8192))};
   bool same = std::ssize(stored) == head_dim / 2;
-  for (size_t i = 0; same && i < stored.size(); ++i) {
-    const double wave = 2 * M_PI * std::pow(theta, 2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
-    const double smooth = std::clamp((original / wave - low) / (high - low), 0.0, 1.0);
-    same = std::abs(1 / ((1 - smooth) / factor + smooth) / stored[i] - 1) < 1e-4;
+  if (same) {
+    const Tensor ours = llama3_divisors(scaling, theta, head_dim);
+    for (size_t i = 0; i < stored.size(); ++i)
+      same = same && std::abs(ours.const_data_ptr<float>()[i] / stored[i] - 1) < 1e-4;
   }
   if (!same)
     throw UserError("[gguf] {}: rope_freqs.weight holds divisors that are not Llama 3's, which is not supported",
                     keys.source());
   return {{"rope_type", "llama3"},
-          {"factor", factor},
-          {"low_freq_factor", low},
-          {"high_freq_factor", high},
-          {"original_max_position_embeddings", static_cast<int64_t>(original)}};
+          {"factor", scaling.factor},
+          {"low_freq_factor", scaling.low_frequency_factor},
+          {"high_freq_factor", scaling.high_frequency_factor},
+          {"original_max_position_embeddings", scaling.original_length}};
 }
 
 Json rope_scaling(const GgufKeys& keys) {

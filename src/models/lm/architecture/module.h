@@ -112,6 +112,8 @@ Positions positions_of(const DecoderLm& model, int64_t length, const Tensor& pad
 Positions packed_positions(const DecoderLm& model, const Tensor& segments);
 /// Positions of a pass against a cache: `indexes` [T] int64, each below `end`; what they see is the cache's matter.
 Positions cached_positions(const DecoderLm& model, const Tensor& indexes, int64_t end);
+/// What Llama 3's scaling divides each of the dim / 2 rotary frequencies by, fp32.
+Tensor llama3_divisors(const RopeScaling& scaling, double theta, int64_t dim);
 /// The rotary angles that a config asks for. What transformers makes depend on the length of a sequence is decided by the context: a
 /// "longrope" model has its long factors when it admits more than the original context, and "dynamic" changes nothing within it.
 std::shared_ptr<const nn::RotaryTable> rotary_table(const LmConfig& config);

@@ -64,6 +64,11 @@ double attention_factor(const RopeScaling& r) {
 
 }  // namespace
 
+Tensor llama3_divisors(const RopeScaling& scaling, double theta, int64_t dim) {
+  const Tensor plain = nn::rope_frequencies(dim, theta);
+  return plain / llama3_frequencies(plain, scaling);
+}
+
 std::shared_ptr<const nn::RotaryTable> rotary_table(const LmConfig& c) {
   const Tensor plain = nn::rope_frequencies(c.turned(), c.rope_theta);
   if (!c.rope_scaling) return std::make_shared<const nn::RotaryTable>(plain);

@@ -94,21 +94,6 @@ bool is_turned(std::string_view name) {
   return name.find(".attn_q.") != name.npos || name.find(".attn_k.") != name.npos;
 }
 
-/// What each rotary frequency is divided by.
-Tensor llama3_divisors(const LmConfig& c) {
-  const RopeScaling& s = *c.rope_scaling;
-  const Tensor all = at::empty({c.head_dim / 2}, at::kFloat);
-  for (int64_t i = 0; i < c.head_dim / 2; ++i) {
-    const double wave =
-        2 * M_PI * std::pow(c.rope_theta, 2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
-    const double ratio = static_cast<double>(s.original_length) / wave;
-    const double smooth =
-        std::clamp((ratio - s.low_frequency_factor) / (s.high_frequency_factor - s.low_frequency_factor), 0.0, 1.0);
-    all.mutable_data_ptr<float>()[i] = static_cast<float>(1 / ((1 - smooth) / s.factor + smooth));
-  }
-  return all;
-}
-
 /// Rotary scaling as far as it is said in keys; divisors of llama3 and longrope are tensors.
 void write_scaling(const LmConfig& c, const std::string& architecture, GgufWriter& writer) {
   const RopeScaling& r = *c.rope_scaling;
@@ -295,7 +280,8 @@ void save_gguf(const Path& out, const DecoderLm& from, const ModelDirectory& fou
     writer.add(name + ".weight", *gguf_type("f32"), divisors.sizes().vec(),
                [divisors, name](WritableFile& file) { file.append(encoded(*gguf_type("f32"), divisors, name)); });
   };
-  if (c.rope_scaling && c.rope_scaling->type == "llama3") add_divisors("rope_freqs", llama3_divisors(c));
+  if (c.rope_scaling && c.rope_scaling->type == "llama3")
+    add_divisors("rope_freqs", llama3_divisors(*c.rope_scaling, c.rope_theta, c.head_dim));
   if (c.rope_scaling && c.rope_scaling->type == "longrope") {
     add_divisors("rope_factors_long", at::tensor(c.rope_scaling->long_factors, at::kFloat));
     add_divisors("rope_factors_short", at::tensor(c.rope_scaling->short_factors, at::kFloat));

@@ -220,28 +220,7 @@ void group_of(const Group& group, const Activations& x, std::vector<Activations:
 }  // namespace avx2
 
 void group_avx2(BlockType type, const Group& group, const Activations& x, std::vector<Activations::Line>& scratch) {
-  using enum BlockType;
-  using namespace avx2;
-  switch (type) {
-    case q4_0:
-      return group_of<q4_0>(group, x, scratch);
-    case q4_1:
-      return group_of<q4_1>(group, x, scratch);
-    case q5_0:
-      return group_of<q5_0>(group, x, scratch);
-    case q5_1:
-      return group_of<q5_1>(group, x, scratch);
-    case q8_0:
-      return group_of<q8_0>(group, x, scratch);
-    case q4_k:
-      return group_of<q4_k>(group, x, scratch);
-    case q5_k:
-      return group_of<q5_k>(group, x, scratch);
-    case q6_k:
-      return group_of<q6_k>(group, x, scratch);
-    default:
-      return;
-  }
+  with_type(type, [&]<BlockType each> { avx2::group_of<each>(group, x, scratch); });
 }
 
 }  // namespace tessera::nn::blocks

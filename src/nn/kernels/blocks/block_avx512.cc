@@ -225,28 +225,7 @@ TESSERA_BLOCKS_TARGET int32_t write_whole_avx512(const float* x, int64_t span, f
 }
 
 void group_avx512(BlockType type, const Group& group, const Activations& x, std::vector<Activations::Line>& scratch) {
-  using enum BlockType;
-  using namespace avx512;
-  switch (type) {
-    case q4_0:
-      return group_of<q4_0>(group, x, scratch);
-    case q4_1:
-      return group_of<q4_1>(group, x, scratch);
-    case q5_0:
-      return group_of<q5_0>(group, x, scratch);
-    case q5_1:
-      return group_of<q5_1>(group, x, scratch);
-    case q8_0:
-      return group_of<q8_0>(group, x, scratch);
-    case q4_k:
-      return group_of<q4_k>(group, x, scratch);
-    case q5_k:
-      return group_of<q5_k>(group, x, scratch);
-    case q6_k:
-      return group_of<q6_k>(group, x, scratch);
-    default:
-      return;
-  }
+  with_type(type, [&]<BlockType each> { avx512::group_of<each>(group, x, scratch); });
 }
 
 }  // namespace tessera::nn::blocks

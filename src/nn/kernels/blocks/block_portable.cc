@@ -113,27 +113,7 @@ template <BlockType type> void group_of(const Group& group, const Activations& x
 }  // namespace portable
 
 void group_portable(BlockType type, const Group& group, const Activations& x, std::vector<Activations::Line>&) {
-  using enum BlockType;
-  switch (type) {
-    case q4_0:
-      return portable::group_of<q4_0>(group, x);
-    case q4_1:
-      return portable::group_of<q4_1>(group, x);
-    case q5_0:
-      return portable::group_of<q5_0>(group, x);
-    case q5_1:
-      return portable::group_of<q5_1>(group, x);
-    case q8_0:
-      return portable::group_of<q8_0>(group, x);
-    case q4_k:
-      return portable::group_of<q4_k>(group, x);
-    case q5_k:
-      return portable::group_of<q5_k>(group, x);
-    case q6_k:
-      return portable::group_of<q6_k>(group, x);
-    default:
-      return;
-  }
+  with_type(type, [&]<BlockType each> { portable::group_of<each>(group, x); });
 }
 
 }  // namespace tessera::nn::blocks

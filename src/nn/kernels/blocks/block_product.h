@@ -98,6 +98,31 @@ void multiply(const Matrix& weight, const Activations& x, int64_t begin, int64_t
 /// The same for any type, in fp32: rows of the weight are unpacked one by one. x [rows, in].
 void multiply_unpacked(const Matrix& weight, const float* x, int64_t rows, int64_t begin, int64_t end, float* y);
 
+/// Calls `use` with the type as a template argument, of types that interleaves(); nothing for others.
+template <class Use> void with_type(BlockType type, Use use) {
+  using enum BlockType;
+  switch (type) {
+    case q4_0:
+      return use.template operator()<q4_0>();
+    case q4_1:
+      return use.template operator()<q4_1>();
+    case q5_0:
+      return use.template operator()<q5_0>();
+    case q5_1:
+      return use.template operator()<q5_1>();
+    case q8_0:
+      return use.template operator()<q8_0>();
+    case q4_k:
+      return use.template operator()<q4_k>();
+    case q5_k:
+      return use.template operator()<q5_k>();
+    case q6_k:
+      return use.template operator()<q6_k>();
+    default:
+      return;
+  }
+}
+
 /// One slice of Activations.
 struct Slice {
   const int8_t* bytes;

@@ -153,13 +153,6 @@ const BlockTypeInfo* block_type_named(std::string_view name) {
   return nullptr;
 }
 
-const BlockTypeInfo* block_type_numbered(uint32_t id) {
-  for (const BlockTypeInfo& each : block_types) {
-    if (each.id == id) return &each;
-  }
-  return nullptr;
-}
-
 void unpack(BlockType type, const uint8_t* bytes, int64_t count, float* to) {
   const BlockTypeInfo& what = info(type);
   const UnpackBlock one = unpack_block[static_cast<size_t>(type)];

@@ -12,24 +12,20 @@ enum class BlockType { q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_
 struct BlockTypeInfo {
   BlockType type;
   std::string_view name;  // as ggml prints it: "q4_0", "q4_K"
-  uint32_t id;            // ggml's number for it, which GGUF files hold
   int64_t weights;        // of a block
   int64_t bytes;          // of a block
 };
 
 /// In the order of BlockType.
 inline constexpr BlockTypeInfo block_types[] = {
-    {BlockType::q4_0, "q4_0", 2, 32, 18},      {BlockType::q4_1, "q4_1", 3, 32, 20},
-    {BlockType::q5_0, "q5_0", 6, 32, 22},      {BlockType::q5_1, "q5_1", 7, 32, 24},
-    {BlockType::q8_0, "q8_0", 8, 32, 34},      {BlockType::q2_k, "q2_K", 10, 256, 84},
-    {BlockType::q3_k, "q3_K", 11, 256, 110},   {BlockType::q4_k, "q4_K", 12, 256, 144},
-    {BlockType::q5_k, "q5_K", 13, 256, 176},   {BlockType::q6_k, "q6_K", 14, 256, 210},
-    {BlockType::iq4_nl, "iq4_nl", 20, 32, 18}, {BlockType::iq4_xs, "iq4_xs", 23, 256, 136},
+    {BlockType::q4_0, "q4_0", 32, 18},   {BlockType::q4_1, "q4_1", 32, 20},     {BlockType::q5_0, "q5_0", 32, 22},
+    {BlockType::q5_1, "q5_1", 32, 24},   {BlockType::q8_0, "q8_0", 32, 34},     {BlockType::q2_k, "q2_K", 256, 84},
+    {BlockType::q3_k, "q3_K", 256, 110}, {BlockType::q4_k, "q4_K", 256, 144},   {BlockType::q5_k, "q5_K", 256, 176},
+    {BlockType::q6_k, "q6_K", 256, 210}, {BlockType::iq4_nl, "iq4_nl", 32, 18}, {BlockType::iq4_xs, "iq4_xs", 256, 136},
 };
 constexpr const BlockTypeInfo& info(BlockType type) { return block_types[static_cast<int>(type)]; }
-/// Null for a name or number that is none of these.
+/// Null for a name that is none of these.
 const BlockTypeInfo* block_type_named(std::string_view name);
-const BlockTypeInfo* block_type_numbered(uint32_t id);
 
 /// Bytes of `count` weights, a multiple of the block's.
 constexpr int64_t bytes_of(BlockType type, int64_t count) { return count / info(type).weights * info(type).bytes; }

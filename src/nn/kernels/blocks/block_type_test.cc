@@ -10,6 +10,7 @@
 #include "core/rng.h"
 #include "nn/kernels/blocks/half.h"
 #include "nn/kernels/blocks/interleave.h"
+#include "tensor/gguf.h"
 
 namespace tessera::nn::blocks {
 namespace {
@@ -35,15 +36,17 @@ double rms_error(BlockType type, const std::vector<float>& numbers) {
   return std::sqrt(squares / static_cast<double>(count));
 }
 
-TEST(BlockTypes, AreFoundByNameAndByNumber) {
+TEST(BlockTypes, AreFoundByNameAndHaveTheSizesOfTheFilesTypes) {
   for (const BlockTypeInfo& each : block_types) {
     EXPECT_EQ(block_type_named(each.name)->type, each.type);
-    EXPECT_EQ(block_type_numbered(each.id)->type, each.type);
+    const GgufType* const stored = gguf_type(each.name);
+    ASSERT_NE(stored, nullptr) << each.name;
+    EXPECT_EQ(stored->name, each.name);
+    EXPECT_EQ(stored->weights, each.weights);
+    EXPECT_EQ(stored->bytes, each.bytes);
     EXPECT_EQ(&info(each.type), block_type_named(each.name)) << "the table is in the order of the enum";
   }
   EXPECT_EQ(block_type_named("q9_0"), nullptr);
-  EXPECT_EQ(block_type_numbered(0), nullptr);
-  EXPECT_EQ(block_type_numbered(4), nullptr);
 }
 
 TEST(BlockTypes, TheSearchedOnesLoseLessThanThoseWithOneScaleForAllOfABlock) {
