@@ -306,13 +306,25 @@ void BlockCache::write_head(size_t layer, const Place& place, int64_t head, cons
 
 void BlockCache::attend_head(size_t layer, const Place& place, int64_t head, blocks::Query query,
                              std::vector<blocks::Block>& views, std::vector<float>& scores) const {
-  const BlockStorage& storage = layers_[layer];
-  const auto count = static_cast<size_t>(place.index / options_.block + 1);
-  views.clear();
-  for (size_t b = 0; b < count; ++b) views.push_back(storage.view((*place.blocks)[b], head));
+  view_blocks(layer, place, head, views);
   query.block_size = options_.block;
   query.blocks = views.data();
-  blocks::attend(storage.format(), query, scores);
+  blocks::attend(layers_[layer].format(), query, scores);
+}
+
+void BlockCache::attend_tile(size_t layer, const Place& last, int64_t head, blocks::Tile tile,
+                             std::vector<blocks::Block>& views, std::vector<float>& scratch) const {
+  view_blocks(layer, last, head, views);
+  tile.block_size = options_.block;
+  tile.blocks = views.data();
+  blocks::attend(layers_[layer].format(), tile, scratch);
+}
+
+/// The blocks up to that of a place.
+void BlockCache::view_blocks(size_t layer, const Place& place, int64_t head, std::vector<blocks::Block>& views) const {
+  const auto count = static_cast<size_t>(place.index / options_.block + 1);
+  views.clear();
+  for (size_t b = 0; b < count; ++b) views.push_back(layers_[layer].view((*place.blocks)[b], head));
 }
 
 int64_t BlockCache::bytes() const {

@@ -75,6 +75,9 @@ class BlockCache final : public KvCache {
   /// is kept between calls.
   void attend_head(size_t layer, const Place& place, int64_t head, blocks::Query query,
                    std::vector<blocks::Block>& views, std::vector<float>& scores) const;
+  /// The same for neighbouring positions of one row, of which `last` is the last; `tile` without its blocks.
+  void attend_tile(size_t layer, const Place& last, int64_t head, blocks::Tile tile, std::vector<blocks::Block>& views,
+                   std::vector<float>& scratch) const;
 
   int64_t bytes() const override;
 
@@ -99,6 +102,7 @@ class BlockCache final : public KvCache {
   void attend_long(const BlockStorage& layer, const Piece& piece, const Tensor& q, const AttendOptions& options,
                    Tensor& out);
   void attend_short(const BlockStorage& layer, const Tensor& q, const AttendOptions& options, Tensor& out) const;
+  void view_blocks(size_t layer, const Place& place, int64_t head, std::vector<blocks::Block>& views) const;
   const Tensor& mask_of(const Piece& piece, std::optional<int64_t> window, at::Device device);
 
   BlockCacheOptions options_;

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "nn/kernels/block_attention.h"
+#include "nn/kernels/tile_attention.h"
 #include "tensor/tensor.h"
 
 namespace tessera::nn {

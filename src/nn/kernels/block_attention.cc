@@ -19,30 +19,7 @@ namespace tessera::nn::blocks {
 
 namespace {
 
-constexpr int64_t lanes = 16;
-typedef float Floats __attribute__((vector_size(64), aligned(4)));
-typedef int32_t Ints __attribute__((vector_size(64), aligned(4)));
-typedef uint32_t Words __attribute__((vector_size(64), aligned(4)));
-typedef uint16_t Shorts __attribute__((vector_size(32), aligned(2)));
-typedef int8_t Bytes __attribute__((vector_size(16), aligned(1)));
-
-TESSERA_BODY void load(const float* from, Floats& to) { std::memcpy(&to, from, sizeof to); }
-TESSERA_BODY void load(const uint16_t* from, Floats& to) {
-  Shorts bits;
-  std::memcpy(&bits, from, sizeof bits);
-  const Words wide = __builtin_convertvector(bits, Words) << 16;
-  std::memcpy(&to, &wide, sizeof to);
-}
-TESSERA_BODY void load(const int8_t* from, Floats& to) {
-  Bytes bytes;
-  std::memcpy(&bytes, from, sizeof bytes);
-  to = __builtin_convertvector(bytes, Floats);
-}
-TESSERA_BODY void store(const Floats& from, float* to) { std::memcpy(to, &from, sizeof from); }
-
-TESSERA_BODY float one(float x) { return x; }
-TESSERA_BODY float one(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
-TESSERA_BODY float one(int8_t x) { return x; }
+#include "nn/kernels/vectors-inl.h"
 
 template <class T> TESSERA_BODY float dot(const float* q, const T* k, int64_t count) {
   Floats sums = {};
@@ -52,61 +29,66 @@ template <class T> TESSERA_BODY float dot(const float* q, const T* k, int64_t co
     load(q + i, a), load(k + i, b);
     sums += a * b;
   }
-  float parts[lanes];
-  store(sums, parts);
-  float sum = 0;
-  for (const float part : parts) sum += part;
+  float sum = across<false>(sums);
   for (int64_t i = whole; i < count; ++i) sum += q[i] * one(k[i]);
   return sum;
 }
 
-/// out += weight * v.
-template <class T> TESSERA_BODY void add(float weight, const T* v, int64_t count, float* out) {
-  const int64_t whole = count / lanes * lanes;
-  for (int64_t i = 0; i < whole; i += lanes) {
-    Floats a, b;
-    load(out + i, a), load(v + i, b);
-    a += weight * b;
-    store(a, out + i);
+/// out += weights times values, for `width` vectors of numbers of each value.
+template <int width, class T>
+TESSERA_BODY void add_vectors(const float* weights, const float* scales, const T* values, int64_t from, int64_t to,
+                              int64_t head_dim, float* out) {
+  Floats sums[width];
+#pragma GCC unroll 4
+  for (int w = 0; w < width; ++w) load(out + w * lanes, sums[w]);
+  for (int64_t j = from; j < to; ++j) {
+    const float weight = scales != nullptr ? weights[j] * scales[j] : weights[j];
+#pragma GCC unroll 4
+    for (int w = 0; w < width; ++w) {
+      Floats v;
+      load(values + j * head_dim + w * lanes, v);
+      sums[w] += weight * v;
+    }
   }
-  for (int64_t i = whole; i < count; ++i) out[i] += weight * one(v[i]);
+#pragma GCC unroll 4
+  for (int w = 0; w < width; ++w) store(sums[w], out + w * lanes);
 }
 
-/// exp(x) for x <= 0 in place, to about 2e-7 of itself: powers of two and a polynomial.
-TESSERA_BODY void exp_in_place(float* x) {
-  Floats v;
-  load(x, v);
-  const Floats low = Floats{} - 87.0f;
-  v = v < low ? low : v;
-  const Ints whole = __builtin_convertvector(v * 1.44269504f - 0.5f, Ints);  // nearest; truncation is towards 0
-  const Floats n = __builtin_convertvector(whole, Floats);
-  const Floats rest = (v - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
-  Floats p = Floats{} + 1.0f / 5040;
-  p = p * rest + 1.0f / 720;
-  p = p * rest + 1.0f / 120;
-  p = p * rest + 1.0f / 24;
-  p = p * rest + 1.0f / 6;
-  p = p * rest + 0.5f;
-  p = p * rest + 1.0f;
-  p = p * rest + 1.0f;
-  const Ints exponent = (whole + 127) << 23;
-  Floats power;
-  std::memcpy(&power, &exponent, sizeof power);
-  v = p * power;
-  store(v, x);
+/// out += weights [to] times values [to, head_dim], positions from `from` on; sums stay in registers.
+template <class T>
+TESSERA_BODY void add_values(const float* weights, const float* scales, const T* values, int64_t from, int64_t to,
+                             int64_t head_dim, float* out) {
+  constexpr int64_t four = 4 * lanes;
+  int64_t i = 0;
+  for (; i + four <= head_dim; i += four) add_vectors<4>(weights, scales, values + i, from, to, head_dim, out + i);
+  for (; i + lanes <= head_dim; i += lanes) add_vectors<1>(weights, scales, values + i, from, to, head_dim, out + i);
+  for (; i < head_dim; ++i) {
+    for (int64_t j = from; j < to; ++j) {
+      const float weight = scales != nullptr ? weights[j] * scales[j] : weights[j];
+      out[i] += weight * one(values[j * head_dim + i]);
+    }
+  }
 }
 
 /// Scores become weights that sum to 1; `scores` has room for whole vectors.
 TESSERA_BODY void softmax(float* scores, int64_t count) {
-  float most = scores[0];
-  for (int64_t j = 1; j < count; ++j) most = scores[j] > most ? scores[j] : most;
-  for (int64_t j = 0; j < count; ++j) scores[j] -= most;
   const int64_t padded = (count + lanes - 1) / lanes * lanes;
-  for (int64_t j = count; j < padded; ++j) scores[j] = -100;
-  float sum = 0;
-  for (int64_t j = 0; j < padded; j += lanes) exp_in_place(scores + j);
-  for (int64_t j = 0; j < count; ++j) sum += scores[j];
-  const float inverse = 1 / sum;
+  for (int64_t j = count; j < padded; ++j) scores[j] = -1e30f;
+  Floats v, peak, sum = {};
+  load(scores, peak);
+  for (int64_t j = lanes; j < padded; j += lanes) {
+    load(scores + j, v);
+    peak = v > peak ? v : peak;
+  }
+  const float most = across<true>(peak);
+  for (int64_t j = 0; j < padded; j += lanes) {
+    load(scores + j, v);
+    v -= most;
+    exp_in_place(v);
+    sum += v;  // 0 beyond `count`
+    store(v, scores + j);
+  }
+  const float inverse = 1 / across<false>(sum);
   for (int64_t j = 0; j < count; ++j) scores[j] *= inverse;
 }
 
@@ -137,10 +119,7 @@ template <class T> TESSERA_BODY void attend_in(const Query& c, std::vector<float
     const int64_t to = std::min<int64_t>(c.end - b * c.block_size, c.block_size);
     for (int64_t h = 0; h < c.heads; ++h) {
       const float* weights = scratch.data() + h * room + b * c.block_size - c.begin;
-      for (int64_t j = from; j < to; ++j) {
-        const float weight = block.value_scales != nullptr ? weights[j] * block.value_scales[j] : weights[j];
-        add(weight, values + j * c.head_dim, c.head_dim, c.out + h * c.head_dim);
-      }
+      add_values(weights, block.value_scales, values, from, to, c.head_dim, c.out + h * c.head_dim);
     }
   }
 }

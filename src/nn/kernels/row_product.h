@@ -1,4 +1,4 @@
-// A weight as a decoding step multiplies it: a few rows of plain memory against columns that threads share out among them.
+// A weight as a pass on plain memory multiplies it: rows of fp32 numbers against columns that threads share out among them.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,12 @@ class RowProduct {
   virtual int64_t preparation() const { return 0; }
   /// What multiply() of the same x wants.
   virtual void prepare(const float* /*x*/, int64_t /*rows*/, RowScratch& /*scratch*/) const {}
+  /// Whether hundreds of rows are multiplied well too. Then threads may share what prepare() does: one makes room, all round rows.
+  virtual bool takes_many() const { return false; }
+  /// Room for what round() makes of `rows` rows.
+  virtual void make_room(int64_t /*rows*/, RowScratch& /*scratch*/) const {}
+  /// Rounds a part of them.
+  virtual void round(const blocks::Part& /*part*/, RowScratch& /*scratch*/) const {}
   /// y [rows, out] fp32: writes columns begin to end, which are multiples of 16 but for the last.
   virtual void multiply(const float* x, int64_t rows, const RowScratch& scratch, int64_t begin, int64_t end,
                         float* y) const = 0;

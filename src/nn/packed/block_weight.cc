@@ -66,10 +66,15 @@ class BlockRowProduct final : public RowProduct {
   }
   void prepare(const float* x, int64_t rows, RowScratch& scratch) const override {
     if (!blocks::interleaves(matrix_.type)) return;
-    scratch.blocks = blocks::room_for(matrix_.type, rows, matrix_.in, blocks::best_path(), Precision::sixteen_bits,
-                                      std::move(scratch.blocks));
+    make_room(rows, scratch);
     blocks::round_slices(x, 0, scratch.blocks.slices(), scratch.blocks);
   }
+  bool takes_many() const override { return blocks::interleaves(matrix_.type); }
+  void make_room(int64_t rows, RowScratch& scratch) const override {
+    scratch.blocks = blocks::room_for(matrix_.type, rows, matrix_.in, blocks::best_path(), Precision::sixteen_bits,
+                                      std::move(scratch.blocks));
+  }
+  void round(const blocks::Part& part, RowScratch& scratch) const override { blocks::round_part(part, scratch.blocks); }
   void multiply(const float* x, int64_t rows, const RowScratch& scratch, int64_t begin, int64_t end,
                 float* y) const override {
     if (blocks::interleaves(matrix_.type)) blocks::multiply(matrix_, scratch.blocks, begin, end, y);

@@ -127,12 +127,17 @@ Activations room_for(BlockType type, int64_t rows, int64_t in, Path path, Precis
 }
 
 void round_slices(const float* x, int64_t begin, int64_t end, Activations& to) {
-  for (int64_t slice = begin; slice < end; ++slice) {
-    const int64_t first = slice * to.height, rows = std::min(to.height, to.rows - first);
-    for (int64_t s = 0; s < to.spans(); ++s) {
-      const int64_t record = (slice * to.spans() + s) * to.height;
-      for (int64_t r = 0; r < rows; ++r) round_span(x + (first + r) * to.in + s * to.span, to, record + r);
-    }
+  const int64_t first = begin * to.height, last = std::min(end * to.height, to.rows);
+  round_part({.x = x + first * to.in, .stride = to.in, .begin = first, .end = last, .first = 0, .last = to.in}, to);
+}
+
+void round_part(const Part& part, Activations& to) {
+  const float* row = part.x;
+  for (int64_t r = part.begin; r < part.end; ++r, row += part.stride) {
+    const float* x = row;
+    int64_t record = (r / to.height * to.spans() + part.first / to.span) * to.height + r % to.height;
+    for (int64_t i = part.first; i < part.last; i += to.span, x += to.span, record += to.height)
+      round_span(x, to, record);
   }
 }
 

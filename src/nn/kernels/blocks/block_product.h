@@ -90,7 +90,17 @@ constexpr int64_t most_height = 8;
 Activations room_for(BlockType type, int64_t rows, int64_t in, Path path, Precision precision, Activations reused = {});
 /// Slices begin to end of x [rows, in]. A span with an infinity or NaN becomes all NaN.
 void round_slices(const float* x, int64_t begin, int64_t end, Activations& to);
-/// Both, for all rows.
+/// Numbers of rows begin to end and inputs first to last, which are multiples of 32. x is that of the first row and input, rows are
+/// `stride` apart.
+struct Part {
+  const float* x;
+  int64_t stride;
+  int64_t begin, end;
+  int64_t first, last;
+};
+/// The same for a part.
+void round_part(const Part& part, Activations& to);
+/// Room and rounding, for all rows.
 Activations rounded(BlockType type, const float* x, int64_t rows, int64_t in, Path path, Precision precision);
 
 /// y [rows, out]: writes columns begin to end of every row. The weight's type interleaves().

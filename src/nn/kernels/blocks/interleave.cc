@@ -11,20 +11,20 @@ namespace {
 enum class Change { none, sign, high_bits, scale_mins };
 
 /// `bytes` bytes of each block, from `offset`, moved in units of `unit` bytes.
-struct Part {
+struct BlockPart {
   int offset, bytes, unit;
   Change change = Change::none;
 };
 
-std::span<const Part> parts_of(BlockType type) {
-  static constexpr Part q8_0[] = {{0, 2, 2}, {2, 32, 4, Change::sign}};
-  static constexpr Part q4_0[] = {{0, 2, 2}, {2, 16, 4}};
-  static constexpr Part q4_1[] = {{0, 2, 2}, {2, 2, 2}, {4, 16, 4}};
-  static constexpr Part q5_0[] = {{0, 2, 2}, {2, 4, 4, Change::high_bits}, {6, 16, 4}};
-  static constexpr Part q5_1[] = {{0, 2, 2}, {2, 2, 2}, {4, 4, 4, Change::high_bits}, {8, 16, 4}};
-  static constexpr Part q4_k[] = {{0, 2, 2}, {2, 2, 2}, {4, 12, 1, Change::scale_mins}, {16, 128, 4}};
-  static constexpr Part q5_k[] = {{0, 2, 2}, {2, 2, 2}, {4, 12, 1, Change::scale_mins}, {16, 32, 4}, {48, 128, 4}};
-  static constexpr Part q6_k[] = {{208, 2, 2}, {192, 16, 1}, {0, 128, 4}, {128, 64, 4}};
+std::span<const BlockPart> parts_of(BlockType type) {
+  static constexpr BlockPart q8_0[] = {{0, 2, 2}, {2, 32, 4, Change::sign}};
+  static constexpr BlockPart q4_0[] = {{0, 2, 2}, {2, 16, 4}};
+  static constexpr BlockPart q4_1[] = {{0, 2, 2}, {2, 2, 2}, {4, 16, 4}};
+  static constexpr BlockPart q5_0[] = {{0, 2, 2}, {2, 4, 4, Change::high_bits}, {6, 16, 4}};
+  static constexpr BlockPart q5_1[] = {{0, 2, 2}, {2, 2, 2}, {4, 4, 4, Change::high_bits}, {8, 16, 4}};
+  static constexpr BlockPart q4_k[] = {{0, 2, 2}, {2, 2, 2}, {4, 12, 1, Change::scale_mins}, {16, 128, 4}};
+  static constexpr BlockPart q5_k[] = {{0, 2, 2}, {2, 2, 2}, {4, 12, 1, Change::scale_mins}, {16, 32, 4}, {48, 128, 4}};
+  static constexpr BlockPart q6_k[] = {{208, 2, 2}, {192, 16, 1}, {0, 128, 4}, {128, 64, 4}};
   switch (type) {
     case BlockType::q8_0:
       return q8_0;
@@ -97,7 +97,7 @@ template <int unit> void gather(const uint8_t* from, int bytes, uint8_t* to) {
 }
 
 /// One row's part of one block into its place in the tile.
-void put(const Part& part, const uint8_t* from, uint8_t* to) {
+void put(const BlockPart& part, const uint8_t* from, uint8_t* to) {
   if (part.change == Change::sign) {
     for (int i = 0; i < part.bytes; i += 4) put_word(word_at(from + i) ^ 0x80808080u, to + i * tile_rows);
   } else if (part.change == Change::high_bits) {
@@ -115,7 +115,7 @@ void put(const Part& part, const uint8_t* from, uint8_t* to) {
   }
 }
 
-void take(const Part& part, const uint8_t* from, uint8_t* to) {
+void take(const BlockPart& part, const uint8_t* from, uint8_t* to) {
   if (part.change == Change::sign) {
     for (int i = 0; i < part.bytes; i += 4) put_word(word_at(from + i * tile_rows) ^ 0x80808080u, to + i);
   } else if (part.change == Change::high_bits) {
@@ -143,7 +143,7 @@ void interleave(BlockType type, const uint8_t* rows, int64_t stride, int64_t blo
     for (int64_t r = 0; r < tile_rows; ++r) {
       const uint8_t* block = rows + r * stride + b * bytes;
       uint8_t* to = tiles;
-      for (const Part& part : parts_of(type)) {
+      for (const BlockPart& part : parts_of(type)) {
         put(part, block + part.offset, to + r * part.unit);
         to += part.bytes * tile_rows;
       }
@@ -155,7 +155,7 @@ void deinterleave(BlockType type, const uint8_t* tiles, int64_t row, int64_t blo
   const int64_t bytes = info(type).bytes;
   for (int64_t b = 0; b < blocks; ++b, to += bytes) {
     const uint8_t* from = tiles + b * tile_rows * bytes;
-    for (const Part& part : parts_of(type)) {
+    for (const BlockPart& part : parts_of(type)) {
       take(part, from + row * part.unit, to + part.offset);
       from += part.bytes * tile_rows;
     }
