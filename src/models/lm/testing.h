@@ -3,6 +3,8 @@
 
 #include "models/lm/architecture/module.h"
 #include "models/lm/testing_config.h"
+#include "nn/layers/adapters.h"
+#include "nn/packed/block_weight.h"
 #include "tensor/build.h"
 
 namespace tessera::lm {
@@ -16,6 +18,24 @@ inline DecoderLm tiny_lm(const LmConfig& config, uint64_t seed = 7) {
     fill_truncated_normal(t, 0.3, Rng(seed).split(hash_text(name)));
     if (present(start)) t.add_(start);
   });
+  return model;
+}
+
+/// A model in the shape of a family, as wide as blocks ask for, whose layers lie in blocks of a type ("q4_0").
+inline DecoderLm tiny_block_lm(const std::string& family, std::string_view type) {
+  LmConfig config = tiny_config(family);
+  config.width = 64;
+  config.hidden = 96;
+  DecoderLm model = tiny_lm(config);
+  const nn::blocks::BlockType block = nn::blocks::block_type_named(type)->type;
+  for (const nn::NamedLinear& each : nn::named_linears(model)) {
+    nn::Linear& linear = *each.linear;
+    if (!present(linear.weight)) continue;  // a tied head
+    const int64_t out = linear.outputs(), in = linear.inputs();
+    std::vector<uint8_t> bytes(static_cast<size_t>(out * nn::blocks::bytes_of(block, in)));
+    nn::blocks::pack(block, linear.weight.const_data_ptr<float>(), out * in, bytes.data());
+    linear.pack(std::make_shared<nn::BlockWeight>(block, out, in, bytes.data()));
+  }
   return model;
 }
 

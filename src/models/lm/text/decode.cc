@@ -21,7 +21,7 @@ constexpr int64_t long_piece = nn::BlockCache::long_piece;
 }  // namespace
 
 LmSteps::LmSteps(const DecoderLm& model, const DecodeOptions& options)
-    : model_(&model), short_pass_(ShortPass::of(model)), options_(options),
+    : model_(&model), plain_pass_(PlainPass::of(model)), options_(options),
       cache_({.depth = model.config.depth, .block = options.block, .int8 = options.cache_int8, .known = 64}) {}
 
 Tensor LmSteps::embedded(std::span<const int32_t> ids) const {
@@ -57,14 +57,16 @@ std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t c
   const nn::RowByRow guard(count == 0);
   cache_.begin(shape);
   Tensor hidden;  // or logits
-  if (count == 0 && short_pass_) {
-    const ShortPass::Result result = short_pass_->run(all, indexes, cache_, logits);
+  if (count == 0 && plain_pass_) {
+    const PlainPass::Result result = plain_pass_->run(all, indexes, cache_, logits);
     hidden = logits ? model_->capped(result.logits) : result.hidden;
+  } else if (!logits && plain_pass_ && plain_pass_->takes_long()) {
+    hidden = plain_pass_->run_long(all, indexes, cache_);
   } else {
     const Tensor where = at::tensor(indexes, at::kLong).to(all.device());
     hidden = model_->forward(all.unsqueeze(0), cached_positions(*model_, where, end), &cache_).squeeze(0);
     // in one format whichever way a row has gone, so that the head multiplies it alike beside any other
-    if (short_pass_) hidden = hidden.to(at::kFloat);
+    if (plain_pass_) hidden = hidden.to(at::kFloat);
     if (logits) hidden = logits_of(hidden);
   }
   cache_.end();

@@ -7,7 +7,7 @@
 
 #include "generate/id_loop.h"
 #include "models/lm/architecture/module.h"
-#include "models/lm/text/short_pass.h"
+#include "models/lm/text/plain_pass.h"
 #include "nn/attention/block_cache.h"
 
 namespace tessera::lm {
@@ -70,7 +70,7 @@ class LmSteps final : public generate::TokenSteps {
   Tensor logits_of(const Tensor& hidden) const;
 
   const DecoderLm* model_;
-  std::unique_ptr<ShortPass> short_pass_;  // null where the model cannot be run so
+  std::unique_ptr<PlainPass> plain_pass_;  // null where the model cannot be run so
   DecodeOptions options_;
   nn::BlockCache cache_;
   std::vector<Row> rows_;

@@ -31,19 +31,34 @@ Tensor plain(const DecoderLm& model, const Ids& ids) {
   return full_logits(model, at::tensor(std::vector<int64_t>(ids.begin(), ids.end())).unsqueeze(0))[0][-1];
 }
 
+/// A family, or one whose layers lie in blocks ("llama_in_q4_1").
 class LmStepping : public ::testing::TestWithParam<std::string> {
  protected:
   const at::NoGradGuard no_grad;
-  const DecoderLm model = tiny_lm(tiny_config(GetParam()));
+  const size_t family_ends = std::min(GetParam().find("_in_"), GetParam().size());
+  const std::string family = GetParam().substr(0, family_ends);
+  const bool in_blocks = family_ends < GetParam().size();
+  const DecoderLm model =
+      in_blocks ? tiny_block_lm(family, GetParam().substr(family_ends + 4)) : tiny_lm(tiny_config(family));
 };
+
+std::vector<std::string> stepping_models() {
+  std::vector<std::string> all = tiny_families();
+  for (const std::string& family : tiny_families()) {
+    all.push_back(family + "_in_q8_0");
+    all.push_back(family + "_in_q4_1");
+  }
+  return all;
+}
 
 TEST_P(LmStepping, PromptsInPiecesAndSingleStepsEqualThePlainPass) {
   const Ids ids = some_ids(60);
+  const double near = in_blocks ? 2e-3 : 2e-4;  // activations are rounded to 16 bits
   for (const int64_t prompt : {1, 5, 31, 32, 33, 50}) {
     LmSteps steps(model, {.block = 4, .chunk = 40});
     Tensor logits = join(steps, {Ids(ids.begin(), ids.begin() + prompt)});
     for (int64_t n = prompt; n < 60; ++n) {
-      ASSERT_LT(furthest(logits[0], plain(model, Ids(ids.begin(), ids.begin() + n))), 2e-4) << prompt << " then " << n;
+      ASSERT_LT(furthest(logits[0], plain(model, Ids(ids.begin(), ids.begin() + n))), near) << prompt << " then " << n;
       logits = steps.next(std::span(ids).subspan(static_cast<size_t>(n), 1));
     }
   }
@@ -133,7 +148,8 @@ TEST_P(LmStepping, AnEightBitCacheIsNearTheExactOneAndSmaller) {
   const Ids ids = some_ids(20);
   LmSteps exact(model), rounded(model, {.cache_int8 = true});
   const Tensor want = join(exact, {ids}), got = join(rounded, {ids});
-  EXPECT_LT((got - want).norm().item<double>(), 0.05 * want.norm().item<double>());
+  const double near = in_blocks ? 0.1 : 0.05;  // those models are wider and hear more of it
+  EXPECT_LT((got - want).norm().item<double>(), near * want.norm().item<double>());
   EXPECT_FALSE(got.equal(want));
   EXPECT_LT(rounded.cache().bytes() * 2, exact.cache().bytes());
 }
@@ -148,7 +164,7 @@ TEST_P(LmStepping, BrainFloatsHaveTheSameBitsInACrowd) {
   EXPECT_TRUE(crowd.next(Ids{1, 2, 3})[1].equal(alone.next(Ids{2})[0]));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, LmStepping, ::testing::ValuesIn(tiny_families()),
+INSTANTIATE_TEST_SUITE_P(All, LmStepping, ::testing::ValuesIn(stepping_models()),
                          [](const auto& info) { return info.param; });
 
 TEST(LmSteps, RefusesIdsWithoutARowInTheEmbedding) {

@@ -1,6 +1,6 @@
 // The order of work: every thread goes through the same phases, takes shares of each, and waits where the next one reads what
 // others have written. What every thread needs whole and is small (normed rows, rounded inputs) each makes for itself.
-#include "models/lm/text/short_pass.h"
+#include "models/lm/text/plain_pass.h"
 
 #include <algorithm>
 #include <array>
@@ -41,21 +41,22 @@ std::shared_ptr<const nn::RowProduct> product_of(const nn::Linear& linear) {
 
 }  // namespace
 
-std::unique_ptr<ShortPass> ShortPass::of(const DecoderLm& model) {
+std::unique_ptr<PlainPass> PlainPass::of(const DecoderLm& model) {
   if (!model.embed_tokens.device().is_cpu()) return nullptr;
-  std::unique_ptr<ShortPass> pass(new ShortPass(model));
+  std::unique_ptr<PlainPass> pass(new PlainPass(model));
   return pass->add_layers() ? std::move(pass) : nullptr;
 }
 
-ShortPass::ShortPass(const DecoderLm& model)
+PlainPass::PlainPass(const DecoderLm& model)
     : model_(&model), team_(at::get_num_threads()), scratch_(static_cast<size_t>(team_.size())),
       shares_(model.layers.size() * 10 + 4), phase_(static_cast<size_t>(team_.size())) {}
 
-bool ShortPass::add_layers() {
+bool PlainPass::add_layers() {
   bool all = true;
   const auto layer_of = [&](const nn::Linear& linear) {
     Layer layer{.product = is_plain(linear) ? product_of(linear) : nullptr, .bias = floats_of(linear.bias)};
     all = all && layer.product != nullptr;
+    takes_long_ = takes_long_ && all && layer.product->takes_many();
     return layer;
   };
   const bool norm_after = model_->config.norm_after;
@@ -79,13 +80,14 @@ bool ShortPass::add_layers() {
     if (!all) return false;
   }
   last_norm_ = norm_weight(model_->norm);
+  const bool takes_long = takes_long_;  // long pieces do without the head
   const nn::Linear head = model_->head();
   head_ = layer_of(head);
+  takes_long_ = takes_long;
   return all;
 }
 
-ShortPass::Result ShortPass::run(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache,
-                                 bool with_logits) {
+void PlainPass::begin(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache) {
   const LmConfig& c = model_->config;
   const Tensor from = embeddings.to(at::kFloat).contiguous();  // [n, C]
   const int64_t n = from.size(0), end = *std::ranges::max_element(indexes) + 1;
@@ -101,24 +103,31 @@ ShortPass::Result ShortPass::run(const Tensor& embeddings, const std::vector<int
   room(gate_, c.hidden);
   room(up_, c.hidden);
   cache.make_room(model_->norm.weight.scalar_type(), c.kv_heads, c.head_dim);
-  Result result{.hidden = at::empty({n, c.width}, at::kFloat), .logits = {}};
-  if (with_logits) result.logits = at::empty({n, head_.product->out()}, at::kFloat);
   pass_ = {.n = n,
            .rope = model_->rotary->range(0, end, at::kCPU),
            .window_rope = {},
            .indexes = &indexes,
            .places = cache.places(),
-           .cache = &cache,
-           .hidden = result.hidden.mutable_data_ptr<float>(),
-           .logits = with_logits ? result.logits.mutable_data_ptr<float>() : nullptr};
+           .cache = &cache};
   if (model_->window_rotary) pass_.window_rope = model_->window_rotary->range(0, end, at::kCPU);
   for (nn::Shares& shares : shares_) shares.reset();
   std::ranges::fill(phase_, size_t{0});
+}
+
+PlainPass::Result PlainPass::run(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache,
+                                 bool with_logits) {
+  begin(embeddings, indexes, cache);
+  Result result{.hidden = at::empty({pass_.n, model_->config.width}, at::kFloat), .logits = {}};
+  pass_.hidden = result.hidden.mutable_data_ptr<float>();
+  if (with_logits) {
+    result.logits = at::empty({pass_.n, head_.product->out()}, at::kFloat);
+    pass_.logits = result.logits.mutable_data_ptr<float>();
+  }
   team_.run([this](int index) { work(index); });
   return result;
 }
 
-void ShortPass::work(int index) {
+void PlainPass::work(int index) {
   for (size_t layer = 0; layer < blocks_.size(); ++layer) run_block(layer, index);
   Scratch& own = scratch_[static_cast<size_t>(index)];
   norm_rows(x_.data(), last_norm_, own.normed);
@@ -128,7 +137,7 @@ void ShortPass::work(int index) {
 }
 
 /// As Block::forward.
-void ShortPass::run_block(size_t layer, int index) {
+void PlainPass::run_block(size_t layer, int index) {
   const BlockLayers& block = blocks_[layer];
   Scratch& own = scratch_[static_cast<size_t>(index)];
   norm_rows(x_.data(), block.before_attention, own.normed);
@@ -153,7 +162,7 @@ void ShortPass::run_block(size_t layer, int index) {
 }
 
 /// All rows of `from` [n, C], normed; as they are where there is no norm.
-void ShortPass::norm_rows(const float* from, const Norm& norm, std::vector<float>& to) const {
+void PlainPass::norm_rows(const float* from, const Norm& norm, std::vector<float>& to) const {
   const LmConfig& c = model_->config;
   to.resize(static_cast<size_t>(pass_.n * c.width));
   if (norm.empty()) {
@@ -165,20 +174,20 @@ void ShortPass::norm_rows(const float* from, const Norm& norm, std::vector<float
                    to.data() + r * c.width);
 }
 
-int64_t ShortPass::chunk_of(int64_t columns) const {
+int64_t PlainPass::chunk_of(int64_t columns) const {
   constexpr int64_t tile = 16;
   const int64_t each = columns / (4 * team_.size());
   return std::max(tile, each / tile * tile);
 }
 
-void ShortPass::columns(const Target& target, const float* x, int64_t begin, int64_t end, int index) {
+void PlainPass::columns(const Target& target, const float* x, int64_t begin, int64_t end, int index) {
   Scratch& own = scratch_[static_cast<size_t>(index)];
   const nn::RowProduct& product = *target.layer->product;
-  if (own.preparation != product.preparation()) {
+  if (target.rounded == nullptr && own.preparation != product.preparation()) {
     product.prepare(x, pass_.n, own.rounded);
     own.preparation = product.preparation();
   }
-  product.multiply(x, pass_.n, own.rounded, begin, end, target.to);
+  product.multiply(x, pass_.n, target.rounded == nullptr ? own.rounded : *target.rounded, begin, end, target.to);
   const std::vector<float>& bias = target.layer->bias;
   if (bias.empty()) return;
   for (int64_t r = 0; r < pass_.n; ++r) {
@@ -187,7 +196,7 @@ void ShortPass::columns(const Target& target, const float* x, int64_t begin, int
 }
 
 /// All columns of the layers, in one phase.
-void ShortPass::multiply(std::span<const Target> targets, const float* x, int index) {
+void PlainPass::multiply(std::span<const Target> targets, const float* x, int index) {
   nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
   scratch_[static_cast<size_t>(index)].preparation = 0;
   int64_t total = 0;
@@ -203,7 +212,7 @@ void ShortPass::multiply(std::span<const Target> targets, const float* x, int in
 }
 
 /// act(gate) * up, in the place of gate.
-void ShortPass::multiply_gated(const Target& gate, const Target& up, const float* x, int index) {
+void PlainPass::multiply_gated(const Target& gate, const Target& up, const float* x, int index) {
   nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
   Scratch& own = scratch_[static_cast<size_t>(index)];
   own.preparation = 0;
@@ -223,7 +232,7 @@ void ShortPass::multiply_gated(const Target& gate, const Target& up, const float
 }
 
 /// The queries or keys of a position, normed in place: all together, or each head by itself where the norm is as wide as one.
-void ShortPass::norm_heads(float* x, const Norm& norm, int64_t heads, std::vector<float>& room) const {
+void PlainPass::norm_heads(float* x, const Norm& norm, int64_t heads, std::vector<float>& room) const {
   if (norm.empty()) return;
   const LmConfig& c = model_->config;
   const int64_t width = std::ssize(norm), all = heads * c.head_dim;
@@ -233,7 +242,7 @@ void ShortPass::norm_heads(float* x, const Norm& norm, int64_t heads, std::vecto
 }
 
 /// As DecoderLm turns a head, if the block turns any.
-void ShortPass::turn_head(size_t layer, int64_t position, const float* from, float* to) const {
+void PlainPass::turn_head(size_t layer, int64_t position, const float* from, float* to) const {
   const LmConfig& c = model_->config;
   const int64_t turned = c.rotated(layer) ? c.turned() : 0, half = turned / 2;
   if (turned > 0) {
@@ -246,7 +255,7 @@ void ShortPass::turn_head(size_t layer, int64_t position, const float* from, flo
 }
 
 /// Queries and keys are normed where they have norms; keys are turned and written with their values.
-void ShortPass::write_keys(size_t layer, int index) {
+void PlainPass::write_keys(size_t layer, int index) {
   const LmConfig& c = model_->config;
   const BlockLayers& block = blocks_[layer];
   Scratch& own = scratch_[static_cast<size_t>(index)];
@@ -266,26 +275,28 @@ void ShortPass::write_keys(size_t layer, int index) {
   }
 }
 
+/// A head's query, turned and scaled.
+void PlainPass::turn_query(size_t layer, int64_t row, int64_t head, float* to) const {
+  const LmConfig& c = model_->config;
+  turn_head(layer, (*pass_.indexes)[static_cast<size_t>(row)], q_.data() + (row * c.heads + head) * c.head_dim, to);
+  const auto scale = static_cast<float>(c.softmax_scale());
+  for (int64_t i = 0; i < c.head_dim; ++i) to[i] *= scale;
+}
+
 /// A share is one position with the heads of one group; with few of those, a single head.
-void ShortPass::attend(size_t layer, int index) {
+void PlainPass::attend(size_t layer, int index) {
   const LmConfig& c = model_->config;
   Scratch& own = scratch_[static_cast<size_t>(index)];
   nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
   const int64_t group = c.heads / c.kv_heads;
   const bool by_head = pass_.n * c.kv_heads < 2 * team_.size();
   const int64_t each = by_head ? 1 : group, parts = c.heads / each;
-  const auto scale = static_cast<float>(c.softmax_scale());
   const bool windowed = c.windowed(layer);
   own.head.resize(static_cast<size_t>(std::max(c.heads, c.kv_heads) * c.head_dim));
   for (int64_t task = shares.take(1); task < pass_.n * parts; task = shares.take(1)) {
     const int64_t r = task / parts, first = task % parts * each;  // of the query heads
     const nn::BlockCache::Place& place = pass_.places[static_cast<size_t>(r)];
-    const int64_t at = (*pass_.indexes)[static_cast<size_t>(r)], offset = (r * c.heads + first) * c.head_dim;
-    for (int64_t h = 0; h < each; ++h) {
-      float* const turned = own.head.data() + h * c.head_dim;
-      turn_head(layer, at, q_.data() + offset + h * c.head_dim, turned);
-      for (int64_t i = 0; i < c.head_dim; ++i) turned[i] *= scale;
-    }
+    for (int64_t h = 0; h < each; ++h) turn_query(layer, r, first + h, own.head.data() + h * c.head_dim);
     pass_.cache->attend_head(layer, place, first / group,
                              {.q = own.head.data(),
                               .heads = each,
@@ -293,26 +304,28 @@ void ShortPass::attend(size_t layer, int index) {
                               .begin = windowed ? std::max<int64_t>(0, place.index + 1 - *c.window) : 0,
                               .end = place.index + 1,
                               .cap = static_cast<float>(c.attention_cap.value_or(0)),
-                              .out = attended_.data() + offset},
+                              .out = attended_.data() + (r * c.heads + first) * c.head_dim},
                              own.views, own.scores);
   }
 }
 
 /// x += from, normed first where the model has a norm there.
-void ShortPass::add_to_stream(const Norm& after, const std::vector<float>& from, int index) {
+void PlainPass::add_to_stream(const Norm& after, const std::vector<float>& from, int index) {
   const LmConfig& c = model_->config;
   Scratch& own = scratch_[static_cast<size_t>(index)];
-  own.other.resize(static_cast<size_t>(c.width));
   nn::Shares& shares = shares_[phase_[static_cast<size_t>(index)]++];
-  for (int64_t r = shares.take(1); r < pass_.n; r = shares.take(1)) {
-    const float* add = from.data() + r * c.width;
-    if (!after.empty()) {
-      loops::rms_row(add, after.data(), 0, static_cast<float>(c.norm_eps), c.width, own.other.data());
-      add = own.other.data();
-    }
-    float* const x = x_.data() + r * c.width;
-    for (int64_t i = 0; i < c.width; ++i) x[i] += add[i];
+  for (int64_t r = shares.take(1); r < pass_.n; r = shares.take(1)) add_row(after, from.data() + r * c.width, r, own);
+}
+
+void PlainPass::add_row(const Norm& after, const float* add, int64_t row, Scratch& own) {
+  const LmConfig& c = model_->config;
+  if (!after.empty()) {
+    own.other.resize(static_cast<size_t>(c.width));
+    loops::rms_row(add, after.data(), 0, static_cast<float>(c.norm_eps), c.width, own.other.data());
+    add = own.other.data();
   }
+  float* const x = x_.data() + row * c.width;
+  for (int64_t i = 0; i < c.width; ++i) x[i] += add[i];
 }
 
 }  // namespace tessera::lm

@@ -1,0 +1,144 @@
+// Passes on plain memory, short and long: where they apply, and that the number of threads changes no bit.
+#include "models/lm/text/plain_pass.h"
+
+#include <gmock/gmock.h>
+
+#include <ATen/Parallel.h>
+
+#include "models/lm/testing.h"
+
+namespace tessera::lm {
+namespace {
+
+struct Outcome {
+  Tensor hidden, logits;
+};
+
+/// Three positions of one row and one of another.
+Outcome outcome(const DecoderLm& model, int threads) {
+  const at::NoGradGuard no_grad;
+  const int before = at::get_num_threads();
+  at::set_num_threads(threads);
+  const auto pass = PlainPass::of(model);
+  at::set_num_threads(before);
+  nn::BlockCache cache({.depth = model.config.depth, .block = 2});
+  const auto a = cache.add(), b = cache.add();
+  Outcome result;
+  for (int step = 0; step < 2; ++step) {
+    cache.begin({{a, 3}, {b, 1}});
+    const std::vector<int64_t> indexes = {3 * step, 3 * step + 1, 3 * step + 2, step};
+    const Tensor ids = tiny_ids(1, 4, 36, 5 + static_cast<uint64_t>(step));
+    auto [hidden, logits] = pass->run(model.embed(ids).squeeze(0), indexes, cache, true);
+    cache.end();
+    result = {hidden, logits};
+  }
+  return result;
+}
+
+class PlainPasses : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(PlainPasses, AnyNumberOfThreadsGivesTheSameBits) {
+  const at::NoGradGuard no_grad;
+  const DecoderLm model = tiny_lm(tiny_config(GetParam()));
+  const Outcome one = outcome(model, 1);
+  for (const int threads : {2, 3, 7}) {
+    const Outcome several = outcome(model, threads);
+    EXPECT_TRUE(several.hidden.equal(one.hidden)) << threads;
+    EXPECT_TRUE(several.logits.equal(one.logits)) << threads;
+  }
+}
+
+/// Hidden states of two long pieces of one row, the second after `before` positions.
+Tensor long_outcome(const DecoderLm& model, int threads) {
+  const at::NoGradGuard no_grad;
+  const int before = at::get_num_threads();
+  at::set_num_threads(threads);
+  const auto pass = PlainPass::of(model);
+  at::set_num_threads(before);
+  nn::BlockCache cache({.depth = model.config.depth, .block = 8});
+  const auto row = cache.add();
+  std::vector<Tensor> hidden;
+  for (const int64_t count : {40, 53}) {
+    const int64_t begin = cache.length(row);
+    std::vector<int64_t> indexes;
+    for (int64_t i = 0; i < count; ++i) indexes.push_back(begin + i);
+    cache.begin({{row, count}});
+    const Tensor ids = tiny_ids(1, count, 36, static_cast<uint64_t>(count));
+    hidden.push_back(pass->run_long(model.embed(ids).squeeze(0), indexes, cache));
+    cache.end();
+  }
+  return at::cat(hidden);
+}
+
+TEST_P(PlainPasses, ALongPieceHasTheSameBitsWithAnyNumberOfThreads) {
+  for (const char* type : {"q4_0", "q5_1"}) {
+    const DecoderLm model = tiny_block_lm(GetParam(), type);
+    const Tensor one = long_outcome(model, 1);
+    for (const int threads : {2, 3, 7}) EXPECT_TRUE(long_outcome(model, threads).equal(one)) << type << " " << threads;
+  }
+}
+
+TEST_P(PlainPasses, ALongPieceIsNearTheModelsOwnPass) {
+  const at::NoGradGuard no_grad;
+  const DecoderLm model = tiny_block_lm(GetParam(), "q8_0");
+  const Tensor ids = at::cat({tiny_ids(1, 40, 36, 40), tiny_ids(1, 53, 36, 53)}, 1);
+  const Tensor got = long_outcome(model, 2);
+  const nn::ExactProducts exact;
+  const Tensor want = model.forward(model.embed(ids), positions_of(model, 93, {}, at::kCPU)).squeeze(0);
+  EXPECT_LT(((got - want).norm() / want.norm()).item<double>(), 1e-3);
+}
+
+TEST(PlainPass, TakesLongPiecesWhereAllLayersHaveKernelsForManyRows) {
+  const at::NoGradGuard no_grad;
+  EXPECT_FALSE(PlainPass::of(tiny_lm(tiny_config("llama")))->takes_long());
+  DecoderLm model = tiny_block_lm("llama", "q4_0");
+  EXPECT_TRUE(PlainPass::of(model)->takes_long());
+  {
+    const nn::ExactProducts exact;
+    EXPECT_FALSE(PlainPass::of(model)->takes_long());
+  }
+  nn::Linear& one = model.layers[1].mlp.down_proj;
+  one.weight = one.packed->unpack();
+  one.packed = nullptr;
+  EXPECT_FALSE(PlainPass::of(model)->takes_long());
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, PlainPasses, ::testing::ValuesIn(supported_families()));
+
+TEST(PlainPass, IsLeftOutForModelsWithAdapters) {
+  const at::NoGradGuard no_grad;
+  DecoderLm model = tiny_lm(tiny_config("llama"));
+  EXPECT_NE(PlainPass::of(model), nullptr);
+  model.layers[0].mlp.up_proj.lora = nn::Lora{.a = at::zeros({2, 1}), .b = at::zeros({1, 2})};
+  EXPECT_EQ(PlainPass::of(model), nullptr);
+}
+
+TEST(ThreadTeam, EveryThreadWorksInEachRunAndMeetsTheOthers) {
+  for (const int size : {1, 2, 5}) {
+    nn::ThreadTeam team(size);
+    for (int run = 0; run < 50; ++run) {
+      std::vector<int> first(static_cast<size_t>(size)), sums(first);
+      team.run([&](int index) {
+        first[static_cast<size_t>(index)] = index + run;
+        team.barrier();
+        for (const int value : first) sums[static_cast<size_t>(index)] += value;
+      });
+      EXPECT_THAT(sums, ::testing::Each(size * (size - 1) / 2 + size * run));
+    }
+  }
+}
+
+TEST(Shares, AreHandedOutOnce) {
+  nn::ThreadTeam team(4);
+  nn::Shares shares;
+  std::vector<std::atomic<int>> taken(1000);
+  team.run([&](int) {
+    for (int64_t at = shares.take(3); at < 1000; at = shares.take(3)) {
+      for (int64_t i = at; i < std::min<int64_t>(1000, at + 3); ++i) ++taken[static_cast<size_t>(i)];
+    }
+  });
+  for (const auto& times : taken) EXPECT_EQ(times, 1);
+}
+
+}  // namespace
+}  // namespace tessera::lm
