@@ -6,6 +6,10 @@
 #include <cstdlib>
 #include <filesystem>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "core/error.h"
 #include "core/files.h"
 
@@ -40,11 +44,28 @@ void load_named_libtorch() {
   if (::dlopen(file.c_str(), RTLD_LAZY | RTLD_GLOBAL) == nullptr) throw_cannot_load(file);
 }
 
+/// OpenMP threads that spin for long halve the speed where cores are few; ones that sleep at once wake up for every small operation. Must
+/// be said before LibTorch loads its runtime, and is left to who says something else.
+void let_threads_wait_briefly() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  ::setenv("OMP_WAIT_POLICY", "passive", 0);
+  ::setenv("GOMP_SPINCOUNT", "10000", 0);  // some 30 microseconds; goes before the policy
+}
+
+/// Temporary tensors come back from the allocator as they are, where by default each is mapped, cleared by the kernel and unmapped.
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  constexpr int largest_kept = 32 << 20, kept_at_most = 256 << 20;  // bytes; the first is the most that glibc takes
+  if (std::getenv("MALLOC_MMAP_THRESHOLD_") == nullptr) ::mallopt(M_MMAP_THRESHOLD, largest_kept);
+  if (std::getenv("MALLOC_TRIM_THRESHOLD_") == nullptr) ::mallopt(M_TRIM_THRESHOLD, kept_at_most);
+#endif
+}
+
 }  // namespace
 
 int run_in_engine(const std::string& verb, const Arguments& arguments) {
-  // Spinning OpenMP threads halve the speed where cores are few; must be said before LibTorch loads its runtime.
-  ::setenv("OMP_WAIT_POLICY", "passive", 0);
+  let_threads_wait_briefly();
+  keep_freed_memory();
   const Path path = engine_path();
   load_named_libtorch();
   void* engine = ::dlopen(path.c_str(), RTLD_LAZY | RTLD_GLOBAL);
