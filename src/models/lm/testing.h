@@ -39,6 +39,16 @@ inline DecoderLm tiny_block_lm(const std::string& family, std::string_view type)
   return model;
 }
 
+/// The same model with plain weights.
+inline DecoderLm unpacked(DecoderLm model) {
+  for (const nn::NamedLinear& each : nn::named_linears(model)) {
+    if (!each.linear->packed) continue;
+    each.linear->weight = each.linear->packed->unpack();
+    each.linear->packed = nullptr;
+  }
+  return model;
+}
+
 /// Token ids [B, L] that depend on the seed alone.
 inline Tensor tiny_ids(int64_t batch, int64_t length, int64_t vocabulary = 40, uint64_t seed = 3) {
   Tensor ids = at::empty({batch, length}, at::kLong);

@@ -7,7 +7,6 @@
 
 #include "models/lm/text/plain_pass.h"
 #include "nn/kernels/token_loops.h"
-#include "nn/packed/block_weight.h"
 
 namespace tessera::lm {
 
@@ -22,8 +21,6 @@ size_t PlainPass::Inputs::maker(size_t index) const {
   while (layers[first]->product->preparation() != layers[index]->product->preparation()) ++first;
   return first;
 }
-
-bool PlainPass::takes_long() const { return takes_long_ && !nn::ExactProducts::on(); }
 
 Tensor PlainPass::run_long(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache) {
   begin(embeddings, indexes, cache);

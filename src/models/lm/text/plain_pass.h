@@ -30,8 +30,8 @@ class PlainPass {
   /// bit for bit, whatever the number of threads.
   Result run(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache, bool with_logits);
 
-  /// Whether run_long() can be used: every linear layer's kernel multiplies many rows well, and nobody asks for ExactProducts.
-  bool takes_long() const;
+  /// Whether run_long() can be used: every linear layer's kernel multiplies many rows well.
+  bool takes_long() const { return takes_long_; }
   /// Hidden states [n, C] after the last norm of a pass of one piece of one row. Whatever the number of threads, the bits are the same.
   Tensor run_long(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache);
 

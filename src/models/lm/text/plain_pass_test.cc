@@ -83,7 +83,6 @@ TEST_P(PlainPasses, ALongPieceIsNearTheModelsOwnPass) {
   const DecoderLm model = tiny_block_lm(GetParam(), "q8_0");
   const Tensor ids = at::cat({tiny_ids(1, 40, 36, 40), tiny_ids(1, 53, 36, 53)}, 1);
   const Tensor got = long_outcome(model, 2);
-  const nn::ExactProducts exact;
   const Tensor want = model.forward(model.embed(ids), positions_of(model, 93, {}, at::kCPU)).squeeze(0);
   EXPECT_LT(((got - want).norm() / want.norm()).item<double>(), 1e-3);
 }
@@ -93,10 +92,6 @@ TEST(PlainPass, TakesLongPiecesWhereAllLayersHaveKernelsForManyRows) {
   EXPECT_FALSE(PlainPass::of(tiny_lm(tiny_config("llama")))->takes_long());
   DecoderLm model = tiny_block_lm("llama", "q4_0");
   EXPECT_TRUE(PlainPass::of(model)->takes_long());
-  {
-    const nn::ExactProducts exact;
-    EXPECT_FALSE(PlainPass::of(model)->takes_long());
-  }
   nn::Linear& one = model.layers[1].mlp.down_proj;
   one.weight = one.packed->unpack();
   one.packed = nullptr;
