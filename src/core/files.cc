@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -225,6 +227,15 @@ void release_pages(std::string_view bytes) {
   if (to > size) return;
   const size_t first = (from + page - 1) / page * page, last = to == size ? to : to / page * page;
   if (first < last) ::madvise(const_cast<char*>(start) + first, last - first, MADV_DONTNEED);
+}
+
+uint64_t available_memory() {
+  std::ifstream lines("/proc/meminfo");
+  for (std::string line; std::getline(lines, line);) {
+    unsigned long long kilobytes = 0;
+    if (std::sscanf(line.c_str(), "MemAvailable: %llu kB", &kilobytes) == 1) return uint64_t{kilobytes} << 10;
+  }
+  return 0;
 }
 
 }  // namespace tessera

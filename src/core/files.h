@@ -85,4 +85,7 @@ class MappedFile {
 /// bytes of which no MappedFile is alive.
 void release_pages(std::string_view bytes);
 
+/// Bytes of memory that can be had without swapping, pages of files that can be dropped included; 0 where the system does not say.
+uint64_t available_memory();
+
 }  // namespace tessera

@@ -9,6 +9,8 @@
 #include <ATen/ops/from_blob.h>
 
 #include "core/error.h"
+#include "core/files.h"
+#include "tensor/large_pages.h"
 
 namespace tessera {
 
@@ -35,6 +37,13 @@ template <class Word> int64_t count_full_exponents(std::string_view bytes, Word 
     if (found > 0) total += found;
   });
   return total;
+}
+
+/// Whether copies of all slots take no more than half of the memory that is to be had.
+bool has_room_for(const std::vector<TensorSlot>& slots, const WeightSource& source) {
+  uint64_t bytes = 0;
+  for (const TensorSlot& slot : slots) bytes += source.find(slot.name)->bytes.size();
+  return bytes <= available_memory() / 2;
 }
 
 }  // namespace
@@ -80,11 +89,18 @@ void map_weights(const std::vector<TensorSlot>& slots, const WeightSource& sourc
     }
   }
   const at::NoGradGuard no_grad;
+  const bool copied = options.copied && options.device.is_cpu() && has_room_for(slots, source);
   for (const TensorSlot& slot : slots) {
-    const Tensor view = mapped_tensor(*source.find(slot.name));
+    const StoredTensor& stored = *source.find(slot.name);
+    const Tensor view = mapped_tensor(stored);
     const bool kept = !at::isFloatingType(view.scalar_type()) || (options.as_stored && options.as_stored(slot.name));
     const at::ScalarType format = kept ? view.scalar_type() : options.format.value_or(view.scalar_type());
-    *slot.tensor = view.to(options.device, format, /*non_blocking=*/false, /*copy=*/options.writable);
+    if (copied) {
+      *slot.tensor = empty_in_large_pages(view.sizes(), format).copy_(view);
+      release_pages(stored.bytes);
+    } else {
+      *slot.tensor = view.to(options.device, format, /*non_blocking=*/false, /*copy=*/options.writable);
+    }
   }
 }
 

@@ -57,6 +57,16 @@ TEST(MappedWeights, AreCopiesToWriteIntoAndInAnotherFormat) {
   EXPECT_EQ(single.b.scalar_type(), at::kFloat);
 }
 
+TEST(MappedWeights, AreCopiesInMemoryOfTheirOwnWhereThatIsAskedFor) {
+  const Tensor a = at::randn({3, 4}).to(at::kHalf), b = at::randn({5}).to(at::kHalf);
+  const auto files = stored({{"a", a}, {"b", b}}, "own");
+  const Pair own = map(
+      files, {.format = at::kFloat, .copied = true, .as_stored = [](std::string_view name) { return name == "a"; }});
+  EXPECT_NE(static_cast<const void*>(own.a.const_data_ptr()), files.find("a")->bytes.data());
+  EXPECT_TRUE(own.a.equal(a));
+  EXPECT_TRUE(own.b.equal(b.to(at::kFloat)));
+}
+
 TEST(MappedWeights, OddlyAlignedOnesAreCopied) {
   // a file in which "b" begins at an odd place, as some programs write them
   const std::string header = R"({"u":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "nn/kernels/row_linear.h"
 #include "nn/packed/packed_format.h"
+#include "tensor/large_pages.h"
 
 namespace tessera::nn {
 
@@ -120,7 +121,7 @@ const PackedFormat& block_format() {
 }
 
 BlockWeight::BlockWeight(blocks::BlockType type, int64_t out, int64_t in, const uint8_t* file)
-    : type_(type), out_(out), in_(in), bytes_(at::empty({out * blocks::bytes_of(type, in)}, at::kByte)) {
+    : type_(type), out_(out), in_(in), bytes_(empty_in_large_pages({out * blocks::bytes_of(type, in)}, at::kByte)) {
   auto* const to = bytes_.mutable_data_ptr<uint8_t>();
   at::parallel_for(0, matrix().groups(), groups_per_thread(in),
                    [&](int64_t begin, int64_t end) { blocks::arrange(type, file, out, in, begin, end, to); });

@@ -3,6 +3,7 @@
 #include "models/lm/architecture/model_files.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/error.h"
 #include "models/lm/architecture/config.h"
@@ -35,9 +36,6 @@ std::optional<at::ScalarType> format_of(const LoadLmOptions& options, const Weig
   return type == at::kBFloat16 || (type == at::kHalf && !options.device.is_cpu()) ? type : at::kFloat;
 }
 
-/// Embedding and head, which packing leaves alone.
-bool is_words(std::string_view name) { return name == "model.embed_tokens.weight" || name == "lm_head.weight"; }
-
 const char* torch_dtype(StoredAs stored) {
   return stored == StoredAs::f16 ? "float16" : stored == StoredAs::bf16 ? "bfloat16" : "float32";
 }
@@ -67,17 +65,20 @@ DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& di
   std::vector<nn::NamedLinear> linears = nn::named_linears(model);
   nn::Linear words = model.embed_tokens.as_linear();  // GGUF packs the embedding too
   linears.push_back({"model.embed_tokens", &words});
+  std::set<std::string, std::less<>> matrices;
+  for (const nn::NamedLinear& each : linears) matrices.insert(each.name + ".weight");
   const quant::PackedLinears packed(linears, nn::packing_settings(config, config_file), source);
   model.embed_tokens.weight = words.weight;
   MapOptions map{.device = options.device,
                  .format = format_of(options, source),
                  .writable = options.writable,
+                 .copied = !options.writable,
                  .check_numbers = options.check_numbers};
-  // With packed layers on the CPU, words stay in the 16 bits that they are stored in and all else is fp32: what passes between
-  // layers is fp32 either way, and reading the words is much of a decoding step's work.
-  if (!packed.empty() && options.dtype == "auto" && options.device.is_cpu()) {
+  // On the CPU, matrices stay in the 16 bits that they are stored in where all else is fp32 (beside packed layers, and fp16): what
+  // passes between layers is fp32 either way, and reading them is most of a decoding step's work.
+  if (options.dtype == "auto" && options.device.is_cpu() && (!packed.empty() || map.format == at::kFloat)) {
     map.format = at::kFloat;
-    if (!options.writable) map.as_stored = is_words;
+    if (!options.writable) map.as_stored = [&](std::string_view name) { return matrices.contains(name); };
   }
   map_weights(tensor_slots(model), packed.rest(), "lm", map);
   packed.load(options.device);

@@ -55,7 +55,7 @@ TEST_F(LmFiles, EveryFamilyComesBackBitForBit) {
 TEST_F(LmFiles, TheFormatIsTheFilesUnlessAsked) {
   const std::vector<std::tuple<StoredAs, std::string, at::ScalarType>> cases{
       {StoredAs::f32, "auto", at::kFloat},    {StoredAs::bf16, "auto", at::kBFloat16},
-      {StoredAs::f16, "auto", at::kFloat},    {StoredAs::bf16, "fp32", at::kFloat},
+      {StoredAs::f16, "fp32", at::kFloat},    {StoredAs::bf16, "fp32", at::kFloat},
       {StoredAs::f32, "bf16", at::kBFloat16},
   };
   for (const auto& [stored, asked, want] : cases) {
@@ -65,6 +65,18 @@ TEST_F(LmFiles, TheFormatIsTheFilesUnlessAsked) {
                     [&, want = want](const std::string& name, Tensor& t) { EXPECT_EQ(t.scalar_type(), want) << name; });
   }
   EXPECT_THAT(refusal({.dtype = "fp8"}), ::testing::HasSubstr("dtype is 'fp8', want one of: auto, fp32, bf16"));
+}
+
+TEST_F(LmFiles, HalfPrecisionMatricesStaySoAndAreMultipliedInSingle) {
+  save(StoredAs::f16);
+  DecoderLm loaded = load_lm(directory);
+  for_each_tensor(loaded, [](const std::string& name, Tensor& t) {
+    EXPECT_EQ(t.scalar_type(), t.dim() == 2 ? at::kHalf : at::kFloat) << name;
+  });
+  const Tensor want = logits_of(load_lm(directory, {.dtype = "fp32"}));
+  EXPECT_LT((logits_of(loaded) - want).abs().max().item<double>(), 1e-5);
+  DecoderLm writable = load_lm(directory, {.writable = true});
+  for_each_tensor(writable, [](const std::string& name, Tensor& t) { EXPECT_EQ(t.scalar_type(), at::kFloat) << name; });
 }
 
 TEST_F(LmFiles, AStoredHeadOfATiedModelAndOldTablesArePassedOver) {
