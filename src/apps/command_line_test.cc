@@ -68,7 +68,7 @@ TEST(CommandLine, AMistypedFlagIsReportedWithoutLoadingLibTorch) {
 TEST(CommandLine, AnOutputThatCannotBeWrittenIsAFault) {
   const Finished full = testing::run({"/bin/sh", "-c", std::string(TESSERA_BINARY) + " --help > /dev/full"});
   EXPECT_EQ(full.status, 1);
-  EXPECT_EQ(full.err, "tessera: [tessera] cannot write to standard output\n");
+  EXPECT_EQ(full.err, "tessera: [output] cannot write to standard output: No space left on device\n");
 }
 
 }  // namespace

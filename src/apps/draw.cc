@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "media/compose.h"
@@ -20,6 +21,8 @@ namespace tessera::apps {
 
 namespace {
 
+constexpr int64_t most_pictures = 10000;  // of a prompt
+
 /// The prompts of the command line, then those of the file, each `count` times.
 std::vector<std::string> all_prompts(const DrawOptions& options) {
   std::vector<std::string> prompts = options.prompt;
@@ -31,7 +34,8 @@ std::vector<std::string> all_prompts(const DrawOptions& options) {
   }
   if (prompts.empty())
     throw UserError("[draw] no prompt; say what to draw, as in: tessera draw -m DIR \"red apple\" -o out.png");
-  if (options.count < 1) throw UserError("[draw] --count is {}, want at least 1", options.count);
+  if (options.count < 1 || options.count > most_pictures)
+    throw UserError("[draw] --count is {}, want 1 to {}", options.count, most_pictures);
   std::vector<std::string> repeated;
   for (const std::string& prompt : prompts) repeated.insert(repeated.end(), static_cast<size_t>(options.count), prompt);
   return repeated;
@@ -84,6 +88,19 @@ class ScaleFiles {
   std::vector<std::string> written_;
 };
 
+/// "one picture", "600 pictures", "interrupted after 192 of 600 pictures".
+std::string told(size_t drawn, size_t asked) {
+  if (drawn < asked) return fmt::format("interrupted after {} of {} pictures", drawn, asked);
+  return asked == 1 ? "one picture" : fmt::format("{} pictures", asked);
+}
+
+/// Names of files; of many, the first and the last.
+std::string told(const std::vector<std::string>& files) {
+  constexpr size_t listed = 8;
+  if (files.size() <= listed) return fmt::format("{}", fmt::join(files, ", "));
+  return fmt::format("{} ... {}", files.front(), files.back());
+}
+
 DrawRequest request_of(const DrawOptions& options) {
   DrawRequest request{.prompts = all_prompts(options),
                       .seed = options.compute.seed,
@@ -105,7 +122,8 @@ int run_draw(const DrawOptions& options) {
   if (options.enlarge < 1 || options.enlarge > 64)
     throw UserError("[draw] --enlarge is {}, want 1 to 64", options.enlarge);
   const std::vector<Path> paths = outputs(options, request.prompts.size());
-  for (const Path& path : paths) require_writable(path, "draw");
+  require_writable(paths.front(), "draw");
+  require_writable(paths.back(), "draw");
   if (!options.save_scales.empty()) require_writable(options.save_scales / "1-strip.png", "draw");
 
   const auto model = load_model(options.model, parse_device(options.compute.device));
@@ -115,33 +133,40 @@ int run_draw(const DrawOptions& options) {
                     model->model_type());
 
   ScaleFiles scale_files(options.save_scales, options.enlarge);
+  std::vector<std::string> written;
+  const auto write = [&](const Path& path, const Image& picture) {
+    media::write_png(path, picture);
+    written.push_back(path.string());
+  };
+  const InterruptGuard guard;
   Progress progress("draw", std::ssize(request.prompts), "pictures");
   if (!options.save_scales.empty()) request.on_scale = [&](const ScaleView& view) { scale_files.take(view); };
-  request.on_batch = [&](size_t done) { progress.update(static_cast<int64_t>(done)); };
+  request.on_pictures = [&](size_t first, const std::vector<Image>& pictures) {
+    for (size_t i = 0; i < pictures.size() && !options.sheet; ++i)
+      write(paths[first + i], enlarged(pictures[i], options.enlarge));
+    progress.update(static_cast<int64_t>(first) + std::ssize(pictures));
+    return !InterruptGuard::raised();
+  };
   const auto began = std::chrono::steady_clock::now();
   std::vector<Image> pictures = draws->draw(request);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   progress.finish();
 
-  for (Image& picture : pictures) picture = enlarged(picture, options.enlarge);
-  const int64_t columns = options.count > 1 ? options.count : 0;
-  if (options.sheet) pictures = {media::contact_sheet(pictures, {.columns = columns})};
-  std::vector<std::string> written;
-  for (size_t i = 0; i < paths.size(); ++i) {
-    media::write_png(paths[i], pictures[i]);
-    written.push_back(paths[i].string());
+  if (options.sheet) {
+    for (Image& picture : pictures) picture = enlarged(picture, options.enlarge);
+    write(paths[0], media::contact_sheet(pictures, {.columns = options.count > 1 ? options.count : 0}));
   }
-  log_info("{} in {}: {}",
-           request.prompts.size() == 1 ? "one picture" : fmt::format("{} pictures", request.prompts.size()),
-           format_duration(seconds), fmt::join(written, ", "));
+  const bool interrupted = pictures.size() < request.prompts.size();
+  log_info("{} in {}: {}", told(pictures.size(), request.prompts.size()), format_duration(seconds), told(written));
   if (options.output.json) {
     print_json({{"pictures", written},
                 {"scales", scale_files.written()},
                 {"prompts", request.prompts},
                 {"seed", request.seed},
+                {"interrupted", interrupted},
                 {"seconds", seconds}});
   }
-  return 0;
+  return interrupted ? interrupted_status : 0;
 }
 
 }  // namespace tessera::apps

@@ -5,7 +5,9 @@
 
 #include <fstream>
 
+#include "core/error.h"
 #include "core/files.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "media/png.h"
@@ -58,6 +60,25 @@ TEST_F(DrawVerb, NumbersSeveralPicturesAndComposesASheet) {
   options.enlarge = 2;
   run_draw(options);
   EXPECT_GT(drawn("out.png").width, 2 * 24);  // two columns of enlarged pictures, and gaps
+}
+
+TEST_F(DrawVerb, KeepsThePicturesThatWereDrawnBeforeCtrlC) {
+  const InterruptGuard outer;
+  InterruptGuard::raise();
+  options.count = 40;
+  EXPECT_EQ(run_draw(options), interrupted_status);
+  EXPECT_TRUE(std::filesystem::exists(directory / "out-16.png"));
+  EXPECT_FALSE(std::filesystem::exists(directory / "out-17.png")) << "a batch is drawn to its end, no further one";
+  options.sheet = true;
+  EXPECT_EQ(run_draw(options), interrupted_status);
+  EXPECT_GT(drawn("out.png").width, 4 * 12);
+}
+
+TEST_F(DrawVerb, RefusesAbsurdCountsBeforeAnythingIsMade) {
+  for (const int64_t count : {int64_t{0}, int64_t{-3}, int64_t{100'000'000}}) {
+    options.count = count;
+    EXPECT_THAT([&] { run_draw(options); }, ThrowsMessage<UserError>(HasSubstr("want 1 to 10000")));
+  }
 }
 
 TEST_F(DrawVerb, ReadsPromptsFromAFile) {

@@ -94,7 +94,10 @@ DrawnAndReal draw_names(const EvalOptions& options) {
   for (int64_t i = 0; i < count; ++i)
     request.prompts.push_back(world->emoji()[ids[static_cast<size_t>(i) % ids.size()]].name);
   Progress progress("draw", count, "pictures");
-  request.on_batch = [&](size_t done) { progress.update(static_cast<int64_t>(done)); };
+  request.on_pictures = [&](size_t first, const std::vector<Image>& drawn) {
+    progress.update(static_cast<int64_t>(first) + std::ssize(drawn));
+    return true;
+  };
   DrawnAndReal pictures{.drawn = drawing_model(*model, options).draw(request)};
   progress.finish();
   for (int64_t i = 0; i < std::min(count, std::ssize(ids)); ++i)

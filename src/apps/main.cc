@@ -101,7 +101,7 @@ int guarded(const Arguments& words) {
   std::string shown = "tessera";
   try {
     const int status = dispatch(words, shown);
-    if (std::fflush(stdout) != 0) throw FaultError("[tessera] cannot write to standard output");
+    detail::flush();
     return status;
   } catch (const Error& error) {
     complain(shown, error.what());

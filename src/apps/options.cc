@@ -2,12 +2,15 @@
 #include "apps/options.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <memory>
 
 #include <CLI/CLI.hpp>
 
+#include "core/error.h"
 #include "core/log.h"
 #include "core/model_cache.h"
 #include "core/progress.h"
@@ -222,7 +225,19 @@ std::string help_text(const CommandLine& line, const std::vector<Option>& option
   return text;
 }
 
-void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+namespace {
+[[noreturn]] void throw_unwritten() {
+  throw FaultError("[output] cannot write to standard output: {}", std::strerror(errno));
+}
+}  // namespace
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw_unwritten();
+}
+
+void flush() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw_unwritten();
+}
 
 }  // namespace detail
 

@@ -152,7 +152,10 @@ struct OptionCollector {
 void parse(const CommandLine& line, const std::vector<Option>& options, const Arguments& arguments);
 std::string help_text(const CommandLine& line, const std::vector<Option>& options);
 bool asks_for_help(const Arguments& arguments);
+/// To standard output. Throws FaultError when it cannot be written (a full disk, a reader that is gone).
 void print(std::string_view text);
+/// Hands on what print() has kept. Throws as print() does.
+void flush();
 
 }  // namespace detail
 

@@ -20,7 +20,8 @@ plan::LadderOptions ladder_options(const PlanLadderOptions& options) {
   if (!options.max_rung.empty()) how.max_rung_params = plan::parse_quantity(options.max_rung, "--max-rung");
   how.resamples = options.resamples;
   how.coverage = options.coverage;
-  if (options.threads < 0) throw UserError("[plan] --threads is {}, want 0 or more", options.threads);
+  if (options.threads < 0 || options.threads > 1024)
+    throw UserError("[plan] --threads is {}, want 0 to 1024", options.threads);
   if (options.resamples == 0) throw UserError("[plan] --resamples is 0, want at least 1");
   how.seed = options.seed;
   how.threads = options.threads;

@@ -90,7 +90,7 @@ int run_see(const SeeOptions& options) {
   if (streams) show("\n");
   log_info("{}", summary_of({written}));
   if (options.output.json) print_json(to_json(what, written, options.compute.seed));
-  return 0;
+  return InterruptGuard::raised() ? interrupted_status : 0;
 }
 
 }  // namespace tessera::apps

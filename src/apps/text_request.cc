@@ -110,8 +110,8 @@ const Writes& require_writes(const LoadedModel& model, const std::filesystem::pa
 }
 
 void show(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
+  detail::print(text);
+  detail::flush();
 }
 
 bool output_is_terminal() { return ::isatty(STDOUT_FILENO) != 0; }

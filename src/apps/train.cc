@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "tensor/device.h"
@@ -14,7 +15,6 @@
 namespace tessera::apps {
 
 namespace {
-constexpr int interrupted_status = 130;  // as shells count a SIGINT
 
 /// The recipe as the options ask for it: a new run's file, or the one that a run directory keeps.
 train::Recipe chosen_recipe(const TrainOptions& options) {
@@ -23,6 +23,7 @@ train::Recipe chosen_recipe(const TrainOptions& options) {
         "[train] want a recipe, as in 'tessera train recipes/emoji-codec.toml', or --resume RUN (and not both)");
   }
   const bool resuming = !options.resume.empty();
+  if (resuming) tune::require_run(options.resume);
   train::Recipe recipe = train::read_recipe(resuming ? options.resume / "recipe.toml" : options.recipe, options.set);
   if (resuming) recipe.out = options.resume.string();
   if (!options.out.empty()) recipe.out = options.out.string();
@@ -51,7 +52,8 @@ int run_train(const TrainOptions& options) {
   const int status = training.interrupted ? interrupted_status : 0;
   if (!leads) return status;
   if (training.interrupted) {
-    log_info("stopped at step {}; go on with: tessera train --resume {}", training.steps, recipe.out);
+    log_info("stopped at step {}; the model so far is in {}; go on with: tessera train --resume {}", training.steps,
+             model.string(), recipe.out);
   } else {
     log_info("trained {} steps; the model is in {}", training.steps, model.string());
     if (!verdict.empty()) log_warning("{}", verdict);

@@ -104,7 +104,7 @@ int run_write(const WriteOptions& options) {
   else if (!options.output.json) print_texts(prompts, written, options.echo);
   log_info("{}", summary_of(written));
   if (options.output.json) print_json(to_json(prompts, written, options.compute.seed));
-  return 0;
+  return InterruptGuard::raised() ? interrupted_status : 0;
 }
 
 }  // namespace tessera::apps

@@ -9,6 +9,7 @@
 #include "apps/text_request.h"
 #include "apps/text_testing.h"
 #include "core/error.h"
+#include "core/interrupt.h"
 
 namespace tessera::apps {
 namespace {
@@ -36,6 +37,11 @@ class WriteVerb : public ::testing::Test {
     options.output.json = true;
     return parse_json(printed(), "output");
   }
+  void expect_status(int wanted) const {
+    ::testing::internal::CaptureStdout();
+    EXPECT_EQ(run_write(options), wanted);
+    EXPECT_NE(::testing::internal::GetCapturedStdout(), "");
+  }
   void expect_refused(const std::string& because) const {
     EXPECT_THAT([&] { run_write(options); }, ThrowsMessage<UserError>(HasSubstr(because)));
   }
@@ -43,6 +49,13 @@ class WriteVerb : public ::testing::Test {
   TinyTextModel model;
   WriteOptions options;
 };
+
+TEST_F(WriteVerb, TextThatCtrlCEndedIsShownAndNotCalledDone) {
+  const InterruptGuard outer;
+  InterruptGuard::raise();
+  options.sampling.max_new_tokens = 40;
+  expect_status(interrupted_status);
+}
 
 TEST_F(WriteVerb, StreamedOutputEqualsTheWholeOutput) {
   const std::string streamed = printed();

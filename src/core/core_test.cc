@@ -1,7 +1,11 @@
 // Random numbers, files and durations: the laws that everything above relies on.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -52,6 +56,38 @@ TEST(Files, AnAtomicWriteReplacesTheWholeFileAndLeavesNoTemporaryFile) {
   write_file_atomically(folder / "a", "second");
   EXPECT_EQ(read_file(folder / "a"), "second");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+}
+
+TEST(Files, ALinkStaysALinkAndItsTargetIsReplaced) {
+  const Path folder = scratch("links");
+  std::filesystem::create_directories(folder / "far");
+  std::filesystem::create_symlink("far/new.txt", folder / "one.txt");
+  std::filesystem::create_symlink(folder / "one.txt", folder / "two.txt");
+  for (const char* text : {"created", "replaced"}) {
+    write_file_atomically(folder / "two.txt", text);
+    EXPECT_EQ(read_file(folder / "far" / "new.txt"), text);
+  }
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "one.txt"));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "two.txt"));
+}
+
+TEST(Files, PipesAndDevicesAreWrittenIntoAndStay) {
+  const Path pipe = scratch("pipes") / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  require_writable(pipe, "test");  // without a reader, which it does not wait for
+  std::string got;
+  std::thread reader([&] {
+    std::ifstream in(pipe);
+    got.assign(std::istreambuf_iterator<char>(in), {});
+  });
+  write_file_atomically(pipe, "through the pipe");
+  reader.join();
+  EXPECT_EQ(got, "through the pipe");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  write_file_atomically("/dev/null", "nothing");
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+  EXPECT_THAT([] { write_file_atomically("/dev/full", "too much"); },
+              ::testing::ThrowsMessage<FaultError>(::testing::HasSubstr("No space left")));
 }
 
 TEST(Files, UnreadableAndUnwritablePathsAreUserErrors) {

@@ -108,7 +108,34 @@ void write_file_atomically(const Path& path, std::string_view bytes, FileSystem&
       path, [&](WritableFile& file) { file.append(bytes); }, files);
 }
 
-void write_file_atomically(const Path& path, const std::function<void(WritableFile&)>& write, FileSystem& files) {
+namespace {
+bool is_device_or_pipe(const Path& path) {
+  std::error_code ignored;
+  const auto type = std::filesystem::status(path, ignored).type();
+  using enum std::filesystem::file_type;
+  return type == character || type == fifo || type == block || type == socket;
+}
+
+/// What a link leads to, over further links, whether it exists or not; any other path as it is.
+Path followed(Path path) {
+  constexpr int most_links = 40;  // as many as the system follows
+  std::error_code none;
+  for (int i = 0; i < most_links && std::filesystem::is_symlink(path, none); ++i) {
+    const Path next = std::filesystem::read_symlink(path, none);
+    if (none) break;
+    path = next.is_absolute() ? next : path.parent_path() / next;
+  }
+  return path;
+}
+}  // namespace
+
+void write_file_atomically(const Path& name, const std::function<void(WritableFile&)>& write, FileSystem& files) {
+  if (is_device_or_pipe(name)) {
+    const auto file = files.create(name);
+    write(*file);
+    return file->close();
+  }
+  const Path path = followed(name);
   const Path partial = path.string() + ".partial";
   try {
     const auto file = files.create(partial);
@@ -168,6 +195,10 @@ void require_writable(const Path& path, std::string_view module) {
   if (error) throw UserError("[{}] cannot write {}: {}", module, path.string(), error.message());
   if (std::filesystem::is_directory(path))
     throw UserError("[{}] cannot write {}: it is a directory", module, path.string());
+  if (is_device_or_pipe(path)) {  // opening a FIFO would wait for its reader
+    if (::access(path.c_str(), W_OK) == 0) return;
+    throw UserError("[{}] cannot write {}: {}", module, path.string(), std::strerror(errno));
+  }
   const bool existed = std::filesystem::exists(path);
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) throw UserError("[{}] cannot write {}: {}", module, path.string(), std::strerror(errno));

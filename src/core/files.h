@@ -45,7 +45,8 @@ FileSystem& disk();
 /// Whole file as bytes. Throws UserError when it cannot be opened, FaultError when reading fails.
 std::string read_file(const Path& path);
 /// Writes beside `path`, syncs, renames over it: readers see the old bytes or the new ones, never a part.
-/// When that fails, `path` is as it was and no part is left beside it.
+/// When that fails, `path` is as it was and no part is left beside it. A link stays one: the file that it leads to is replaced. What is
+/// no regular file (/dev/stdout, a FIFO) is written into.
 void write_file_atomically(const Path& path, std::string_view bytes, FileSystem& files = disk());
 /// The same for a file written piece by piece; `write` neither syncs nor closes.
 void write_file_atomically(const Path& path, const std::function<void(WritableFile&)>& write,

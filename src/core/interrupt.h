@@ -3,6 +3,9 @@
 
 namespace tessera {
 
+/// Exit status of a verb that Ctrl-C has ended before its work was done, as shells count a SIGINT.
+constexpr int interrupted_status = 130;
+
 /// While one lives, the first Ctrl-C (SIGINT, SIGTERM) only raises a flag, and the second one ends the process.
 ///
 /// Guards may be nested, as when a pipeline that guards itself runs the training loop, which does so too. The outermost guard decides:

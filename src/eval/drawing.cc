@@ -22,7 +22,10 @@ Drawn draw_all(const Draws& model, const DrawingTask& task, std::vector<std::str
   const auto total = static_cast<int64_t>(prompts.size());
   request.prompts = std::move(prompts);
   request.seed = task.seed;
-  if (task.on_progress) request.on_batch = [&](size_t done) { task.on_progress(static_cast<int64_t>(done), total); };
+  request.on_pictures = [&](size_t first, const std::vector<Image>& pictures) {
+    if (task.on_progress) task.on_progress(static_cast<int64_t>(first) + std::ssize(pictures), total);
+    return true;
+  };
   const auto began = std::chrono::steady_clock::now();
   Drawn drawn{model.draw(request)};
   drawn.per_second =

@@ -37,14 +37,15 @@ struct DrawRequest {
   int64_t batch = 16;     // prompts drawn at once
   bool use_cache = true;  // false: every scale goes through all earlier ones again (the slow second way)
   std::function<void(const ScaleView&)> on_scale;  // absent: only finished pictures are decoded
-  std::function<void(size_t done)> on_batch;       // is called with the number of finished pictures
+  /// Takes pictures as they are finished, of which `first` is the prompt of the first one; false: no more are to be drawn.
+  std::function<bool(size_t first, const std::vector<Image>& pictures)> on_pictures;
 };
 
 /// Pictures from words.
 class Draws {
  public:
   virtual ~Draws() = default;
-  /// One picture for each prompt. Throws UserError for an empty or over-long prompt and for numbers out of range.
+  /// One picture for each prompt, for fewer where on_pictures ended it. Throws UserError for an empty or over-long prompt and for numbers out of range.
   virtual std::vector<Image> draw(const DrawRequest& request) const = 0;
 };
 

@@ -4,7 +4,9 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <string>
+#include <thread>
 
 #include "core/error.h"
 
@@ -44,6 +46,9 @@ bool multiplies_bfloat16(at::Device device) {
 }
 
 void set_threads(int threads) {
+  const int most = 8 * std::max(8, static_cast<int>(std::thread::hardware_concurrency()));
+  if (threads < 0 || threads > most)
+    throw UserError("[device] --threads is {}, want 0 (one for each core) to {}", threads, most);
   if (threads > 0) at::set_num_threads(threads);
 }
 

@@ -108,8 +108,9 @@ class Run {
         optimizer_(objective.parameters(), config.optimizer),
         checkpoints_(options.directory / "checkpoints", files, config.keep_checkpoints) {
     if (peers_.leads()) {
-      files_.create_directories(options_.directory / "samples");
       if (options_.resume) restore();
+      if (options_.begun) options_.begun();
+      files_.create_directories(options_.directory / "samples");
       log_ = std::make_unique<MetricsLog>(options_.directory / "metrics.jsonl", step_, files_);
     }
     if (peers_.count() > 1) share_state();
@@ -151,7 +152,7 @@ class Run {
     }
     progress.finish();
     done_ = done_ || step_ == config_.steps;
-    if (done_ && peers_.leads()) save_model();
+    if ((done_ || interrupted) && peers_.leads()) save_model();
     return {
         .steps = step_, .interrupted = interrupted && !done_, .seconds = seconds_since(began), .metrics = measured_};
   }

@@ -1,11 +1,12 @@
 // The one training loop: an objective and samples come in, a run directory comes out. It knows no model.
 //
 // A run directory holds recipe.toml (as resolved), metrics.jsonl (a line per logged step), samples/, checkpoints/step-N/
-// (state.safetensors: weights, moments, average) and, at the end, model/. What must stay true: a run that was stopped
+// (state.safetensors: weights, moments, average) and, at the end or after a Ctrl-C, model/. What must stay true: a run that was stopped
 // at any step and resumed ends with the same bytes as one that was not.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -59,9 +60,9 @@ void validate(const TrainConfig& config);
 
 /// How a run ended.
 struct TrainResult {
-  int64_t steps = 0;                      // steps done, with those before a resume
-  bool interrupted = false;               // stopped by Ctrl-C, after a checkpoint
-  double seconds = 0;                     // of this process
+  int64_t steps = 0;         // steps done, with those before a resume
+  bool interrupted = false;  // stopped by Ctrl-C, after a checkpoint and with a model of what was learnt so far
+  double seconds = 0;        // of this process
   std::map<std::string, double> metrics;  // of the last measurement
 };
 
@@ -71,6 +72,8 @@ struct RunOptions {
   bool resume = false;
   at::Device device = at::kCPU;
   Peers* peers = nullptr;  // the other processes of the run, if there are any
+  /// Called by the process that writes once the checkpoint to go on from has been read, before anything of the run changes.
+  std::function<void()> begun = {};
 };
 
 /// Trains. An InterruptGuard flag is looked at once per step. Throws FaultError when the loss or the gradients stop being finite

@@ -2,6 +2,7 @@
 #include "tune/run_recipe.h"
 
 #include "core/error.h"
+#include "core/file_lock.h"
 #include "core/model_cache.h"
 #include "data/source.h"
 #include "models/registry.h"
@@ -23,6 +24,11 @@ void require_new_run(const Path& out) {
   }
 }
 
+/// Held by the process that writes the run.
+std::unique_ptr<FileLock> lock_of(const Path& run) {
+  return std::make_unique<FileLock>(run / "running", "train", run.string());
+}
+
 void require_same_edition(const std::string& begun_with, const std::string& here) {
   if (begun_with.empty() || begun_with == here) return;
   throw UserError(
@@ -33,6 +39,17 @@ void require_same_edition(const std::string& begun_with, const std::string& here
 }
 }  // namespace
 
+void require_run(const Path& directory) {
+  const auto holds_run = [](const Path& each) { return std::filesystem::exists(each / "metrics.jsonl"); };
+  if (holds_run(directory)) return;
+  const Path parent = std::filesystem::absolute(directory).lexically_normal().parent_path();
+  const bool inside = std::filesystem::exists(directory / "recipe.toml") && holds_run(parent);
+  if (inside)
+    throw UserError("[train] {} is a model that a run has made; the run is {}", directory.string(), parent.string());
+  throw UserError("[train] {} holds no run to go on with; want a directory with metrics.jsonl, as --out made it",
+                  directory.string());
+}
+
 RecipeResult run_recipe(train::Recipe recipe, const RunRecipeOptions& options) {
   find_models(recipe);
   if (recipe.out.empty()) throw UserError("[train] no run directory; give --out DIR or 'out' in the recipe");
@@ -40,9 +57,12 @@ RecipeResult run_recipe(train::Recipe recipe, const RunRecipeOptions& options) {
   apply_method(recipe);
   train::validate(recipe.train);
   const auto peers = train::join_peers(options.peers, options.device, recipe.train.peer_timeout);
+  if (options.resume) require_run(out);
+  std::unique_ptr<FileLock> lock;
   if (peers->leads()) {
     if (!options.resume) require_new_run(out);
     require_writable(out / "recipe.toml", "train");
+    lock = lock_of(out);
   }
   if (!options.resume) models::complete_data(recipe);
   const auto source = data::make_source(recipe.data);
@@ -50,14 +70,16 @@ RecipeResult run_recipe(train::Recipe recipe, const RunRecipeOptions& options) {
   recipe.edition = source->edition();
   check_method(recipe, *source);
   const auto objective = models::make_objective(recipe, *source, options.device);
-  if (peers->leads()) write_file_atomically(out / "recipe.toml", train::to_text(recipe));
-
+  const std::string text = train::to_text(recipe);
   RecipeResult result{.model = out / "model"};
-  result.training =
-      train::train(*objective, *source, recipe.train,
-                   {.directory = out, .resume = options.resume, .device = options.device, .peers = peers.get()});
-  if (!peers->leads() || result.training.interrupted) return result;
-  write_file_atomically(result.model / "recipe.toml", train::to_text(recipe));  // a model says what it was made of
+  result.training = train::train(
+      *objective, *source, recipe.train,
+      {.directory = out, .resume = options.resume, .device = options.device, .peers = peers.get(), .begun = [&] {
+         write_file_atomically(out / "recipe.toml", text);
+       }});
+  if (!peers->leads()) return result;
+  write_file_atomically(result.model / "recipe.toml", text);  // a model says what it was made of
+  if (result.training.interrupted) return result;
   result.verdict = verdict_of(recipe, out);
   return result;
 }

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/file_lock.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "data/testing_tokenizer.h"
@@ -67,6 +69,55 @@ TEST_F(RunRecipe, TheResolvedRecipeResumesAndItsLongerRunEqualsAWholeOne) {
   EXPECT_EQ(resumed.training.steps, 6);
   EXPECT_EQ(read_file(resumed.model / "model.safetensors"), read_file(wanted.model / "model.safetensors"));
   EXPECT_TRUE(std::filesystem::exists(resumed.model / "recipe.toml"));
+}
+
+TEST_F(RunRecipe, AResumeThatDoesNotFitLeavesTheRunAsItWas) {
+  run_recipe(recipe("run"));
+  const Path file = folder_ / "run" / "recipe.toml";
+  const std::string before = read_file(file);
+  const train::Recipe wider = train::read_recipe(file, {"model.width=32", "train.steps=6"});
+  EXPECT_THROW(run_recipe(wider, {.resume = true}), UserError);
+  EXPECT_EQ(read_file(file), before);
+  EXPECT_EQ(run_recipe(train::read_recipe(file, {"train.steps=6"}), {.resume = true}).training.steps, 6);
+}
+
+TEST_F(RunRecipe, OneProcessAtATimeRunsInADirectory) {
+  run_recipe(recipe("run"));
+  const train::Recipe stored = train::read_recipe(folder_ / "run" / "recipe.toml", {"train.steps=6"});
+  {
+    const FileLock other(folder_ / "run" / "running", "train", "the run");
+    EXPECT_THAT([&] { run_recipe(stored, {.resume = true}); },
+                ThrowsMessage<UserError>(HasSubstr("is in use by process")));
+  }
+  run_recipe(stored, {.resume = true});
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run" / "running"));
+}
+
+TEST_F(RunRecipe, AModelAndAnEmptyFolderAreNoRuns) {
+  train::Recipe model = recipe("run/model"), nothing = recipe("nothing");
+  run_recipe(recipe("run"));
+  EXPECT_THAT([&] { run_recipe(model, {.resume = true}); },
+              ThrowsMessage<UserError>(HasSubstr("is a model that a run has made; the run is")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run" / "model" / "metrics.jsonl"));
+  EXPECT_THAT([&] { run_recipe(nothing, {.resume = true}); },
+              ThrowsMessage<UserError>(HasSubstr("holds no run to go on with")));
+}
+
+TEST_F(RunRecipe, CtrlCLeavesTheModelSoFarAndTheRunGoesOnAllTheSame) {
+  const RecipeResult wanted = run_recipe(recipe("whole"));
+  RecipeResult stopped;
+  {
+    const InterruptGuard outer;
+    InterruptGuard::raise();
+    stopped = run_recipe(recipe("part"));
+  }
+  EXPECT_TRUE(stopped.training.interrupted);
+  EXPECT_EQ(stopped.training.steps, 1);
+  EXPECT_TRUE(std::filesystem::exists(stopped.model / "model.safetensors"));
+  EXPECT_TRUE(std::filesystem::exists(stopped.model / "recipe.toml"));
+  const RecipeResult resumed = run_recipe(train::read_recipe(folder_ / "part" / "recipe.toml"), {.resume = true});
+  EXPECT_FALSE(resumed.training.interrupted);
+  EXPECT_EQ(read_file(resumed.model / "model.safetensors"), read_file(wanted.model / "model.safetensors"));
 }
 
 TEST_F(RunRecipe, ARunIsNeitherOverwrittenNorGoneOnWithOnOtherData) {

@@ -132,8 +132,10 @@ std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
   std::vector<Image> pictures;
   for (size_t begin = 0; begin < request.prompts.size(); begin += static_cast<size_t>(request.batch)) {
     const size_t end = std::min(request.prompts.size(), begin + static_cast<size_t>(request.batch));
-    for (Image& picture : draw_batch(request, plan, begin, end)) pictures.push_back(std::move(picture));
-    if (request.on_batch) request.on_batch(end);
+    std::vector<Image> drawn = draw_batch(request, plan, begin, end);
+    const bool goes_on = !request.on_pictures || request.on_pictures(begin, drawn);
+    std::ranges::move(drawn, std::back_inserter(pictures));
+    if (!goes_on) break;
   }
   return pictures;
 }
