@@ -9,9 +9,14 @@
 #include "codec/objective.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/log.h"
 #include "core/progress.h"
+#include "data/heldout.h"
 #include "data/source.h"
 #include "eval/drawing.h"
+#include "eval/frechet.h"
+#include "media/compose.h"
+#include "media/read_media.h"
 #include "tensor/device.h"
 #include "train/recipe.h"
 
@@ -35,20 +40,68 @@ int64_t count_or(const EvalOptions& options, int64_t otherwise) {
 namespace {
 constexpr int64_t kPictures = 200;
 
+/// The recipe's data, where they are a folder of people's own pictures.
+std::optional<data::DataConfig> own_folder(const EvalOptions& options) {
+  const Path recipe = options.model / "recipe.toml";
+  if (!std::filesystem::exists(recipe)) return std::nullopt;
+  const data::DataConfig data = train::read_recipe(recipe).data;
+  return data.kind == "folder" ? std::optional(data) : std::nullopt;
+}
+}  // namespace
+
+std::vector<Sample> own_samples(const EvalOptions& options, int64_t size) {
+  std::optional<data::DataConfig> own = own_folder(options);
+  if (!own) return {};
+  own->folder.size = size;
+  const auto source = data::make_source(*own);
+  const int64_t count = count_or(options, kPictures);
+  const uint64_t most = count > 0 ? static_cast<uint64_t>(count) : source->pass_length().value_or(0);
+  std::vector<Sample> samples = data::samples_to_measure(*source, most);
+  fmt::print("{} pictures of {}, which the model was {}trained on\n", samples.size(), own->folder.path,
+             source->heldout(1).empty() ? "" : "not ");
+  return samples;
+}
+
+void warn_of_other_pictures(const EvalOptions& options) {
+  if (const auto own = own_folder(options))
+    log_warning("[eval] {} was trained on the pictures of {}; task {} asks about Emoji World", options.model.string(),
+                own->folder.path, options.task);
+}
+
+namespace {
+/// Pictures for the codec: those of --data, of the folder that it was trained on, or sprites of Emoji World.
+std::vector<Image> codec_pictures(const EvalOptions& options, int64_t size) {
+  std::vector<Image> pictures;
+  const auto most = static_cast<size_t>(count_or(options, kPictures));
+  const auto full = [&] { return most > 0 && pictures.size() >= most; };
+  if (!options.text.data.empty()) {
+    const Path& folder = data_of(options, "a folder of pictures");
+    for (const Path& file : eval::pictures_in(folder)) {
+      if (full()) break;
+      pictures.push_back(media::centre_square(media::over(media::read_image(file), media::white), size));
+    }
+    fmt::print("{} pictures of {}\n", pictures.size(), folder.string());
+    return pictures;
+  }
+  for (Sample& sample : own_samples(options, size)) pictures.push_back(std::move(sample.picture));
+  if (!pictures.empty()) return pictures;
+  data::EmojiOptions emoji = emoji_of(options);
+  emoji.size = size;
+  if (emoji.split == "train") emoji.names = 0;  // the codec was trained on every sprite
+  const auto world = data::open_world(emoji);
+  for (const size_t id : data::chosen_ids(*world, emoji)) {
+    if (full()) break;
+    pictures.push_back(data::sprite_on_white(*world, id, size));
+  }
+  fmt::print("{} sprites of Emoji World, split {}\n", pictures.size(), emoji.split);
+  return pictures;
+}
+
 Json measure_codec(const EvalOptions& options) {
   const Path inside = options.model / "codec";
   const at::Device device = parse_device(options.compute.device);
   const codec::Codec model = codec::load_codec(std::filesystem::is_directory(inside) ? inside : options.model, device);
-  data::EmojiOptions emoji = emoji_of(options);
-  emoji.size = model.config.picture_size;
-  if (emoji.split == "train") emoji.names = 0;  // the codec was trained on every sprite
-  const auto world = data::open_world(emoji);
-  std::vector<size_t> ids = data::chosen_ids(*world, emoji);
-  std::vector<Image> pictures;
-  const auto count = static_cast<size_t>(count_or(options, kPictures));
-  for (size_t i = 0; i < ids.size() && (count == 0 || pictures.size() < count); ++i) {
-    pictures.push_back(data::sprite_on_white(*world, ids[i], emoji.size));
-  }
+  const std::vector<Image> pictures = codec_pictures(options, model.config.picture_size);
   const std::vector<double> per_scale = codec::psnr_per_scale(model, pictures, device);
   for (size_t k = 0; k < per_scale.size(); ++k)
     fmt::print("scales 1 to {} ({} x {})  {:6.2f} dB\n", k + 1, model.config.scales[k], model.config.scales[k],
@@ -81,6 +134,7 @@ namespace {
 Json measure_retrieval(const EvalOptions& options) {
   const auto model = load_model(options.model, parse_device(options.compute.device));
   if (!options.missed.empty()) require_writable(options.missed, "eval");
+  warn_of_other_pictures(options);
   Progress progress("draw", count_or(options, kPictures), "pictures");
   const eval::RetrievalResult result =
       eval::measure_retrieval(drawing_model(*model, options), drawing_task(options, progress));
@@ -99,6 +153,7 @@ Json measure_retrieval(const EvalOptions& options) {
 }
 
 Json measure_scenes(const EvalOptions& options) {
+  warn_of_other_pictures(options);
   const auto model = load_model(options.model, parse_device(options.compute.device));
   Progress progress("draw", count_or(options, kPictures), "pictures");
   const eval::SceneResult result =

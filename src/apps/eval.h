@@ -31,7 +31,7 @@ struct EvalTextOptions {
 template <class V> void fields(V& v, EvalTextOptions& o) {
   v("data", o.data,
     "choice: JSONL of questions; olmes: request files or folders of them, as many as wanted; perplexity, diversity: a "
-    "text file or a folder of them; fid: a folder of pictures");
+    "text file or a folder of them; codec, fid: a folder of pictures");
   v("examples", o.examples, "choice: JSONL of solved examples");
   v("shots", o.shots, "choice: examples before each question");
   v("window", o.window, "perplexity: tokens seen at once; 0: the model's context");

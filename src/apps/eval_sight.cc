@@ -6,6 +6,7 @@
 #include "data/source.h"
 #include "eval/emoji_qa.h"
 #include "eval/frechet.h"
+#include "media/compose.h"
 #include "media/read_media.h"
 #include "tensor/device.h"
 #include "train/recipe.h"
@@ -75,33 +76,65 @@ Json print_share(const std::string& name, const eval::QaShare& share) {
   return {{"count", share.count}, {"accuracy", share.accuracy()}, {"interval", {interval.low, interval.high}}};
 }
 
-/// Drawn names and their own sprites, both as pictures.
+/// Pictures that the model drew, and those that the captions belong to.
 struct DrawnAndReal {
   std::vector<Image> drawn, real;
 };
 
-DrawnAndReal draw_names(const EvalOptions& options) {
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+/// Captions to draw, and the pictures that they belong to, once the drawn ones' size is known.
+struct DrawnCaptions {
+  std::vector<std::string> captions;
+  std::function<Image(size_t i, int64_t size)> real;
+  size_t real_ones = 0;  // of the captions, those with a picture of their own
+};
+
+/// Those of the folder that the model was trained on.
+DrawnCaptions folder_captions(const EvalOptions& options) {
+  constexpr int64_t read_at = 256;  // pixels, before it is known how large the model draws
+  auto samples = std::make_shared<std::vector<Sample>>(own_samples(options, read_at));
+  DrawnCaptions all{
+      .captions = {},
+      .real = [samples](size_t i, int64_t size) { return media::centre_square((*samples)[i].picture, size); },
+      .real_ones = samples->size()};
+  for (const Sample& sample : *samples) all.captions.push_back(sample.caption);
+  return all;
+}
+
+/// Names of emoji, again from the first where more are asked for than there are.
+DrawnCaptions emoji_captions(const EvalOptions& options) {
   const data::EmojiOptions emoji = emoji_of(options);
-  const auto world = data::open_world(emoji);
+  const std::shared_ptr<const data::EmojiWorld> world = data::open_world(emoji);
   const std::vector<size_t> ids = data::chosen_ids(*world, emoji);
-  const int64_t count = count_or(options, 200) == 0 ? std::ssize(ids) : count_or(options, 200);
-  DrawRequest request{.seed = options.compute.seed,
+  const int64_t asked = count_or(options, 200), count = asked == 0 ? std::ssize(ids) : asked;
+  DrawnCaptions all{
+      .captions = {},
+      .real = [world, ids](size_t i, int64_t size) { return data::sprite_on_white(*world, ids[i], size); },
+      .real_ones = std::min(static_cast<size_t>(count), ids.size())};
+  for (int64_t i = 0; i < count; ++i)
+    all.captions.push_back(world->emoji()[ids[static_cast<size_t>(i) % ids.size()]].name);
+  fmt::print("{} names of Emoji World, split {}\n", count, emoji.split);
+  return all;
+}
+
+DrawnAndReal draw_captions(const EvalOptions& options) {
+  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const Draws& draws = drawing_model(*model, options);
+  DrawnCaptions what = folder_captions(options);
+  if (what.captions.empty()) what = emoji_captions(options);
+  DrawRequest request{.prompts = what.captions,
+                      .seed = options.compute.seed,
                       .cfg = options.cfg,
                       .tau = options.tau,
                       .top_p = options.top_p,
                       .batch = options.batch};
-  for (int64_t i = 0; i < count; ++i)
-    request.prompts.push_back(world->emoji()[ids[static_cast<size_t>(i) % ids.size()]].name);
-  Progress progress("draw", count, "pictures");
+  Progress progress("draw", std::ssize(request.prompts), "pictures");
   request.on_pictures = [&](size_t first, const std::vector<Image>& drawn) {
     progress.update(static_cast<int64_t>(first) + std::ssize(drawn));
     return true;
   };
-  DrawnAndReal pictures{.drawn = drawing_model(*model, options).draw(request)};
+  DrawnAndReal pictures{.drawn = draws.draw(request)};
   progress.finish();
-  for (int64_t i = 0; i < std::min(count, std::ssize(ids)); ++i)
-    pictures.real.push_back(data::sprite_on_white(*world, ids[static_cast<size_t>(i)], pictures.drawn.front().width));
+  for (size_t i = 0; i < what.real_ones; ++i) pictures.real.push_back(what.real(i, pictures.drawn.front().width));
   return pictures;
 }
 
@@ -128,6 +161,7 @@ eval::Gaussian gaussian_of_images(const char* label, const std::vector<Image>& i
 }  // namespace
 
 Json measure_emoji_qa(const EvalOptions& options) {
+  warn_of_other_pictures(options);
   eval::QaTask task = qa_task(options);
   if (!options.world.answers.empty()) require_writable(options.world.answers, "eval");
   const auto model = load_model(options.model, parse_device(options.compute.device));
@@ -156,7 +190,7 @@ Json measure_fid(const EvalOptions& options) {
     throw UserError("[eval] {} is not here; fid wants --tower, the directory of an NVILA model whose tower looks",
                     tower.string());
   const eval::Features features = eval::model_features(tower, parse_device(options.compute.device));
-  const DrawnAndReal pictures = options.model.empty() ? DrawnAndReal{} : draw_names(options);
+  const DrawnAndReal pictures = options.model.empty() ? DrawnAndReal{} : draw_captions(options);
   const eval::Gaussian ours =
       options.model.empty()
           ? gaussian_of_folder("look", data_of(options, "a folder of pictures"), features, options.batch)

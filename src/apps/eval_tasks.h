@@ -20,6 +20,11 @@ Json measure_fid(const EvalOptions& options);         // eval_sight.cc
 
 /// The names that the model was trained on, from the recipe in its directory; without one, all of Emoji World.
 data::EmojiOptions emoji_of(const EvalOptions& options);
+/// Pictures with captions of the folder that the model was trained on, at most --count of them in squares of `size`, held-out ones where some
+/// are; nothing for a model of other data. Throws UserError when the folder is not there any more.
+std::vector<Sample> own_samples(const EvalOptions& options, int64_t size);
+/// Says where the model was trained on other pictures than the task asks about.
+void warn_of_other_pictures(const EvalOptions& options);
 /// --count, or the task's own default.
 int64_t count_or(const EvalOptions& options, int64_t otherwise);
 /// The one --data. Throws UserError for none and for several; `what` says what it should be.

@@ -87,6 +87,7 @@ void add_weights(Json& report, const std::vector<Path>& files, bool list_tensors
 Json inspect_model(const Path& directory, bool list_tensors) {
   const ModelDirectory model = read_model_directory(directory);
   Json report = {{"kind", "model"}, {"path", directory.string()}, {"model_type", model.model_type}};
+  if (const std::string knows = read_notes(directory).knows; !knows.empty()) report["knows"] = knows;
   add_weights(report, model.weight_files, list_tensors);
   report["config"] = model.config;
   if (std::filesystem::exists(directory / "codec")) report["codec"] = inspect_model(directory / "codec", list_tensors);

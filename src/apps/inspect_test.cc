@@ -98,6 +98,14 @@ TEST_F(Inspect, ADrawingModelShowsItsConfigAndItsCodec) {
   EXPECT_EQ(report["codec"]["model_type"], "bsq_codec");
 }
 
+TEST_F(Inspect, AModelSaysWhatItKnows) {
+  write_model(home_, "infinity");
+  write_file_atomically(home_ / "recipe.toml", "knows = \"red and \\u001b[2J blue\"\n");
+  EXPECT_THAT(inspect_text(inspect(home_, false)), HasSubstr("\nknows red and  [2J blue\n"));
+  write_file_atomically(home_ / "recipe.toml", "knows = [broken");
+  EXPECT_EQ(inspect(home_, false)["kind"], "model") << "notes that cannot be read do no harm";
+}
+
 TEST_F(Inspect, AModelThatKeepsItsRecipeIsStillAModel) {
   write_model(home_ / "m", "infinity");
   write_file_atomically(home_ / "m" / "recipe.toml", "[train]\nsteps = 30\n");

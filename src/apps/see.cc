@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "media/read_media.h"
 #include "tensor/device.h"
+#include "tensor/model_dir.h"
 
 namespace tessera::apps {
 
@@ -68,6 +69,13 @@ Json to_json(const Asked& asked, const Written& written, uint64_t seed) {
 int run_see(const SeeOptions& options) {
   const Asked what = asked(options);
   text_options(options.sampling, {}, 0);  // refuses bad numbers before anything is loaded
+  const ModelNotes notes = read_notes(options.model);
+  if (notes.must_see && what.files.empty())
+    throw UserError(
+        "[see] a question without a picture; {} has only learnt to answer about pictures, as in: tessera see -m DIR "
+        "picture.png \"What is this?\"",
+        options.model.string());
+  if (!notes.knows.empty()) log_info("{} knows {}", options.model.string(), notes.knows);
   const auto model = load_model(options.model, parse_device(options.compute.device), load_options(options.memory));
   const Sees& sees = require_sees(*model, options.model);
 

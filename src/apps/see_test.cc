@@ -70,6 +70,16 @@ TEST_F(SeeVerb, AQuestionWithoutAPictureIsAnsweredAsTheLanguageModelAnswersIt) {
   EXPECT_EQ(alone["prompt_tokens"], chatted.prompt_tokens);
 }
 
+TEST_F(SeeVerb, AModelThatHasOnlyLearntAboutPicturesRefusesAQuestionWithoutOne) {
+  write_file_atomically(options.model / "recipe.toml", "must_see = true\nknows = 'noise'\n");
+  options.words = {"hello"};
+  EXPECT_THAT([&] { run_see(options); }, ThrowsMessage<UserError>(HasSubstr("a question without a picture")));
+  set_log_level(LogLevel::info);
+  ::testing::internal::CaptureStderr();
+  EXPECT_NE(said({file("a.png"), "what is it?"})["answer"], "");
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("knows noise\n"));
+}
+
 TEST_F(SeeVerb, StreamsTheAnswer) {
   const std::string answer = said({file("a.png"), "what is it?"})["answer"];
   options.output.json = false;

@@ -90,6 +90,12 @@ Sample FolderSource::at(uint64_t index) const {
   return sample_of(training_[permuted(index % count, count, mix64(static_cast<uint64_t>(options_.seed)) + pass)]);
 }
 
+size_t FolderSource::longest_caption() const {
+  size_t longest = 0;
+  for (const Item& item : items_) longest = std::max(longest, item.caption.size());
+  return longest;
+}
+
 std::vector<Sample> FolderSource::heldout(uint64_t most) const {
   const uint64_t count = std::min<uint64_t>(most, heldout_.size());
   std::vector<Sample> samples;

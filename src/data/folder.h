@@ -37,6 +37,7 @@ class FolderSource final : public SampleSource {
   std::optional<uint64_t> pass_length() const override { return training_.size(); }
   /// Pictures that at() never gives: a file with two captions is on one side.
   std::vector<Sample> heldout(uint64_t most) const override;
+  size_t longest_caption() const override;
 
  private:
   struct Item {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "core/error.h"
+#include "data/source.h"
 #include "media/png.h"
 
 namespace tessera::data {
@@ -49,6 +50,26 @@ TEST_F(Folder, EveryPassShowsEachPictureOnceAsASquare) {
     }
     EXPECT_EQ(seen.size(), 3u);
   }
+}
+
+TEST_F(Folder, KnowsItsLongestCaptionAlsoBehindOtherSources) {
+  captions(
+      "{\"file\": \"a.png\", \"caption\": \"five!\"}\n{\"file\": \"b.png\", \"caption\": \"sixteen letters..\"}\n");
+  DataConfig config{.kind = "folder"};
+  config.folder = {.path = root_.string(), .size = 8, .heldout_share = 0.5};
+  EXPECT_EQ(make_source(config)->longest_caption(), 17u);
+  config.samples = 1;
+  EXPECT_EQ(make_source(config)->longest_caption(), 17u);
+  DataConfig mixed{.kind = "mixture"};
+  mixed.mixture = {{.kind = "folder", .folder = config.folder}};
+  EXPECT_EQ(make_source(mixed)->longest_caption(), 17u);
+}
+
+TEST_F(Folder, AnUnknownKindIsToldWhichThereAre) {
+  EXPECT_THAT(
+      [] { make_source({.kind = "foldr"}); },
+      ::testing::ThrowsMessage<UserError>(::testing::HasSubstr(
+          "unknown kind of data 'foldr'; did you mean 'folder'? There are emoji, talk, folder, text, chat, mixture")));
 }
 
 TEST_F(Folder, TextFilesOfTheSameNameAreCaptions) {

@@ -64,6 +64,12 @@ std::string Mixture::edition() const {
   return all;
 }
 
+size_t Mixture::longest_caption() const {
+  size_t longest = 0;
+  for (const WeightedSource& part : parts_) longest = std::max(longest, part.source->longest_caption());
+  return longest;
+}
+
 std::vector<Sample> Mixture::heldout(uint64_t most) const {
   std::vector<Sample> all;
   for (const WeightedSource& part : parts_) {

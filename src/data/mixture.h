@@ -28,6 +28,7 @@ class Mixture final : public SampleSource {
   std::string edition() const override;
   /// Each part's held-out samples, by its share.
   std::vector<Sample> heldout(uint64_t most) const override;
+  size_t longest_caption() const override;
 
   /// Where sample `index` comes from: a part, and the index within it.
   struct Place {

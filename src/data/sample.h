@@ -57,6 +57,8 @@ class SampleSource {
   virtual std::string edition() const { return ""; }
   /// How many samples make one pass, when the source is finite.
   virtual std::optional<uint64_t> pass_length() const { return std::nullopt; }
+  /// Bytes of the longest caption, held-out samples' included, where a source knows it beforehand; else 0.
+  virtual size_t longest_caption() const { return 0; }
   /// Samples to measure on, at most `most`, spread evenly over all there are. None of them is ever among the samples that at() gives: a
   /// source divides by what samples are, not by their index. Empty where the source's options hold nothing out.
   virtual std::vector<Sample> heldout(uint64_t /*most*/) const { return {}; }

@@ -22,6 +22,7 @@ class Selected final : public SampleSource {
   std::string edition() const override;
   std::optional<uint64_t> pass_length() const override { return numbers_.size(); }
   std::vector<Sample> heldout(uint64_t most) const override { return all_->heldout(most); }
+  size_t longest_caption() const override { return all_->longest_caption(); }
 
  private:
   std::unique_ptr<SampleSource> all_;
@@ -37,6 +38,7 @@ class Subset final : public SampleSource {
   std::string edition() const override { return all_->edition(); }
   std::optional<uint64_t> pass_length() const override { return samples_; }
   std::vector<Sample> heldout(uint64_t most) const override { return all_->heldout(most); }
+  size_t longest_caption() const override { return all_->longest_caption(); }
 
  private:
   std::unique_ptr<SampleSource> all_;

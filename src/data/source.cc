@@ -5,6 +5,8 @@
 #include <map>
 #include <utility>
 
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 #include "data/mixture.h"
 #include "data/selected.h"
@@ -114,8 +116,9 @@ std::unique_ptr<SampleSource> make_source(const DataConfig& config) {
   if (config.kind == "text") return std::make_unique<TextFolder>(config.text);
   if (config.kind == "chat") return std::make_unique<ChatSource>(config.chat);
   if (config.kind == "mixture") return mixture_of(config.mixture);
-  throw UserError("[data] unknown kind of data '{}'; did you mean '{}'?", config.kind,
-                  nearest_word(config.kind, {"emoji", "talk", "folder", "text", "chat", "mixture"}));
+  const std::vector<std::string> kinds = {"emoji", "talk", "folder", "text", "chat", "mixture"};
+  throw UserError("[data] unknown kind of data '{}'; did you mean '{}'? There are {}", config.kind,
+                  nearest_word(config.kind, kinds), fmt::join(kinds, ", "));
 }
 
 }  // namespace tessera::data

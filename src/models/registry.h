@@ -26,8 +26,9 @@ struct Recipe;
 
 /// How a model is held in memory.
 struct LoadOptions {
-  std::string dtype = "auto";  // of the weights: "auto" (as stored; fp16 becomes fp32 on the CPU), "fp32" or "bf16"
-  bool cache_int8 = false;     // keys and values of text models in 8 bits
+  std::string dtype =
+      "auto";  // of the weights: "auto" (as stored; fp16 is multiplied in fp32 on the CPU), "fp32" or "bf16"
+  bool cache_int8 = false;  // keys and values of text models in 8 bits
 };
 
 /// How a converted model is stored.

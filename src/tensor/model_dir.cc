@@ -89,4 +89,17 @@ ModelDirectory read_model_directory(const Path& directory) {
   return model;
 }
 
+ModelNotes read_notes(const Path& model) {
+  ModelNotes notes;
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(model / "recipe.toml", none)) return notes;
+  try {
+    const Json recipe = read_toml_file(model / "recipe.toml");
+    notes.knows = recipe.value("knows", std::string());
+    notes.must_see = recipe.value("must_see", false);
+  } catch (const std::exception&) {  // somebody's notes of another kind do not keep a model from being used
+  }
+  return notes;
+}
+
 }  // namespace tessera

@@ -27,6 +27,14 @@ struct ModelDirectory {
   Path config_path() const { return is_gguf() ? path : path / "config.json"; }
 };
 
+/// What people should know of a model that was trained here, from the recipe that it keeps.
+struct ModelNotes {
+  std::string knows;      // what it can be asked; empty: not said
+  bool must_see = false;  // it has learnt nothing but answers about pictures and clips
+};
+/// Nothing for a file, and for a directory without a recipe that can be read.
+ModelNotes read_notes(const Path& model);
+
 /// Whether it is a file that begins as GGUF does.
 bool is_gguf_file(const Path& path);
 

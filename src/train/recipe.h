@@ -18,6 +18,8 @@ struct Recipe {
   Json tune = Json::object();  // settings of the method
   std::string out;             // run directory
   std::string edition;         // of the data, written when the run begins; a resumed run must find the same
+  std::string knows;           // what the model can be asked, in a sentence for people; empty: not said
+  bool must_see = false;       // all that the model learns is about pictures and clips
   data::DataConfig data;
   TrainConfig train;
   Json model = Json::object();  // shape of the model
@@ -28,6 +30,8 @@ template <class V> void fields(V& v, Recipe& r) {
   v("out", r.out, "run directory");
   v("method", r.method, "a published way of training, which completes the settings: hyperfit");
   v("tune", r.tune, "settings of the method");
+  v("knows", r.knows, "what the model can be asked, in a sentence that inspect and see show");
+  v("must_see", r.must_see, "all questions of the data come with pictures: see refuses one without");
   v("edition", r.edition, "of the data (fonts, word lists), written when the run begins");
   v("data", r.data, "where samples come from");
   v("train", r.train, "the loop");

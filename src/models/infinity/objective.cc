@@ -249,6 +249,13 @@ std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe,
   recipe.model = to_json(table);
   recipe.loss = to_json(training);
 
+  if (const auto longest = static_cast<int64_t>(source.longest_caption()); longest >= shape.text_length) {
+    throw UserError(
+        "[infinity] the longest caption has {} bytes, and the model reads {}, in training as in drawing; want shorter "
+        "ones, {}",
+        longest, shape.text_length - 1,
+        start ? "since the model to begin with is given" : fmt::format("or model.text_length = {}", longest + 1));
+  }
   const BuildDevice on(device);
   Infinity model = start ? std::move(start->model) : Infinity(shape);
   if (!start) initialise(model, static_cast<uint64_t>(recipe.train.seed), training.initial);

@@ -1,6 +1,7 @@
 // The objective's parts against sums written out by hand, and that it learns.
 #include "models/infinity/objective.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -191,6 +192,22 @@ TEST(InfinityObjective, StartsFromAModelWithItsShapeItsCodecAndItsWeights) {
   EXPECT_EQ(read_file(folder / "model" / "model.safetensors"), before) << "the model it began with stays as it is";
   train::Recipe again = recipe;  // what a resumed run reads
   EXPECT_NO_THROW(make_infinity_objective(again, TwoSamples(), at::kCPU));
+}
+
+class LongCaptions final : public SampleSource {
+ public:
+  Sample at(uint64_t index) const override { return two_samples()[index % 2]; }
+  size_t longest_caption() const override { return 24; }  // as long as what the tiny model reads, its end included
+};
+
+TEST(InfinityObjective, RefusesCaptionsThatItWouldCut) {
+  const tessera::testing::ScratchFolder folder;
+  tiny_objective({.half = false}).save_model(folder / "model", disk());
+  train::Recipe recipe;
+  recipe.model = {{"from", (folder / "model").string()}};
+  EXPECT_THAT([&] { make_infinity_objective(recipe, LongCaptions(), at::kCPU); },
+              ::testing::ThrowsMessage<UserError>(
+                  ::testing::HasSubstr("the longest caption has 24 bytes, and the model reads 23")));
 }
 
 TEST(InfinityObjective, RefusesAnUnknownCorrectionAndAnotherCodec) {
