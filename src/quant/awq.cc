@@ -37,15 +37,15 @@ struct Found {
   Tensor scale;  // [in]
 };
 
-/// The exponent whose scales give the least error; x [n, in].
+/// The exponent whose scales give the least error, among every second one and then the neighbours of the best; x [n, in].
 Found best_scale(const SharedInput& input, const Tensor& mean, const Tensor& x, const AwqOptions& options) {
   Found best{.exponent = 0, .nearest_error = 0, .scale = at::ones_like(mean)};
   const Tensor magnitude = shared_magnitude(input, mean);
   std::vector<Tensor> wanted;
   for (const auto& consumer : input.consumers) wanted.push_back(at::linear(x, consumer.layer->weight.to(at::kFloat)));
   double least = std::numeric_limits<double>::infinity();
-  const int64_t steps = options.scale && input.scalable() ? options.steps : 1;
-  for (int64_t step = 0; step < steps; ++step) {
+  int64_t found = 0;
+  const auto try_step = [&](int64_t step) {
     const double exponent = static_cast<double>(step) / static_cast<double>(options.steps);
     const Tensor scale = awq_scale(magnitude, exponent);
     double error = 0;
@@ -57,9 +57,15 @@ Found best_scale(const SharedInput& input, const Tensor& mean, const Tensor& x, 
     if (step == 0) best.nearest_error = error;
     if (error < least) {
       least = error;
+      found = step;
       best.exponent = exponent;
       best.scale = scale;
     }
+  };
+  const int64_t steps = options.scale && input.scalable() ? options.steps : 1;
+  for (int64_t step = 0; step < steps; step += 2) try_step(step);
+  for (const int64_t step : {found - 1, found + 1}) {
+    if (step > 0 && step < steps) try_step(step);
   }
   return best;
 }

@@ -31,10 +31,7 @@ inline DecoderLm tiny_block_lm(const std::string& family, std::string_view type)
   for (const nn::NamedLinear& each : nn::named_linears(model)) {
     nn::Linear& linear = *each.linear;
     if (!present(linear.weight)) continue;  // a tied head
-    const int64_t out = linear.outputs(), in = linear.inputs();
-    std::vector<uint8_t> bytes(static_cast<size_t>(out * nn::blocks::bytes_of(block, in)));
-    nn::blocks::pack(block, linear.weight.const_data_ptr<float>(), out * in, bytes.data());
-    linear.pack(std::make_shared<nn::BlockWeight>(block, out, in, bytes.data()));
+    linear.pack(nn::rounded_to_blocks(linear.weight, block));
   }
   return model;
 }

@@ -178,4 +178,15 @@ std::shared_ptr<const PackedWeight> BlockWeight::to(at::Device device) const {
                   format(), device.str());
 }
 
+std::shared_ptr<const BlockWeight> rounded_to_blocks(const Tensor& weight, blocks::BlockType type) {
+  const Tensor wide = weight.detach().to(at::kFloat).contiguous();
+  const int64_t out = wide.size(0), in = wide.size(1), row_bytes = blocks::bytes_of(type, in);
+  std::vector<uint8_t> bytes(static_cast<size_t>(out * row_bytes));
+  const float* const from = wide.const_data_ptr<float>();
+  at::parallel_for(0, out, std::max<int64_t>(1, weights_worth_a_thread / in), [&](int64_t begin, int64_t end) {
+    blocks::pack(type, from + begin * in, (end - begin) * in, bytes.data() + begin * row_bytes);
+  });
+  return std::make_shared<BlockWeight>(type, out, in, bytes.data());
+}
+
 }  // namespace tessera::nn

@@ -33,4 +33,7 @@ class BlockWeight final : public PackedWeight {
   Tensor bytes_;  // [out * bytes of a row] uint8
 };
 
+/// weight [out, in] of floating point on the CPU, rounded to nearest; `in` is a multiple of the type's block.
+std::shared_ptr<const BlockWeight> rounded_to_blocks(const Tensor& weight, blocks::BlockType type);
+
 }  // namespace tessera::nn

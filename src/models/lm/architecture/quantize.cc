@@ -12,7 +12,9 @@
 #include "generate/text_sequence.h"
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/text/decode.h"
+#include "nn/packed/block_weight.h"
 #include "quant/stored_form.h"
+#include "tensor/device.h"
 
 namespace tessera::lm {
 
@@ -49,6 +51,26 @@ std::vector<std::vector<int32_t>> rows_of(const std::vector<std::string>& texts,
   return rows;
 }
 
+/// The model as it draws texts for itself: nobody watches, and on the CPU its layers are rounded to blocks of 8 bits, which are
+/// multiplied several times as fast as fp32.
+DecoderLm drawing_copy(DecoderLm model) {
+  constexpr auto type = nn::blocks::BlockType::q8_0;
+  const auto in_blocks = [&](const Tensor& weight) {
+    const bool whole = weight.device().is_cpu() && weight.size(1) % nn::blocks::info(type).weights == 0;
+    return whole ? nn::rounded_to_blocks(weight, type) : nullptr;
+  };
+  for (const nn::NamedLinear& each : nn::named_linears(model)) {
+    each.linear->observer = nullptr;
+    if (!present(each.linear->weight)) continue;
+    if (auto packed = in_blocks(each.linear->weight)) each.linear->pack(std::move(packed));
+  }
+  if (auto packed = in_blocks(model.embed_tokens.weight)) {
+    model.embed_tokens.packed = std::move(packed);
+    model.embed_tokens.weight = Tensor();
+  }
+  return model;
+}
+
 /// Rows that the model draws itself, from its begin token, or from any token where it has none.
 std::vector<std::vector<int32_t>> drawn_rows(const DecoderLm& model, const text::Tokenizer& tokenizer,
                                              const CalibrationData& data) {
@@ -61,13 +83,18 @@ std::vector<std::vector<int32_t>> drawn_rows(const DecoderLm& model, const text:
     rows.push_back({tokenizer.begin_token().value_or(static_cast<int32_t>(rng.below(any)))});
   }
   generate::TextOptions options{.max_new_tokens = length - 1};
-  options.sampling.temperature = 1, options.sampling.seed = data.seed;
-  for (size_t first = 0; first < count; first += 16) {
+  options.sampling.temperature = 1;
+  options.sampling.seed = data.seed;
+  constexpr size_t together = 64;
+  const DecoderLm drawing = drawing_copy(model);
+  for (size_t first = 0; first < count; first += together) {
     std::vector<generate::Prompt> batch;
     options.rows.clear();
-    for (size_t i = first; i < std::min(count, first + 16); ++i)
-      batch.push_back({.ids = rows[i]}), options.rows.push_back(i);
-    LmSteps steps(model);
+    for (size_t i = first; i < std::min(count, first + together); ++i) {
+      batch.push_back({.ids = rows[i]});
+      options.rows.push_back(i);
+    }
+    LmSteps steps(drawing);
     const auto written = generate::run(steps, std::move(batch), tokenizer, options);
     for (size_t i = 0; i < written.size(); ++i) {
       auto& row = rows[first + i];
@@ -75,6 +102,15 @@ std::vector<std::vector<int32_t>> drawn_rows(const DecoderLm& model, const text:
     }
   }
   return rows;
+}
+
+/// The model as it reads texts while its inputs are watched: in bf16 where that is faster, which tells magnitudes to a quarter of a percent.
+DecoderLm watching_copy(DecoderLm model) {
+  if (!multiplies_bfloat16(model.embed_tokens.device())) return model;
+  for_each_tensor(model, [](const std::string&, Tensor& t) {
+    if (t.is_floating_point()) t = t.to(at::kBFloat16);
+  });
+  return model;
 }
 
 class QuantizableLm : public Quantizable {
@@ -133,11 +169,12 @@ int64_t calibrate(const DecoderLm& model, const text::Tokenizer& tokenizer, cons
   const at::NoGradGuard no_grad;
   const auto rows = data.texts.empty() ? drawn_rows(model, tokenizer, data)
                                        : rows_of(data.texts, tokenizer, data, model.config.context);
+  const DecoderLm narrow = watching_copy(model);
   int64_t seen = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (rows[i].empty()) continue;
     const Tensor ids = at::tensor(rows[i], at::kLong).unsqueeze(0).to(model.embed_tokens.device());
-    model.forward(model.embed(ids), positions_of(model, ids.size(1), {}, ids.device()));
+    narrow.forward(narrow.embed(ids), positions_of(narrow, ids.size(1), {}, ids.device()));
     seen += ids.size(1);
     if (data.on_progress) data.on_progress(static_cast<int64_t>(i) + 1, std::ssize(rows));
   }
