@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "tensor/gguf.h"
+#include "tensor/torch_file.h"
 
 namespace tessera {
 
@@ -63,11 +64,11 @@ Path entrance(const Path& path) {
   if (!fs::is_directory(path)) return path;
   if (fs::exists(path / single_name)) return path / single_name;
   if (fs::exists(path / index_name)) return path / index_name;
-  if (fs::exists(path / "pytorch_model.bin") || fs::exists(path / "pytorch_model.bin.index.json")) {
-    throw UserError("[weights] {} holds pickled weights (pytorch_model.bin), want {}; convert them first",
-                    path.string(), single_name);
+  for (const char* pickled : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
+    if (fs::exists(path / pickled)) return path / pickled;
   }
-  throw UserError("[weights] {} holds no weights, want {} or {}", path.string(), single_name, index_name);
+  throw UserError("[weights] {} holds no weights, want {}, {} or pytorch_model.bin", path.string(), single_name,
+                  index_name);
 }
 
 StoredFile read_gguf(std::string_view bytes, std::string_view source) {
@@ -93,6 +94,7 @@ StoredFile read_safetensors(std::string_view bytes, std::string_view source) {
 std::vector<WeightFormat>& weight_formats() {
   // Safetensors have no magic number. They come last and take what no other format knows; their reader says what is wrong.
   static std::vector<WeightFormat> all = {{"gguf", is_gguf, read_gguf},
+                                          {"torch", is_torch, read_torch},
                                           {"safetensors", [](std::string_view) { return true; }, read_safetensors}};
   return all;
 }
@@ -116,7 +118,8 @@ std::vector<Path> weight_files(const Path& directory) {
 }
 
 bool holds_weights(const Path& directory) {
-  return fs::exists(directory / single_name) || fs::exists(directory / index_name);
+  return fs::exists(directory / single_name) || fs::exists(directory / index_name) ||
+         fs::exists(directory / "pytorch_model.bin") || fs::exists(directory / "pytorch_model.bin.index.json");
 }
 
 const StoredTensor* WeightSource::find(std::string_view name) const {

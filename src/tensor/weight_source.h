@@ -79,8 +79,8 @@ class WeightSource {
   Json metadata_ = Json::object();
 };
 
-/// Where the weights of a model directory are: model.safetensors, or the shards that model.safetensors.index.json
-/// names. Throws UserError when there are none, or when the index is wrong.
+/// Where the weights of a model directory are: model.safetensors, the shards that model.safetensors.index.json names, or pytorch_model.bin
+/// or its shards. Throws UserError when there are none, or when the index is wrong.
 std::vector<Path> weight_files(const Path& directory);
 /// Whether the directory itself holds weights.
 bool holds_weights(const Path& directory);
