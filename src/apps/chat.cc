@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <iostream>
 
+#include <unistd.h>
+
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/terminal.h"
 #include "tensor/device.h"
 
 namespace tessera::apps {
@@ -121,8 +124,7 @@ class Conversation {
 
   /// Beside the conversation, in grey where people look.
   void note(const std::string& text) const {
-    if (output_is_terminal()) log_info("\033[2m{}\033[0m\n", text);
-    else log_info("{}", text);
+    log_info("{}{}", styled(terminal_of(STDERR_FILENO), "\033[2m", text), output_is_terminal() ? "\n" : "");
   }
 
   const ChatOptions& options_;
@@ -135,7 +137,7 @@ class Conversation {
 
 /// Asks for the next line; false at the end of the input.
 bool next_line(std::string& line, bool asks) {
-  if (asks) show("\033[1;36m> \033[0m");
+  if (asks) show(styled(terminal_of(STDOUT_FILENO), "\033[1;36m", "> "));
   if (!std::getline(std::cin, line)) {
     if (asks) show("\n");
     return false;

@@ -3,12 +3,15 @@
 
 #include <sstream>
 
+#include <unistd.h>
+
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "core/terminal.h"
 #include "generate/citations.h"
 #include "tensor/device.h"
 
@@ -38,13 +41,12 @@ std::vector<std::string> all_prompts(const WriteOptions& options) {
 
 /// All texts, each under a line with its number.
 void print_texts(const std::vector<std::string>& prompts, const std::vector<Written>& written, bool echo) {
-  const bool terminal = output_is_terminal();
+  const Terminal terminal = terminal_of(STDOUT_FILENO);
   for (size_t i = 0; i < written.size(); ++i) {
     if (written.size() > 1) {
-      const std::string title = fmt::format("--- {} of {}", i + 1, written.size());
-      show(terminal ? "\033[2m" + title + "\033[0m\n" : title + "\n");
+      show(styled(terminal, "\033[2m", fmt::format("--- {} of {}", i + 1, written.size())) + "\n");
     }
-    if (echo) show(terminal ? "\033[1m" + prompts[i] + "\033[0m" : prompts[i]);
+    if (echo) show(styled(terminal, "\033[1m", prompts[i]));
     show(written[i].continuation.text + "\n");
   }
 }
@@ -92,7 +94,7 @@ int run_write(const WriteOptions& options) {
   bool begun = false;
   if (streams) {
     request.on_text = [&](size_t, std::string_view text) {
-      if (!begun && options.echo) show(output_is_terminal() ? "\033[1m" + prompts[0] + "\033[0m" : prompts[0]);
+      if (!begun && options.echo) show(styled(terminal_of(STDOUT_FILENO), "\033[1m", prompts[0]));
       begun = true;
       show(text);
       return true;

@@ -1,7 +1,9 @@
-// One line at a time to standard error.
+// One line at a time to standard error, in place of a bar that stands there.
 #include "core/log.h"
 
 #include <cstdio>
+
+#include "core/progress.h"
 
 namespace tessera {
 
@@ -13,6 +15,7 @@ void set_log_level(LogLevel level) { current_level = level; }
 
 void log_line(LogLevel level, std::string_view message) {
   if (level > current_level) return;
+  clear_progress_line();
   fmt::print(stderr, "{}{}\n", level == LogLevel::warning ? "warning: " : "", message);
 }
 

@@ -5,12 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 
 namespace tessera {
 
 namespace {
 bool progress_enabled = true;
+std::atomic<bool> bar_stands = false;  // on the terminal, without a line break after it
 constexpr int bar_cells = 24;
 constexpr double least_elapsed = 0.2;  // seconds; a rate before that would be chance
 }  // namespace
@@ -24,16 +26,31 @@ std::string format_duration(double seconds) {
   return fmt::format("{}s", whole);
 }
 
+void clear_progress_line() {
+  if (bar_stands.exchange(false)) fmt::print(stderr, "\r\033[K");
+}
+
+std::string progress_line(const Terminal& terminal, std::string_view label, double share, std::string_view text) {
+  if (!terminal.rewrites) return fmt::format("{} {}", label, text);
+  const auto room = static_cast<size_t>(terminal.columns - 1);
+  const int full = static_cast<int>(share * bar_cells);
+  std::string bar;
+  for (int i = 0; i < bar_cells; ++i) bar += terminal.unicode ? (i < full ? "━" : "╌") : (i < full ? "#" : "-");
+  const std::string plain = fmt::format("{} {}", label, text);
+  if (plain.size() + 1 + bar_cells <= room) return fmt::format("{} {} {}", label, bar, text);
+  return plain.substr(0, room);
+}
+
 Progress::Progress(std::string label, int64_t total, std::string unit, int64_t start)
     : label_(std::move(label)), unit_(std::move(unit)), total_(total), start_(start), done_(start),
-      began_(Clock::now()), shown_(began_ - std::chrono::hours(1)), terminal_(::isatty(STDERR_FILENO) != 0),
+      began_(Clock::now()), shown_(began_ - std::chrono::hours(1)), terminal_(terminal_of(STDERR_FILENO)),
       enabled_(progress_enabled) {}
 
 Progress::~Progress() { finish(); }
 
 void Progress::update(int64_t done, std::string_view note) {
   done_ = done;
-  const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000);
+  const auto pause = terminal_.rewrites ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000);
   if (!enabled_ || Clock::now() - shown_ < pause) return;
   show(note);
 }
@@ -49,22 +66,23 @@ void Progress::show(std::string_view note) {
                         format_duration(static_cast<double>(total_ - done_) / rate));
   }
   if (!note.empty()) text += fmt::format("  {}", note);
-  if (!terminal_) {
-    fmt::print(stderr, "{} {}\n", label_, text);
+  const std::string line = progress_line(terminal_, label_, share, text);
+  if (!terminal_.rewrites) {
+    fmt::print(stderr, "{}\n", line);
     return;
   }
-  const int full = static_cast<int>(share * bar_cells);
-  std::string bar;
-  for (int i = 0; i < bar_cells; ++i) bar += i < full ? "━" : "╌";
-  fmt::print(stderr, "\r{} {} {}\033[K", label_, bar, text);
+  fmt::print(stderr, "\r{}\033[K", line);
   std::fflush(stderr);
+  bar_stands = true;
 }
 
 void Progress::finish() {
   if (finished_ || !enabled_) return;
   finished_ = true;
   const double elapsed = std::chrono::duration<double>(Clock::now() - began_).count();
-  if (terminal_) fmt::print(stderr, "\r{} {} {} in {}\033[K\n", label_, done_, unit_, format_duration(elapsed));
+  bar_stands = false;
+  if (terminal_.rewrites)
+    fmt::print(stderr, "\r{} {} {} in {}\033[K\n", label_, done_, unit_, format_duration(elapsed));
 }
 
 }  // namespace tessera

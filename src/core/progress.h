@@ -1,10 +1,12 @@
-// Progress with rate and ETA: a bar on a terminal, a plain line now and then elsewhere. Standard error only.
+// Progress with rate and ETA: a bar on a terminal, a plain line now and then elsewhere and where TERM is "dumb". Standard error only.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "core/terminal.h"
 
 namespace tessera {
 
@@ -29,8 +31,16 @@ class Progress {
   std::string label_, unit_;
   int64_t total_, start_, done_;
   Clock::time_point began_, shown_;
-  bool terminal_, enabled_, finished_ = false;
+  Terminal terminal_;
+  bool enabled_, finished_ = false;
 };
+
+/// Takes a bar that stands on the terminal away, so that a line can be written in its place; the next update draws it again.
+void clear_progress_line();
+
+/// One line of a bar or, where a line cannot be written over, of a log. On a terminal it is shorter than the terminal is wide, since
+/// a line that has been broken cannot be taken back. `share`: from 0 to 1.
+std::string progress_line(const Terminal& terminal, std::string_view label, double share, std::string_view text);
 
 /// Switches progress off (tests, --quiet).
 void set_progress_enabled(bool enabled);
