@@ -10,8 +10,12 @@
 #include <ATen/ops/tensor.h>
 
 #include <cmath>
+#include <set>
+
+#include <fmt/ranges.h>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "core/json.h"
 #include "data/heldout.h"
 #include "media/compose.h"
@@ -79,6 +83,13 @@ bool takes_weight_decay(std::string_view name, const Tensor& t) {
   return true;
 }
 
+namespace {
+/// Drawing refuses what the text encoder would cut off.
+bool can_be_drawn(std::string_view prompt, int64_t text_length) {
+  return prompt.find_first_not_of(" \t\r\n") != std::string_view::npos && std::ssize(prompt) < text_length;
+}
+}  // namespace
+
 InfinityObjective::InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training,
                                      std::vector<Sample> fixed, at::Device device)
     : model_(std::move(model)), codec_(std::move(codec)), training_(std::move(training)), fixed_(std::move(fixed)),
@@ -91,6 +102,11 @@ InfinityObjective::InfinityObjective(Infinity model, codec::Codec codec, Infinit
   }
   if (!(training_.drop_prompt >= 0 && training_.drop_prompt <= 1)) {
     throw UserError("[infinity] drop_prompt is {}, want 0 to 1", training_.drop_prompt);
+  }
+  for (const std::string& prompt : training_.sample_prompts) {
+    if (!can_be_drawn(prompt, model_.config.text_length))
+      throw UserError("[infinity] sample prompt '{}' has {} bytes, want 1 to {}", prompt, prompt.size(),
+                      model_.config.text_length - 1);
   }
   require_same_codes(model_.config, codec_.config);
   model_.config.codec = fingerprint(codec_);
@@ -207,12 +223,35 @@ std::map<std::string, double> InfinityObjective::evaluate() {
   return metrics;
 }
 
+std::vector<const Sample*> InfinityObjective::shown_samples() const {
+  constexpr size_t most = 8;
+  std::vector<const Sample*> shown;
+  std::set<std::string_view> captions;
+  for (const Sample& sample : fixed_) {
+    if (shown.size() == most) break;
+    if (can_be_drawn(sample.caption, model_.config.text_length) && captions.insert(sample.caption).second)
+      shown.push_back(&sample);
+  }
+  return shown;
+}
+
 void InfinityObjective::save_samples(const Path& directory, const std::string& stem) {
-  if (training_.sample_prompts.empty() || model_.config.head != "bits") return;
+  if (model_.config.head != "bits") return;
+  std::vector<std::string> prompts = training_.sample_prompts;
+  std::vector<Image> cells;
+  if (prompts.empty()) {
+    for (const Sample* sample : shown_samples()) {
+      prompts.push_back(sample->caption);
+      cells.push_back(sample->picture);
+    }
+  }
+  if (prompts.empty()) return;
+  const int64_t columns = std::ssize(cells);  // 0, about square, where there are no pictures to compare with
   const DrawingInfinity drawing(
       {model_, codec_, {.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p}});
-  const std::vector<Image> pictures = drawing.draw({.prompts = training_.sample_prompts, .seed = 1});
-  media::write_png(directory / (stem + ".png"), media::contact_sheet(pictures));
+  for (Image& drawn : drawing.draw({.prompts = prompts, .seed = 1})) cells.push_back(std::move(drawn));
+  media::write_png(directory / (stem + ".png"), media::contact_sheet(cells, {.columns = columns}));
+  write_file_atomically(directory / (stem + ".txt"), fmt::format("{}\n", fmt::join(prompts, "\n")));
 }
 
 void InfinityObjective::save_model(const Path& directory, FileSystem& files) {

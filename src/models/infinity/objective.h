@@ -22,7 +22,7 @@ struct InfinityTraining {
   InitialScales initial;
   bool half = true;                           // save weights as f16
   double cfg = 3.0, tau = 0.5, top_p = 0.97;  // written as the model's drawing defaults, used for sample grids
-  std::vector<std::string> sample_prompts;    // drawn into every sample grid
+  std::vector<std::string> sample_prompts;    // drawn into every sample grid; empty: captions of held-out samples
 
   bool operator==(const InfinityTraining&) const = default;
 };
@@ -36,7 +36,8 @@ template <class V> void fields(V& v, InfinityTraining& t) {
   v("cfg", t.cfg, "guidance of sample grids and of the saved model's defaults");
   v("tau", t.tau, "temperature of sample grids and of the saved model's defaults");
   v("top_p", t.top_p, "top-p of sample grids and of the saved model's defaults");
-  v("sample_prompts", t.sample_prompts, "prompts drawn into every sample grid");
+  v("sample_prompts", t.sample_prompts,
+    "prompts drawn into every sample grid; none: captions of held-out samples, below their pictures");
 }
 
 /// A recipe's `[model]` table: where the frozen codec is, and the shape of the transformer over it.
@@ -88,7 +89,8 @@ class InfinityObjective final : public train::Objective {
   train::Loss prepared_loss(const train::PreparedBatch& batch, const train::StepContext& context) override;
   /// config.json, model.safetensors, generation_config.json and codec/.
   void save_model(const Path& directory, FileSystem& files) override;
-  /// STEM.png: the sample prompts as one sheet.
+  /// STEM.png: the sample prompts as one sheet; where the recipe names none, captions of samples to measure, drawn below
+  /// their pictures. STEM.txt: the prompts, in that order.
   void save_samples(const Path& directory, const std::string& stem) override;
   /// Over the samples to measure, with their prompts: `clean_loss` and `clean_bit_acc`, and `bit_acc_flips_P`, the accuracy on
   /// re-quantised labels when P percent of all bits were flipped before.
@@ -105,6 +107,7 @@ class InfinityObjective final : public train::Objective {
   };
   Tensor latents_of(const std::vector<const Captioned*>& batch);
   Graded measure(const std::vector<const Captioned*>& batch, int64_t flip_percent);
+  std::vector<const Sample*> shown_samples() const;  // different captions that drawing takes
 
   Infinity model_;
   codec::Codec codec_;

@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/files.h"
+#include "media/compose.h"
+#include "media/read_media.h"
 #include "models/infinity/testing.h"
 #include "tests/support/scratch.h"
 
@@ -95,10 +98,10 @@ std::vector<Sample> two_samples() {
           {.picture = noise_picture(2), .caption = "cat", .picture_id = 2}};
 }
 
-InfinityObjective tiny_objective(InfinityTraining training = {}) {
+InfinityObjective tiny_objective(InfinityTraining training = {}, std::vector<Sample> fixed = two_samples()) {
   Infinity model(tiny_config());
   initialise(model, 3);
-  return InfinityObjective(std::move(model), tiny_codec(), training, two_samples(), at::kCPU);
+  return InfinityObjective(std::move(model), tiny_codec(), training, std::move(fixed), at::kCPU);
 }
 
 TEST(InfinityObjective, OverfitsTwoPictures) {
@@ -208,6 +211,34 @@ TEST(InfinityObjective, RefusesCaptionsThatItWouldCut) {
   EXPECT_THAT([&] { make_infinity_objective(recipe, LongCaptions(), at::kCPU); },
               ::testing::ThrowsMessage<UserError>(
                   ::testing::HasSubstr("the longest caption has 24 bytes, and the model reads 23")));
+}
+
+TEST(InfinityObjective, SamplesAreTheMeasuredPicturesAndBelowThemWhatTheirCaptionsDraw) {
+  const tessera::testing::ScratchFolder folder;
+  std::vector<Sample> fixed = two_samples();
+  fixed.push_back({.picture = noise_picture(3), .caption = "cat"});                 // a caption that is there
+  fixed.push_back({.picture = noise_picture(4), .caption = std::string(24, 'x')});  // one that drawing refuses
+  fixed.push_back({.picture = noise_picture(5), .caption = " "});
+  tiny_objective({}, fixed).save_samples(folder.path(), "step-1");
+  EXPECT_EQ(read_file(folder / "step-1.txt"), "red apple\ncat\n");
+  const Image sheet = media::read_image(folder / "step-1.png");
+  const Image first = media::contact_sheet({fixed[0].picture, fixed[1].picture}, {.columns = 2});
+  ASSERT_EQ(sheet.width, first.width);
+  ASSERT_GT(sheet.height, first.height + 11);
+  const size_t row = static_cast<size_t>(first.width) * 3, rows = 12;  // without the margin below
+  const size_t margin = static_cast<size_t>(first.height - 12) / 2;
+  EXPECT_EQ(
+      std::vector(sheet.pixels.begin(), sheet.pixels.begin() + static_cast<std::ptrdiff_t>(row * (margin + rows))),
+      std::vector(first.pixels.begin(), first.pixels.begin() + static_cast<std::ptrdiff_t>(row * (margin + rows))));
+}
+
+TEST(InfinityObjective, SamplesAreTheRecipesPromptsWhereItNamesSome) {
+  const tessera::testing::ScratchFolder folder;
+  tiny_objective({.sample_prompts = {"blue car"}}).save_samples(folder.path(), "step-1");
+  EXPECT_EQ(read_file(folder / "step-1.txt"), "blue car\n");
+  EXPECT_THROW(tiny_objective({.sample_prompts = {std::string(24, 'x')}}), UserError);
+  tiny_objective({}, {}).save_samples(folder.path(), "step-2");
+  EXPECT_FALSE(std::filesystem::exists(folder / "step-2.txt"));
 }
 
 TEST(InfinityObjective, RefusesAnUnknownCorrectionAndAnotherCodec) {
