@@ -6,7 +6,10 @@
 #include <map>
 #include <sstream>
 
+#include <unistd.h>
+
 #include "core/error.h"
+#include "core/log.h"
 #include "tensor/checkpoint.h"
 #include "tensor/model_dir.h"
 #include "tensor/weight_source.h"
@@ -139,10 +142,46 @@ Json inspect(const Path& target, bool list_tensors) {
   return report;
 }
 
+namespace {
+
+/// What --plot and --report draw. Throws UserError where there is nothing to draw.
+std::vector<MetricSeries> metrics_of(const Json& report, const Path& target) {
+  if (report["kind"] != "run")
+    throw UserError("[inspect] --plot, --metric and --report are for training runs; {} is not one", target.string());
+  const Path file = target / "metrics.jsonl";
+  std::vector<MetricSeries> all;
+  if (std::filesystem::exists(file)) all = read_metrics(file);
+  if (all.empty()) throw UserError("[inspect] {} has no metrics yet; there is nothing to draw", target.string());
+  return all;
+}
+
+}  // namespace
+
 int run_inspect(const InspectOptions& options) {
-  const Json report = inspect(options.target, options.tensors);
-  if (options.output.json) print_json(report);
-  else detail::print(inspect_text(report));
+  apply(options.output);
+  if (!options.report.empty()) require_writable(options.report, "inspect");
+  Json report = inspect(options.target, options.tensors);
+  const bool plots = options.plot || !options.metric.empty();
+  std::vector<MetricSeries> all, chosen;
+  if (plots || !options.report.empty()) {
+    all = metrics_of(report, options.target);
+    chosen = choose_metrics(all, options.metric);
+  }
+  if (!options.report.empty()) {
+    write_run_report(report, chosen, all, options.report);
+    log_info("the report is in {}", options.report.string());
+  }
+  if (options.output.json) {
+    if (plots) {
+      for (const MetricSeries& each : chosen)
+        report["series"][each.name] = {{"steps", each.steps}, {"values", each.values}};
+    }
+    print_json(report);
+  } else if (plots) {
+    detail::print(plot_text(chosen, terminal_of(STDOUT_FILENO)));
+  } else {
+    detail::print(inspect_text(report));
+  }
   return 0;
 }
 

@@ -2,28 +2,38 @@
 #pragma once
 
 #include "apps/options.h"
+#include "apps/run_metrics.h"
 #include "core/files.h"
+#include "core/terminal.h"
 
 namespace tessera::apps {
 
 struct InspectOptions {
   Path target;
   bool tensors = false;
+  bool plot = false;
+  std::vector<std::string> metric;
+  Path report;
   OutputOptions output;
 
   static CommandLine command_line() {
-    return {.verb = "inspect",
-            .summary = "what is in a model directory, a file of weights or a training run",
-            .positionals = {"target"},
-            .required = {"target"},
-            .models = {"target"},
-            .examples = {"tessera inspect models/emoji-infinity", "tessera inspect model.safetensors --tensors",
-                         "tessera inspect runs/emoji-codec --json"}};
+    return {
+        .verb = "inspect",
+        .summary = "what is in a model directory, a file of weights or a training run",
+        .positionals = {"target"},
+        .required = {"target"},
+        .models = {"target"},
+        .examples = {"tessera inspect models/emoji-infinity", "tessera inspect model.safetensors --tensors",
+                     "tessera inspect runs/emoji-codec --plot", "tessera inspect runs/emoji-codec --report run.html",
+                     "tessera inspect runs/emoji-codec --json"}};
   }
 };
 template <class V> void fields(V& v, InspectOptions& o) {
   v("target", o.target, "model directory, run directory, .safetensors or .gguf file");
   v("tensors", o.tensors, "list every tensor with format and shape");
+  v("plot", o.plot, "of a run: draw the loss and what was measured against steps, in the terminal");
+  v("metric", o.metric, "draw this metric instead, as metrics.jsonl names it");
+  v("report", o.report, "of a run: write a page with plots of its metrics to this .html file");
   v("output", o.output, "Output");
 }
 
@@ -36,6 +46,14 @@ Json inspect(const Path& target, bool list_tensors);
 
 /// The report for a person.
 std::string inspect_text(const Json& report);
+
+/// The charts of `tessera inspect RUN --plot`, as wide as the terminal: the first large, the others smaller and beside each other where
+/// there is room.
+std::string plot_text(const std::vector<MetricSeries>& series, const Terminal& terminal);
+
+/// A page about a run: `report` as inspect() makes it, the chosen metrics, and all of them.
+void write_run_report(const Json& report, const std::vector<MetricSeries>& chosen, const std::vector<MetricSeries>& all,
+                      const Path& file);
 
 int run_inspect(const InspectOptions& options);
 
