@@ -32,7 +32,8 @@ struct DataEmojiOptions {
             .short_names = {{"out", 'o'}, {"count", 'n'}},
             .examples = {"tessera data emoji --kind scene --count 20 --seed 1 --size 256 --ground pastel --out scenes",
                          "tessera data emoji --pack emoji.atlas",
-                         "tessera data emoji --kind scene --names 160 --count 20000 --talk words/scenes.txt"}};
+                         "tessera data emoji --kind scene --names 160 --count 20000 --talk words/scenes.txt"},
+            .choices = {{"kind", {"sprite", "scene", "clip"}}}};
   }
 };
 template <class V> void fields(V& v, DataEmojiOptions& o) {

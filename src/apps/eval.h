@@ -128,7 +128,11 @@ struct EvalOptions {
                      "tessera eval -m DIR --task choice --data arc.jsonl --append runs.csv --tokens 2e9",
                      "tessera eval -m DIR --task olmes --data oe_eval_tasks --variant val_rc_5shot --limit 300",
                      "tessera eval -m models/emoji-nvila --task emoji-qa --count 400 --answers said.jsonl",
-                     "tessera eval --task fid --data drawn/ --reference real/"}};
+                     "tessera eval --task fid --data drawn/ --reference real/"},
+        .choices = {
+            {"task",
+             {"choice", "olmes", "perplexity", "diversity", "emoji-qa", "fid", "sprite-retrieval", "scenes", "codec"}},
+            {"role", {"train", "target"}}}};
   }
 };
 template <class V> void fields(V& v, EvalOptions& o) {

@@ -19,16 +19,23 @@ namespace tessera::apps {
 
 namespace detail {
 
-namespace {
-
-constexpr size_t page_width = 100;
-constexpr size_t widest_left = 30;
-
 std::string kebab(std::string_view field) {
   std::string name(field);
   std::replace(name.begin(), name.end(), '_', '-');
   return name;
 }
+
+std::string short_name(const CommandLine& line, const std::string& field) {
+  for (const auto& [name, letter] : line.short_names) {
+    if (name == field) return std::string("-") + letter;
+  }
+  return "";
+}
+
+namespace {
+
+constexpr size_t page_width = 100;
+constexpr size_t widest_left = 30;
 
 std::string upper(std::string_view field) {
   std::string name = kebab(field);
@@ -38,13 +45,6 @@ std::string upper(std::string_view field) {
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-std::string short_name(const CommandLine& line, const std::string& field) {
-  for (const auto& [name, letter] : line.short_names) {
-    if (name == field) return std::string("-") + letter;
-  }
-  return "";
 }
 
 /// Texts may hold commas, so a list of them is made by giving the option again.
@@ -135,18 +135,22 @@ std::string wrapped(const std::string& text, size_t indent) {
   return result;
 }
 
-std::string left_column(const CommandLine& line, const Option& option) {
+}  // namespace
+
+bool is_positional(const CommandLine& line, const Option& option) { return contains(line.positionals, option.field); }
+
+std::string written(const CommandLine& line, const Option& option) {
   const bool list = option.kind == Option::Kind::list;
-  if (contains(line.positionals, option.field)) return "  " + upper(option.field) + (list ? "..." : "");
+  if (is_positional(line, option)) return upper(option.field) + (list ? "..." : "");
   const std::string brief = short_name(line, option.field);
-  std::string text = "  " + (brief.empty() ? "    " : brief + ", ") + "--" + (option.on_by_default ? "[no-]" : "") +
-                     kebab(option.field);
+  std::string text =
+      (brief.empty() ? "" : brief + ", ") + "--" + (option.on_by_default ? "[no-]" : "") + kebab(option.field);
   if (option.kind != Option::Kind::flag) text += " " + option.placeholder + (list ? "..." : "");
   return text;
 }
 
-std::string right_column(const CommandLine& line, const Option& option) {
-  const bool again = one_by_one(option) && !contains(line.positionals, option.field);
+std::string explained(const CommandLine& line, const Option& option) {
+  const bool again = one_by_one(option) && !is_positional(line, option);
   const std::string help = option.help + (contains(line.models, option.field) ? ", or ORG/NAME of tessera pull" : "") +
                            (again ? "; again for each further one" : "");
   if (contains(line.required, option.field)) return help + " (required)";
@@ -155,16 +159,14 @@ std::string right_column(const CommandLine& line, const Option& option) {
 }
 
 std::string usage(const CommandLine& line, const std::vector<Option>& options) {
-  std::string text = "Usage: tessera " + line.verb + " [options]";
+  std::string text = "tessera " + line.verb + " [options]";
   for (const auto& field : line.positionals) {
     const auto option = std::find_if(options.begin(), options.end(), [&](const Option& o) { return o.field == field; });
-    std::string name = upper(field) + (option->kind == Option::Kind::list ? "..." : "");
+    const std::string name = written(line, *option);
     text += contains(line.required, field) ? " " + name : " [" + name + "]";
   }
   return text;
 }
-
-}  // namespace
 
 void throw_bad_value(std::string_view field, std::string_view text, std::string_view want) {
   throw UserError("[command line] --{} is '{}', want {}", kebab(field), text, want);
@@ -198,6 +200,14 @@ void parse(const CommandLine& line, const std::vector<Option>& options, const Ar
   for (const Said& said : all) assign(said, line);
 }
 
+namespace {
+/// The help page's left column, in which long names stand below each other.
+std::string left_column(const CommandLine& line, const Option& option) {
+  const bool bare = !is_positional(line, option) && short_name(line, option.field).empty();
+  return (bare ? "      " : "  ") + written(line, option);
+}
+}  // namespace
+
 std::string help_text(const CommandLine& line, const std::vector<Option>& options) {
   size_t width = 0;
   for (const Option& option : options) {
@@ -205,7 +215,7 @@ std::string help_text(const CommandLine& line, const std::vector<Option>& option
     if (left <= widest_left) width = std::max(width, left);
   }
   width += 2;
-  std::string text = "tessera " + line.verb + ": " + line.summary + "\n\n" + usage(line, options) + "\n";
+  std::string text = "tessera " + line.verb + ": " + line.summary + "\n\nUsage: " + usage(line, options) + "\n";
   std::map<std::string, std::string> groups;  // title -> lines
   std::vector<std::string> order = {"Arguments", "Options"};
   for (const Option& option : options) {
@@ -215,7 +225,7 @@ std::string help_text(const CommandLine& line, const std::vector<Option>& option
     const std::string left = left_column(line, option);
     const std::string gap =
         left.size() + 2 <= width ? std::string(width - left.size(), ' ') : "\n" + std::string(width, ' ');
-    groups[title] += left + gap + wrapped(right_column(line, option), width) + "\n";
+    groups[title] += left + gap + wrapped(explained(line, option), width) + "\n";
   }
   for (const auto& title : order) {
     if (!groups[title].empty()) text += "\n" + title + "\n" + groups[title];

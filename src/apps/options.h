@@ -32,6 +32,9 @@ struct CommandLine {
   std::vector<std::string> models;                        // hold a model: a path or ORG/NAME (core/model_cache.h)
   std::vector<std::pair<std::string, char>> short_names;  // {"model", 'm'}
   std::vector<std::string> examples;                      // whole command lines
+  std::vector<std::string> files;                         // texts that may name a file, for completion in the shell
+  std::vector<std::pair<std::string, std::vector<std::string>>>
+      choices;  // the words that a field takes, for completion
 };
 
 /// How a verb talks: `v("output", o.output, "Output")` in its field list.
@@ -149,6 +152,18 @@ struct OptionCollector {
   }
 };
 
+/// A field's name as the command line spells it: "max_new_tokens" is "max-new-tokens".
+std::string kebab(std::string_view field);
+/// "-m", or empty.
+std::string short_name(const CommandLine& line, const std::string& field);
+bool is_positional(const CommandLine& line, const Option& option);
+/// "-m, --model PATH", or "PROMPT..." of a positional.
+std::string written(const CommandLine& line, const Option& option);
+/// What the option does, whether it is required, its default.
+std::string explained(const CommandLine& line, const Option& option);
+/// "tessera draw [options] [PROMPT...]".
+std::string usage(const CommandLine& line, const std::vector<Option>& options);
+
 void parse(const CommandLine& line, const std::vector<Option>& options, const Arguments& arguments);
 std::string help_text(const CommandLine& line, const std::vector<Option>& options);
 bool asks_for_help(const Arguments& arguments);
@@ -159,13 +174,22 @@ void flush();
 
 }  // namespace detail
 
-/// The help page of a verb.
-template <HasFields Options> std::string help_of() {
+/// The options of a verb with their defaults, to be described; nothing can be assigned through them.
+template <HasFields Options> std::vector<detail::Option> options_of() {
   Options defaults;
   std::vector<detail::Option> options;
   detail::OptionCollector collect{options, ""};
   fields(collect, defaults);
-  return detail::help_text(Options::command_line(), options);
+  for (detail::Option& option : options) {
+    option.assign = nullptr;
+    option.clear = nullptr;
+  }
+  return options;
+}
+
+/// The help page of a verb.
+template <HasFields Options> std::string help_of() {
+  return detail::help_text(Options::command_line(), options_of<Options>());
 }
 
 /// Fills `values` from the words after the verb. Returns false when help was asked for (it has then been printed).

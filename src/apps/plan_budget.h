@@ -22,7 +22,8 @@ struct PlanBudgetOptions {
             .summary = "the size and tokens that score best for a given amount of compute",
             .required = {"runs", "flops"},
             .examples = {"tessera plan budget --runs examples/ladder/ladder_checkpoints.csv --flops 1e22",
-                         "tessera plan budget --runs runs.csv --flops 1e22 --inference-tokens 2T --max-params 8B"}};
+                         "tessera plan budget --runs runs.csv --flops 1e22 --inference-tokens 2T --max-params 8B"},
+            .choices = {{"method", {"best", "paper"}}}};
   }
 };
 template <class V> void fields(V& v, PlanBudgetOptions& o) {

@@ -26,7 +26,8 @@ struct PlanLadderOptions {
         .examples = {"tessera plan ladder --runs examples/ladder/ladder_checkpoints.csv",
                      "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --tasks mmlu,piqa --report out.html",
                      "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --method paper --json",
-                     "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --running my-7b"}};
+                     "tessera plan ladder --runs runs.csv --target 7B=6.9B:3.9T --running my-7b"},
+        .choices = {{"method", {"best", "paper"}}}};
   }
 };
 template <class V> void fields(V& v, PlanLadderOptions& o) {

@@ -27,7 +27,8 @@ struct QuantizeOptions {
             .examples = {"tessera quantize -m models/books-lm -o books-lm-int4 --calibration books/",
                          "tessera quantize -m NVILA-Lite-2B -o NVILA-Lite-2B-int4 --tower int8 --calibration pictures/",
                          "tessera quantize -m DIR -o OUT.gguf --format q4_K",
-                         "tessera quantize -m DIR -o OUT --method nearest"}};
+                         "tessera quantize -m DIR -o OUT --method nearest"},
+            .choices = {{"method", {"awq", "nearest"}}}};
   }
 };
 template <class V> void fields(V& v, QuantizeOptions& o) {

@@ -23,7 +23,8 @@ struct SeeOptions {
             .short_names = {{"model", 'm'}},
             .examples = {"tessera see -m models/emoji-nvila picture.png \"What is this?\"",
                          "tessera see -m DIR before.jpg after.jpg \"What has changed?\" --json",
-                         "tessera see -m DIR clip.mp4 \"Which way does it go?\" --frames 16"}};
+                         "tessera see -m DIR clip.mp4 \"Which way does it go?\" --frames 16"},
+            .files = {"words"}};
   }
 };
 template <class V> void fields(V& v, SeeOptions& o) {

@@ -2,6 +2,7 @@
 #include "apps/verbs.h"
 
 #include "apps/chat.h"
+#include "apps/completion.h"
 #include "apps/convert.h"
 #include "apps/data.h"
 #include "apps/data_citations.h"
@@ -11,6 +12,7 @@
 #include "apps/draw.h"
 #include "apps/eval.h"
 #include "apps/inspect.h"
+#include "apps/man.h"
 #include "apps/plan_budget.h"
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
@@ -42,6 +44,8 @@ const std::vector<Verb>& verbs() {
       light<InspectOptions, run_inspect>(),
       light<PullVerbOptions, run_pull>(),
       heavy<DevicesOptions>(),
+      light<CompletionOptions, run_completion>(),
+      light<ManOptions, run_man>(),
   };
   return table;
 }

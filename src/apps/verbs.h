@@ -17,6 +17,8 @@ struct Verb {
   std::function<bool(const Arguments&)> check;
   /// Runs a light verb and returns the exit status; empty for a heavy one.
   std::function<int(const Arguments&)> run;
+  /// Its options, for pages and scripts about it.
+  std::vector<detail::Option> (*options)();
 };
 
 /// All verbs, in the order of the help page.
@@ -28,7 +30,7 @@ template <class Options, int (*run)(const Options&)> Verb light() {
     Options options;
     return parse_options(arguments, options) ? run(options) : 0;
   };
-  return {Options::command_line(), nullptr, parse_and_run};
+  return {Options::command_line(), nullptr, parse_and_run, options_of<Options>};
 }
 
 /// A verb of libtessera.so (registered there in engine_verbs.cc); its flags are checked and its help shown without it.
@@ -37,7 +39,7 @@ template <class Options> Verb heavy() {
     Options options;
     return parse_options(arguments, options);
   };
-  return {Options::command_line(), check, nullptr};
+  return {Options::command_line(), check, nullptr, options_of<Options>};
 }
 
 }  // namespace tessera::apps
