@@ -55,6 +55,7 @@ class InstalledTree : public ::testing::Test {
     const Finished installed =
         testing::run({"cmake", "--install", build_tree().string(), "--prefix", (scratch_ / "first").string()});
     ASSERT_EQ(installed.status, 0) << installed.out << installed.err;
+    installed_ = installed.out;
     std::filesystem::rename(scratch_ / "first", tree());
   }
   static void TearDownTestSuite() { std::filesystem::remove_all(scratch_); }
@@ -62,8 +63,10 @@ class InstalledTree : public ::testing::Test {
   static Path build_tree() { return Path(TESSERA_BINARY).parent_path(); }
   static Path tree() { return scratch_ / "moved"; }
   static Path scratch_;
+  static std::string installed_;  // what the installation said
 };
 Path InstalledTree::scratch_;
+std::string InstalledTree::installed_;
 
 TEST_F(InstalledTree, RunsWhereItWasMovedToAndTakesNothingFromTheBuildTree) {
   const std::string program = (tree() / "bin" / "tessera").string();
@@ -82,25 +85,81 @@ TEST_F(InstalledTree, RunsWhereItWasMovedToAndTakesNothingFromTheBuildTree) {
   EXPECT_THAT(own, Not(HasSubstr(build_tree().string())));
 }
 
-TEST_F(InstalledTree, AnEmbeddingProgramBuildsAgainstItAndReadsAModel) {
+TEST_F(InstalledTree, ProgramsOfOnesOwnBuildAgainstItAndLoadWriteDrawAndSee) {
   const std::string build = (scratch_ / "embed").string();
-  const std::string source = std::string(TESSERA_SOURCE_DIR) + "/examples/embed";
+  const std::string source = (tree() / "share/tessera/examples/embed").string();
   const Finished configured = testing::run(
       {"cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_PREFIX_PATH=" + tree().string()});
   ASSERT_EQ(configured.status, 0) << configured.out << configured.err;
   const Finished built = testing::run({"cmake", "--build", build});
   ASSERT_EQ(built.status, 0) << built.out << built.err;
 
-  const Path model = scratch_ / "model";
+  const Path model = scratch_ / "model", models = tree() / "share/tessera/models";
   write_made_up_model(model);
-  const Finished embedded = testing::run({build + "/embed", model.string()});
-  EXPECT_EQ(embedded.status, 0) << embedded.err;
-  EXPECT_THAT(embedded.out, HasSubstr("made-up: 14 parameters in 2 tensors\n"));
-  EXPECT_THAT(embedded.out, ::testing::ContainsRegex("large +12  rms 2\\.0000\n +small +2  rms 1\\.0000"));
+  const Finished loaded = testing::run({build + "/load", model.string()});
+  EXPECT_EQ(loaded.status, 0) << loaded.err;
+  EXPECT_THAT(loaded.out, HasSubstr("made-up: 14 parameters in 2 tensors\n"));
+  EXPECT_THAT(loaded.out, ::testing::ContainsRegex("large +12  rms 2\\.0000\n +small +2  rms 1\\.0000"));
 
-  const Finished wrong = testing::run({build + "/embed", (scratch_ / "nothing").string()});
-  EXPECT_EQ(wrong.status, 2);
-  EXPECT_THAT(wrong.err, HasSubstr("embed: ["));
+  const Finished wrote = testing::run({build + "/write", (models / "books-lm").string(), "Once"});
+  EXPECT_EQ(wrote.status, 0) << wrote.err;
+  EXPECT_THAT(wrote.out, ::testing::ContainsRegex("\n[0-9]+ tokens, ended by [a-z]+"));
+
+  const std::string picture = (scratch_ / "apple.png").string();
+  const Finished drew = testing::run({build + "/draw", (models / "emoji-infinity").string(), "red apple", picture});
+  EXPECT_EQ(drew.status, 0) << drew.err;
+  EXPECT_THAT(drew.out, HasSubstr("scale 4 of 4\n" + picture + ": 64 x 64\n"));
+
+  const Finished saw = testing::run({build + "/see", (models / "emoji-nvila").string(), picture, "What is this?"});
+  EXPECT_EQ(saw.status, 0) << saw.err;
+  EXPECT_THAT(saw.out, HasSubstr("red apple"));
+
+  for (const char* program : {"/load", "/write", "/draw", "/see"}) {
+    const Finished wrong = testing::run({build + program, (scratch_ / "nothing").string(), "x", "y"});
+    EXPECT_EQ(wrong.status, 2) << program;
+    EXPECT_THAT(wrong.err, HasSubstr(std::string(program).substr(1) + ": [")) << program;
+  }
+}
+
+TEST_F(InstalledTree, HeadersLieBelowTesseraAloneAndIncludeEachOtherThere) {
+  std::vector<std::string> folders;
+  for (const auto& entry : std::filesystem::directory_iterator(tree() / "include"))
+    folders.push_back(entry.path().filename().string());
+  EXPECT_THAT(folders, ::testing::ElementsAre("tessera"));
+  size_t headers = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(tree() / "include/tessera")) {
+    if (!entry.is_regular_file()) continue;
+    ++headers;
+    EXPECT_THAT(entry.path().string(), Not(HasSubstr("testing")));
+    std::istringstream lines(read_file(entry.path()));
+    for (std::string line; std::getline(lines, line);) {
+      if (!line.starts_with("#include \"")) continue;
+      const std::string included = line.substr(10, line.rfind('"') - 10);
+      EXPECT_THAT(included, ::testing::StartsWith("tessera/")) << entry.path();
+      EXPECT_TRUE(std::filesystem::exists(tree() / "include" / included)) << entry.path() << ": " << included;
+    }
+  }
+  EXPECT_GT(headers, 100u);
+}
+
+TEST_F(InstalledTree, ShellsAndManFindWhatTheyReadAndItIsWhatTheProgramSays) {
+  const std::pair<const char*, std::vector<std::string>> files[] = {
+      {"bash-completion/completions/tessera", {"completion", "bash"}},
+      {"zsh/site-functions/_tessera", {"completion", "zsh"}},
+      {"zsh/vendor-completions/_tessera", {"completion", "zsh"}},
+      {"fish/vendor_completions.d/tessera.fish", {"completion", "fish"}},
+      {"man/man1/tessera.1", {"man"}}};
+  for (const auto& [file, words] : files)
+    EXPECT_EQ(read_file(tree() / "share" / file), testing::tessera(words).out) << file;
+}
+
+TEST_F(InstalledTree, SaysWhereLibTorchIsLookedForAndWhereItWasFound) {
+  EXPECT_THAT(installed_, HasSubstr("is not part of the tree"));
+  EXPECT_THAT(installed_, HasSubstr("in " TESSERA_LIBTORCH_DIR ", where this build found it"));
+  const Finished devices =
+      testing::run({(tree() / "bin/tessera").string(), "devices", "--json", "--device", "cpu"}, {"TESSERA_LIBTORCH="});
+  const Path folder = parse_json(devices.out, "output")["libtorch_folder"].get<std::string>();
+  EXPECT_TRUE(std::filesystem::equivalent(folder, TESSERA_LIBTORCH_DIR)) << folder;
 }
 
 TEST_F(InstalledTree, PlanningAloneNeedsNoLibTorch) {

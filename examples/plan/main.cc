@@ -1,8 +1,8 @@
 // Forecasts a run from a ladder's table: own_plan runs.csv 7B=6.9B:3.9T
 #include <cstdio>
 
-#include "core/error.h"
-#include "plan/ladder/ladder.h"
+#include "tessera/core/error.h"
+#include "tessera/plan/ladder/ladder.h"
 
 int main(int count, char** words) {
   if (count != 3) {

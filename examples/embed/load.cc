@@ -1,5 +1,5 @@
-// A program of your own on Tessera: reads a model directory and says which tensors weigh most.
-// Usage: embed MODEL_DIR
+// Reads a model directory without knowing the model: its tensors by name, the five largest first.
+// Usage: load MODEL_DIR
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -7,12 +7,12 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "core/error.h"
-#include "tensor/model_dir.h"
-#include "tensor/weights.h"
+#include "tessera/core/error.h"
+#include "tessera/tensor/model_dir.h"
+#include "tessera/tensor/weights.h"
 
 int main(int count, char** words) try {
-  if (count != 2) throw tessera::UserError("[embed] usage: embed MODEL_DIR");
+  if (count != 2) throw tessera::UserError("[load] usage: load MODEL_DIR");
   const tessera::ModelDirectory model = tessera::read_model_directory(words[1]);
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   int64_t parameters = 0;
@@ -32,6 +32,6 @@ int main(int count, char** words) try {
   }
   return 0;
 } catch (const tessera::Error& error) {
-  std::fprintf(stderr, "embed: %s\n", error.what());
+  std::fprintf(stderr, "load: %s\n", error.what());
   return error.exit_status();
 }
