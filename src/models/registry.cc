@@ -55,10 +55,19 @@ const ModelRegistration& registration_of(const ModelDirectory& directory, Wanted
                   want, fmt::join(known, ", "));
 }
 
+/// The directory, or what a model's folder makes of it.
+ModelDirectory found_at(const Path& directory) {
+  for (const ModelRegistration& model : registered_models()) {
+    if (model.released == nullptr || !std::filesystem::is_directory(directory)) continue;
+    if (const auto found = model.released(directory)) return *found;
+  }
+  return read_model_directory(directory);
+}
+
 }  // namespace
 
 std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device, const LoadOptions& options) {
-  const ModelDirectory found = read_model_directory(directory);
+  const ModelDirectory found = found_at(directory);
   const auto loads = [](const ModelRegistration& model) { return model.load != nullptr; };
   return registration_of(found, loads, "of").load(found, device, options);
 }
@@ -70,7 +79,7 @@ std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device 
 }
 
 void convert_model(const Path& directory, const Path& out, const ConvertOptions& options) {
-  const ModelDirectory found = read_model_directory(directory);
+  const ModelDirectory found = found_at(directory);
   const auto converts = [](const ModelRegistration& model) { return model.convert != nullptr; };
   registration_of(found, converts, "that can be converted").convert(found, out, options);
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,9 @@ struct ModelRegistration {
   std::unique_ptr<Quantizable> (*load_quantizable)(const ModelDirectory& directory, at::Device device) = nullptr;
   /// Writes the model in another kind of file. Throws UserError for what that kind cannot hold.
   void (*convert)(const ModelDirectory& directory, const Path& out, const ConvertOptions& options) = nullptr;
+  /// A folder in the layout of whoever released the model, without a config.json of a known type; nothing where it is no such folder. Throws
+  /// UserError for one that is incomplete.
+  std::optional<ModelDirectory> (*released)(const Path& folder) = nullptr;
   std::vector<ObjectiveRegistration> objectives;  // of a new recipe for its directories: the first
 };
 

@@ -13,6 +13,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr const char* tokenizer_files[] = {
+    "tokenizer.json",      "tokenizer_config.json", "tokenizer.model",         "spiece.model",
+    "chat_template.jinja", "chat_template.json",    "special_tokens_map.json", "added_tokens.json"};
+
 /// The directory's own weights; those of its parts (llm/, vision_tower/, ...) when it has none itself.
 std::vector<Path> all_weight_files(const Path& directory) {
   std::vector<Path> parts, files;
@@ -100,6 +104,14 @@ ModelNotes read_notes(const Path& model) {
   } catch (const std::exception&) {  // somebody's notes of another kind do not keep a model from being used
   }
   return notes;
+}
+
+void copy_tokenizer(const Path& from, const Path& to, FileSystem& files) {
+  std::error_code error;
+  if (std::filesystem::equivalent(from, to, error)) return;
+  for (const char* name : tokenizer_files) {
+    if (std::filesystem::exists(from / name)) write_file_atomically(to / name, read_file(from / name), files);
+  }
 }
 
 }  // namespace tessera

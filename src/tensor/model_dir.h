@@ -35,6 +35,9 @@ struct ModelNotes {
 /// Nothing for a file, and for a directory without a recipe that can be read.
 ModelNotes read_notes(const Path& model);
 
+/// The files that make a tokenizer, copied as they are: tokenizer.json, tokenizer_config.json and their like.
+void copy_tokenizer(const Path& from, const Path& to, FileSystem& files = disk());
+
 /// Whether it is a file that begins as GGUF does.
 bool is_gguf_file(const Path& path);
 

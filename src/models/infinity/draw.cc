@@ -1,6 +1,8 @@
 // The step of the scale loop is the transformer's: with its cache, or without (every scale from the start again).
 #include "models/infinity/draw.h"
 
+#include <limits>
+
 #include <ATen/ops/cat.h>
 
 #include "core/error.h"
@@ -112,7 +114,7 @@ DrawingInfinity::DrawingInfinity(Bundle bundle) : bundle_(std::move(bundle)) {
 
 std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
   const InfinityConfig& config = bundle_.model.config;
-  check_prompts(request.prompts, config.text_length);
+  check_prompts(request.prompts, bundle_.text ? std::numeric_limits<int64_t>::max() : config.text_length);
   if (!(request.aspect >= 0.25 && request.aspect <= 4))
     throw UserError("[draw] aspect (height / width) is {}, want 0.25 to 4", request.aspect);
   if (request.batch < 1) throw UserError("[draw] batch is {}, want at least 1", request.batch);
@@ -129,10 +131,11 @@ std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
   if (request.keep_scales > 0 && !request.from)
     throw UserError("[draw] keep_scales is {} but there is no picture to keep them from", request.keep_scales);
 
+  const std::vector<Tensor> states = bundle_.text ? bundle_.text->encode(request.prompts) : std::vector<Tensor>();
   std::vector<Image> pictures;
   for (size_t begin = 0; begin < request.prompts.size(); begin += static_cast<size_t>(request.batch)) {
     const size_t end = std::min(request.prompts.size(), begin + static_cast<size_t>(request.batch));
-    std::vector<Image> drawn = draw_batch(request, plan, begin, end);
+    std::vector<Image> drawn = draw_batch(request, states, plan, begin, end);
     const bool goes_on = !request.on_pictures || request.on_pictures(begin, drawn);
     std::ranges::move(drawn, std::back_inserter(pictures));
     if (!goes_on) break;
@@ -140,8 +143,8 @@ std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
   return pictures;
 }
 
-std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, DrawPlan plan, size_t begin,
-                                               size_t end) const {
+std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, const std::vector<Tensor>& states,
+                                               DrawPlan plan, size_t begin, size_t end) const {
   const at::NoGradGuard no_grad;
   const Infinity& model = bundle_.model;
   const codec::Codec& codec = bundle_.codec;
@@ -168,7 +171,8 @@ std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, DrawP
   }
   const std::vector<std::string> prompts(request.prompts.begin() + static_cast<ptrdiff_t>(begin),
                                          request.prompts.begin() + static_cast<ptrdiff_t>(end));
-  return codec::tensor_to_pictures(codec.decode(draw_codes(model, model.encode(prompts), plan).codes.sum));
+  const nn::TextStates text = bundle_.text ? batch_of(states, begin, end) : model.encode(prompts);
+  return codec::tensor_to_pictures(codec.decode(draw_codes(model, text, plan).codes.sum));
 }
 
 }  // namespace tessera::infinity

@@ -39,7 +39,9 @@ class DrawingInfinity final : public LoadedModel, public Draws {
   const Bundle& bundle() const { return bundle_; }
 
  private:
-  std::vector<Image> draw_batch(const DrawRequest& request, DrawPlan plan, size_t begin, size_t end) const;
+  /// `states`: of all prompts where a PromptEncoder made them.
+  std::vector<Image> draw_batch(const DrawRequest& request, const std::vector<Tensor>& states, DrawPlan plan,
+                                size_t begin, size_t end) const;
   Bundle bundle_;
 };
 

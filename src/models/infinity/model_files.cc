@@ -10,6 +10,10 @@
 
 namespace tessera::infinity {
 
+namespace {
+constexpr const char* text_folder = "text_encoder";
+}
+
 std::string fingerprint(const codec::Codec& codec) {
   codec::Codec handles = codec;  // tensors are handles: copying shares them
   uint64_t digest = 0;
@@ -54,6 +58,29 @@ void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefa
   write_file_atomically(directory / "config.json", tree.dump(2) + "\n", files);
 }
 
+void save_bundle(const Bundle& bundle, StoredAs stored, const Path& directory, FileSystem& files) {
+  save_model(bundle.model, bundle.codec, bundle.defaults, stored, directory, files);
+  if (bundle.text == nullptr) return;
+  const Path folder = directory / text_folder;
+  files.create_directories(folder);
+  nn::T5Encoder encoder = bundle.text->load();
+  save_tensors(folder / "model.safetensors", named_tensors(encoder), files, {.stored_as = stored});
+  copy_tokenizer(bundle.text->folder(), folder, files);
+  Json config = to_json(encoder.config);
+  config["model_type"] = "t5";
+  config["feed_forward_proj"] = "gated-gelu";
+  write_file_atomically(folder / "config.json", config.dump(2) + "\n", files);
+}
+
+std::shared_ptr<const PromptEncoder> prompt_encoder_of(const InfinityConfig& config, const Path& folder,
+                                                       at::Device device) {
+  auto encoder = std::make_shared<const PromptEncoder>(folder, config.text_length, device);
+  if (encoder->config().d_model != config.text_width)
+    throw UserError("[infinity] {} gives states {} wide, the transformer reads {}", folder.string(),
+                    encoder->config().d_model, config.text_width);
+  return encoder;
+}
+
 Bundle load_model(const ModelDirectory& found, at::Device device) {
   const Path& directory = found.path;
   if (found.model_type != model_type) {
@@ -77,6 +104,8 @@ Bundle load_model(const ModelDirectory& found, at::Device device) {
   const BuildDevice on(device);
   bundle.model = Infinity(config);
   load_into(named_tensors(bundle.model), directory, "infinity");
+  if (!config.text_encoder && std::filesystem::is_directory(directory / text_folder))
+    bundle.text = prompt_encoder_of(config, directory / text_folder, device);
   const Path defaults_file = directory / "generation_config.json";
   if (std::filesystem::exists(defaults_file))
     from_json(read_json_file(defaults_file), bundle.defaults, defaults_file.string());

@@ -1,4 +1,5 @@
-// A model directory: config.json, model.safetensors, generation_config.json, and the codec it belongs to in codec/.
+// A model directory: config.json, model.safetensors, generation_config.json, the codec it belongs to in codec/ and, where it has no text
+// encoder of its own, a T5 in text_encoder/.
 #pragma once
 
 #include <string>
@@ -7,6 +8,7 @@
 #include "codec/codec.h"
 #include "core/files.h"
 #include "models/infinity/module.h"
+#include "models/infinity/prompt_encoder.h"
 #include "tensor/model_dir.h"
 
 namespace tessera::infinity {
@@ -37,10 +39,16 @@ struct Bundle {
   Infinity model;
   codec::Codec codec;
   DrawDefaults defaults;
+  std::shared_ptr<const PromptEncoder> text = {};  // absent where the model has a text encoder of its own
 };
 
 void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefaults& defaults, StoredAs stored,
                 const Path& directory, FileSystem& files = disk());
+/// As above, with the text encoder of the bundle beside it, its weights in the same format, its tokenizer as it is.
+void save_bundle(const Bundle& bundle, StoredAs stored, const Path& directory, FileSystem& files = disk());
+/// Throws UserError when the text encoder's states have another width than the model reads.
+std::shared_ptr<const PromptEncoder> prompt_encoder_of(const InfinityConfig& config, const Path& folder,
+                                                       at::Device device);
 /// Throws UserError when the directory holds no such model, or a codec that does not belong to it.
 Bundle load_model(const ModelDirectory& directory, at::Device device);
 inline Bundle load_model(const Path& directory, at::Device device) {

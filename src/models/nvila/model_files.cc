@@ -63,10 +63,6 @@ std::optional<at::ScalarType> format_of(const std::string& dtype, at::Device dev
   return std::nullopt;
 }
 
-constexpr const char* tokenizer_files[] = {
-    "tokenizer.json",      "tokenizer_config.json", "tokenizer.model",         "spiece.model",
-    "chat_template.jinja", "chat_template.json",    "special_tokens_map.json", "added_tokens.json"};
-
 }  // namespace
 
 NvilaModel load_weights(const Path& directory, at::Device device, const WeightOptions& options) {
@@ -104,14 +100,6 @@ void save_model(const NvilaModel& model, StoredAs stored, const Path& directory,
                {.stored_as = stored, .metadata = {{"format", "pt"}}});
   if (!tokenizer.empty()) copy_tokenizer(tokenizer, directory, files);
   write_file_atomically(directory / "config.json", flat_config_json(model.config).dump(2) + "\n", files);
-}
-
-void copy_tokenizer(const Path& from, const Path& to, FileSystem& files) {
-  std::error_code error;
-  if (std::filesystem::equivalent(from, to, error)) return;
-  for (const char* name : tokenizer_files) {
-    if (std::filesystem::exists(from / name)) write_file_atomically(to / name, read_file(from / name), files);
-  }
 }
 
 void require_same_words(const NvilaConfig& config, const text::Tokenizer& tokenizer, const Path& directory) {

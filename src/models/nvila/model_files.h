@@ -51,9 +51,6 @@ NvilaModel load_weights(const Path& directory, at::Device device, const WeightOp
 void save_model(const NvilaModel& model, StoredAs stored, const Path& directory, const Path& tokenizer = {},
                 FileSystem& files = disk());
 
-/// The files that make a tokenizer, copied as they are: tokenizer.json, tokenizer_config.json and their like.
-void copy_tokenizer(const Path& from, const Path& to, FileSystem& files = disk());
-
 /// Throws UserError when the tokenizer has words without a row in the embedding. Media tokens need none.
 void require_same_words(const NvilaConfig& config, const text::Tokenizer& tokenizer, const Path& directory);
 
