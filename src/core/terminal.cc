@@ -44,7 +44,7 @@ bool is_utf8(std::string_view codeset) {
 std::string system_codeset() {
   const locale_t locale = ::newlocale(LC_CTYPE_MASK, "", nullptr);
   if (locale == nullptr) return "";
-  const std::string codeset = ::nl_langinfo_l(CODESET, locale);
+  std::string codeset = ::nl_langinfo_l(CODESET, locale);
   ::freelocale(locale);
   return codeset;
 }
