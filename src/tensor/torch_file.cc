@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/terminal.h"
 #include "tensor/pickle.h"
 #include "tensor/zip_records.h"
 
@@ -55,13 +56,6 @@ struct Layout {
   }
 };
 
-/// What a file says, fit to be shown.
-std::string printable(std::string text) {
-  std::ranges::replace_if(
-      text, [](unsigned char c) { return c < 0x20; }, '?');
-  return text;
-}
-
 class TorchFile {
   using Kind = PickleObject::Kind;
 
@@ -80,7 +74,7 @@ class TorchFile {
     const auto order = records_.find(stem_ + "byteorder");
     if (order != records_.end() && order->second != "little")
       throw UserError("[torch] {} was written on a machine of byte order '{}', want little", source_,
-                      printable(std::string(order->second)));
+                      without_control_characters(std::string(order->second)));
   }
 
   StoredFile read() {
@@ -94,7 +88,8 @@ class TorchFile {
 
  private:
   [[noreturn]] void refuse(const std::string& name, const std::string& what) const {
-    throw UserError("[torch] {}: {} {}", source_, name.empty() ? "it" : printable("'" + name + "'"), printable(what));
+    throw UserError("[torch] {}: {} {}", source_, name.empty() ? "it" : without_control_characters("'" + name + "'"),
+                    without_control_characters(what));
   }
 
   void visit(const PickleObject& object, const std::string& name, int depth) {
