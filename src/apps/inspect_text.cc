@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "apps/inspect.h"
+#include "core/terminal.h"
 
 namespace tessera::apps {
 
@@ -25,15 +26,8 @@ std::string size_text(uint64_t bytes) {
   return fmt::format("{:.1f} TB", size);
 }
 
-/// Nothing moves the cursor.
-std::string printable(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20; }, ' ');
-  return text;
-}
-
 std::string shown(const Json& value) {
-  const std::string text = printable(value.is_string() ? value.get<std::string>() : value.dump());
+  const std::string text = without_control_characters(value.is_string() ? value.get<std::string>() : value.dump());
   return text.size() <= 100 ? text : text.substr(0, 97) + "...";
 }
 
@@ -78,7 +72,7 @@ std::string weights_text(const Json& report) {
                                  grouped(report["parameters"].get<int64_t>()), formats.empty() ? "none" : formats,
                                  tensors.is_array() ? tensors.size() : tensors.get<size_t>(),
                                  size_text(report["bytes"].get<uint64_t>()));
-  if (report.contains("knows")) text += fmt::format("knows {}\n", printable(report["knows"].get<std::string>()));
+  if (report.contains("knows")) text += fmt::format("knows {}\n", without_control_characters(report["knows"].get<std::string>()));
   if (report.contains("packed")) {
     for (const auto& [kind, row] : report["packed"].items()) {
       text += fmt::format("{}: {} parameters in {} layers\n", kind, grouped(row["parameters"].get<int64_t>()),
