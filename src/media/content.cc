@@ -15,6 +15,7 @@ struct Signature {
   size_t at;
   std::string_view bytes;
   std::string_view words;
+  bool clip = false;
 };
 
 constexpr std::array kSignatures{
@@ -38,7 +39,13 @@ constexpr std::array kSignatures{
               "a program"},
     Signature{0, "ID3"sv, "an MP3"},
     Signature{0, "OggS"sv, "an Ogg file"},
-    Signature{8, "AVI "sv, "an AVI clip"},
+    Signature{8, "AVI "sv, "an AVI clip", true},
+    Signature{0, "FLV\x01"sv, "a Flash clip", true},
+    Signature{0, "\x30\x26\xB2\x75\x8E\x66\xCF\x11"sv, "a Windows Media clip", true},
+    Signature{0, "\0\0\x01\xBA"sv, "an MPEG program stream", true},
+    Signature{0, "\0\0\x01\xB3"sv, "an MPEG video stream", true},
+    Signature{0, "\x06\x0E\x2B\x34"sv, "an MXF clip", true},
+    Signature{0, ".RMF"sv, "a RealMedia clip", true},
     Signature{8, "WAVE"sv, "a WAV sound"},
 };
 
@@ -46,11 +53,23 @@ bool has(std::string_view bytes, size_t at, std::string_view what) {
   return bytes.size() >= at + what.size() && bytes.substr(at, what.size()) == what;
 }
 
-std::string_view signature_words(std::string_view bytes) {
+/// Packets of 188 bytes that begin with "G", with a time of four bytes before each where a camera wrote them.
+bool is_transport_stream(std::string_view bytes) {
+  const auto repeats = [&](size_t at, size_t step) {
+    for (int i = 0; i < 4; ++i, at += step) {
+      if (!has(bytes, at, "G")) return false;
+    }
+    return true;
+  };
+  return repeats(0, 188) || repeats(4, 192);
+}
+
+const Signature* signature_of(std::string_view bytes) {
+  static constexpr Signature transport_stream{0, "", "an MPEG transport stream", true};
   for (const Signature& each : kSignatures) {
-    if (has(bytes, each.at, each.bytes)) return each.words;
+    if (has(bytes, each.at, each.bytes)) return &each;
   }
-  return "";
+  return is_transport_stream(bytes) ? &transport_stream : nullptr;
 }
 
 bool is_text(std::string_view bytes) {
@@ -114,7 +133,7 @@ Content content_of(std::string_view bytes) {
   if (bytes.starts_with("RIFF"sv) && has(bytes, 8, "WEBP"sv)) return Content::webp;
   if (bytes.starts_with("GIF87a"sv) || bytes.starts_with("GIF89a"sv)) return Content::gif;
   if (bytes.starts_with("\x1A\x45\xDF\xA3"sv)) return Content::matroska;
-  if (!signature_words(bytes).empty()) return Content::other;
+  if (signature_of(bytes) != nullptr) return Content::other;
   for (const std::string_view box : {"ftyp"sv, "moov"sv, "mdat"sv, "wide"sv, "free"sv, "skip"sv}) {
     if (has(bytes, 4, box)) return Content::mp4;
   }
@@ -139,7 +158,7 @@ std::string_view content_words(std::string_view bytes) {
     case Content::other:
       break;
   }
-  if (const auto words = signature_words(bytes); !words.empty()) return words;
+  if (const Signature* signature = signature_of(bytes)) return signature->words;
   const std::string_view start = bytes.substr(0, 512);
   if (!is_text(start)) return "of an unknown kind";
   if (start.find("<svg") != std::string_view::npos) return "an SVG drawing";
@@ -148,6 +167,11 @@ std::string_view content_words(std::string_view bytes) {
   }
   if (start.starts_with("version https://git-lfs")) return "a Git LFS pointer (fetch the file itself)";
   return "text";
+}
+
+bool is_unread_clip(std::string_view bytes) {
+  const Signature* signature = content_of(bytes) == Content::other ? signature_of(bytes) : nullptr;
+  return signature != nullptr && signature->clip;
 }
 
 void check_container(std::string_view bytes, Content content, std::string_view source) {

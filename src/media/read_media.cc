@@ -72,6 +72,10 @@ Media decode_media(std::string_view bytes, std::string_view source, int64_t fram
     throw UserError("[media] cannot take {} frames of a clip; want 1 to {}", frames, max_frames);
   }
   Media media{.frames = {}, .clip = true, .source = std::string(source)};
+  if (is_unread_clip(bytes)) {
+    throw UserError("[media] {} is no clip that Tessera reads; it is {}, want MP4, MOV, WebM or Matroska", source,
+                    content_words(bytes));
+  }
   const Content content = content_of(bytes);
   if (content == Content::mp4 || content == Content::matroska) {
     media.frames = video_frames(bytes, source, frames);

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "media/decoders.h"
+#include "media/random_access.h"
 
 namespace tessera::media {
 
@@ -15,31 +16,6 @@ namespace {
 constexpr int kBuffer = 1 << 16;
 
 int refuse_open(AVFormatContext*, AVIOContext**, const char*, int, AVDictionary**) { return AVERROR(EPERM); }
-
-/// VP8 and VP9 store frames that are only referred to. A frame's header says whether it is shown (RFC 6386, 9.1; VP9
-/// bitstream 6.2); a VP9 superframe ends with an index and holds a shown frame.
-bool is_hidden(AVCodecID codec, const AVPacket& packet) {
-  if (packet.size < 1) return false;
-  const int first = packet.data[0], last = packet.data[packet.size - 1];
-  if (codec == AV_CODEC_ID_VP8) return (first & 0x10) == 0;
-  if (codec != AV_CODEC_ID_VP9 || (last & 0xE0) == 0xC0 || (first & 0xC0) != 0x80) return false;
-  const bool reserved = (first & 0x30) == 0x30;  // profile 3 has one more bit
-  const int flags = reserved ? first << 1 : first;
-  return (flags & 0x08) == 0 && (flags & 0x02) == 0;
-}
-
-/// True when one of the length-prefixed units of an H.264 access unit is an IDR slice (ISO 14496-10, 7.4.1; -15,
-/// 5.3.3).
-bool has_idr(std::string_view unit, size_t prefix) {
-  while (unit.size() > prefix) {
-    size_t length = 0;
-    for (size_t i = 0; i < prefix; ++i) length = length << 8 | static_cast<unsigned char>(unit[i]);
-    if ((unit[prefix] & 0x1F) == 5) return true;
-    if (length >= unit.size() - prefix) return false;
-    unit.remove_prefix(prefix + length);
-  }
-  return false;
-}
 }  // namespace
 
 void FreeIo::operator()(AVIOContext* io) const {
@@ -75,10 +51,15 @@ int64_t VideoContainer::seek_memory(void* memory, int64_t offset, int whence) {
 }
 
 VideoContainer::VideoContainer(std::string_view bytes, std::string source)
-    : source_(std::move(source)), memory_{bytes} {
+    : source_(std::move(source)), memory_{bytes}, content_(content_of(bytes)) {
   av_log_set_level(AV_LOG_QUIET);  // errors are reported by exceptions
-  const Content content = content_of(bytes);
-  check_container(bytes, content, source_);
+  check_container(bytes, content_, source_);
+  open();
+}
+
+void VideoContainer::open() {
+  format_.reset();
+  memory_.at = 0;
   io_.reset(avio_alloc_context(static_cast<unsigned char*>(av_malloc(kBuffer)), kBuffer, 0, &memory_, read_memory,
                                nullptr, seek_memory));
   AVFormatContext* format = avformat_alloc_context();
@@ -86,7 +67,7 @@ VideoContainer::VideoContainer(std::string_view bytes, std::string source)
   format->pb = io_.get();
   format->flags |= AVFMT_FLAG_CUSTOM_IO;
   format->io_open = refuse_open;
-  const auto* kind = av_find_input_format(content == Content::matroska ? "matroska" : "mov");
+  const auto* kind = av_find_input_format(content_ == Content::matroska ? "matroska" : "mov");
   int status = avformat_open_input(&format, nullptr, kind, nullptr);  // frees the context when it fails
   if (status >= 0) {
     format_.reset(format);
@@ -131,7 +112,7 @@ bool VideoContainer::next(AVPacket& packet) {
     const int status = av_read_frame(format_.get(), &packet);
     if (status == AVERROR_EOF) return false;
     if (status < 0) throw UserError("[media] {} is a damaged clip: {}", source_, av_words(status));
-    if (packet.stream_index != stream_->index) continue;
+    if (packet.stream_index != stream_->index || packet.size == 0) continue;
     if ((packet.flags & AV_PKT_FLAG_CORRUPT) != 0) {
       throw UserError("[media] {} is a damaged clip: a frame's bytes are cut off", source_);
     }
@@ -140,24 +121,15 @@ bool VideoContainer::next(AVPacket& packet) {
 }
 
 bool VideoContainer::is_shown(const AVPacket& packet) const {
-  return (packet.flags & AV_PKT_FLAG_DISCARD) == 0 && !is_hidden(stream_->codecpar->codec_id, packet);
+  return (packet.flags & AV_PKT_FLAG_DISCARD) == 0 && !is_only_referred_to(stream_->codecpar->codec_id, packet);
 }
 
-bool VideoContainer::is_closed(const AVPacket& packet) const {
-  if ((packet.flags & AV_PKT_FLAG_KEY) == 0) return false;
-  const AVCodecParameters& codec = *stream_->codecpar;
-  if (codec.codec_id != AV_CODEC_ID_H264 || codec.extradata_size < 5 || codec.extradata[0] != 1) return true;
-  const std::string_view unit(reinterpret_cast<const char*>(packet.data), static_cast<size_t>(packet.size));
-  return has_idr(unit, static_cast<size_t>(codec.extradata[4] & 3) + 1);
-}
-
-void VideoContainer::seek(int64_t pts, int64_t dts) {
+bool VideoContainer::seek(int64_t pts, int64_t dts) {
   // MP4 finds samples by decoding time, Matroska by presentation time.
-  const bool by_pts = std::strcmp(format_->iformat->name, "matroska,webm") == 0;
-  const int64_t time = by_pts || dts == AV_NOPTS_VALUE ? pts : dts;
-  int status = av_seek_frame(format_.get(), stream_->index, time, AVSEEK_FLAG_BACKWARD);
-  if (status < 0) status = avformat_seek_file(format_.get(), stream_->index, INT64_MIN, INT64_MIN, INT64_MAX, 0);
-  if (status < 0) throw UserError("[media] {} is a damaged clip: cannot seek, {}", source_, av_words(status));
+  const int64_t time = content_ == Content::matroska || dts == AV_NOPTS_VALUE ? pts : dts;
+  return av_seek_frame(format_.get(), stream_->index, time, AVSEEK_FLAG_BACKWARD) >= 0;
 }
+
+void VideoContainer::rewind() { open(); }
 
 }  // namespace tessera::media

@@ -11,6 +11,8 @@ extern "C" {
 #include <libavformat/avformat.h>
 }
 
+#include "media/decoders.h"
+
 namespace tessera::media {
 
 struct FreeFormat {
@@ -45,13 +47,15 @@ class VideoContainer {
   bool next(AVPacket& packet);
   /// False for packets that are only referred to, or that an edit list cuts away.
   bool is_shown(const AVPacket& packet) const;
-  /// True for a key frame after which nothing leans on what came before it. H.264 has others ("open" groups), whose
-  /// first commands name pictures that a decoder starting there never saw.
-  bool is_closed(const AVPacket& packet) const;
-  /// Moves to the packet of a key frame or before it.
-  void seek(int64_t pts, int64_t dts);
+  /// Tries to move to a key frame at these times or before them; false when libavformat cannot. Where it moved to is
+  /// known only by what is read next.
+  bool seek(int64_t pts, int64_t dts);
+  /// Begins again with the first packet.
+  void rewind();
 
  private:
+  void open();
+
   struct Memory {
     std::string_view bytes;
     size_t at = 0;
@@ -61,6 +65,7 @@ class VideoContainer {
 
   std::string source_;
   Memory memory_;
+  Content content_;
   std::unique_ptr<AVIOContext, FreeIo> io_;
   std::unique_ptr<AVFormatContext, FreeFormat> format_;
   AVStream* stream_ = nullptr;
