@@ -24,7 +24,7 @@ class GifReader {
     opened_.reset(DGifOpen(this, read, &error));
     if (!opened_) fail(error);
     file_ = opened_.get();
-    check_picture_size(file_->SWidth, file_->SHeight, source);
+    if (file_->SWidth > 0 && file_->SHeight > 0) check_picture_size(file_->SWidth, file_->SHeight, source);
   }
   GifReader(const GifReader&) = delete;
   GifReader& operator=(const GifReader&) = delete;
@@ -38,7 +38,12 @@ class GifReader {
     control_.TransparentColor = NO_TRANSPARENT_COLOR;
     for (;;) {
       GifRecordType record{};
-      require(DGifGetRecordType(file_, &record));
+      const char* at = rest_.data();
+      if (DGifGetRecordType(file_, &record) == GIF_ERROR) {
+        const bool stray = file_->Error == D_GIF_ERR_WRONG_RECORD && rest_.data() != at && *at == 0;
+        if (!stray) fail(file_->Error);
+        continue;  // some writers put zeros between blocks
+      }
       if (record == TERMINATE_RECORD_TYPE) return false;
       if (record == EXTENSION_RECORD_TYPE) read_extension();
       if (record != IMAGE_DESC_RECORD_TYPE) continue;
@@ -118,7 +123,13 @@ class GifReader {
 /// The picture so far, and how the last frame is disposed of.
 class GifCanvas {
  public:
-  GifCanvas(const GifFileType& file) : canvas_(file.SWidth, file.SHeight, 4) {}
+  /// `file` is at its first frame. Where that is larger than the screen (0x0 in some files) it makes the canvas so large.
+  GifCanvas(const GifFileType& file, std::string_view source) {
+    const int64_t width = std::max<int64_t>(file.SWidth, int64_t{file.Image.Left} + file.Image.Width);
+    const int64_t height = std::max<int64_t>(file.SHeight, int64_t{file.Image.Top} + file.Image.Height);
+    check_picture_size(width, height, source);
+    canvas_ = Image(width, height, 4);
+  }
   const Image& picture() const { return canvas_; }
 
   /// Disposes of the frame before, then lays this one on.
@@ -194,10 +205,11 @@ int64_t count_gif_frames(std::string_view bytes, std::string_view source) {
 
 void play_gif(std::string_view bytes, std::string_view source, const ShowFrame& show) {
   GifReader reader(bytes, source);
-  GifCanvas canvas(reader.file());
+  std::optional<GifCanvas> canvas;
   for (int64_t frame = 0; reader.next_frame(); ++frame) {
-    canvas.lay(reader.file(), reader.control(), reader.read_indices(), source);
-    if (!show(frame, canvas.picture())) return;
+    if (!canvas) canvas.emplace(reader.file(), source);
+    canvas->lay(reader.file(), reader.control(), reader.read_indices(), source);
+    if (!show(frame, canvas->picture())) return;
   }
 }
 

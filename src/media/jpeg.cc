@@ -1,4 +1,5 @@
 // JPEG by libjpeg-turbo. Its errors arrive by longjmp, so nothing with a destructor lives between setjmp and its calls.
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <string>
@@ -20,6 +21,8 @@ struct JpegErrors {
   jpeg_error_mgr base;
   std::jmp_buf jump;
   char message[JMSG_LENGTH_MAX];
+  std::string_view file;
+  const char* told = nullptr;  // up to where stray bytes have been told of
 };
 
 void stop(j_common_ptr info) {
@@ -34,24 +37,88 @@ void stop(j_common_ptr info) {
   std::longjmp(errors->jump, 1);
 }
 
-/// libjpeg calls this with level -1 for damage that it papers over with grey. Stray bytes before the end marker lose
-/// nothing.
+/// How many bytes before the markers of a scan are filling, which no pixel needs, up to where libjpeg has read to. It tells
+/// of bytes that it had fetched ahead only at some later marker, so that all since it last told of any are counted.
+unsigned filling_since_last_told(const jpeg_decompress_struct& info, JpegErrors& errors) {
+  const char* end = reinterpret_cast<const char*>(info.src->next_input_byte);
+  const char* last = errors.file.data() + errors.file.size();
+  if (end < errors.told || end > last) return 0;
+  const std::string_view seen(errors.told, static_cast<size_t>(end - errors.told));
+  errors.told = end;
+  const auto is_fill = [](char byte) { return byte == 0 || byte == '\xFF'; };
+  unsigned count = 0, run = 0;
+  for (size_t at = 0; at < seen.size(); ++at) {
+    const bool restart = at + 1 < seen.size() && seen[at] == '\xFF' && (seen[at + 1] & 0xF8) == JPEG_RST0;
+    if (restart) count += run;
+    run = is_fill(seen[at]) && !restart ? run + 1 : 0;
+  }
+  return count + run;
+}
+
+/// True when bytes that are left over before a marker of a scan are filling, or too few for coded pixels: damage that
+/// cuts a part of the scan short leaves more.
+bool is_stray(const jpeg_decompress_struct& info, JpegErrors& errors, int bytes) {
+  constexpr unsigned few = 4;
+  return static_cast<unsigned>(bytes) <= filling_since_last_told(info, errors) + few;
+}
+
+/// How libjpeg goes on when it finds another marker than restart marker `wanted`: true when it takes that one for the
+/// wanted one, so that no block is lost (jpeg_resync_to_restart).
+bool resyncs_in_place(int marker, int wanted) {
+  if (marker < JPEG_RST0 || marker > JPEG_RST0 + 7) return false;
+  const int ahead = (marker - JPEG_RST0 - wanted) & 7;
+  return ahead >= 3 && ahead <= 5;
+}
+
+/// Whether a warning of libjpeg tells of pixels that it could not decode and made up. Odd headers and bytes between
+/// segments lose nothing; whether all scans have come is looked at when they are through (is_complete).
+bool loses_pixels(const jpeg_decompress_struct& info, JpegErrors& errors) {
+  const int* parameters = info.err->msg_parm.i;
+  switch (info.err->msg_code) {
+    case JWRN_ADOBE_XFORM:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_NOT_SEQUENTIAL:
+    case JWRN_BOGUS_PROGRESSION:
+    case JWRN_JPEG_EOF:
+      return false;
+    case JWRN_EXTRANEOUS_DATA:
+      return info.input_scan_number > 0 && parameters[1] != JPEG_EOI && !is_stray(info, errors, parameters[0]);
+    case JWRN_MUST_RESYNC:
+      return !resyncs_in_place(parameters[0], parameters[1]);
+    default:
+      return true;
+  }
+}
+
+/// libjpeg calls this with level -1 for warnings. Damage that it papers over with grey is an error here.
 void on_message(j_common_ptr info, int level) {
-  if (level >= 0) return;
-  const bool stray = info->err->msg_code == JWRN_EXTRANEOUS_DATA && info->err->msg_parm.i[1] == JPEG_EOI;
-  if (!stray) stop(info);
+  auto& errors = *reinterpret_cast<JpegErrors*>(info->err);
+  if (level < 0 && loses_pixels(*reinterpret_cast<j_decompress_ptr>(info), errors)) stop(info);
 }
 
 void on_progress(j_common_ptr info) {
   if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number > kMostScans) stop_with(info, "too many scans");
 }
 
-int orientation_of(const jpeg_decompress_struct& info) {
+/// True when each component has had its scan and, of a progressive file, each coefficient all of its bits.
+bool is_complete(const jpeg_decompress_struct& info) {
+  for (int component = 0; component < info.num_components; ++component) {
+    if (info.comp_info[component].quant_table == nullptr) return false;
+    const int* bits = info.progressive_mode && info.coef_bits != nullptr ? info.coef_bits[component] : nullptr;
+    if (bits != nullptr && std::any_of(bits, bits + DCTSIZE2, [](int missing) { return missing != 0; })) return false;
+  }
+  return true;
+}
+
+int jpeg_orientation(const jpeg_decompress_struct& info) {
+  constexpr std::string_view exif_heading("Exif\0\0", 6), xmp_heading("http://ns.adobe.com/xap/1.0/\0", 29);
+  std::string exif, xmp;  // a block that is longer than a segment goes on in the next one
   for (jpeg_saved_marker_ptr marker = info.marker_list; marker != nullptr; marker = marker->next) {
     const std::string_view data(reinterpret_cast<const char*>(marker->data), marker->data_length);
-    if (marker->marker == JPEG_APP0 + 1 && data.starts_with("Exif")) return exif_orientation(data);
+    if (data.starts_with(exif_heading)) exif += data.substr(exif.empty() ? 0 : exif_heading.size());
+    if (data.starts_with(xmp_heading)) xmp = data.substr(xmp_heading.size());
   }
-  return 1;
+  return orientation_of(exif, xmp);
 }
 
 bool is_cmyk(const jpeg_decompress_struct& info) {
@@ -76,7 +143,7 @@ bool read_rows(jpeg_decompress_struct& info, JpegErrors& errors, Image& picture)
     JSAMPROW row = picture.at(0, info.output_scanline);
     jpeg_read_scanlines(&info, &row, 1);
   }
-  jpeg_finish_decompress(&info);
+  if (!is_complete(info)) stop_with(reinterpret_cast<j_common_ptr>(&info), "it ends before its last scan");
   return true;
 }
 
@@ -85,7 +152,9 @@ struct JpegHandle {
   JpegErrors errors{};
   jpeg_progress_mgr progress{};
 
-  JpegHandle() {
+  explicit JpegHandle(std::string_view bytes) {
+    errors.file = bytes;
+    errors.told = bytes.data();
     info.err = jpeg_std_error(&errors.base);
     errors.base.error_exit = stop;
     errors.base.emit_message = on_message;
@@ -111,7 +180,7 @@ Image rgb_of_cmyk(const Image& cmyk) {
 }  // namespace
 
 Image decode_jpeg(std::string_view bytes, std::string_view source) {
-  JpegHandle jpeg;
+  JpegHandle jpeg(bytes);
   const auto damaged = [&] {
     return UserError("[media] {} is a damaged JPEG: {}", source, std::string(jpeg.errors.message));
   };
@@ -120,7 +189,7 @@ Image decode_jpeg(std::string_view bytes, std::string_view source) {
   jpeg.progress.progress_monitor = on_progress;
   jpeg.info.progress = &jpeg.progress;
   const bool cmyk = is_cmyk(jpeg.info);
-  const int orientation = orientation_of(jpeg.info);  // before the last row: libjpeg then lets the markers go
+  const int orientation = jpeg_orientation(jpeg.info);  // before the last row: libjpeg then lets the markers go
   Image picture(jpeg.info.image_width, jpeg.info.image_height, cmyk ? 4 : 3);
   if (!read_rows(jpeg.info, jpeg.errors, picture)) throw damaged();
   if (cmyk) picture = rgb_of_cmyk(picture);

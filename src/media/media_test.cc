@@ -114,6 +114,31 @@ TEST(Media, AFileOfAnotherKindIsRefusedWithWhatItLooksLike) {
   EXPECT_EQ(refusal(std::string(64, '\x01')), start + "of an unknown kind" + end);
 }
 
+TEST(Media, AClipOfAnotherKindIsToldWhichClipsAreRead) {
+  const auto told = [](std::string_view start, size_t size = 2000) {
+    std::string file(start);
+    file.resize(size);
+    return refusal(file);
+  };
+  const std::string start = "[media] cat.png is no clip that Tessera reads; it is ";
+  const std::string end = ", want MP4, MOV, WebM or Matroska";
+  EXPECT_EQ(told("RIFF\x10\x10\x10\x10"
+                 "AVI LIST"),
+            start + "an AVI clip" + end);
+  EXPECT_EQ(told("FLV\x01\x05"), start + "a Flash clip" + end);
+  EXPECT_EQ(told("\x30\x26\xB2\x75\x8E\x66\xCF\x11"), start + "a Windows Media clip" + end);
+  EXPECT_EQ(told(std::string_view("\0\0\x01\xBA", 4)), start + "an MPEG program stream" + end);
+  for (const size_t step : {188, 192}) {
+    std::string stream(10 * step, 'x');
+    for (size_t at = step - 188; at < stream.size(); at += step) stream[at] = 'G';
+    EXPECT_EQ(refusal(stream), start + "an MPEG transport stream" + end) << step;
+  }
+  EXPECT_THROW(decode_image("RIFF\x10\x10\x10\x10"
+                            "AVI LIST",
+                            "a.avi"),
+               UserError);
+}
+
 TEST(Media, HugeSizesAreRefusedFromTheHeader) {
   std::string png = encode_png(Image(1, 1, 3));
   png.replace(16, 8, std::string("\0\0\xFF\xFF\0\0\xFF\xFF", 8));
@@ -139,6 +164,34 @@ TEST(Media, StrayBytesBeforeTheEndOfAJpegAreIgnored) {
   const Image clean = decode_image(jpeg, "clean");
   jpeg.insert(jpeg.size() - 2, std::string(5, '\0'));
   EXPECT_EQ(decode_image(jpeg, "stray"), clean);
+}
+
+TEST(Png, WithoutAnEndChunkOrWithADamagedOneHasLostNoPixel) {
+  const Image picture = noise(9, 7, 3, 8);
+  const std::string whole = encode_png(picture);
+  EXPECT_EQ(decode_png(whole.substr(0, whole.size() - 12), "no end chunk"), picture);
+  EXPECT_EQ(decode_png(whole.substr(0, whole.size() - 5), "half an end chunk"), picture);
+  EXPECT_EQ(decode_png(whole.substr(0, whole.size() - 1) + "x", "a wrong checksum of nothing"), picture);
+  EXPECT_EQ(decode_png(whole + "more", "bytes behind the end"), picture);
+  EXPECT_THROW(decode_png(whole.substr(0, whole.size() - 13), "pixels without their checksum"), UserError);
+}
+
+/// Two pixels, black and white.
+std::string small_gif() {
+  return std::string("GIF89a\x02\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF", 19) +
+         std::string(",\0\0\0\0\x02\0\x01\0\0\x02\x02\x44\x0A\0", 15) + ";";
+}
+
+TEST(Gif, ZerosBetweenBlocksAndAnEmptyOrNarrowScreenAreReadAround) {
+  const std::string gif = small_gif();
+  const Image want = decode_image(gif, "plain");
+  ASSERT_EQ(want.width, 2);
+  ASSERT_EQ(*want.at(1, 0), 255);
+  EXPECT_EQ(decode_media(std::string(gif).insert(19, 3, '\0'), "before a frame", 1).frames.front(), want);
+  EXPECT_EQ(decode_media(std::string(gif).insert(gif.size() - 1, 3, '\0'), "before the end", 1).frames.front(), want);
+  EXPECT_EQ(decode_image(std::string(gif).replace(6, 4, 4, '\0'), "no screen"), want);
+  EXPECT_EQ(decode_image(std::string(gif).replace(6, 1, 1, '\x01'), "a narrow screen"), want);
+  EXPECT_THROW(decode_media(std::string(gif).insert(19, "x"), "another byte", 1), UserError);
 }
 
 TEST(SampledIndexes, AreSpreadFromTheFirstToTheLastWithHalvesToEven) {

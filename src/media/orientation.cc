@@ -1,8 +1,10 @@
-// A reader of one number in a TIFF directory; every offset in it is untrusted and is checked.
+// A reader of one number in a TIFF directory, in XMP and in texts that hold either; every offset is untrusted and is
+// checked. What counts where several disagree is what Pillow's exif_transpose takes.
 #include "media/decoders.h"
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace tessera::media {
@@ -17,24 +19,71 @@ uint32_t number(std::string_view tiff, size_t at, size_t size, bool little) {
   }
   return value;
 }
-}  // namespace
+constexpr std::string_view kHeading("Exif\0\0", 6);
 
-int exif_orientation(std::string_view exif) {
+/// The tag's value, which need not be one of the eight; nothing when the block has no such tag or is damaged.
+std::optional<uint32_t> stored_orientation(std::string_view exif) {
   using namespace std::string_view_literals;
   constexpr uint32_t orientation_tag = 0x0112;
-  if (exif.starts_with("Exif\0\0"sv)) exif.remove_prefix(6);
-  const bool little = exif.starts_with("II*\0"sv);
-  if (!little && !exif.starts_with("MM\0*"sv)) return 1;
+  while (exif.starts_with(kHeading)) exif.remove_prefix(kHeading.size());
+  const bool little = exif.starts_with("II*\0"sv) || exif.starts_with("II\0*"sv);
+  if (!little && !exif.starts_with("MM\0*"sv) && !exif.starts_with("MM*\0"sv)) return std::nullopt;
   const size_t directory = number(exif, 4, 4, little);
   const uint32_t entries = number(exif, directory, 2, little);
   for (uint32_t i = 0; i < entries; ++i) {
     const size_t entry = directory + 2 + size_t{12} * i;
-    if (entry + 12 > exif.size()) return 1;
+    if (entry + 12 > exif.size()) return std::nullopt;
     if (number(exif, entry, 2, little) != orientation_tag) continue;
-    const uint32_t value = number(exif, entry + 8, 2, little);
-    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+    const uint32_t type = number(exif, entry + 2, 2, little);  // numbers of 16 or of 32 bits; others are not understood
+    return type == 3 || type == 4 ? number(exif, entry + 8, type == 4 ? 4 : 2, little) : 0;
   }
-  return 1;
+  return std::nullopt;
+}
+
+/// The digit after the first `tiff:Orientation="` or `tiff:Orientation>`.
+std::optional<uint32_t> xmp_orientation(std::string_view xmp) {
+  constexpr std::string_view name = "tiff:Orientation";
+  for (size_t at = xmp.find(name); at != std::string_view::npos; at = xmp.find(name, at + 1)) {
+    std::string_view rest = xmp.substr(at + name.size());
+    if (rest.starts_with("=\"")) rest.remove_prefix(2);
+    else if (rest.starts_with('>')) rest.remove_prefix(1);
+    else continue;
+    if (!rest.empty() && rest[0] >= '0' && rest[0] <= '9') return static_cast<uint32_t>(rest[0] - '0');
+  }
+  return std::nullopt;
+}
+
+int one_of_eight(std::optional<uint32_t> value) {
+  return value && *value >= 1 && *value <= 8 ? static_cast<int>(*value) : 1;
+}
+}  // namespace
+
+int exif_orientation(std::string_view exif) { return one_of_eight(stored_orientation(exif)); }
+
+int orientation_of(std::string_view exif, std::string_view xmp) {
+  const std::optional<uint32_t> stored = stored_orientation(exif);
+  return one_of_eight(stored ? stored : xmp_orientation(xmp));
+}
+
+std::string raw_profile(std::string_view text) {
+  for (int line = 0; line < 3; ++line) {
+    const size_t end = text.find('\n');
+    if (end == std::string_view::npos) return "";
+    text.remove_prefix(end + 1);
+  }
+  std::string bytes;
+  int high = -1;
+  for (const char c : text) {
+    const int digit = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : -1;
+    if (digit < 0 && c != '\n' && c != ' ' && c != '\r' && c != '\t') return "";
+    if (digit < 0) continue;
+    if (high >= 0) bytes += static_cast<char>(high << 4 | digit);
+    high = high >= 0 ? -1 : digit;
+  }
+  return high < 0 ? bytes : "";
 }
 
 Image oriented(Image picture, int orientation) {

@@ -4,6 +4,7 @@
 
 #include <png.h>
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -74,15 +75,46 @@ bool read_rows(PngReader& reader, Image& picture) {
   for (int pass = 0; pass < passes; ++pass) {
     for (int64_t y = 0; y < picture.height; ++y) png_read_row(reader.png, picture.at(0, y), nullptr);
   }
-  png_read_end(reader.png, reader.info);
   return true;
 }
 
-int orientation_of(const PngReader& reader) {
+/// Reads what is behind the last row. A file that breaks off after the chunks of pixels have proved right, or whose end chunk is
+/// damaged, has lost no pixel.
+bool read_end(PngReader& reader) {
+  if (setjmp(reader.reading.jump) == 0) {
+    png_read_end(reader.png, reader.info);
+    return true;
+  }
+  constexpr png_uint_32 pixels = 'I' << 24 | 'D' << 16 | 'A' << 8 | 'T';
+  const bool between = (png_get_io_state(reader.png) & PNG_IO_MASK_LOC) == PNG_IO_CHUNK_HDR;
+  return between || png_get_io_chunk_type(reader.png) != pixels;
+}
+
+/// The last text of this name; of a compressed one what it unpacks to.
+std::string_view text_of(const PngReader& reader, std::string_view name) {
+  png_textp texts = nullptr;
+  int count = 0;
+  png_get_text(reader.png, reader.info, &texts, &count);
+  for (int i = count - 1; i >= 0; --i) {
+    if (texts[i].key != name) continue;
+    return {texts[i].text, std::max(texts[i].text_length, texts[i].itxt_length)};
+  }
+  return {};
+}
+
+/// The chunk of Exif, or the texts in which Exif and XMP were written before there was one. Pillow does not look into
+/// "APP1", which holds either.
+int png_orientation(const PngReader& reader) {
+  std::string exif = raw_profile(text_of(reader, "Raw profile type exif"));
+  std::string xmp(text_of(reader, "XML:com.adobe.xmp"));
   png_uint_32 size = 0;
-  png_bytep exif = nullptr;
-  if (png_get_eXIf_1(reader.png, reader.info, &size, &exif) == 0) return 1;
-  return exif_orientation({reinterpret_cast<const char*>(exif), size});
+  png_bytep chunk = nullptr;
+  if (png_get_eXIf_1(reader.png, reader.info, &size, &chunk) != 0)
+    exif.assign(reinterpret_cast<const char*>(chunk), size);
+  const std::string other = raw_profile(text_of(reader, "Raw profile type APP1"));
+  if (exif.empty()) exif = other;
+  if (xmp.empty()) xmp = other;
+  return orientation_of(exif, xmp);
 }
 
 /// Frees what libpng holds, also when encoding throws.
@@ -116,8 +148,8 @@ Image decode_png(std::string_view bytes, std::string_view source) {
   const bool alpha = (png_get_color_type(reader.png, reader.info) & PNG_COLOR_MASK_ALPHA) != 0 ||
                      png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0;
   Image picture(width, height, alpha ? 4 : 3);
-  if (!read_rows(reader, picture)) throw damaged();
-  return oriented(std::move(picture), orientation_of(reader));
+  if (!read_rows(reader, picture) || !read_end(reader)) throw damaged();
+  return oriented(std::move(picture), png_orientation(reader));
 }
 
 std::string encode_png(const Image& picture) {

@@ -1,5 +1,6 @@
 // WebP by libwebp: still pictures, and animations through its own compositor.
 #include <memory>
+#include <string>
 #include <utility>
 
 #include <webp/decode.h>
@@ -32,15 +33,18 @@ Demuxer demuxer_of(std::string_view bytes, std::string_view source) {
   return demuxer;
 }
 
-int orientation_of(std::string_view bytes, std::string_view source) {
+int webp_orientation(std::string_view bytes, std::string_view source) {
   const Demuxer demuxer = demuxer_of(bytes, source);
-  WebPChunkIterator chunk{};
-  int orientation = 1;
-  if (WebPDemuxGetChunk(demuxer.get(), "EXIF", 1, &chunk)) {
-    orientation = exif_orientation({reinterpret_cast<const char*>(chunk.chunk.bytes), chunk.chunk.size});
-  }
-  WebPDemuxReleaseChunkIterator(&chunk);
-  return orientation;
+  const auto chunk_of = [&](const char* name) {
+    WebPChunkIterator chunk{};
+    std::string data;
+    if (WebPDemuxGetChunk(demuxer.get(), name, 1, &chunk)) {
+      data.assign(reinterpret_cast<const char*>(chunk.chunk.bytes), chunk.chunk.size);
+    }
+    WebPDemuxReleaseChunkIterator(&chunk);
+    return data;
+  };
+  return orientation_of(chunk_of("EXIF"), chunk_of("XMP "));
 }
 
 Image decode_still(std::string_view bytes, const WebPBitstreamFeatures& features, std::string_view source) {
@@ -71,7 +75,7 @@ int64_t count_webp_frames(std::string_view bytes, std::string_view source) {
 
 void play_webp(std::string_view bytes, std::string_view source, const ShowFrame& show) {
   const WebPBitstreamFeatures features = features_of(bytes, source);
-  const int orientation = orientation_of(bytes, source);
+  const int orientation = webp_orientation(bytes, source);
   if (!features.has_animation) {
     show(0, oriented(decode_still(bytes, features, source), orientation));
     return;

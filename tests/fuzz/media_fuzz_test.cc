@@ -104,6 +104,23 @@ TEST(MediaFuzz, MutatedClipsAreDecodedWholeOrRefused) {
   expect_survives(files_of("clips", {"mp4_444", "mov_mjpeg", "mkv_open", "webm_vp8", "webm_vp9", "turned.6"}), 5, 400);
 }
 
+TEST(MediaFuzz, MutatedCutClipsAreDecodedWholeOrRefused) {
+  expect_survives(
+      files_of("cut_clips", {"hidden_second_h264", "hidden_second_hevc", "hidden_second_av1", "edits", "open_cut_mkv"}),
+      7, 400);
+}
+
+TEST(MediaFuzz, OrientationOfAnyXmpAndRawProfileIsOneOfEight) {
+  Rng rng(8);
+  const Words corpus = {"<rdf:Description tiff:Orientation=\"6\"/>", "<tiff:Orientation>8</tiff:Orientation>",
+                        "\nexif\n 8\n49492a0008000000\n0100120103000100000006000000\n"};
+  for (int round = 0; round < 5000; ++round) {
+    const std::string text = mutate(corpus, {"tiff:Orientation", "=\"", ">", "\n", "49", "9"}, rng);
+    const int orientation = media::orientation_of(media::raw_profile(text), text);
+    ASSERT_TRUE(orientation >= 1 && orientation <= 8);
+  }
+}
+
 TEST(MediaFuzz, OrientationOfAnyBytesIsOneOfEight) {
   Rng rng(6);
   const Words corpus = {std::string("II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0", 22),
