@@ -16,14 +16,8 @@ namespace tessera::nvila {
 
 namespace {
 
-/// The picture without its alpha channel.
-Image opaque(const Image& picture) {
-  if (picture.channels == 3) return picture;
-  Image rgb(picture.width, picture.height, 3);
-  for (int64_t i = 0; i < picture.width * picture.height; ++i)
-    std::copy_n(picture.pixels.data() + i * picture.channels, 3, rgb.pixels.data() + i * 3);
-  return rgb;
-}
+/// The picture as it is seen on white paper: what lies under clear pixels is never seen.
+Image opaque(const Image& picture) { return media::over(picture, media::white); }
 
 Image resized(const Image& picture, int64_t width, int64_t height) {
   if (picture.width == width && picture.height == height) return picture;

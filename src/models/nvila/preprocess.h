@@ -40,7 +40,8 @@ std::vector<MediaPlan> plans_of(const NvilaConfig& config, const std::vector<Med
 std::vector<int64_t> block_rows(const NvilaConfig& config, const MediaPlan& plan);
 
 /// Tiles [plan.tiles, 3, S, S] fp32 in [-1, 1]: for "dynamic_s2" scale by scale, each row-major; for "dynamic" row-major and
-/// the thumbnail last; for clips frame by frame. Alpha is dropped.
+/// the thumbnail last; for clips frame by frame. Pictures with alpha are laid on white
+/// (docs/media.md).
 Tensor pixels_of(const NvilaConfig& config, const Media& media, const MediaPlan& plan);
 
 /// Pictures of the same size as they are, [N, 3, H, W] fp32 in [-1, 1].

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "media/compose.h"
 #include "models/nvila/testing.h"
 
 namespace tessera::nvila {
@@ -75,11 +76,24 @@ TEST(NvilaTiles, SeveralPicturesAreNotTiledAndAClipDoesNotCountAsOne) {
   EXPECT_EQ(with_clip[1], (MediaPlan{.tiles = 4, .clip = true}));
 }
 
-TEST(NvilaTiles, AlphaIsDroppedWithoutBlending) {
-  Image clear = noise_picture(4, 24, 24, 4);
-  Image opaque(24, 24, 3);
-  for (int64_t i = 0; i < 24 * 24; ++i) std::copy_n(clear.pixels.data() + i * 4, 3, opaque.pixels.data() + i * 3);
-  EXPECT_TRUE(normalised({clear}).equal(normalised({opaque})));
+TEST(NvilaTiles, ColoursUnderClearPixelsChangeNothing) {
+  Image one = noise_picture(4, 50, 30, 4), other = one;
+  for (size_t i = 0; i < one.pixels.size(); i += 4) {
+    if (i % 16 != 0) continue;
+    one.pixels[i + 3] = other.pixels[i + 3] = 0;
+    for (size_t c = 0; c < 3; ++c) other.pixels[i + c] = static_cast<uint8_t>(255 - one.pixels[i + c]);
+  }
+  const Image seen = media::over(one, media::white);
+  for (const char* mode : {"single", "dynamic", "dynamic_s2"}) {
+    const NvilaConfig config = tiny_config(mode);
+    for (const bool clip : {false, true}) {
+      const std::vector<Image> frames(clip ? 4 : 1, one), others(clip ? 4 : 1, other), seens(clip ? 4 : 1, seen);
+      const MediaPlan plan = plan_of(config, {.frames = frames, .clip = clip}, true);
+      const Tensor pixels = pixels_of(config, {.frames = frames, .clip = clip}, plan);
+      EXPECT_TRUE(pixels.equal(pixels_of(config, {.frames = others, .clip = clip}, plan))) << mode;
+      EXPECT_TRUE(pixels.equal(pixels_of(config, {.frames = seens, .clip = clip}, plan))) << mode << ": laid on white";
+    }
+  }
 }
 
 TEST(NvilaTiles, PoolingDividesTheRowsOfAClip) {
