@@ -1,4 +1,4 @@
-// `tessera draw`: prompts -> the model's Draws -> PNG files. Everything that can be refused is refused before drawing.
+// `tessera draw`: prompts -> the model's Draws -> files of pictures. Everything that can be refused is refused before drawing.
 #include "apps/draw.h"
 
 #include <chrono>
@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "media/compose.h"
+#include "media/picture_file.h"
 #include "media/png.h"
 #include "media/read_media.h"
 #include "models/registry.h"
@@ -121,6 +122,7 @@ int run_draw(const DrawOptions& options) {
   DrawRequest request = request_of(options);
   if (options.enlarge < 1 || options.enlarge > 64)
     throw UserError("[draw] --enlarge is {}, want 1 to 64", options.enlarge);
+  media::picture_kind(options.out, "draw");
   const std::vector<Path> paths = outputs(options, request.prompts.size());
   require_writable(paths.front(), "draw");
   require_writable(paths.back(), "draw");
@@ -135,7 +137,7 @@ int run_draw(const DrawOptions& options) {
   ScaleFiles scale_files(options.save_scales, options.enlarge);
   std::vector<std::string> written;
   const auto write = [&](const Path& path, const Image& picture) {
-    media::write_png(path, picture);
+    media::write_picture(path, picture);
     written.push_back(path.string());
   };
   const InterruptGuard guard;

@@ -41,7 +41,8 @@ template <class V> void fields(V& v, DrawOptions& o) {
   v("model", o.model, "model directory");
   v("prompt", o.prompt, "what to draw; several give several pictures");
   v("prompts", o.prompts, "file with a prompt on each line");
-  v("out", o.out, "PNG to write; several pictures become NAME-1.png, NAME-2.png, ... unless --sheet");
+  v("out", o.out,
+    "picture to write, by its ending PNG, JPEG or WebP; several become NAME-1.png, NAME-2.png, ... unless --sheet");
   v("count", o.count, "pictures of each prompt");
   v("sheet", o.sheet, "all pictures on one sheet, a row for each prompt");
   v("enlarge", o.enlarge, "every pixel becomes a square of this edge");

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "core/error.h"
@@ -11,6 +12,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "media/png.h"
+#include "media/read_media.h"
 #include "models/infinity/model_files.h"
 #include "models/infinity/testing.h"
 
@@ -72,6 +74,37 @@ TEST_F(DrawVerb, KeepsThePicturesThatWereDrawnBeforeCtrlC) {
   options.sheet = true;
   EXPECT_EQ(run_draw(options), interrupted_status);
   EXPECT_GT(drawn("out.png").width, 4 * 12);
+}
+
+TEST_F(DrawVerb, WritesTheKindOfPictureThatTheNameEndsIn) {
+  run_draw(options);
+  const Image want = drawn("out.png");
+  for (const char* name : {"out.PNG", "plain", "out.webp", "out.WebP", "out.jpg", "out.JPEG"}) {
+    options.out = directory / name;
+    run_draw(options);
+    const std::string bytes = read_file(options.out);
+    const std::string ending = options.out.extension().string();
+    const bool jpeg = ending == ".jpg" || ending == ".JPEG", webp = ending == ".webp" || ending == ".WebP";
+    EXPECT_TRUE(bytes.starts_with(jpeg ? "\xFF\xD8\xFF" : webp ? "RIFF" : "\x89PNG")) << name;
+    const Image got = media::read_image(options.out);
+    ASSERT_EQ(got.pixels.size(), want.pixels.size()) << name;
+    double off = 0;
+    for (size_t i = 0; i < got.pixels.size(); ++i) off += std::abs(got.pixels[i] - want.pixels[i]);
+    EXPECT_LE(off / static_cast<double>(got.pixels.size()), jpeg ? 6 : 0) << name;
+  }
+  options.count = 2;
+  options.out = directory / "two.jpg";
+  run_draw(options);
+  EXPECT_TRUE(read_file(directory / "two-2.jpg").starts_with("\xFF\xD8\xFF"));
+}
+
+TEST_F(DrawVerb, RefusesUnknownEndingsBeforeLoadingTheModel) {
+  options.model = directory / "no such model";
+  for (const char* name : {"out.gif", "out.bmp", "out.jpg.tmp", "out.tiff", "v1.5"}) {
+    options.out = directory / name;
+    EXPECT_THAT([&] { run_draw(options); }, ThrowsMessage<UserError>(HasSubstr("want .png, .jpg, .jpeg or .webp")))
+        << name;
+  }
 }
 
 TEST_F(DrawVerb, RefusesAbsurdCountsBeforeAnythingIsMade) {

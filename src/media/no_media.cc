@@ -1,4 +1,4 @@
-// Stands in for jpeg.cc, webp.cc and gif.cc in builds without TESSERA_MEDIA.
+// Stands in for jpeg.cc, webp.cc, gif.cc and encode.cc in builds without TESSERA_MEDIA.
 #include "core/error.h"
 #include "media/decoders.h"
 
@@ -17,5 +17,8 @@ int64_t count_gif_frames(std::string_view, std::string_view source) { refuse(sou
 int64_t count_webp_frames(std::string_view, std::string_view source) { refuse(source, "WebP"); }
 void play_gif(std::string_view, std::string_view source, const ShowFrame&) { refuse(source, "GIF"); }
 void play_webp(std::string_view, std::string_view source, const ShowFrame&) { refuse(source, "WebP"); }
+const bool writes_jpeg_and_webp = false;  // picture_kind refuses both
+std::string encode_jpeg(const Image&) { throw FaultError("[media] this build writes no JPEG"); }
+std::string encode_webp(const Image&) { throw FaultError("[media] this build writes no WebP"); }
 
 }  // namespace tessera::media
