@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
@@ -39,10 +40,12 @@ BlockCache::Row BlockCache::fork(Row from, int64_t length) {
   const RowState& source = rows_.at(from);
   TORCH_INTERNAL_ASSERT(length <= source.length, "a fork of more positions than the row has");
   RowState& own = rows_[row];
-  own.length = length;
-  const auto count = static_cast<size_t>((length + options_.block - 1) / options_.block);
+  own.length = source.length;
+  own.states = source.states;
+  const auto count = static_cast<size_t>((source.length + options_.block - 1) / options_.block);
   own.blocks.assign(source.blocks.begin(), source.blocks.begin() + static_cast<int64_t>(count));
   for (const int32_t block : own.blocks) ++blocks_[static_cast<size_t>(block)].rows;
+  rewind(row, length);
   return row;
 }
 
@@ -53,11 +56,13 @@ void BlockCache::release(Row row) {
   rows_.erase(found);
 }
 
-void BlockCache::rewind(Row row, int64_t length) {
+int64_t BlockCache::rewind(Row row, int64_t length) {
   RowState& state = rows_.at(row);
-  state.length = std::clamp<int64_t>(length, 0, state.length);
+  const int64_t wanted = std::clamp<int64_t>(length, 0, state.length);
+  state.length = options_.recurrent ? state.states.rewind(state.length, wanted, last_kept(state, wanted)) : wanted;
   const auto count = static_cast<size_t>((state.length + options_.block - 1) / options_.block);
   while (state.blocks.size() > count) let_go(state.blocks.back()), state.blocks.pop_back();
+  return state.length;
 }
 
 int32_t BlockCache::allocate() {
@@ -76,6 +81,7 @@ void BlockCache::let_go(int32_t block) {
   BlockState& state = blocks_[static_cast<size_t>(block)];
   if (--state.rows > 0) return;
   if (state.hash == 0) {
+    state.states = nullptr;
     free_.push_back(block);
     return;
   }
@@ -103,6 +109,7 @@ void BlockCache::reserve(RowState& row, int64_t length) {
       for (BlockStorage& layer : layers_) layer.copy(last, own, row.length % options_.block);
       let_go(last), last = own;
     }
+    blocks_[static_cast<size_t>(last)].states = nullptr;  // it will end otherwise
   }
   while (std::ssize(row.blocks) * options_.block < length) row.blocks.push_back(allocate());
 }
@@ -126,6 +133,8 @@ void BlockCache::remember(Row row, std::span<const int32_t> ids, uint64_t salt) 
     if (held.hash == 0 && !known_.contains(hash)) {
       held.hash = hash, held.parent = parent, held.ids.assign(own.begin(), own.end());
       known_[hash] = block;
+    } else if (const int32_t same = held.states ? find(hash, parent, own) : -1; same >= 0 && same != block) {
+      if (!blocks_[static_cast<size_t>(same)].states) keep_at(same, held.states);
     }
     parent = hash;
   }
@@ -146,6 +155,15 @@ int64_t BlockCache::recall(Row row, std::span<const int32_t> ids, int64_t multip
   }
   found.resize(found.size() / static_cast<size_t>(multiple / options_.block) *
                static_cast<size_t>(multiple / options_.block));
+  if (options_.recurrent) {
+    const auto whole = static_cast<size_t>(multiple / options_.block);
+    while (!found.empty() && !blocks_[static_cast<size_t>(found.back())].states) found.resize(found.size() - whole);
+    if (!found.empty()) {
+      BlockState& last = blocks_[static_cast<size_t>(found.back())];
+      last.used = ++clock_;
+      state.states.start(last.states);
+    }
+  }
   for (const int32_t block : found) {
     BlockState& held = blocks_[static_cast<size_t>(block)];
     if (held.rows++ == 0) idle_.erase(held.left);
@@ -155,17 +173,22 @@ int64_t BlockCache::recall(Row row, std::span<const int32_t> ids, int64_t multip
   return state.length;
 }
 
-void BlockCache::begin(std::vector<Piece> pieces) {
+void BlockCache::begin(std::vector<Piece> pieces, bool revocable) {
   pieces_ = std::move(pieces);
   masks_.clear();
   for (const Piece& piece : pieces_) {
     RowState& row = rows_.at(piece.row);
     reserve(row, row.length + piece.count);
+    if (options_.recurrent) row.states.begin(layers_.size(), row.length, revocable);
   }
 }
 
 void BlockCache::end() {
-  for (const Piece& piece : pieces_) rows_.at(piece.row).length += piece.count;
+  for (const Piece& piece : pieces_) {
+    RowState& row = rows_.at(piece.row);
+    row.length += piece.count;
+    if (options_.recurrent) row.states.end();
+  }
   pieces_.clear(), masks_.clear();
 }
 
@@ -330,6 +353,9 @@ void BlockCache::view_blocks(size_t layer, const Place& place, int64_t head, std
 int64_t BlockCache::bytes() const {
   int64_t total = 0;
   for (const BlockStorage& layer : layers_) total += layer.bytes();
+  std::set<const void*> counted;  // rows and blocks share states
+  for (const auto& [row, state] : rows_) total += state.states.bytes(counted);
+  for (const BlockState& block : blocks_) total += block.states ? block.states->bytes(counted) : 0;
   return total;
 }
 

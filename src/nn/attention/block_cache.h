@@ -1,5 +1,5 @@
 // The cache of token sequences of unlike length: a row is a list of blocks, blocks are counted, and rows that begin alike share
-// them. What a row attends to and in which order it is summed depends on that row alone.
+// them. What a row attends to and in which order it is summed depends on that row alone. Recurrent states lie beside the blocks.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,10 @@ struct BlockCacheOptions {
   int64_t block = 64;   // positions of a block
   bool int8 = false;    // keys and values as 8-bit integers with a scale per position and head
   int64_t known = 512;  // blocks without a row that are kept, because another prompt may begin with them
+  /// Some layers have a recurrent state. A row then begins, and is taken back to, only where states are at hand.
+  bool recurrent = false;
+  /// Bytes of the states that are kept at the ends of blocks; those used least recently leave first.
+  int64_t state_bytes = int64_t{256} << 20;
 };
 
 class BlockCache final : public KvCache {
@@ -36,13 +40,17 @@ class BlockCache final : public KvCache {
 
   /// A row without positions.
   Row add();
-  /// A row that begins as the first `length` positions of another. Whole blocks are shared, a part of one is copied when it
-  /// is written to.
+  /// A row that begins as the first `length` positions of another, or as fewer, as for rewind(). Whole blocks are shared, a part of one
+  /// is copied when it is written to.
   Row fork(Row row, int64_t length);
   /// Forgets a row. Blocks that remember() named stay until others need the room.
   void release(Row row);
-  /// Forgets all but a row's first `length` positions.
-  void rewind(Row row, int64_t length);
+  /// Forgets all but a row's first `length` positions; returns how many are left. With recurrent layers these are fewer where no state
+  /// of that length is at hand: they are to be read again.
+  int64_t rewind(Row row, int64_t length);
+  /// Keeps the recurrent states of a row as it is now: where a block ends with the block, also for other rows, as long as there is room;
+  /// elsewhere for this row, until the next such call.
+  void keep_states(Row row);
   int64_t length(Row row) const { return rows_.at(row).length; }
   int64_t rows() const { return static_cast<int64_t>(rows_.size()); }
 
@@ -54,10 +62,12 @@ class BlockCache final : public KvCache {
   int64_t recall(Row row, std::span<const int32_t> ids, int64_t multiple, uint64_t salt = 0);
 
   /// Opens a pass over these pieces, row after row along T. Each layer then attends once, and end() lengthens the rows. A pass
-  /// that was begun and not ended leaves the rows as they were.
-  void begin(std::vector<Piece> pieces);
+  /// that was begun and not ended leaves the rows as they were. `revocable`: rows may be taken back to any position of it, also where
+  /// layers are recurrent.
+  void begin(std::vector<Piece> pieces, bool revocable = false);
   void end();
   Tensor attend(size_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const AttendOptions& options) override;
+  Tensor recur(size_t layer, const Tensor& inputs, const RecurrentStep& step) override;
 
   /// Plain memory for kernels that do without attend(). One position of the pass under way:
   struct Place {
@@ -85,6 +95,7 @@ class BlockCache final : public KvCache {
   struct RowState {
     std::vector<int32_t> blocks;
     int64_t length = 0;
+    RecurrentRow states = {};
   };
   struct BlockState {
     int32_t rows = 0;          // that hold it
@@ -92,11 +103,15 @@ class BlockCache final : public KvCache {
     uint64_t parent = 0;       // hash of the block before
     std::vector<int32_t> ids;  // of a known block
     uint64_t left = 0;         // when its last row left
+    KeptStates states = {};    // after its last position, where they are kept
+    uint64_t used = 0;         // when they were last of use
   };
   int32_t allocate();
   void let_go(int32_t block);
   void forget(int32_t block);
   void reserve(RowState& row, int64_t length);
+  void keep_at(int32_t block, const KeptStates& states);
+  RecurrentRow::Kept last_kept(const RowState& row, int64_t length);
   int32_t find(uint64_t hash, uint64_t parent, std::span<const int32_t> ids) const;
   void write(BlockStorage& layer, const Tensor& k, const Tensor& v);
   void attend_long(const BlockStorage& layer, const Piece& piece, const Tensor& q, const AttendOptions& options,
