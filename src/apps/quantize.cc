@@ -66,7 +66,7 @@ int64_t group_for(const std::vector<SharedInput>& inputs, int64_t asked) {
 void require_eights(const std::vector<SharedInput>& inputs) {
   for (const SharedInput& input : inputs) {
     for (const auto& consumer : input.consumers) {
-      if (consumer.layer->weight.size(0) % 8 != 0)
+      if (consumer.pack && consumer.layer->weight.size(0) % 8 != 0)
         throw UserError("[quantize] layer {} or a neighbour has {} outputs, want a multiple of 8", input.name,
                         consumer.layer->weight.size(0));
     }
@@ -79,9 +79,10 @@ uint64_t bytes_of(const Path& directory) {
   return bytes;
 }
 
-size_t layers_of(const std::vector<SharedInput>& inputs) {
-  size_t layers = 0;
-  for (const SharedInput& input : inputs) layers += input.consumers.size();
+int64_t layers_of(const std::vector<SharedInput>& inputs) {
+  int64_t layers = 0;
+  for (const SharedInput& input : inputs)
+    layers += std::ranges::count(input.consumers, true, &SharedInput::Consumer::pack);
   return layers;
 }
 

@@ -42,7 +42,12 @@ Found best_scale(const SharedInput& input, const Tensor& mean, const Tensor& x, 
   Found best{.exponent = 0, .nearest_error = 0, .scale = at::ones_like(mean)};
   const Tensor magnitude = shared_magnitude(input, mean);
   std::vector<Tensor> wanted;
-  for (const auto& consumer : input.consumers) wanted.push_back(at::linear(x, consumer.layer->weight.to(at::kFloat)));
+  std::vector<const nn::Linear*> layers;
+  for (const auto& consumer : input.consumers) {
+    if (!consumer.pack) continue;
+    layers.push_back(consumer.layer);
+    wanted.push_back(at::linear(x, consumer.layer->weight.to(at::kFloat)));
+  }
   double least = std::numeric_limits<double>::infinity();
   int64_t found = 0;
   const auto try_step = [&](int64_t step) {
@@ -50,7 +55,7 @@ Found best_scale(const SharedInput& input, const Tensor& mean, const Tensor& x, 
     const Tensor scale = awq_scale(magnitude, exponent);
     double error = 0;
     for (size_t i = 0; i < wanted.size(); ++i) {
-      const Tensor scaled = input.consumers[i].layer->weight.to(at::kFloat) * scale;
+      const Tensor scaled = layers[i]->weight.to(at::kFloat) * scale;
       const Tensor rounded = rounded_int4(scaled, options.group, full_ranges(scaled, options.group)) / scale;
       error += relative_error(at::linear(x, rounded), wanted[i]);
     }
@@ -134,7 +139,9 @@ std::vector<AwqResult> awq(const std::vector<SharedInput>& inputs, const std::ve
     if (options.on_input) options.on_input(static_cast<int64_t>(i) + 1);
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
-    for (const auto& consumer : inputs[i].consumers) results[i].error += pack(consumer, samples[i], options);
+    for (const auto& consumer : inputs[i].consumers) {
+      if (consumer.pack) results[i].error += pack(consumer, samples[i], options);
+    }
     samples[i] = Tensor();
   }
   return results;

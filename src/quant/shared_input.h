@@ -18,6 +18,7 @@ struct SharedInput {
   struct Consumer {
     nn::Linear* layer = nullptr;  // weight [out, in]
     bool clip = true;             // its ranges may be narrowed; not those of queries and keys, whose products matter
+    bool pack = true;             // it is rounded; otherwise its columns follow the scales and that is all
   };
   /// The norm whose output is the input.
   struct Norm {
