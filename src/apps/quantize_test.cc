@@ -71,7 +71,7 @@ TEST_F(QuantizeVerb, WritesADirectoryThatLoadsAndIsSmallerAndSaysSo) {
     EXPECT_EQ(said["calibration_positions"], 256);
     EXPECT_LT(said["error"].get<double>(), 0.2);
     const lm::DecoderLm packed = lm::load_lm(options.out);
-    EXPECT_TRUE(packed.layers[1].self_attn.o_proj.packed);
+    EXPECT_TRUE(packed.layers[1].self_attn->o_proj.packed);
     EXPECT_TRUE(std::filesystem::exists(options.out / "tokenizer.json"));
     EXPECT_EQ(read_json_file(options.out / "config.json")["quantization_config"]["quant_method"], "awq");
   }

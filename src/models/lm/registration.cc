@@ -4,6 +4,7 @@
 
 #include "models/lm/architecture/config.h"
 #include "models/lm/architecture/gguf_model.h"
+#include "models/lm/architecture/language_part.h"
 #include "models/lm/architecture/quantize.h"
 #include "models/lm/text/convert.h"
 #include "models/lm/text/writes.h"
@@ -14,6 +15,7 @@ namespace tessera::lm {
 
 ModelRegistration registration() {
   std::vector<std::string> types = supported_families();
+  std::ranges::copy(composite_model_types(), std::back_inserter(types));
   std::ranges::copy(gguf_model_types(), std::back_inserter(types));
   return {.model_types = std::move(types),
           .load = load_lm_model,

@@ -68,6 +68,13 @@ inline LmConfig tiny_config(const std::string& family = "qwen2") {
     c.head_norm = true;
     c.rope_scaling = RopeScaling{.type = "yarn", .factor = 4, .original_length = 16};
   }
+  if (family == "qwen3_5_text") {
+    c.head_norm = c.norm_plus_one = c.attention_gate = true;
+    c.depth = 3;
+    c.rotary_dim = 4;
+    c.linear =
+        LinearAttention{.key_heads = 2, .value_heads = 4, .key_dim = 4, .value_dim = 8, .kernel = 3, .full_every = 2};
+  }
   if (family == "mistral") {
     c.tied = false;
     c.window = 6;
@@ -88,7 +95,16 @@ inline LmConfig tiny_config(const std::string& family = "qwen2") {
 
 inline const std::vector<std::string>& tiny_families() {
   static const std::vector<std::string> all{"qwen2",   "llama",   "gemma",       "gemma2", "olmo2", "qwen3",
-                                            "mistral", "smollm3", "gemma3_text", "olmo3",  "phi3"};
+                                            "mistral", "smollm3", "gemma3_text", "olmo3",  "phi3",  "qwen3_5_text"};
+  return all;
+}
+
+/// Those that passes on plain memory take.
+inline std::vector<std::string> plain_families() {
+  std::vector<std::string> all;
+  for (const std::string& family : tiny_families()) {
+    if (!tiny_config(family).linear) all.push_back(family);
+  }
   return all;
 }
 

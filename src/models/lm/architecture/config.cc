@@ -49,6 +49,25 @@ void check_scaling(const RopeScaling& r, const LmConfig& c) {
     throw UserError("[lm] rope_scaling.type is '{}', want one of: dynamic, linear, llama3, longrope, yarn", r.type);
   }
 }
+
+void check_linear(const LinearAttention& l, int64_t most) {
+  for (const auto& [name, value] : {std::pair{"linear.key_heads", l.key_heads},
+                                    {"linear.value_heads", l.value_heads},
+                                    {"linear.key_dim", l.key_dim},
+                                    {"linear.value_dim", l.value_dim}}) {
+    require_within(name, value, 1, most);
+  }
+  if (l.value_heads % l.key_heads != 0)
+    throw UserError("[lm] linear.value_heads is {}, want a multiple of linear.key_heads {}", l.value_heads,
+                    l.key_heads);
+  for (const auto& [what, heads, dim] :
+       {std::tuple{"key", l.key_heads, l.key_dim}, {"value", l.value_heads, l.value_dim}})
+    if (heads * dim > most)
+      throw UserError("[lm] {} {} heads of {} numbers in a gated DeltaNet, want at most {} numbers", heads, what, dim,
+                      most);
+  require_within("linear.kernel", l.kernel, 1, 64);
+  require_within("linear.full_every", l.full_every, 1, 4097);
+}
 }  // namespace
 
 double LmConfig::softmax_scale() const { return 1 / std::sqrt(query_scale.value_or(static_cast<double>(head_dim))); }
@@ -86,6 +105,8 @@ void validate(const LmConfig& c) {
   if (c.rotary_dim && (*c.rotary_dim < 2 || *c.rotary_dim > c.head_dim || *c.rotary_dim % 2 != 0))
     throw UserError("[lm] rotary_dim is {}, want an even number from 2 to head_dim {}", *c.rotary_dim, c.head_dim);
   if (c.rope_scaling) check_scaling(*c.rope_scaling, c);
+  if (c.linear) check_linear(*c.linear, most);
+  if (c.linear && c.window) throw UserError("[lm] a window beside gated DeltaNets is not supported");
 }
 
 }  // namespace tessera::lm

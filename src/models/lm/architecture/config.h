@@ -44,6 +44,28 @@ template <class V> void fields(V& v, RopeScaling& r) {
   v("long_factors", r.long_factors, "longrope: divisors of frequencies beyond it");
 }
 
+/// Blocks whose attention is a gated DeltaNet (arXiv 2412.06464): a state of fixed size in place of keys and values.
+struct LinearAttention {
+  int64_t key_heads = 16, value_heads = 32;
+  int64_t key_dim = 128, value_dim = 128;  // of a head
+  int64_t kernel = 4;                      // of the convolution before it
+  int64_t full_every = 4;                  // every n-th block attends in full
+  bool tiled = false;  // value heads go through all key heads in turn (GGUF files); else those of one follow each other
+  bool operator==(const LinearAttention&) const = default;
+
+  /// Of queries, keys and values together, which the convolution goes over.
+  int64_t channels() const { return 2 * key_heads * key_dim + value_heads * value_dim; }
+};
+template <class V> void fields(V& v, LinearAttention& l) {
+  v("key_heads", l.key_heads, "heads of queries and keys");
+  v("value_heads", l.value_heads, "heads of values, a multiple of key_heads");
+  v("key_dim", l.key_dim, "width of a head of queries and keys");
+  v("value_dim", l.value_dim, "width of a head of values");
+  v("kernel", l.kernel, "positions that the convolution sees");
+  v("full_every", l.full_every, "every n-th block attends in full");
+  v("tiled", l.tiled, "value heads go through all key heads in turn");
+}
+
 struct LmConfig {
   std::string family = "qwen2";  // the model_type it is stored as
   int64_t vocabulary = 151936;   // rows of the embedding
@@ -72,8 +94,10 @@ struct LmConfig {
   std::optional<double> query_scale;               // softmax scale is query_scale^-1/2 instead of head_dim^-1/2
   std::optional<int64_t> window;                   // sliding window: a position sees itself and window - 1 before it
   int64_t window_first = 0, window_every = 1;      // blocks that have it: first, first + every, ... (Gemma 2: 0 and 2)
-  int64_t full_every = 0;  // but every n-th block sees everything (Gemma 3: 6, OLMo 3: 4); 0: none
-  bool fused = false;      // files hold q, k and v in one tensor, gate and up in another (Phi-3)
+  int64_t full_every = 0;                 // but every n-th block sees everything (Gemma 3: 6, OLMo 3: 4); 0: none
+  bool fused = false;                     // files hold q, k and v in one tensor, gate and up in another (Phi-3)
+  bool attention_gate = false;            // queries come with a gate of what attention gives (Qwen3.5)
+  std::optional<LinearAttention> linear;  // most blocks have it in place of attention (Qwen3.5)
   bool operator==(const LmConfig&) const = default;
 
   /// Whether block `layer` sees a sliding window alone.
@@ -82,6 +106,8 @@ struct LmConfig {
     const bool full = full_every > 0 && (index + 1) % full_every == 0;
     return window && since >= 0 && since % window_every == 0 && !full;
   }
+  /// Whether block `layer` has keys and values; the others are gated DeltaNets.
+  bool attends(size_t layer) const { return !linear || (static_cast<int64_t>(layer) + 1) % linear->full_every == 0; }
   /// Whether block `layer` turns queries and keys by their positions.
   bool rotated(size_t layer) const {
     return unrotated_every == 0 || (static_cast<int64_t>(layer) + 1) % unrotated_every != 0;
@@ -125,6 +151,8 @@ template <class V> void fields(V& v, LmConfig& c) {
   v("window_every", c.window_every, "every n-th block from the first on has a window");
   v("full_every", c.full_every, "every n-th block has none all the same, 0: no such");
   v("fused", c.fused, "files hold q, k and v in one tensor, gate and up in another");
+  v("attention_gate", c.attention_gate, "queries come with a gate of what attention gives");
+  v("linear", c.linear, "most blocks are gated DeltaNets");
 }
 
 /// Throws UserError for sizes that make no model.
@@ -133,7 +161,8 @@ void validate(const LmConfig& config);
 /// The model_types that can be read and written, in alphabetical order.
 std::vector<std::string> supported_families();
 
-/// Reads a Hugging Face config.json with the keys of old and new transformers. `source` names the file. Throws
+/// Reads a Hugging Face config.json with the keys of old and new transformers, or the language model's part of a larger model's
+/// (architecture/language_part.h). `source` names the file. Throws
 /// UserError for an unsupported family, activation, rotary type or mixture of experts (each lists what is supported),
 /// and for missing keys and values of the wrong type.
 LmConfig config_from_json(const Json& tree, std::string_view source);

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "models/lm/architecture/families.h"
+#include "models/lm/architecture/language_part.h"
 
 namespace tessera::lm {
 
@@ -39,8 +40,9 @@ std::vector<std::string> supported_families() {
   return names;
 }
 
-LmConfig config_from_json(const Json& tree, std::string_view source) {
-  if (!tree.is_object()) throw UserError("[lm] {}: no table of settings", source);
+LmConfig config_from_json(const Json& whole, std::string_view source) {
+  if (!whole.is_object()) throw UserError("[lm] {}: no table of settings", source);
+  const Json tree = language_config(whole, source);
   const Keys keys(tree, source);
   const auto model_type = keys.need<std::string>("model_type");
   LmConfig config = plain_shape(model_type);

@@ -164,6 +164,76 @@ TEST(LmConfigJson, LongropeIsReadAsThePhiReleasesSpellIt) {
               ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("long_factors has 1 entries, want 2")));
 }
 
+/// As released, with the parts that no language model has.
+constexpr std::string_view qwen35_08b = R"({"architectures": ["Qwen3_5ForConditionalGeneration"],
+  "image_token_id": 248056, "model_type": "qwen3_5", "text_config": {"attention_bias": false, "attention_dropout": 0.0,
+  "attn_output_gate": true, "dtype": "bfloat16", "eos_token_id": 248044, "full_attention_interval": 4, "head_dim": 256,
+  "hidden_act": "silu", "hidden_size": 1024, "initializer_range": 0.02, "intermediate_size": 3584,
+  "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128, "linear_num_key_heads": 16, "linear_num_value_heads": 16,
+  "linear_value_head_dim": 128, "max_position_embeddings": 262144, "mlp_only_layers": [], "model_type": "qwen3_5_text",
+  "mtp_num_hidden_layers": 1, "num_attention_heads": 8, "num_hidden_layers": 24, "num_key_value_heads": 2,
+  "rms_norm_eps": 1e-06, "use_cache": true, "vocab_size": 248320, "rope_parameters": {"mrope_interleaved": true,
+  "mrope_section": [11, 11, 10], "rope_type": "default", "rope_theta": 10000000, "partial_rotary_factor": 0.25}},
+  "tie_word_embeddings": true, "vision_config": {"depth": 12, "hidden_size": 768, "model_type": "qwen3_5"}})";
+
+TEST(LmConfigJson, ALargerModelsLanguagePartIsReadAlone) {
+  const LmConfig config = read(qwen35_08b);
+  EXPECT_EQ(config.family, "qwen3_5_text");
+  EXPECT_TRUE(config.tied && config.head_norm && config.norm_plus_one && config.attention_gate);
+  EXPECT_EQ(config.turned(), 64);
+  EXPECT_EQ(config.rope_theta, 1e7);
+  ASSERT_TRUE(config.linear);
+  EXPECT_TRUE(*config.linear == (LinearAttention{.key_heads = 16, .value_heads = 16}));
+  for (size_t i = 0; i < 24; ++i) EXPECT_EQ(config.attends(i), i % 4 == 3) << i;
+  EXPECT_TRUE(config_from_json(config_json(config), "again") == config);
+  Json tree = parse_json(qwen35_08b, "whole");
+  tree.erase("text_config");
+  EXPECT_THAT(refusal(tree.dump()),
+              ::testing::HasSubstr("no 'text_config', the language model of model_type 'qwen3_5'"));
+  tree["text_config"] = {{"model_type", "qwen2"}};
+  EXPECT_THAT(refusal(tree.dump()), ::testing::HasSubstr("text_config.model_type is \"qwen2\", want"));
+}
+
+TEST(LmConfigJson, BlocksThatAttendInFullAreReadAsTheirSpacing) {
+  Json tree = config_json(tiny_config("qwen3_5_text"));
+  const auto every = [&](const std::string& blocks) {  // "l" and "f", one a block
+    tree["num_hidden_layers"] = blocks.size();
+    tree["layer_types"] = Json::array();
+    for (const char c : blocks) tree["layer_types"].push_back(c == 'l' ? "linear_attention" : "full_attention");
+    return config_from_json(tree, "qwen").linear->full_every;
+  };
+  EXPECT_EQ(every("lflf"), 2);
+  EXPECT_EQ(every("llfl"), 3);
+  EXPECT_EQ(every("fff"), 1);
+  EXPECT_EQ(every("ll"), 3) << "none of them";
+  tree["full_attention_interval"] = 9;
+  EXPECT_EQ(every("ll"), 9);
+  tree.erase("layer_types");
+  EXPECT_EQ(config_from_json(tree, "qwen").linear->full_every, 9);
+  EXPECT_THAT([&] { every("flf"); },
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("attends in full at no even spacing")));
+  tree["layer_types"] = {"linear_attention", "sliding_attention", "full_attention"};
+  EXPECT_THAT(refusal(tree.dump()), ::testing::HasSubstr("want one of: full_attention, linear_attention"));
+}
+
+TEST(LmConfigJson, SizesThatMakeNoDeltaNetAreRefused) {
+  const auto refused = [](const char* key, const Json& value) {
+    Json tree = config_json(tiny_config("qwen3_5_text"));
+    tree.erase("layer_types");
+    tree[key] = value;
+    return refusal(tree.dump());
+  };
+  EXPECT_THAT(refused("linear_num_value_heads", 3), ::testing::HasSubstr("value_heads is 3, want a multiple of"));
+  EXPECT_THAT(refused("linear_num_key_heads", 0), ::testing::HasSubstr("linear.key_heads is 0, want 1 to"));
+  EXPECT_THAT(refused("linear_key_head_dim", -4), ::testing::HasSubstr("linear.key_dim is -4, want 1 to"));
+  EXPECT_THAT(refused("linear_value_head_dim", 1 << 24), ::testing::HasSubstr("numbers in a gated DeltaNet"));
+  EXPECT_THAT(refused("linear_conv_kernel_dim", 0), ::testing::HasSubstr("linear.kernel is 0, want 1 to 64"));
+  EXPECT_THAT(refused("full_attention_interval", 0), ::testing::HasSubstr("linear.full_every is 0"));
+  EXPECT_THAT(refused("num_experts", 128), ::testing::HasSubstr("mixture of experts"));
+  EXPECT_THAT(refused("partial_rotary_factor", 1.5), ::testing::HasSubstr("partial_rotary_factor is 1.5"));
+  EXPECT_THAT(refused("model_type", "qwen3_5_moe_text"), ::testing::HasSubstr("'model_type' is \"qwen3_5_moe_text\""));
+}
+
 TEST(LmConfigJson, EveryTinyFamilySurvivesTheRoundTrip) {
   for (const std::string& family : tiny_families()) {
     const LmConfig config = tiny_config(family);
@@ -215,7 +285,7 @@ void read_and_write(std::string_view bytes) {
 TEST(LmConfigJson, MutatedFilesAreReadOrRefusedInOneLine) {
   std::vector<std::string> corpus{std::string(qwen25_7b), std::string(llama_31_8b), std::string(gemma2_2b),
                                   std::string(olmo2_7b), config_json(tiny_config("gemma2")).dump()};
-  for (const char* family : {"gemma3_text", "olmo3", "phi3", "qwen3", "smollm3"})
+  for (const char* family : {"gemma3_text", "olmo3", "phi3", "qwen3", "qwen3_5_text", "smollm3"})
     corpus.push_back(config_json(tiny_config(family)).dump());
   const std::vector<std::string> words{"null", "-1", "0", "1e999", "9223372036854775807", "\"", "[", "{}", "true"};
   Rng rng(5);

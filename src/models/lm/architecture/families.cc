@@ -270,6 +270,57 @@ void store_olmo3(const LmConfig& c, Json& tree) {
   store_rope_by_window(c, tree);
 }
 
+/// Every n-th block attends in full, the others are gated DeltaNets.
+int64_t read_full_every(const Keys& keys, const LmConfig& c) {
+  const auto interval = keys.get_or<int64_t>("full_attention_interval", 4);
+  const auto types = keys.get<std::vector<std::string>>("layer_types");
+  if (!types) return interval;
+  if (std::ssize(*types) != c.depth)
+    throw UserError("[lm] {}: layer_types has {} entries, want {}, one a layer", keys.source(), types->size(), c.depth);
+  for (size_t i = 0; i < types->size(); ++i) {
+    if ((*types)[i] != "linear_attention" && (*types)[i] != "full_attention")
+      detail::throw_wrong_type(keys.source(), fmt::format("layer_types[{}]", i), (*types)[i],
+                               "one of: full_attention, linear_attention");
+  }
+  const auto holds = [&](int64_t every) {
+    for (int64_t i = 0; i < c.depth; ++i) {
+      if (((i + 1) % every == 0) != ((*types)[static_cast<size_t>(i)] == "full_attention")) return false;
+    }
+    return true;
+  };
+  if (interval > 0 && holds(interval)) return interval;
+  const int64_t first = std::ranges::find(*types, "full_attention") - types->begin() + 1;
+  if (!holds(first))
+    throw UserError("[lm] {}: layer_types attends in full at no even spacing, which is not supported", keys.source());
+  return first;
+}
+void fill_qwen3_5(const Keys& keys, LmConfig& c) {
+  c.context = 32768;
+  c.head_dim = 256;
+  c.head_norm = c.norm_plus_one = c.attention_gate = true;
+  read_common(keys, c, {.partial = true, .share = 0.25});
+  read_attention_bias(keys, c);
+  c.linear = LinearAttention{.key_heads = keys.get_or<int64_t>("linear_num_key_heads", 16),
+                             .value_heads = keys.get_or<int64_t>("linear_num_value_heads", 32),
+                             .key_dim = keys.get_or<int64_t>("linear_key_head_dim", 128),
+                             .value_dim = keys.get_or<int64_t>("linear_value_head_dim", 128),
+                             .kernel = keys.get_or<int64_t>("linear_conv_kernel_dim", 4),
+                             .full_every = read_full_every(keys, c),
+                             .tiled = keys.get_or<bool>("linear_value_heads_tiled", false)};  // of our own, from GGUF
+}
+void store_qwen3_5(const LmConfig& c, Json& tree) {
+  tree["attention_bias"] = c.qkv_bias;
+  if (!c.linear) return;  // a shape that this family cannot hold
+  tree["linear_num_key_heads"] = c.linear->key_heads;
+  tree["linear_num_value_heads"] = c.linear->value_heads;
+  tree["linear_key_head_dim"] = c.linear->key_dim;
+  tree["linear_value_head_dim"] = c.linear->value_dim;
+  tree["linear_conv_kernel_dim"] = c.linear->kernel;
+  tree["full_attention_interval"] = c.linear->full_every;
+  for (size_t i = 0; i < static_cast<size_t>(c.depth); ++i)
+    tree["layer_types"].push_back(c.attends(i) ? "full_attention" : "linear_attention");
+}
+
 void fill_phi3(const Keys& keys, LmConfig& c) {
   c.context = 4096;
   c.norm_eps = 1e-5;
@@ -290,6 +341,7 @@ constexpr std::array all_families{
     Family{"phi3", "Phi3ForCausalLM", "Phi-3, Phi-4-mini", fill_phi3, store_phi3},
     Family{"qwen2", "Qwen2ForCausalLM", "Qwen2, Qwen2.5", fill_qwen2, store_qwen2},
     Family{"qwen3", "Qwen3ForCausalLM", "Qwen3", fill_qwen3, store_qwen3},
+    Family{"qwen3_5_text", "Qwen3_5ForCausalLM", "Qwen3.5 (dense, text)", fill_qwen3_5, store_qwen3_5},
     Family{"smollm3", "SmolLM3ForCausalLM", "SmolLM3", fill_smollm3, store_smollm3},
 };
 

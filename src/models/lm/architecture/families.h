@@ -27,6 +27,7 @@ struct RopeDefaults {
   std::optional<double> window_theta;    // of those; absent: the others'
   std::optional<int64_t> original;       // the context before stretching; absent: the context
   bool partial = false;                  // partial_rotary_factor is understood
+  double share = 1;                      // what it is when absent
   bool any_scaling_is_longrope = false;  // old names for it (Phi-3)
 };
 /// Wants sizes and context. Throws UserError for an unsupported rope_type (lists those that are supported).

@@ -140,6 +140,32 @@ void fill_phi3(const GgufKeys& keys, const WeightSource& tensors, Json& config) 
   config["rope_scaling"] = scaling;
 }
 
+void fill_qwen3_5(const GgufKeys& keys, const WeightSource& tensors, Json& config) {
+  const int64_t head_dim = config["head_dim"], predicting = keys.get<int64_t>("nextn_predict_layers").value_or(0);
+  config["num_hidden_layers"] = config["num_hidden_layers"].get<int64_t>() - predicting;
+  const int64_t turned = keys.get<int64_t>("rope.dimension_count").value_or(head_dim);
+  config["partial_rotary_factor"] = turned > 0 && turned < head_dim ? rotary_share(turned, head_dim) : 1.0;
+  const auto key_heads = keys.need<int64_t>("ssm.group_count"), value_heads = keys.need<int64_t>("ssm.time_step_rank"),
+             values = keys.need<int64_t>("ssm.inner_size");
+  if (value_heads < 1 || values % value_heads != 0)
+    throw UserError("[gguf] {}: ssm.inner_size is {}, want a multiple of ssm.time_step_rank {}", keys.source(), values,
+                    value_heads);
+  config["linear_num_key_heads"] = key_heads;
+  config["linear_num_value_heads"] = value_heads;
+  config["linear_key_head_dim"] = keys.need<int64_t>("ssm.state_size");
+  config["linear_value_head_dim"] = values / value_heads;
+  config["linear_conv_kernel_dim"] = keys.need<int64_t>("ssm.conv_kernel");
+  config["linear_value_heads_tiled"] = key_heads != value_heads;
+  const int64_t every = keys.get<int64_t>("full_attention_interval").value_or(4);
+  config["full_attention_interval"] = every;
+  config["attention_bias"] = tensors.find(fmt::format("blk.{}.attn_q.bias", every - 1)) != nullptr;
+  const Json recurrent = keys.get<Json>("attention.recurrent_layers").value_or(Json());
+  for (int64_t i = 0;
+       recurrent.is_array() && i < std::min(config["num_hidden_layers"].get<int64_t>(), std::ssize(recurrent)); ++i)
+    config["layer_types"].push_back(recurrent[static_cast<size_t>(i)] == Json(true) ? "linear_attention"
+                                                                                    : "full_attention");
+}
+
 /// What sets an architecture apart in files. Several model types may share one; the first is what a file is read as.
 struct GgufFamily {
   std::string_view architecture;
@@ -161,6 +187,7 @@ constexpr std::array gguf_families{
     GgufFamily{"phi3", "phi3", false, false, "silu", fill_phi3},
     GgufFamily{"qwen2", "qwen2", false, false, "silu", fill_nothing},
     GgufFamily{"qwen3", "qwen3", false, false, "silu", fill_nothing},
+    GgufFamily{"qwen35", "qwen3_5_text", false, true, "silu", fill_qwen3_5},
     GgufFamily{"smollm3", "smollm3", true, false, "silu", fill_nothing},
 };
 

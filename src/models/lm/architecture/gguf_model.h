@@ -35,6 +35,10 @@ struct GgufHabits {
   bool interleaved_heads = false;  // rows of q and k are paired (llama)
   bool norms_with_one = false;     // norms hold 1 + weight (Gemma)
 };
+/// Whether a tensor of such a file is a norm that holds 1 + weight: all are but that within a gated DeltaNet.
+inline bool is_norm_with_one(std::string_view stored) {
+  return stored.ends_with("_norm.weight") && !stored.ends_with(".ssm_norm.weight");
+}
 /// Of files that models of `model_type` are written to. Throws UserError for a model type that is not supported.
 GgufHabits gguf_habits(std::string_view model_type, std::string_view source);
 

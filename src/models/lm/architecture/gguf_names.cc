@@ -32,6 +32,18 @@ constexpr std::array block_names{
     Pair{"post_ffw_norm", "post_feedforward_layernorm"},
 };
 
+// Of a gated DeltaNet, with their endings, where a file has "blk.3." and a checkpoint "model.layers.3.linear_attn.".
+constexpr std::array delta_net_names{Pair{"attn_qkv.weight", "in_proj_qkv.weight"},
+                                     Pair{"attn_gate.weight", "in_proj_z.weight"},
+                                     Pair{"ssm_beta.weight", "in_proj_b.weight"},
+                                     Pair{"ssm_alpha.weight", "in_proj_a.weight"},
+                                     Pair{"ssm_conv1d.weight", "conv1d.weight"},
+                                     Pair{"ssm_dt.bias", "dt_bias"},
+                                     Pair{"ssm_a", "A_log"},
+                                     Pair{"ssm_norm.weight", "norm.weight"},
+                                     Pair{"ssm_out.weight", "out_proj.weight"}};
+constexpr std::string_view delta_net = "linear_attn.";
+
 /// The norm before the feed-forward layer has two names in checkpoints: where one follows attention too, that one has taken
 /// post_attention_layernorm.
 std::string_view feed_forward_norm(std::string_view architecture) {
@@ -41,14 +53,16 @@ std::string_view feed_forward_norm(std::string_view architecture) {
 
 /// "blk.3.attn_q.weight" -> {"3", "attn_q", ".weight"}; the middle is "" for what is no block's tensor.
 struct BlockName {
-  std::string_view block, middle, suffix;
+  std::string_view block, middle, suffix, rest;  // the last: all behind the block's number
 };
 BlockName split_block(std::string_view name, std::string_view prefix) {
   if (!name.starts_with(prefix)) return {};
   const std::string_view rest = name.substr(prefix.size());
   const size_t dot = rest.find('.'), last = rest.rfind('.');
-  if (dot == std::string_view::npos || last <= dot) return {};
-  return {rest.substr(0, dot), rest.substr(dot + 1, last - dot - 1), rest.substr(last)};
+  if (dot == std::string_view::npos) return {};
+  const std::string_view block = rest.substr(0, dot), behind = rest.substr(dot + 1);
+  if (last == dot) return {block, "", "", behind};
+  return {block, rest.substr(dot + 1, last - dot - 1), rest.substr(last), behind};
 }
 
 }  // namespace
@@ -61,6 +75,10 @@ std::string huggingface_name(std::string_view architecture, std::string_view sto
   const auto full = [&](std::string_view middle) {
     return "model.layers." + std::string(name.block) + "." + std::string(middle) + std::string(name.suffix);
   };
+  for (const auto& [ours, theirs] : delta_net_names) {
+    if (ours == name.rest && architecture == "qwen35")
+      return "model.layers." + std::string(name.block) + "." + std::string(delta_net) + std::string(theirs);
+  }
   if (name.middle == "ffn_up" && architecture == "phi3") return full("mlp.gate_up_proj");  // with the gate's rows first
   if (name.middle == "ffn_norm") return full(feed_forward_norm(architecture));
   for (const auto& [ours, theirs] : block_names) {
@@ -77,8 +95,12 @@ std::string gguf_name(std::string_view architecture, std::string_view name) {
   const auto full = [&](std::string_view middle) {
     return "blk." + std::string(parts.block) + "." + std::string(middle) + std::string(parts.suffix);
   };
-  if (!parts.middle.empty() && parts.middle == feed_forward_norm(architecture) && architecture != "olmo2")
-    return full("ffn_norm");
+  for (const auto& [ours, theirs] : delta_net_names) {
+    if (parts.rest.starts_with(delta_net) && parts.rest.substr(delta_net.size()) == theirs)
+      return "blk." + std::string(parts.block) + "." + std::string(ours);
+  }
+  const bool other_name = architecture == "olmo2" || architecture == "qwen35";
+  if (!parts.middle.empty() && parts.middle == feed_forward_norm(architecture) && !other_name) return full("ffn_norm");
   if (parts.middle == "mlp.gate_up_proj") return full("ffn_up");
   for (const auto& [ours, theirs] : block_names) {
     if (theirs == parts.middle) return full(ours);

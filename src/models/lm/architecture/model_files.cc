@@ -9,6 +9,7 @@
 #include "models/lm/architecture/config.h"
 #include "models/lm/architecture/fused_files.h"
 #include "models/lm/architecture/gguf_model.h"
+#include "models/lm/architecture/language_part.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
 
@@ -36,6 +37,9 @@ std::optional<at::ScalarType> format_of(const LoadLmOptions& options, const Weig
   return type == at::kBFloat16 || (type == at::kHalf && !options.device.is_cpu()) ? type : at::kFloat;
 }
 
+/// What decides how fast a gated DeltaNet forgets; releases store it in more bits than the rest.
+bool is_decay(std::string_view name) { return name.ends_with(".A_log") || name.ends_with(".dt_bias"); }
+
 const char* torch_dtype(StoredAs stored) {
   return stored == StoredAs::f16 ? "float16" : stored == StoredAs::bf16 ? "bfloat16" : "float32";
 }
@@ -60,7 +64,9 @@ DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& di
     const BuildDevice nowhere(at::kMeta);
     return DecoderLm(config_from_json(config, config_file));
   }();
-  const WeightSource named = stored.renamed([&](std::string_view name) { return own_name(name, model.config.tied); });
+  const WeightSource named = language_weights(stored, config).renamed([&](std::string_view name) {
+    return own_name(name, model.config.tied);
+  });
   const WeightSource source = model.config.fused ? parted(named, model.config) : named;
   std::vector<nn::NamedLinear> linears = nn::named_linears(model);
   nn::Linear words = model.embed_tokens.as_linear();  // GGUF packs the embedding too
@@ -74,11 +80,13 @@ DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& di
                  .writable = options.writable,
                  .copied = !options.writable,
                  .check_numbers = options.check_numbers};
+  if (options.dtype == "auto" && !options.writable) map.as_stored = is_decay;
   // On the CPU, matrices stay in the 16 bits that they are stored in where all else is fp32 (beside packed layers, and fp16): what
   // passes between layers is fp32 either way, and reading them is most of a decoding step's work.
   if (options.dtype == "auto" && options.device.is_cpu() && (!packed.empty() || map.format == at::kFloat)) {
     map.format = at::kFloat;
-    if (!options.writable) map.as_stored = [&](std::string_view name) { return matrices.contains(name); };
+    if (!options.writable)
+      map.as_stored = [&](std::string_view name) { return matrices.contains(name) || is_decay(name); };
   }
   map_weights(tensor_slots(model), packed.rest(), "lm", map);
   packed.load(options.device);

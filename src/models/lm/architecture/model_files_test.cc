@@ -87,6 +87,23 @@ TEST_F(LmFiles, AStoredHeadOfATiedModelAndOldTablesArePassedOver) {
   EXPECT_TRUE(logits_of(load_lm(directory)).equal(logits_of(model)));
 }
 
+TEST_F(LmFiles, VisionAndFurtherTokensAreLeftOutOfALargerModelByName) {
+  model = tiny_lm(tiny_config("qwen3_5_text"));
+  save_changed([](auto& tensors) {
+    std::map<std::string, Tensor> whole{{"model.visual.merger.norm.weight", at::ones({2})},
+                                        {"mtp.fc.weight", at::ones({2})}};
+    for (const auto& [name, tensor] : tensors)
+      whole["model.language_model." + name.substr(name.find('.') + 1)] = tensor;
+    tensors = whole;
+  });
+  const Json own = read_json_file(directory / "config.json");
+  const Json whole = {{"model_type", "qwen3_5"}, {"text_config", own}, {"tie_word_embeddings", true}};
+  write_file_atomically(directory / "config.json", whole.dump());
+  EXPECT_TRUE(logits_of(load_lm(directory)).equal(logits_of(model)));
+  save_changed([](auto& tensors) { tensors["model.vision.weight"] = at::ones({2}); });
+  EXPECT_THAT(refusal(), ::testing::HasSubstr("model.vision.weight"));
+}
+
 TEST_F(LmFiles, APartOfALargerModelIsLoadedUnderItsOwnNames) {
   save_changed([](auto& tensors) {
     std::map<std::string, Tensor> prefixed{{"vision_tower.weight", at::ones({2})}};

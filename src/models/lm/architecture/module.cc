@@ -29,8 +29,9 @@ Tensor turned(const Tensor& x, const nn::Rope1d& rope) {
 }  // namespace
 
 Attention::Attention(const LmConfig& c)
-    : q_proj(c.width, c.heads * c.head_dim, c.qkv_bias), k_proj(c.width, c.kv_heads * c.head_dim, c.qkv_bias),
-      v_proj(c.width, c.kv_heads * c.head_dim, c.qkv_bias), o_proj(c.heads * c.head_dim, c.width, c.out_bias) {
+    : q_proj(c.width, (c.attention_gate ? 2 : 1) * c.heads * c.head_dim, c.qkv_bias),
+      k_proj(c.width, c.kv_heads * c.head_dim, c.qkv_bias), v_proj(c.width, c.kv_heads * c.head_dim, c.qkv_bias),
+      o_proj(c.heads * c.head_dim, c.width, c.out_bias) {
   if (!c.qk_norm && !c.head_norm) return;
   q_norm.emplace(c.head_norm ? c.head_dim : c.heads * c.head_dim, c.norm_eps, c.norm_plus_one);
   k_norm.emplace(c.head_norm ? c.head_dim : c.kv_heads * c.head_dim, c.norm_eps, c.norm_plus_one);
@@ -43,7 +44,9 @@ Tensor Attention::forward(const LmConfig& c, const Tensor& x, const Positions& p
     q = q_norm->forward(q);
     k = k_norm->forward(k);
   }
-  q = q.unflatten(-1, {c.heads, c.head_dim});
+  q = q.unflatten(-1, {c.heads, -1});
+  const Tensor gate = c.attention_gate ? q.narrow(-1, c.head_dim, c.head_dim).flatten(-2) : Tensor();
+  if (c.attention_gate) q = q.narrow(-1, 0, c.head_dim).contiguous();
   k = k.unflatten(-1, {c.kv_heads, c.head_dim});
   v = v.unflatten(-1, {c.kv_heads, c.head_dim}).transpose(1, 2);
   if (c.head_norm) {
@@ -54,15 +57,14 @@ Tensor Attention::forward(const LmConfig& c, const Tensor& x, const Positions& p
   const nn::Rope1d& rope = windowed && present(positions.window_rope.cos) ? positions.window_rope : positions.rope;
   q = c.rotated(layer) ? turned(q, rope) : q.transpose(1, 2);  // [B, H, L, head_dim]
   k = c.rotated(layer) ? turned(k, rope) : k.transpose(1, 2);  // [B, G, L, head_dim]
-  if (cache) {
-    return o_proj.forward(cache->attend(
-        layer, q, k, v,
-        {.scale = c.softmax_scale(), .cap = c.attention_cap, .window = windowed ? c.window : std::nullopt}));
-  }
-  const bool masked = windowed && present(positions.window_mask);
-  return o_proj.forward(nn::attend_grouped(
-      q, k, v,
-      {.mask = masked ? positions.window_mask : positions.mask, .scale = c.softmax_scale(), .cap = c.attention_cap}));
+  const double scale = c.softmax_scale();
+  const Tensor& mask = windowed && present(positions.window_mask) ? positions.window_mask : positions.mask;
+  const Tensor attended =  // [B, L, H * head_dim]
+      cache ? cache->attend(layer, q, k, v,
+                            {.scale = scale, .cap = c.attention_cap, .window = windowed ? c.window : std::nullopt})
+            : nn::attend_grouped(q, k, v, {.mask = mask, .scale = scale, .cap = c.attention_cap});
+  if (!c.attention_gate) return o_proj.forward(attended);
+  return o_proj.forward(attended * nn::elementwise(gate, [](const Tensor& x) { return x.sigmoid(); }));
 }
 
 GatedFeedForward::GatedFeedForward(const LmConfig& c)
@@ -75,7 +77,9 @@ Tensor GatedFeedForward::forward(const LmConfig& c, const Tensor& x) const {
   return down_proj.forward(nn::elementwise(gate, [](const Tensor& x) { return at::gelu(x, "tanh"); }) * up);
 }
 
-Block::Block(const LmConfig& c) : self_attn(c), mlp(c) {
+Block::Block(const LmConfig& c, size_t layer) : mlp(c) {
+  if (c.attends(layer)) self_attn.emplace(c);
+  else linear_attn.emplace(c);
   if (c.norm_before) input_layernorm = norm_of(c);
   post_attention_layernorm = norm_of(c);
   if (c.norm_before && c.norm_after) pre_feedforward_layernorm = norm_of(c);
@@ -86,7 +90,9 @@ Tensor Block::forward(const LmConfig& c, const Tensor& x, const Positions& posit
                       nn::KvCache* cache) const {
   const auto normed = [](const auto& norm, const Tensor& t) { return norm ? norm->forward(t) : t; };
   const auto& before_mlp = c.norm_after ? pre_feedforward_layernorm : post_attention_layernorm;
-  const Tensor attended = self_attn.forward(c, normed(input_layernorm, x), positions, layer, cache);
+  const Tensor before = normed(input_layernorm, x);
+  const Tensor attended = self_attn ? self_attn->forward(c, before, positions, layer, cache)
+                                    : linear_attn->forward(c, before, positions.since, layer, cache);
   const Tensor y = x + (c.norm_after ? normed(post_attention_layernorm, attended) : attended);
   return y + normed(post_feedforward_layernorm, mlp.forward(c, normed(before_mlp, y)));
 }
@@ -94,7 +100,7 @@ Tensor Block::forward(const LmConfig& c, const Tensor& x, const Positions& posit
 DecoderLm::DecoderLm(const LmConfig& c) : config(c) {
   validate(c);
   embed_tokens = nn::Embedding(c.vocabulary, c.width);
-  for (int64_t i = 0; i < c.depth; ++i) layers.emplace_back(c);
+  for (size_t i = 0; i < static_cast<size_t>(c.depth); ++i) layers.emplace_back(c, i);
   norm = norm_of(c);
   if (!c.tied) lm_head = nn::Linear(c.width, c.vocabulary, false);
   rotary = rotary_table(c);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/lm/architecture/config.h"
+#include "models/lm/architecture/gated_delta_net.h"
 #include "nn/attention/kv_cache.h"
 #include "nn/attention/rope.h"
 #include "nn/layers/embedding.h"
@@ -21,12 +22,13 @@ struct Positions {
   nn::Rope1d rope;         // [B or 1, L, turned / 2]: rotary angles of every position
   nn::Rope1d window_rope;  // those of blocks with a sliding window; absent where `rope` serves them too
   Tensor mask;  // additive fp32 [B or 1, 1, L, L]; absent: plain causal. With a cache, what is seen is its matter
-  Tensor window_mask;      // the same for blocks with a sliding window; absent where `mask` serves them too
+  Tensor window_mask;  // the same for blocks with a sliding window; absent where `mask` serves them too
+  Tensor since;        // [B or 1, L] int64: where each position's own sequence began; absent: at 0. Masks say the same
   bool recompute = false;  // blocks are computed again in the backward pass instead of kept (gradient checkpointing)
 };
 
 struct Attention {
-  nn::Linear q_proj, k_proj, v_proj, o_proj;
+  nn::Linear q_proj, k_proj, v_proj, o_proj;  // q_proj gives each head's query and, with attention_gate, its gate
   std::optional<nn::RmsNorm> q_norm, k_norm;
 
   Attention() = default;
@@ -54,7 +56,8 @@ template <class V> void tensors(V& v, GatedFeedForward& m) {
 }
 
 struct Block {
-  Attention self_attn;
+  std::optional<Attention> self_attn;  // or
+  std::optional<GatedDeltaNet> linear_attn;
   GatedFeedForward mlp;
   // Which of them are there is the config's matter. With norms before alone (Llama, Qwen2, Gemma) the checkpoints call the
   // one before the feed-forward post_attention_layernorm; with norms after (OLMo 2, Gemma 2) that name is what it says.
@@ -62,13 +65,14 @@ struct Block {
       post_feedforward_layernorm;
 
   Block() = default;
-  explicit Block(const LmConfig& config);
+  Block(const LmConfig& config, size_t layer);
   /// x [B, L, C] -> [B, L, C], a function of x alone but for the cache.
   Tensor forward(const LmConfig& config, const Tensor& x, const Positions& positions, size_t layer,
                  nn::KvCache* cache) const;
 };
 template <class V> void tensors(V& v, Block& m) {
-  v("self_attn", m.self_attn), v("mlp", m.mlp), v("input_layernorm", m.input_layernorm);
+  v("self_attn", m.self_attn), v("linear_attn", m.linear_attn), v("mlp", m.mlp);
+  v("input_layernorm", m.input_layernorm);
   v("post_attention_layernorm", m.post_attention_layernorm),
       v("pre_feedforward_layernorm", m.pre_feedforward_layernorm);
   v("post_feedforward_layernorm", m.post_feedforward_layernorm);

@@ -41,6 +41,8 @@ Positions positions_of(const DecoderLm& model, int64_t length, const Tensor& pad
     return present(begins) ? table.at((index - begins).clamp_min(0), length) : table.range(0, length, device);
   });
 
+  if (present(begins)) positions.since = at::where(index < begins, index, begins);
+
   const bool windowed = config.window && *config.window < length;
   if (!present(begins) && !windowed) return positions;
   const Tensor queries = index.unsqueeze(2), keys = index.unsqueeze(1);                          // [1, L, 1], [1, 1, L]
@@ -57,7 +59,7 @@ Positions packed_positions(const DecoderLm& model, const Tensor& segments) {
   const Tensor first = at::ones({segments.size(0), 1}, segments.options().dtype(at::kBool));
   const Tensor begins = at::cat({first, segments.slice(1, 1) != segments.slice(1, 0, length - 1)}, 1);  // [B, L]
   const Tensor since = std::get<0>(at::where(begins, index, 0).cummax(1));  // where the own segment began
-  Positions positions;
+  Positions positions{.since = since};
   set_angles(positions, model, [&](const nn::RotaryTable& table) { return table.at(index - since, length); });
 
   const Tensor queries = index.unsqueeze(2), keys = index.unsqueeze(1);

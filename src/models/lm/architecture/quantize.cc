@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/rng.h"
 #include "generate/text_sequence.h"
+#include "models/lm/architecture/language_part.h"
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/text/decode.h"
 #include "nn/packed/block_weight.h"
@@ -32,6 +33,29 @@ Tensor value_channels(const LmConfig& c, at::Device device) {
       .view({c.kv_heads, 1, c.head_dim})
       .expand({c.kv_heads, c.heads / c.kv_heads, c.head_dim})
       .reshape({-1});
+}
+
+void add_attention(Attention& attention, const LmConfig& c, const std::string& name,
+                   const std::optional<SharedInput::Norm>& norm, std::vector<SharedInput>& all) {
+  all.push_back({.name = name + "self_attn.q_proj",
+                 .consumers = {{&attention.q_proj, false}, {&attention.k_proj, false}, {&attention.v_proj}},
+                 .norm = norm});
+  all.push_back({.name = name + "self_attn.o_proj",
+                 .consumers = {{&attention.o_proj}},
+                 .producer = &attention.v_proj,
+                 .channels = value_channels(c, attention.v_proj.weight.device())});
+}
+
+/// The gates of a gated DeltaNet are few rows, and decide how long it remembers: they stay as they are.
+void add_delta_net(GatedDeltaNet& net, const std::string& name, const std::optional<SharedInput::Norm>& norm,
+                   std::vector<SharedInput>& all) {
+  all.push_back({.name = name + "linear_attn.in_proj_qkv",
+                 .consumers = {{&net.in_proj_qkv, false},
+                               {&net.in_proj_z},
+                               {.layer = &net.in_proj_b, .pack = false},
+                               {.layer = &net.in_proj_a, .pack = false}},
+                 .norm = norm});
+  all.push_back({.name = name + "linear_attn.out_proj", .consumers = {{&net.out_proj}}});
 }
 
 /// Rows of ids, each at most `length` long, at most `tokens` together.
@@ -128,7 +152,7 @@ class QuantizableLm : public Quantizable {
   void save(const Path& out, const quant::Int4Format& format) override {
     Json config = config_;
     config["torch_dtype"] = "float16";
-    config["quantization_config"] = quant::int4_format_json(format, {"lm_head"});
+    config["quantization_config"] = quant::int4_format_json(format, unpacked_layers(model_.config));
     quant::write_packed_directory(directory_, out, quant::saving_form(model_), config);
   }
 
@@ -140,25 +164,26 @@ class QuantizableLm : public Quantizable {
 
 }  // namespace
 
+std::vector<std::string> unpacked_layers(const LmConfig& config) {
+  std::vector<std::string> names = {"lm_head"};
+  if (config.linear) names.insert(names.end(), {"in_proj_b", "in_proj_a"});
+  return names;
+}
+
 std::vector<SharedInput> shared_inputs(DecoderLm& model, const std::string& prefix) {
   const LmConfig& c = model.config;
   std::vector<SharedInput> all;
   for (size_t i = 0; i < model.layers.size(); ++i) {
     Block& block = model.layers[i];
-    Attention& attention = block.self_attn;
     GatedFeedForward& mlp = block.mlp;
     const std::string name = prefix + "model.layers." + std::to_string(i) + ".";
-    SharedInput qkv{.name = name + "self_attn.q_proj",
-                    .consumers = {{&attention.q_proj, false}, {&attention.k_proj, false}, {&attention.v_proj}}};
-    if (block.input_layernorm) qkv.norm = as_input_norm(c, *block.input_layernorm);
+    std::optional<SharedInput::Norm> norm;
+    if (block.input_layernorm) norm = as_input_norm(c, *block.input_layernorm);
+    if (block.self_attn) add_attention(*block.self_attn, c, name, norm, all);
+    else add_delta_net(*block.linear_attn, name, norm, all);
     SharedInput gate_up{.name = name + "mlp.gate_proj", .consumers = {{&mlp.gate_proj}, {&mlp.up_proj}}};
     auto& before = c.norm_after ? block.pre_feedforward_layernorm : block.post_attention_layernorm;
     if (before) gate_up.norm = as_input_norm(c, *before);
-    all.push_back(std::move(qkv));
-    all.push_back({.name = name + "self_attn.o_proj",
-                   .consumers = {{&attention.o_proj}},
-                   .producer = &attention.v_proj,
-                   .channels = value_channels(c, attention.v_proj.weight.device())});
     all.push_back(std::move(gate_up));
     all.push_back({.name = name + "mlp.down_proj", .consumers = {{&mlp.down_proj}}, .producer = &mlp.up_proj});
   }
@@ -186,7 +211,8 @@ std::unique_ptr<Quantizable> load_for_packing(const ModelDirectory& directory, a
   if (directory.config.contains("quantization_config") && !directory.config["quantization_config"].is_null())
     throw UserError("[quant] {} is packed already; give the model that it was made from", directory.path.string());
   DecoderLm model = load_lm(directory, {.device = device, .dtype = "fp32", .writable = true});
-  return std::make_unique<QuantizableLm>(directory.path, directory.config, std::move(model));
+  Json config = language_config(directory.config, directory.config_path().string());
+  return std::make_unique<QuantizableLm>(directory.path, std::move(config), std::move(model));
 }
 
 }  // namespace tessera::lm

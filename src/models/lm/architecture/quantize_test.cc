@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "core/error.h"
@@ -51,7 +52,11 @@ TEST(LmQuantize, EveryLayerOfTheBlocksIsListedOnceAndScalesLeaveTheModelAsItIs) 
         scale = at::rand({input.producer->weight.size(0)}).add(0.5).index_select(0, input.channels);
       quant::fold(input, scale);
     }
-    EXPECT_EQ(listed.size(), 7u * model.layers.size());
+    const std::vector<nn::NamedLinear> linears = nn::named_linears(model);
+    EXPECT_EQ(std::ssize(listed),
+              std::ranges::count_if(linears,
+                                    [](const nn::NamedLinear& each) { return each.name.starts_with("model.layers."); }))
+        << family;
     const Tensor after = full_logits(model, ids);
     EXPECT_LT(((after - before).abs().max() / before.abs().max()).item<double>(), 1e-4) << family;
   }
@@ -66,7 +71,7 @@ TEST(LmQuantize, APackedDirectoryIsTheModelThatWasPacked) {
     model = load_lm(scratch / "plain", {.dtype = "fp32", .writable = true});
     pack(model, {.group = 32});
     Json config = read_json_file(scratch / "plain" / "config.json");
-    config["quantization_config"] = quant::int4_format_json({32}, {"lm_head"});
+    config["quantization_config"] = quant::int4_format_json({32}, unpacked_layers(model.config));
     quant::write_packed_directory(scratch / "plain", scratch / "packed", quant::saving_form(model), config);
     const DecoderLm loaded = load_lm(scratch / "packed");
     EXPECT_TRUE(loaded.layers[0].mlp.down_proj.packed);
@@ -75,6 +80,14 @@ TEST(LmQuantize, APackedDirectoryIsTheModelThatWasPacked) {
                  got = full_logits(loaded, ids);
     EXPECT_LT(((got - want).norm() / want.norm()).item<double>(), 5e-3) << family;  // norms and words went through fp16
   }
+}
+
+TEST(LmQuantize, GatesOfADeltaNetStayPlainBesideItsPackedLayers) {
+  DecoderLm model = tiny_lm(packable("qwen3_5_text"));
+  pack(model, {.group = 32});
+  const GatedDeltaNet& net = *model.layers[0].linear_attn;
+  EXPECT_TRUE(net.in_proj_qkv.packed && net.in_proj_z.packed && net.out_proj.packed);
+  EXPECT_FALSE(net.in_proj_a.packed || net.in_proj_b.packed);
 }
 
 TEST(LmQuantize, APackedModelIsRefused) {

@@ -63,8 +63,10 @@ std::optional<RopeScaling> read_scaling(const Keys& table, const Keys& keys, con
   return r;
 }
 
-void read_partial(const Keys& keys, const std::vector<std::optional<Keys>>& tables, bool understood, LmConfig& c) {
-  double share = keys.get_or<double>("partial_rotary_factor", 1);
+void read_partial(const Keys& keys, const std::vector<std::optional<Keys>>& tables, const RopeDefaults& defaults,
+                  LmConfig& c) {
+  const bool understood = defaults.partial;
+  double share = keys.get_or<double>("partial_rotary_factor", defaults.share);
   for (const std::optional<Keys>& table : tables) {
     if (table) share = table->get_or<double>("partial_rotary_factor", share);
   }
@@ -121,7 +123,7 @@ void read_rope(const Keys& keys, const RopeDefaults& defaults, LmConfig& c) {
   const auto theta = keys.get<double>("rope_theta");
   c.rope_theta = theta.value_or(defaults.theta);
   if (full) c.rope_theta = full->get_or<double>("rope_theta", c.rope_theta);
-  read_partial(keys, {older, newer, full}, defaults.partial, c);
+  read_partial(keys, {older, newer, full}, defaults, c);
   if (const std::optional<Keys>& settings = full ? full : older)
     c.rope_scaling = read_scaling(*settings, keys, defaults, c);
   if (!defaults.by_window) return;
@@ -135,6 +137,7 @@ void read_rope(const Keys& keys, const RopeDefaults& defaults, LmConfig& c) {
 void store_rope(const LmConfig& c, Json& tree) {
   tree["rope_theta"] = c.rope_theta;
   if (c.rotary_dim) tree["partial_rotary_factor"] = rotary_share(*c.rotary_dim, c.head_dim);
+  else if (c.linear) tree["partial_rotary_factor"] = 1.0;  // absent, it would be a quarter
   if (!c.rope_scaling) return;
   const RopeScaling& r = *c.rope_scaling;
   tree["rope_scaling"] = scaling_json(r);

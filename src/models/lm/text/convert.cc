@@ -29,6 +29,20 @@ DecoderLm unpacked(DecoderLm model) {
   return model;
 }
 
+/// The model, which has plain weights, with value heads of gated DeltaNets in the order that config.json stands for.
+DecoderLm grouped(DecoderLm model) {
+  if (!model.config.linear || !model.config.linear->tiled) return model;
+  const LinearAttention tiled = *model.config.linear;
+  for (Block& block : model.layers) {
+    if (!block.linear_attn) continue;
+    for_each_tensor(*block.linear_attn, [&](const std::string& name, Tensor& tensor) {
+      tensor = with_value_heads(name, tensor, tiled, false);
+    });
+  }
+  model.config.linear->tiled = false;
+  return model;
+}
+
 StoredAs directory_format(const std::string& format) {
   if (format == "f32") return StoredAs::f32;
   if (format == "f16") return StoredAs::f16;
@@ -45,7 +59,7 @@ void save_directory(const Path& out, const ModelDirectory& found, const ConvertO
   if (fs::exists(out) && !(fs::is_directory(out) && fs::is_empty(out)))
     throw UserError("[convert] {} exists; give a new directory", out.string());
   const GgufModel file = open_gguf(found);
-  const DecoderLm model = unpacked(load_lm(file.config, file.weights, found.path, {}));
+  const DecoderLm model = grouped(unpacked(load_lm(file.config, file.weights, found.path, {})));
   SaveLmOptions save{.stored_as = format};
   const auto id = [&](const char* key) {
     const auto at = file.config.find(key);

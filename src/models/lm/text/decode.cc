@@ -22,7 +22,11 @@ constexpr int64_t long_piece = nn::BlockCache::long_piece;
 
 LmSteps::LmSteps(const DecoderLm& model, const DecodeOptions& options)
     : model_(&model), plain_pass_(PlainPass::of(model)), options_(options),
-      cache_({.depth = model.config.depth, .block = options.block, .int8 = options.cache_int8, .known = 64}) {}
+      cache_({.depth = model.config.depth,
+              .block = options.block,
+              .int8 = options.cache_int8,
+              .known = 64,
+              .recurrent = model.config.linear.has_value()}) {}
 
 Tensor LmSteps::embedded(std::span<const int32_t> ids) const {
   const int64_t rows = model_->config.vocabulary;
@@ -42,6 +46,7 @@ Tensor LmSteps::logits_of(const Tensor& hidden) const {
 /// One pass: the next `count` positions of a single reading, or (count 0) all that is left of several short ones. Gives the hidden
 /// states [n, C] of each.
 std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t count, bool logits) {
+  const bool revocable = pieces.front()->revocable;
   std::vector<nn::BlockCache::Piece> shape;
   std::vector<Tensor> embeddings;
   std::vector<int64_t> indexes;
@@ -55,7 +60,7 @@ std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t c
   }
   const Tensor all = embeddings.size() == 1 ? embeddings.front() : at::cat(embeddings);
   const nn::RowByRow guard(count == 0);
-  cache_.begin(shape);
+  cache_.begin(shape, revocable);
   Tensor hidden;  // or logits
   if (count == 0 && plain_pass_) {
     const PlainPass::Result result = plain_pass_->run(all, indexes, cache_, logits);
@@ -83,12 +88,13 @@ void LmSteps::read_but_short_end(Reading& reading, int64_t chunk) {
     const int64_t count = std::min(left, chunk - length(reading.row) % chunk);
     if (count == left && count < long_piece) return;
     if (count < long_piece) {  // up to a cut; row by row, as it would be beside others
-      Reading piece{.row = reading.row, .rest = reading.rest.narrow(0, 0, count)};
+      Reading piece{.row = reading.row, .rest = reading.rest.narrow(0, 0, count), .revocable = reading.revocable};
       reading.hidden.push_back(pass({&piece}, 0).front());
     } else {
       reading.hidden.push_back(pass({&reading}, count).front());
     }
     reading.rest = reading.rest.narrow(0, count, left - count);
+    if (length(reading.row) % chunk == 0) cache_.keep_states(rows_[reading.row].handle);
   }
 }
 
@@ -121,9 +127,10 @@ LmSteps::Row LmSteps::begun(const generate::Prompt& prompt) {
     if (shared > 0) {
       row.handle = last_->handle;
       last_.reset();
-      cache_.rewind(row.handle, shared);
-      recalled_ += shared;
-      return row;
+      const int64_t known = cache_.rewind(row.handle, shared);
+      recalled_ += known;
+      if (known > 0) return row;
+      cache_.release(row.handle);
     }
   }
   row.handle = cache_.add();
@@ -146,6 +153,7 @@ Tensor LmSteps::join(std::span<const generate::Prompt* const> prompts) {
     if (!row.ids.empty()) cache_.remember(row.handle, row.ids);  // the next prompt may begin alike
   }
   read_short_ends(readings);
+  for (const Reading& reading : readings) cache_.keep_states(rows_[reading.row].handle);
   std::vector<Tensor> last;
   for (const Reading& reading : readings)
     last.push_back(reading.hidden.back().narrow(0, reading.hidden.back().size(0) - 1, 1));
@@ -157,7 +165,7 @@ std::vector<Tensor> LmSteps::read(const std::vector<std::vector<int32_t>>& ids) 
   TORCH_INTERNAL_ASSERT(ids.size() == rows_.size(), "ids for every row");
   std::vector<Reading> readings;
   for (size_t r = 0; r < ids.size(); ++r) {
-    readings.push_back({.row = r, .rest = embedded(ids[r])});
+    readings.push_back({.row = r, .rest = embedded(ids[r]), .revocable = true});
     if (!rows_[r].ids.empty()) rows_[r].ids.insert(rows_[r].ids.end(), ids[r].begin(), ids[r].end());
     read_but_short_end(readings.back(), read_chunk);
   }
@@ -191,8 +199,23 @@ Tensor LmSteps::next(std::span<const int32_t> ids) {
 }
 
 void LmSteps::rewind(size_t row, int64_t length) {
-  cache_.rewind(rows_[row].handle, length);
-  if (!rows_[row].ids.empty()) rows_[row].ids.resize(static_cast<size_t>(cache_.length(rows_[row].handle)));
+  const int64_t wanted = std::clamp<int64_t>(length, 0, this->length(row));
+  cache_.rewind(rows_[row].handle, wanted);
+  read_again(row, wanted);
+  if (!rows_[row].ids.empty()) rows_[row].ids.resize(static_cast<size_t>(wanted));
+}
+
+/// Reads a row's ids up to `length` where the cache had to go back further.
+void LmSteps::read_again(size_t row, int64_t length) {
+  const c10::InferenceMode inference;
+  const int64_t from = this->length(row);
+  if (from == length) return;
+  TORCH_INTERNAL_ASSERT(!rows_[row].ids.empty(), "embeddings are not kept, so they cannot be read again");
+  const auto ids = std::span(rows_[row].ids).subspan(static_cast<size_t>(from), static_cast<size_t>(length - from));
+  std::vector<Reading> again;
+  again.push_back({.row = row, .rest = embedded(ids)});
+  read_but_short_end(again.front(), options_.chunk);
+  read_short_ends(again);
 }
 
 void LmSteps::keep(std::span<const size_t> rows) {
@@ -213,8 +236,9 @@ void LmSteps::keep(std::span<const size_t> rows) {
 
 void LmSteps::fork(size_t row, int64_t length) {
   Row copy{.handle = cache_.fork(rows_[row].handle, length), .ids = rows_[row].ids};
-  if (!copy.ids.empty()) copy.ids.resize(static_cast<size_t>(length));
   rows_.push_back(std::move(copy));
+  read_again(rows_.size() - 1, length);
+  if (!rows_.back().ids.empty()) rows_.back().ids.resize(static_cast<size_t>(length));
 }
 
 }  // namespace tessera::lm

@@ -58,7 +58,8 @@ class LmSteps final : public generate::TokenSteps {
   /// New positions of a row: what is still to be read of them, and the hidden states of the others.
   struct Reading {
     size_t row = 0;
-    Tensor rest;  // embeddings [n, C]
+    Tensor rest;             // embeddings [n, C]
+    bool revocable = false;  // some of it may be taken back
     std::vector<Tensor> hidden = {};
   };
   Row begun(const generate::Prompt& prompt);
@@ -66,6 +67,7 @@ class LmSteps final : public generate::TokenSteps {
   std::vector<Tensor> pass(const std::vector<Reading*>& pieces, int64_t count, bool logits = false);
   void read_but_short_end(Reading& reading, int64_t chunk);
   void read_short_ends(std::vector<Reading>& readings);
+  void read_again(size_t row, int64_t length);
   Tensor embedded(std::span<const int32_t> ids) const;
   Tensor logits_of(const Tensor& hidden) const;
 

@@ -173,6 +173,70 @@ TEST_P(LmStepping, BrainFloatsHaveTheSameBitsInACrowd) {
 INSTANTIATE_TEST_SUITE_P(All, LmStepping, ::testing::ValuesIn(stepping_models()),
                          [](const auto& info) { return info.param; });
 
+/// A model with gated DeltaNets.
+class LmStates : public ::testing::Test {
+ protected:
+  const at::NoGradGuard no_grad;
+  const DecoderLm model = tiny_lm(tiny_config("qwen3_5_text"));
+  Ids part(const Ids& ids, int64_t from, int64_t to) const { return {ids.begin() + from, ids.begin() + to}; }
+};
+
+TEST_F(LmStates, ARowTakenBackBehindWhatIsKeptIsReadAgain) {
+  const Ids ids = some_ids(60), other = some_ids(5, 36, 9);
+  for (const int64_t length : {58, 45, 37, 33, 32, 20, 5}) {
+    LmSteps steps(model, {.block = 4, .chunk = 16});
+    join(steps, {part(ids, 0, 50), {7}});
+    for (int64_t n = 50; n < 60; ++n) steps.next(Ids{ids[static_cast<size_t>(n)], 1});
+    steps.rewind(0, length);
+    ASSERT_EQ(steps.length(0), length);
+    ASSERT_EQ(steps.length(1), 11) << "its neighbour stays";
+    Ids whole = part(ids, 0, length);
+    whole.insert(whole.end(), other.begin(), other.end());
+    const Tensor got = steps.verify({other, {}})[4];
+    EXPECT_LT(furthest(got, plain(model, whole)), 2e-4) << length;
+  }
+}
+
+TEST_F(LmStates, WhatIsTakenBackOverACutHasTheBitsOfTheStepsBefore) {
+  const Ids prompt = some_ids(250), more = some_ids(12, 36, 3);
+  LmConfig longer = model.config;
+  longer.context = 512;
+  const DecoderLm wide = tiny_lm(longer);
+  LmSteps one(wide), several(wide);
+  join(one, {prompt}), join(several, {prompt});
+  std::vector<Tensor> want;
+  for (const int32_t id : more) want.push_back(one.next(Ids{id})[0]);
+  for (const int64_t kept : {2, 6, 9}) {  // before, at and behind position 256
+    several.verify({more});
+    several.rewind(0, 250 + kept);
+    const Tensor got = several.verify({{more[static_cast<size_t>(kept)]}});
+    EXPECT_TRUE(got[0].equal(want[static_cast<size_t>(kept)])) << kept;
+    several.rewind(0, 250);
+  }
+}
+
+TEST_F(LmStates, AForkOfAnEarlierPositionIsReadFromTheLastKeptOne) {
+  const Ids ids = some_ids(40);
+  LmSteps steps(model, {.block = 4, .chunk = 16});
+  join(steps, {ids});
+  steps.fork(0, 35);
+  EXPECT_EQ(steps.length(1), 35);
+  const Tensor both = steps.next(Ids{1, ids[35]});
+  EXPECT_LT(furthest(both[1], plain(model, part(ids, 0, 36))), 2e-4);
+}
+
+TEST_F(LmStates, TheNextTurnGoesOnFromTheRowThatLeftOrFromItsLastKeptState) {
+  const Ids first = some_ids(30), answer = some_ids(4, 36, 2);
+  LmSteps steps(model, {.block = 4, .chunk = 16, .keep_last = true});
+  join(steps, {first});
+  for (const int32_t id : answer) steps.next(Ids{id});
+  steps.keep({});
+  Ids next = first;  // the answer is written otherwise in the next turn
+  next.insert(next.end(), {answer[0], 35, 1, 2});
+  EXPECT_LT(furthest(join(steps, {next})[0], plain(model, next)), 2e-4);
+  EXPECT_EQ(steps.recalled(), 30) << "where the prompt ended";
+}
+
 TEST(LmSteps, RefusesIdsWithoutARowInTheEmbedding) {
   const DecoderLm model = tiny_lm(tiny_config());
   LmSteps steps(model);

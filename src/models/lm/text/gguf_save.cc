@@ -13,6 +13,7 @@
 #include "models/lm/architecture/families.h"
 #include "models/lm/architecture/fused_files.h"
 #include "models/lm/architecture/gguf_model.h"
+#include "models/lm/architecture/language_part.h"
 #include "models/lm/text/convert.h"
 #include "models/lm/text/writes.h"
 #include "nn/kernels/blocks/block_type.h"
@@ -24,6 +25,8 @@
 namespace tessera::lm {
 
 namespace {
+
+constexpr std::string_view delta_net_prefix = ".linear_attn.";
 
 struct FileFormat {
   std::string_view name;
@@ -54,7 +57,7 @@ bool is_of_words(std::string_view name) { return name == "token_embd.weight" || 
 
 /// The type that a tensor is stored in.
 const GgufType& type_of(const FileFormat& format, std::string_view name, at::IntArrayRef shape) {
-  if (shape.size() < 2) return *gguf_type("f32");
+  if (shape.size() < 2 || name.ends_with(".ssm_conv1d.weight")) return *gguf_type("f32");
   const auto fits = [&](std::string_view type) { return shape.back() % gguf_type(type)->weights == 0; };
   for (const std::string_view type : {is_of_words(name) ? format.embeddings : format.name, format.otherwise}) {
     if (fits(type)) return *gguf_type(type);
@@ -137,6 +140,22 @@ void write_windows(const LmConfig& c, const std::string& architecture, GgufWrite
   writer.set(architecture + ".rope.freq_base_swa", static_cast<float>(c.window_rope_theta.value_or(c.rope_theta)));
 }
 
+/// What llama.cpp asks of models with gated DeltaNets. Positions of texts are the same on all three axes of the rotary sections.
+void write_linear(const LinearAttention& l, int64_t turned, const std::string& architecture, GgufWriter& writer) {
+  const auto whole = [&](const char* name, int64_t value) {
+    writer.set(architecture + "." + name, static_cast<uint32_t>(value));
+  };
+  whole("ssm.conv_kernel", l.kernel);
+  whole("ssm.state_size", l.key_dim);
+  whole("ssm.group_count", l.key_heads);
+  whole("ssm.time_step_rank", l.value_heads);
+  whole("ssm.inner_size", l.value_heads * l.value_dim);
+  whole("full_attention_interval", l.full_every);
+  const auto third = static_cast<int32_t>((turned / 2 + 2) / 3);
+  writer.set(architecture + ".rope.dimension_sections",
+             std::vector<int32_t>{third, third, static_cast<int32_t>(turned / 2) - 2 * third, 0});
+}
+
 void write_config(const LmConfig& c, const FileFormat& format, const ModelDirectory& found,
                   const std::string& architecture, GgufWriter& writer) {
   const auto key = [&](const char* name) { return architecture + "." + name; };
@@ -163,6 +182,7 @@ void write_config(const LmConfig& c, const FileFormat& format, const ModelDirect
   if (c.logit_cap) real("final_logit_softcapping", *c.logit_cap);
   if (c.window || c.fused) write_windows(c, architecture, writer);  // Phi-3 without a window has the key and a zero
   if (c.rope_scaling) write_scaling(c, architecture, writer);
+  if (c.linear) write_linear(*c.linear, c.turned(), architecture, writer);
 }
 
 void write_tokenizer(const ModelDirectory& found, int64_t rows, GgufWriter& writer) {
@@ -176,7 +196,8 @@ void write_tokenizer(const ModelDirectory& found, int64_t rows, GgufWriter& writ
 /// The ids that end a text and a turn, where the model says more than its tokenizer.
 void write_ends(const ModelDirectory& found, GgufWriter& writer) {
   if (found.is_gguf()) return;
-  const std::vector<int32_t> ends = generation_defaults(found.path, found.config).end_tokens;
+  const std::vector<int32_t> ends =
+      generation_defaults(found.path, language_config(found.config, found.path.string())).end_tokens;
   if (ends.size() > 1) writer.set("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(ends[1]));
 }
 
@@ -192,6 +213,7 @@ struct NamedWeight {
   };
   std::string name;  // llama.cpp's
   std::vector<Part> parts;
+  std::string own_name = {};  // of the first part
 
   std::vector<int64_t> shape() const {
     std::vector<int64_t> all = parts.front().shape();
@@ -204,6 +226,16 @@ struct NamedWeight {
     return each.size() == 1 ? each[0] : at::cat(each);
   }
 };
+
+/// A gated DeltaNet's tensor with its value heads in llama.cpp's order, decays as they are applied; other tensors as they are.
+Tensor as_delta_net_of_files(const NamedWeight& weight, const Tensor& numbers, const LinearAttention& l) {
+  const size_t at = weight.own_name.find(delta_net_prefix);
+  if (at == std::string::npos) return numbers;
+  const std::string name = weight.own_name.substr(at + delta_net_prefix.size());
+  const bool other_order = !l.tiled && l.key_heads != l.value_heads;
+  const Tensor ordered = other_order ? with_value_heads(name, numbers, l, true) : numbers;
+  return name == "A_log" ? -ordered.to(at::kFloat).exp() : name == "conv1d.weight" ? ordered.squeeze(1) : ordered;
+}
 
 std::vector<NamedWeight> weights_of(DecoderLm& model, std::string_view architecture) {
   std::vector<NamedWeight> all;
@@ -221,7 +253,7 @@ std::vector<NamedWeight> weights_of(DecoderLm& model, std::string_view architect
     const std::string theirs = gguf_name(architecture, name);
     if (theirs.empty()) throw UserError("[convert] GGUF has no name for the tensor '{}'", name);
     const auto [place, is_new] = places.try_emplace(theirs, all.size());
-    if (is_new) all.push_back({theirs, {}});
+    if (is_new) all.push_back({theirs, {}, name});
     std::vector<NamedWeight::Part>& parts = all[place->second].parts;
     parts.push_back(std::move(added));
     std::ranges::sort(parts, {}, &NamedWeight::Part::begin);
@@ -251,6 +283,7 @@ std::string settings_lost(const LmConfig& config, const Path& file) {
   // model types that share an architecture differ in what the other settings say
   if (gguf_habits(read.family, "").architecture == gguf_habits(config.family, "").architecture)
     read.family = config.family;
+  if (read.linear && config.linear) read.linear->tiled = config.linear->tiled;  // its tensors are written so
   const Json kept = in_32_bits(to_json(read));
   const Json own = in_32_bits(to_json(config));
   std::string lost;
@@ -287,12 +320,14 @@ void save_gguf(const Path& out, const DecoderLm& from, const ModelDirectory& fou
     add_divisors("rope_factors_short", at::tensor(c.rope_scaling->short_factors, at::kFloat));
   }
   for (const NamedWeight& weight : weights) {
-    const std::vector<int64_t> shape = weight.shape();
+    std::vector<int64_t> shape = weight.shape();
+    if (shape.size() == 3) shape.erase(shape.begin() + 1);  // a convolution's [channels, 1, kernel]
     const GgufType& type = type_of(format, weight.name, shape);
     writer.add(weight.name, type, shape, [&, type = &type](WritableFile& file) {
       Tensor numbers = weight.numbers();
       if (habits.interleaved_heads && is_turned(weight.name)) numbers = interleaved(numbers, c.head_dim);
-      if (habits.norms_with_one && weight.name.ends_with("_norm.weight")) numbers = numbers.to(at::kFloat) + 1;
+      if (habits.norms_with_one && is_norm_with_one(weight.name)) numbers = numbers.to(at::kFloat) + 1;
+      if (c.linear) numbers = as_delta_net_of_files(weight, numbers, *c.linear);
       file.append(encoded(*type, numbers, weight.name));
       if (options.on_progress) options.on_progress(++done, std::ssize(weights));
     });

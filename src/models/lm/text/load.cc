@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "models/lm/architecture/gguf_model.h"
+#include "models/lm/architecture/language_part.h"
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/text/writes.h"
 #include "tensor/gguf.h"
@@ -55,7 +56,7 @@ std::unique_ptr<LoadedModel> load_lm_model(const ModelDirectory& found, at::Devi
   const GgufModel file = found.is_gguf() ? open_gguf(found) : GgufModel{found.config, WeightSource(directory)};
   WriterParts parts{.model = load_lm(file.config, file.weights, directory, {.device = device, .dtype = options.dtype}),
                     .tokenizer = text::load_tokenizer(directory),
-                    .defaults = generation_defaults(directory, file.config),
+                    .defaults = generation_defaults(directory, language_config(file.config, directory.string())),
                     .decode = {.cache_int8 = options.cache_int8}};
   require_rows_for(parts.model.config, parts.tokenizer->vocabulary(), directory);
   try {

@@ -42,7 +42,7 @@ std::shared_ptr<const nn::RowProduct> product_of(const nn::Linear& linear) {
 }  // namespace
 
 std::unique_ptr<PlainPass> PlainPass::of(const DecoderLm& model) {
-  if (!model.embed_tokens.device().is_cpu()) return nullptr;
+  if (!model.embed_tokens.device().is_cpu() || model.config.linear || model.config.attention_gate) return nullptr;
   std::unique_ptr<PlainPass> pass(new PlainPass(model));
   return pass->add_layers() ? std::move(pass) : nullptr;
 }
@@ -61,7 +61,7 @@ bool PlainPass::add_layers() {
   };
   const bool norm_after = model_->config.norm_after;
   for (const Block& block : model_->layers) {
-    const Attention& attention = block.self_attn;
+    const Attention& attention = *block.self_attn;
     const GatedFeedForward& mlp = block.mlp;
     const auto& before_mlp = norm_after ? block.pre_feedforward_layernorm : block.post_attention_layernorm;
     blocks_.push_back({.q = layer_of(attention.q_proj),

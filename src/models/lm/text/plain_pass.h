@@ -18,8 +18,8 @@ namespace tessera::lm {
 
 class PlainPass {
  public:
-  /// Null where the model cannot be run so: not on the CPU, with adapters, 8-bit floating point or someone who observes its inputs,
-  /// or in a format that no kernel multiplies. `model` must outlive it.
+  /// Null where the model cannot be run so: not on the CPU, with gated DeltaNets, adapters, 8-bit floating point or someone who observes
+  /// its inputs, or in a format that no kernel multiplies. `model` must outlive it.
   static std::unique_ptr<PlainPass> of(const DecoderLm& model);
 
   struct Result {

@@ -98,7 +98,7 @@ TEST(PlainPass, TakesLongPiecesWhereAllLayersHaveKernelsForManyRows) {
   EXPECT_FALSE(PlainPass::of(model)->takes_long());
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, PlainPasses, ::testing::ValuesIn(supported_families()));
+INSTANTIATE_TEST_SUITE_P(Families, PlainPasses, ::testing::ValuesIn(plain_families()));
 
 TEST(PlainPass, IsLeftOutForModelsWithAdapters) {
   const at::NoGradGuard no_grad;
@@ -106,6 +106,10 @@ TEST(PlainPass, IsLeftOutForModelsWithAdapters) {
   EXPECT_NE(PlainPass::of(model), nullptr);
   model.layers[0].mlp.up_proj.lora = nn::Lora{.a = at::zeros({2, 1}), .b = at::zeros({1, 2})};
   EXPECT_EQ(PlainPass::of(model), nullptr);
+}
+
+TEST(PlainPass, IsLeftOutForModelsWithGatedDeltaNets) {
+  EXPECT_EQ(PlainPass::of(tiny_lm(tiny_config("qwen3_5_text"))), nullptr);
 }
 
 TEST(ThreadTeam, EveryThreadWorksInEachRunAndMeetsTheOthers) {
