@@ -1,5 +1,5 @@
-// A reader for comma-separated tables from spreadsheets and scripts (RFC 4180 with the liberties people take): a byte
-// order mark, any mixture of line ends, blank lines, quoted fields. One pass, nothing is copied but quoted fields.
+// A reader for tables from spreadsheets and scripts (RFC 4180 with the liberties people take): commas, semicolons, tabs or bars, a `sep=`
+// line, decimal commas, a byte order mark, any mixture of line ends, blank lines, quoted fields. Nothing is copied but quoted fields.
 #pragma once
 
 #include <deque>
@@ -13,7 +13,8 @@ namespace tessera::plan {
 /// Reads a table row by row. `text` must outlive the reader; `source` names it in errors.
 class CsvReader {
  public:
-  /// Reads the header. Throws UserError: nothing there, a name twice or endless, bytes that are not UTF-8, an open quote.
+  /// Reads the header. Cells are separated by what a first line "sep=;" names, or else by whichever of , ; tab | stands most often in the
+  /// header. Throws UserError: nothing there, a name twice or endless, bytes that are not UTF-8, an open quote.
   /// Names hold no control characters: they become question marks.
   CsvReader(std::string_view text, std::string source);
 
@@ -33,8 +34,8 @@ class CsvReader {
 
   /// The current row's cell, blanks around it removed.
   std::string_view cell(size_t column) const { return cells_[column]; }
-  /// The cell as a number; empty (or "nan", "NA", "null") is nullopt. Throws UserError with line and column for text and
-  /// for infinities.
+  /// The cell as a number; empty (or "nan", "NA", "null") is nullopt. "0,5" is a half where cells are not separated by commas. Throws UserError with line and column for text, for infinities, and for "1,234" in a table
+  /// whose other cells do not show what the comma means.
   std::optional<double> number(size_t column) const;
   /// The cell as a number that must be there.
   double required_number(size_t column) const;
@@ -42,6 +43,9 @@ class CsvReader {
   [[noreturn]] void fail(size_t column, std::string_view what) const;
 
  private:
+  void find_separator();
+  void find_decimal_signs();
+  std::string with_point(size_t column) const;
   void read_row();
   std::string_view read_quoted();
 
@@ -51,6 +55,8 @@ class CsvReader {
   std::vector<std::string_view> cells_;
   std::deque<std::string> unquoted_;  // storage of the current row's fields that held doubled quotes
   size_t line_ = 0, next_line_ = 1;
+  char separator_ = ',';
+  bool decimal_points_ = false, decimal_commas_ = false;  // whether some cell shows them
 };
 
 /// Text from outside as a message shows it: one line of whole characters, cut to `longest` bytes with dots at the end.

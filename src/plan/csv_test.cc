@@ -80,8 +80,50 @@ TEST(Csv, ARowWithAnotherNumberOfCellsIsReportedWithItsLine) {
   EXPECT_EQ(said_of("a,b\n1,2,\n"), "[plan] t.csv line 2 has 3 cells, the header has 2");
 }
 
-TEST(Csv, ATableSeparatedBySemicolonsIsRefusedWithAHint) {
-  EXPECT_THAT(said_of("a;b\n1,5;2,5\n"), HasSubstr("is the table comma-separated?"));
+/// The column `number` of a whole table.
+std::vector<std::optional<double>> numbers_of(std::string_view text) {
+  CsvReader csv(text, "t.csv");
+  std::vector<std::optional<double>> numbers;
+  while (csv.next()) numbers.push_back(csv.number(csv.require("number")));
+  return numbers;
+}
+
+TEST(Csv, CellsMayBeSeparatedBySemicolonsTabsOrBars) {
+  for (const char* text : {"a;b c\n1;\"x;y\"\n;2\n", "a\tb c\r\n1\tx;y\r\n\t2\r\n", "a|b c\r1|x;y\r|2\r"}) {
+    EXPECT_THAT(CsvReader(text, "t.csv").columns(), ElementsAre("a", "b c")) << text;
+    EXPECT_THAT(rows_of(text), ElementsAre(ElementsAre("1", "x;y"), ElementsAre("", "2"))) << text;
+  }
+  EXPECT_THAT(CsvReader("a,b;c,d\n", "t.csv").columns(), ElementsAre("a", "b;c", "d"));
+  EXPECT_THAT(CsvReader("\"a,b,c\";d\n", "t.csv").columns(), ElementsAre("a,b,c", "d"));
+}
+
+TEST(Csv, AFirstLineMayNameTheSeparator) {
+  for (const char* text : {"sep=,\na,b\n1,2\n", "\xEF\xBB\xBFsep=;\r\na;b\r\n1;2\r\n", "\"sep=\t\"\na\tb\n1\t2\n",
+                           "SEP=|\na|b\n1|2\n", "sep=,,,\na,b\n1,2\n"}) {
+    CsvReader csv(text, "t.csv");
+    EXPECT_THAT(csv.columns(), ElementsAre("a", "b")) << text;
+    ASSERT_TRUE(csv.next());
+    EXPECT_EQ(csv.cell(1), "2");
+    EXPECT_EQ(csv.line(), 3u);
+  }
+  EXPECT_THAT(said_of("sep=x\naxb\n"),
+              HasSubstr("separates its cells by 'x', want a comma, a semicolon, a tab or a bar"));
+}
+
+TEST(Csv, DecimalCommasAreReadWhereCommasSeparateNoCells) {
+  EXPECT_THAT(numbers_of("name;number\nx;0,52\ny;-1,5e-3\nz;3,125\nw;7\n"), ElementsAre(0.52, -1.5e-3, 3.125, 7.0));
+  EXPECT_THAT(numbers_of("name\tnumber\nx\t3,125\ny\t0,5\n"), ElementsAre(3.125, 0.5)) << "other cells show it";
+  EXPECT_THAT(numbers_of("name;number\nx;0.52\n"), ElementsAre(0.52));
+  EXPECT_THAT(numbers_of("name;number\nx;0,000117\ny;9.74e-05\nz;3,125\n"), ElementsAre(0.000117, 9.74e-05, 3.125))
+      << "a spreadsheet took the second for a text";
+}
+
+TEST(Csv, ACommaThatMayCountThousandsIsRefused) {
+  EXPECT_THAT(said_of("name\tnumber\nx\t1,234\n"), HasSubstr("got '1,234', which may be a fraction or thousands"));
+  EXPECT_THAT(said_of("name;number\nx;0.5\ny;1,234\n"), HasSubstr("got '1,234', which may be a fraction"));
+  EXPECT_THAT(said_of("name;number\nx;0,5\ny;1.234\n"), HasSubstr("got '1.234', which may be a fraction"));
+  EXPECT_THAT(said_of("name;number\nx;1.234.567,5\n"), HasSubstr("want a number"));
+  EXPECT_THAT(said_of("name;number\nx;1,234,567\n"), HasSubstr("want a number"));
 }
 
 TEST(Csv, ATrailingCommaAddsACellWithoutAName) {
