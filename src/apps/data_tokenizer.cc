@@ -7,6 +7,8 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
+#include "core/text_file.h"
+#include "core/utf8.h"
 #include "text/bpe_trainer.h"
 #include "text/tokenizer.h"
 
@@ -23,14 +25,15 @@ int run_data_tokenizer(const DataTokenizerOptions& options) {
 
   Progress progress("data", static_cast<int64_t>(files.size()), "files");
   for (size_t i = 0; i < files.size(); ++i) {
-    trainer.add(read_file(files[i]));
+    trainer.add(read_text(files[i], "data"));
     progress.update(static_cast<int64_t>(i + 1));
   }
   progress.finish();
   const text::BpeVocabulary vocabulary = trainer.train();
   trainer.save(vocabulary, options.out);
 
-  const std::string sample = read_file(files.front()).substr(0, 1 << 20);
+  std::string sample = read_text(files.front(), "data");
+  sample.resize(whole_characters(std::string_view(sample).substr(0, 1 << 20)));
   const auto ids = text::load_tokenizer(options.out)->encode(sample, {.add_special = false, .parse_special = false});
   const double bytes_per_token =
       static_cast<double>(sample.size()) / static_cast<double>(std::max<size_t>(ids.size(), 1));

@@ -13,6 +13,7 @@
 #include <toml++/toml.h>
 
 #include "core/files.h"
+#include "core/placeholder.h"
 
 namespace tessera {
 
@@ -95,6 +96,20 @@ std::string one_line(std::string_view words) {
   return text;
 }
 
+/// What Python writes for a number and JSON has no word for, where a parser stopped; "" for other faults.
+std::string_view python_number(std::string_view text, size_t byte) {
+  constexpr size_t read_ahead = 3;  // the parser has read the first characters of the word
+  for (size_t back = 0; back <= read_ahead && back <= byte; ++back) {
+    const std::string_view rest = text.substr(std::min(byte - back, text.size()));
+    for (const std::string_view word : {"NaN", "nan", "-Infinity"}) {
+      if (rest.starts_with(word)) return word;
+    }
+    const bool negative = byte - back > 0 && text[std::min(byte - back, text.size()) - 1] == '-';
+    if (rest.starts_with("Infinity")) return negative ? "-Infinity" : "Infinity";
+  }
+  return "";
+}
+
 /// The range of numbers that a parser of TOML found itself unable to hold, to be added to its own words.
 std::string wanted(std::string_view words) {
   if (words.find("not representable in 64 bits") != std::string_view::npos)
@@ -111,7 +126,11 @@ Json parse_json(std::string_view text, std::string_view source) {
   return detail::parse_tree<Json>(text, source, "json");
 }
 
-Json read_json_file(const Path& path) { return parse_json(read_file(path), path.string()); }
+Json read_json_file(const Path& path) {
+  const std::string text = read_file(path);
+  refuse_placeholder(text, path.string(), "json");
+  return parse_json(text, path.string());
+}
 
 Json parse_toml(std::string_view text, std::string_view source) {
   try {
@@ -168,10 +187,13 @@ template <class Tree> Tree parse_tree(std::string_view text, std::string_view so
     throw UserError("[{}] {}: '{}' is {}, want a number from -{:.4g} to {:.4g}", room, source, path.text(), number,
                     std::numeric_limits<double>::max(), std::numeric_limits<double>::max());
   } catch (const typename Tree::parse_error& error) {
-    if (text.find('\n') == std::string_view::npos) throw UserError("[{}] {}: not valid JSON", room, source);
+    const std::string_view word = python_number(text, error.byte);
+    const std::string why =
+        word.empty() ? "" : fmt::format(": {} is no number that JSON has, want a number or null", word);
+    if (text.find('\n') == std::string_view::npos) throw UserError("[{}] {}: not valid JSON{}", room, source, why);
     const std::string_view before = text.substr(0, std::min<size_t>(error.byte, text.size()));
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
-    throw UserError("[{}] {} line {}: not valid JSON", room, source, line);
+    throw UserError("[{}] {} line {}: not valid JSON{}", room, source, line, why);
   }
 }
 template Json parse_tree<Json>(std::string_view, std::string_view, std::string_view);

@@ -155,6 +155,24 @@ TEST(Json, ANumberThatTomlCannotHoldIsRefusedWhenItIsWritten) {
   }
 }
 
+TEST(Json, NumbersThatPythonWritesAndJsonLacksAreNamed) {
+  const auto refusal = [](std::string_view text) -> std::string {
+    try {
+      parse_json(text, "a.json");
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "read";
+  };
+  EXPECT_EQ(refusal("{\"a\": NaN}"),
+            "[json] a.json: not valid JSON: NaN is no number that JSON has, want a number or null");
+  EXPECT_EQ(refusal("{\n\"a\": [1, -Infinity]}"),
+            "[json] a.json line 2: not valid JSON: -Infinity is no number that JSON has, want a number or null");
+  EXPECT_EQ(refusal("Infinity"),
+            "[json] a.json: not valid JSON: Infinity is no number that JSON has, want a number or null");
+  EXPECT_EQ(refusal("{\"a\": NULL}"), "[json] a.json: not valid JSON");
+}
+
 TEST(NearestWord, IsTheWordWithTheFewestEdits) {
   EXPECT_EQ(nearest_word("cosin", {"wsd", "cosine", "constant"}), "cosine");
   EXPECT_EQ(nearest_word("anything", {}), "");

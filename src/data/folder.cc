@@ -5,8 +5,9 @@
 #include <sstream>
 
 #include "core/error.h"
-#include "core/json.h"
+#include "core/json_rows.h"
 #include "core/rng.h"
+#include "core/text_file.h"
 #include "data/heldout.h"
 #include "data/permutation.h"
 #include "media/compose.h"
@@ -46,12 +47,13 @@ void FolderSource::divide() {
 
 std::vector<FolderSource::Item> FolderSource::read_captions(const Path& file) const {
   std::vector<Item> items;
-  std::istringstream lines(read_file(file));
+  std::istringstream lines(read_text(file, "folder"));
   int64_t number = 0;
+  RowRepairs repairs;
   for (std::string line; std::getline(lines, line);) {
     ++number;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const Json entry = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (line.find_first_not_of(" \t") == std::string::npos) continue;
+    const Json entry = parse_json_row(line, fmt::format("{} line {}", file.string(), number), &repairs);
     const auto text = [&](const char* key) {
       if (!entry.is_object() || !entry.contains(key) || !entry[key].is_string()) {
         throw UserError("[folder] {} line {}: want an object with \"file\" and \"caption\" texts, got {}",
@@ -64,6 +66,7 @@ std::vector<FolderSource::Item> FolderSource::read_captions(const Path& file) co
       throw UserError("[folder] {} line {}: there is no picture {}", file.string(), number, item.file.string());
     items.push_back(item);
   }
+  repairs.warn("folder");
   return items;
 }
 
@@ -73,7 +76,7 @@ std::vector<FolderSource::Item> FolderSource::find_text_files() const {
     if (file.lexically_relative(options_.path).has_parent_path()) continue;  // in a folder inside
     const Path words = Path(file).replace_extension(".txt");
     if (!std::filesystem::exists(words)) continue;
-    std::string caption = read_file(words);
+    std::string caption = read_text(words, "folder");
     while (!caption.empty() && std::isspace(static_cast<unsigned char>(caption.back()))) caption.pop_back();
     items.push_back({file, caption});
   }

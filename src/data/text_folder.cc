@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/rng.h"
+#include "core/text_file.h"
 #include "data/permutation.h"
 #include "data/text_files.h"
 #include "text/tokenizer.h"
@@ -51,8 +52,11 @@ void check(const TextFolderOptions& o) {
 TextFolder::TextFolder(TextFolderOptions options) : options_(std::move(options)), tokens_({}, {}) {
   check(options_);
   const std::vector<TextFile> files = find_text_files(options_.path);
-  std::vector<uint64_t> digests;  // of each file's bytes
-  for (const TextFile& file : files) digests.push_back(hash_text(read_file(file.path)));
+  std::vector<uint64_t> digests;  // of each file's words: a copy with other line ends is a copy
+  for (const TextFile& file : files) {
+    const MappedFile bytes(file.path);
+    digests.push_back(hash_text(decode_text(bytes.bytes(), file.path.string(), "text").words));
+  }
   tokens_ = tokenised(files, digests);
   divide(files, digests);
   log_info("[text] {} files, {} tokens train and {} are held out", files.size(), training_tokens(), heldout_tokens());
@@ -82,7 +86,7 @@ TokenArray TextFolder::tokenised(const std::vector<TextFile>& files, const std::
   std::vector<int64_t> ends;
   Progress progress("tokenise", std::ssize(files), "files");
   for (const TextFile& file : files) {
-    const std::string words = read_words(file.path);
+    const std::string words = read_text(file.path, "text");
     const std::vector<int32_t> ids = tokenizer->encode(words, {.add_special = false, .parse_special = false});
     tokens.insert(tokens.end(), ids.begin(), ids.end());
     tokens.push_back(*end);

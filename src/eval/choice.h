@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/files.h"
+#include "core/json_rows.h"
 #include "eval/intervals.h"
 #include "models/capabilities.h"
 
@@ -26,10 +27,12 @@ struct ChoiceRow {
 ///   choices   "choices" or "options": a list, a list of {"text", "label"}, or {"text": [...], "label": [...]};
 ///             "endings"; "sol1", "sol2"; "answerA", "answerB", ...
 ///   answer    "answerKey", "answer", "label", "gold", "target": the choice's label, the choice itself, a letter, or a
-///             number from 0
+///             number from 0 (also written 1.0, as pandas does)
+/// Labels and choices may be numbers; where a number names one choice by its place and another by its text, the row is refused.
+/// Blanks around a choice and behind a prompt are dropped: one stands between the two.
 /// A question becomes "Question: ..." with "Answer:" on the next line; other prompts stay as they are.
-/// Throws UserError that opens with `where`.
-ChoiceRow parse_choice_row(std::string_view line, std::string_view where);
+/// What became U+FFFD is counted in `repairs`. Throws UserError that opens with `where`.
+ChoiceRow parse_choice_row(std::string_view line, std::string_view where, RowRepairs* repairs = nullptr);
 
 /// Every line that is not blank. Throws UserError; also for a file without rows.
 std::vector<ChoiceRow> read_choice_rows(const Path& file);

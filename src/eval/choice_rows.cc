@@ -5,11 +5,22 @@
 #include <optional>
 
 #include "core/error.h"
-#include "core/json.h"
+#include "core/json_rows.h"
+#include "core/text_file.h"
 
 namespace tessera::eval {
 
 namespace {
+/// One blank stands between a prompt and a choice, however many are written: two would be other tokens.
+std::string without_blanks_behind(std::string text) {
+  while (text.ends_with(' ')) text.pop_back();
+  return text;
+}
+std::string without_blanks(std::string text) {
+  text.erase(0, std::min(text.find_first_not_of(' '), text.size()));
+  return without_blanks_behind(std::move(text));
+}
+
 /// A row being read; `fail` names it.
 struct Row {
   const Json& json;
@@ -23,6 +34,10 @@ struct Row {
   std::string text(const Json& value, const char* key) const {
     if (!value.is_string()) fail(fmt::format("'{}' is {}, want a text", key, value.type_name()));
     return value.get<std::string>();
+  }
+  /// A text, or a number as it is written.
+  std::string text_or_number(const Json& value, const char* key) const {
+    return value.is_number() ? value.dump() : text(value, key);
   }
 };
 
@@ -50,16 +65,19 @@ std::string prompt_of(const Row& row) {
 
 struct Choices {
   std::vector<std::string> texts, labels;
+  bool numbers = false;  // some texts are written as numbers
 };
 
 void add_choice(const Row& row, const Json& choice, Choices& to) {
   if (choice.is_object()) {
     const auto text = choice.find("text"), label = choice.find("label");
     if (text == choice.end()) row.fail("a choice has no 'text'");
-    to.texts.push_back(row.text(*text, "choice.text"));
-    if (label != choice.end()) to.labels.push_back(row.text(*label, "choice.label"));
+    to.numbers |= text->is_number();
+    to.texts.push_back(row.text_or_number(*text, "choice.text"));
+    if (label != choice.end()) to.labels.push_back(row.text_or_number(*label, "choice.label"));
   } else {
-    to.texts.push_back(row.text(choice, "choice"));
+    to.numbers |= choice.is_number();
+    to.texts.push_back(row.text_or_number(choice, "choice"));
   }
 }
 
@@ -76,9 +94,12 @@ Choices choices_of(const Row& row) {
   if (list != nullptr && list->is_object()) {
     const auto texts = list->find("text"), labels = list->find("label");
     if (texts == list->end() || !texts->is_array()) row.fail("'choices' has no list 'text'");
-    for (const Json& text : *texts) found.texts.push_back(row.text(text, "choices.text"));
+    for (const Json& text : *texts) {
+      found.numbers |= text.is_number();
+      found.texts.push_back(row.text_or_number(text, "choices.text"));
+    }
     if (labels != list->end() && labels->is_array()) {
-      for (const Json& label : *labels) found.labels.push_back(row.text(label, "choices.label"));
+      for (const Json& label : *labels) found.labels.push_back(row.text_or_number(label, "choices.label"));
     }
   } else if (list != nullptr && list->is_array()) {
     for (const Json& choice : *list) add_choice(row, choice, found);
@@ -108,13 +129,20 @@ size_t answer_of(const Row& row, const Choices& choices) {
     if (answer == nullptr) answer = row.find(key);
   }
   if (answer == nullptr) row.fail("has no answer; want 'answer', 'answerKey' or 'label'");
-  if (!answer->is_string() && !answer->is_number_integer()) {
+  if (!answer->is_string() && !answer->is_number()) {
     row.fail(fmt::format("the answer is {}, want a number, a label or a choice", answer->type_name()));
   }
-  const std::string said = answer->is_string() ? answer->get<std::string>() : answer->dump();
+  std::string said = answer->is_string() ? answer->get<std::string>() : answer->dump();
+  if (answer->is_number_float() && said.ends_with(".0") && index_of(choices.labels, said) == std::nullopt)
+    said.resize(said.size() - 2);
   const size_t count = choices.texts.size();
   std::optional<size_t> found = index_of(choices.labels, said);
-  if (!found && answer->is_string()) found = index_of(choices.texts, said);
+  const std::optional<size_t> by_text = found ? std::nullopt : index_of(choices.texts, without_blanks(said));
+  if (by_text && choices.numbers && said.size() < 4 && said.find_first_not_of("0123456789") == std::string::npos &&
+      std::stoul(said) < count && std::stoul(said) != *by_text) {
+    row.fail(fmt::format("the answer {0} is one choice by its text and another by its place; give labels", said));
+  }
+  if (!found && (answer->is_string() || choices.numbers)) found = by_text;
   if (!found && said.size() == 1 && said[0] >= 'A' && said[0] <= 'Z') found = static_cast<size_t>(said[0] - 'A');
   if (!found && !said.empty() && said.size() < 4 &&
       std::ranges::all_of(said, [](char c) { return c >= '0' && c <= '9'; })) {
@@ -126,26 +154,30 @@ size_t answer_of(const Row& row, const Choices& choices) {
 }
 }  // namespace
 
-ChoiceRow parse_choice_row(std::string_view line, std::string_view where) {
-  const Json json = parse_json(line, where);
+ChoiceRow parse_choice_row(std::string_view line, std::string_view where, RowRepairs* repairs) {
+  const Json json = parse_json_row(line, where, repairs);
   const Row row{json, where};
   if (!json.is_object()) row.fail(fmt::format("is {}, want an object", json.type_name()));
-  const Choices choices = choices_of(row);
-  return {prompt_of(row), choices.texts, answer_of(row, choices), std::string(where)};
+  Choices choices = choices_of(row);
+  for (std::string& text : choices.texts) text = without_blanks(text);
+  if (std::ranges::count(choices.texts, "") > 0) row.fail("has an empty choice");
+  return {without_blanks_behind(prompt_of(row)), choices.texts, answer_of(row, choices), std::string(where)};
 }
 
 std::vector<ChoiceRow> read_choice_rows(const Path& file) {
-  const std::string text = read_file(file);
+  const std::string text = read_text(file, "eval");
   std::vector<ChoiceRow> rows;
   int64_t number = 0;
+  RowRepairs repairs;
   for (std::string_view rest = text; !rest.empty();) {
     const size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    rows.push_back(parse_choice_row(line, fmt::format("{} line {}", file.string(), number)));
+    if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
+    rows.push_back(parse_choice_row(line, fmt::format("{} line {}", file.string(), number), &repairs));
   }
+  repairs.warn("eval");
   if (rows.empty()) throw UserError("[eval] {} has no questions", file.string());
   return rows;
 }

@@ -92,6 +92,35 @@ TEST(ChoiceRows, KeysOfPublishedDatasetsAreRead) {
   EXPECT_EQ(parsed(R"({"prompt":"as is","options":["a","b"],"gold":1})").prompt, "as is");
 }
 
+TEST(ChoiceRows, LabelsAndChoicesMayBeNumbers) {
+  const char* lists = R"({"question":"q","choices":{"text":["a","b","c"],"label":[1,2,3]},"answerKey":3})";
+  EXPECT_EQ(parsed(lists).answer, 2u) << "labels go before counting";
+  EXPECT_EQ(parsed(R"({"prompt":"p","choices":{"text":["a","b"],"label":[1,2]},"answerKey":"1"})").answer, 0u);
+  EXPECT_EQ(parsed(R"({"prompt":"p","choices":{"text":["a","b"],"label":["1","2"]},"answerKey":2.0})").answer, 1u);
+  EXPECT_EQ(parsed(R"({"prompt":"p","choices":[{"text":"a","label":0},{"text":"b","label":1}],"answer":1})").answer,
+            1u);
+  EXPECT_EQ(parsed(R"({"prompt":"p","choices":["a","b"],"label":1.0})").answer, 1u) << "as pandas writes it";
+  const ChoiceRow sums = parsed(R"({"prompt":"2+2","choices":[3,4.5,22],"answer":22})");
+  EXPECT_THAT(sums.choices, ElementsAre("3", "4.5", "22"));
+  EXPECT_EQ(sums.answer, 2u);
+}
+
+TEST(ChoiceRows, OneBlankStandsBetweenPromptAndChoiceWhateverIsWritten) {
+  const ChoiceRow row = parsed(R"({"prompt":"The capital is ","choices":[" Paris","Rome  "],"answer":" Paris"})");
+  EXPECT_EQ(row.prompt, "The capital is");
+  EXPECT_THAT(row.choices, ElementsAre("Paris", "Rome"));
+  EXPECT_EQ(row.answer, 0u);
+}
+
+TEST(ChoiceRows, ANumberThatNamesTwoChoicesIsRefused) {
+  try {
+    parsed(R"({"prompt":"p","choices":[1,2,3],"answer":1})");
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the answer 1 is one choice by its text and another by its place"));
+  }
+}
+
 TEST(ChoiceRows, MissingKeysAreReportedWithTheLine) {
   const auto refusal = [](std::string_view line) -> std::string {
     try {

@@ -3,7 +3,7 @@
 #include <map>
 
 #include "core/error.h"
-#include "core/json.h"
+#include "core/json_rows.h"
 #include "eval/line_reader.h"
 #include "eval/olmes_task.h"
 
@@ -152,11 +152,13 @@ class Gatherer {
 std::vector<OlmesDocument> parse_olmes_requests(std::string_view bytes, const std::string& source, int64_t offset) {
   LineReader lines(bytes, source);
   Gatherer gatherer(offset);
+  RowRepairs repairs;
   for (std::string text; lines.next(text);) {
     const std::string where = lines.where();
-    const Json json = parse_json(text, where);
+    const Json json = parse_json_row(text, where, &repairs);
     gatherer.add({json, where});
   }
+  repairs.warn("eval");
   return gatherer.documents(source);
 }
 

@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "core/error.h"
+#include "core/text_file.h"
 #include "eval/choice.h"
 
 namespace tessera::eval {
@@ -99,7 +100,7 @@ PerplexityResult measure_perplexity(const Writes& model, const PerplexityTask& t
 
 std::vector<std::string> read_documents(const Path& path) {
   std::vector<std::string> documents;
-  for (const Path& file : find_files(path, {".txt", ".md"}, "eval")) documents.push_back(read_file(file));
+  for (const Path& file : find_files(path, {".txt", ".md"}, "eval")) documents.push_back(read_text(file, "eval"));
   return documents;
 }
 

@@ -32,7 +32,8 @@ struct PerplexityResult {
 /// context, a stride over the window, and documents without a token to score.
 PerplexityResult measure_perplexity(const Writes& model, const PerplexityTask& task);
 
-/// A text file, or every .txt and .md file of a folder, sorted by path. Throws UserError when there is none.
+/// The words (core/text_file.h) of a text file, or of every .txt and .md file of a folder, sorted by path. Throws UserError when
+/// there is none.
 std::vector<std::string> read_documents(const Path& path);
 
 }  // namespace tessera::eval

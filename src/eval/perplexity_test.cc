@@ -47,6 +47,19 @@ TEST(Perplexity, EveryTokenIsScoredOnceAfterTheTokensBeforeIt) {
   }
 }
 
+TEST(Perplexity, TheDocumentsAreTheSameWhateverEndsTheirLinesAndMarksTheirBeginning) {
+  const Path folder = Path(::testing::TempDir()) / "perplexity_documents";
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  write_file_atomically(folder / "a.txt", "one\ntwo\n");
+  write_file_atomically(folder / "b.txt", "one\r\ntwo\r\n");
+  write_file_atomically(folder / "c.txt", "\xEF\xBB\xBFone\rtwo\r");
+  write_file_atomically(folder / "d.txt", std::string("\xFF\xFEo\0n\0e\0\n\0t\0w\0o\0\n\0", 18));
+  EXPECT_EQ(read_documents(folder), std::vector<std::string>(4, "one\ntwo\n"));
+  write_file_atomically(folder / "e.txt", std::string("o\0n\0", 4));
+  EXPECT_THROW(read_documents(folder), UserError);
+}
+
 TEST(Perplexity, AShorterStrideGivesTokensMoreContext) {
   // more context makes it more certain: nats = 1 / tokens before
   const ToyWriter learner(

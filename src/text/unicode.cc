@@ -12,58 +12,6 @@
 
 namespace tessera::text {
 
-namespace {
-constexpr std::string_view replacement = "\xEF\xBF\xBD";
-
-struct Part {
-  size_t length = 0;
-  bool valid = false;
-  bool cut = false;  // a valid beginning that the end of the text cuts off
-};
-
-/// The character or the maximal broken part at `at` (Unicode 15, table 3-7).
-Part part_at(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(at);
-  if (first < 0x80) return {1, true};
-  if (first < 0xC2 || first > 0xF4) return {1, false};
-  const size_t want = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  unsigned char low = 0x80, high = 0xBF;
-  if (first == 0xE0) low = 0xA0;
-  if (first == 0xED) high = 0x9F;
-  if (first == 0xF0) low = 0x90;
-  if (first == 0xF4) high = 0x8F;
-  for (size_t i = 1; i < want; ++i) {
-    if (at + i == text.size()) return {i, false, true};
-    if (byte(at + i) < low || byte(at + i) > high) return {i, false};
-    low = 0x80;
-    high = 0xBF;
-  }
-  return {want, true};
-}
-}  // namespace
-
-std::string to_utf8(std::string_view bytes) {
-  std::string text;
-  text.reserve(bytes.size());
-  for (size_t at = 0; at < bytes.size();) {
-    const Part part = part_at(bytes, at);
-    text += part.valid ? bytes.substr(at, part.length) : replacement;
-    at += part.length;
-  }
-  return text;
-}
-
-size_t whole_characters(std::string_view bytes) {
-  // at most three bytes of a character can be waiting for its end
-  for (size_t at = bytes.size() - std::min<size_t>(bytes.size(), 3); at < bytes.size(); ++at) {
-    if (static_cast<unsigned char>(bytes[at]) < 0xC2) continue;
-    const Part part = part_at(bytes, at);
-    if (part.cut && at + part.length == bytes.size()) return at;
-  }
-  return bytes.size();
-}
-
 Character character_at(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[at + i])); };
   const char32_t first = byte(0);

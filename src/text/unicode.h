@@ -5,12 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "core/utf8.h"
+
 namespace tessera::text {
 
-/// `bytes` with U+FFFD for every maximal part that is no UTF-8 (the Unicode standard's recommended practice).
-std::string to_utf8(std::string_view bytes);
-/// Bytes of `bytes` before a character that the end cuts in two; all of them when the end is whole or broken anyway.
-size_t whole_characters(std::string_view bytes);
+using tessera::to_utf8;
+using tessera::whole_characters;
 
 /// One character of valid UTF-8.
 struct Character {

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/text_file.h"
 #include "data/citation_index.h"
 #include "data/text_files.h"
 #include "models/registry.h"
@@ -35,7 +36,7 @@ void check(const HyperfitConfig& config, int64_t batch) {
 std::vector<std::pair<std::string, std::string>> texts_in(const Path& path) {
   std::vector<std::pair<std::string, std::string>> texts;
   for (const data::TextFile& file : data::find_text_files(path))
-    texts.emplace_back(file.name, data::read_words(file.path));
+    texts.emplace_back(file.name, read_text(file.path, "hyperfit"));
   return texts;
 }
 

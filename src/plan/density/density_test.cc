@@ -63,6 +63,11 @@ std::string fault_in(const std::string& text) {
   return fault_of([&] { parse_models(text, "t.csv"); });
 }
 
+TEST(DensityTable, ANumberThatPythonWritesAndJsonLacksIsNamed) {
+  EXPECT_THAT(fault_of([] { parse_models("[{\"name\": \"mine\", \"n_params\": 1.2e9,\n \"mmlu\": NaN}]", "m.json"); }),
+              HasSubstr("m.json line 2: not valid JSON: NaN is no number that JSON has, want a number or null"));
+}
+
 TEST(ReferenceCurve, EffectiveSizeInvertsTheCurve) {
   const ReferenceCurve curve = world();
   for (double n = 1e6; n < 1e12; n *= 7) {
