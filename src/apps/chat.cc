@@ -142,6 +142,7 @@ bool next_line(std::string& line, bool asks) {
     if (asks) show("\n");
     return false;
   }
+  if (line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);  // a file with a byte order mark was piped in
   if (line.ends_with('\r')) line.pop_back();
   return true;
 }
@@ -151,7 +152,9 @@ bool next_line(std::string& line, bool asks) {
 int run_chat(const ChatOptions& options) {
   text_options(options.sampling, {}, 0);  // refuses bad numbers before anything is loaded
   text::TemplateInputs inputs = template_inputs(options);
-  const auto model = load_model(options.model, parse_device(options.compute.device), load_options(options.memory));
+  LoadOptions load = load_options(options.memory, options.adapter);
+  load.chat_template = options.chat_template;
+  const auto model = load_model(options.model, parse_device(options.compute.device), load);
   Conversation conversation(options, require_writes(*model, options.model, "chat"), std::move(inputs));
   const bool asks = input_is_terminal() && output_is_terminal() && !options.output.json;
   if (asks) log_info("One turn on each line. /reset starts a new conversation, /exit ends, Ctrl-C ends an answer.");

@@ -7,7 +7,9 @@ namespace tessera::apps {
 
 struct ChatOptions {
   std::filesystem::path model;
+  std::vector<std::string> adapter;
   std::string system;
+  std::string chat_template;
   std::filesystem::path tools;
   std::vector<std::string> template_arg;
   SamplingOptions sampling;
@@ -20,7 +22,7 @@ struct ChatOptions {
     return {.verb = "chat",
             .summary = "a conversation, one turn on each line",
             .required = {"model"},
-            .models = {"model"},
+            .models = {"model", "adapter"},
             .short_names = {{"model", 'm'}},
             .examples = {"tessera chat -m DIR",
                          "tessera chat -m DIR --system \"Answer in one sentence.\" --temperature 0.7",
@@ -29,8 +31,12 @@ struct ChatOptions {
   }
 };
 template <class V> void fields(V& v, ChatOptions& o) {
-  v("model", o.model, "model directory or GGUF file; its tokenizer must have a chat template");
+  v("model", o.model, "model directory or GGUF file; its tokenizer must have a chat template, unless one is given");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
   v("system", o.system, "system message before the conversation");
+  v("chat_template", o.chat_template,
+    "chat template in place of the model's own: a name such as chatml, or a file (Jinja, or JSON with a "
+    "chat_template)");
   v("tools", o.tools, "file with a JSON list of tool definitions in OpenAI's form, for the chat template");
   v("template_arg", o.template_arg, "a variable of the chat template, as in enable_thinking=false");
   v("sampling", o.sampling, "Sampling");

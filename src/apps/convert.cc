@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 
+#include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -25,10 +26,12 @@ int run_convert(const ConvertOptions& options) {
   const auto began = std::chrono::steady_clock::now();
   require_writable(options.out, "convert");
   std::optional<Progress> progress;
-  convert_model(options.model, options.out, {.format = options.format, .on_progress = [&](int64_t done, int64_t of) {
-                                               if (!progress) progress.emplace("convert", of, "tensors");
-                                               progress->update(done);
-                                             }});
+  const auto show_progress = [&](int64_t done, int64_t of) {
+    if (!progress) progress.emplace("convert", of, "tensors");
+    progress->update(done);
+  };
+  convert_model(options.model, options.out,
+                {.format = options.format, .on_progress = show_progress, .adapters = adapter_paths(options.adapter)});
   progress.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   const uint64_t bytes = bytes_at(options.out);

@@ -7,6 +7,7 @@ namespace tessera::apps {
 
 struct ConvertOptions {
   std::filesystem::path model;
+  std::vector<std::string> adapter;
   std::filesystem::path out;
   std::string format = "bf16";
   OutputOptions output;
@@ -14,16 +15,18 @@ struct ConvertOptions {
 
   static CommandLine command_line() {
     return {.verb = "convert",
-            .summary = "write a language model as a GGUF file, or one from a GGUF file as a directory",
+            .summary = "write a language model as a GGUF file or a directory, adapters merged",
             .required = {"model", "out"},
-            .models = {"model"},
+            .models = {"model", "adapter"},
             .short_names = {{"model", 'm'}, {"out", 'o'}, {"format", 'f'}},
             .examples = {"tessera convert -m models/books-lm -o books-lm.gguf --format q8_0",
-                         "tessera convert -m SmolLM2-135M-Instruct.Q4_1.gguf -o SmolLM2-135M"}};
+                         "tessera convert -m SmolLM2-135M-Instruct.Q4_1.gguf -o SmolLM2-135M",
+                         "tessera convert -m BASE --adapter ADAPTER -o merged"}};
   }
 };
 template <class V> void fields(V& v, ConvertOptions& o) {
   v("model", o.model, "model directory or GGUF file");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
   v("out", o.out, "a file whose name ends with .gguf, or a new directory");
   v("format", o.format,
     "of the weights: f32, f16 or bf16; in a GGUF file also q8_0, q6_K, q5_K, q5_1, q5_0, q4_K, q4_1 or q4_0, rounded "

@@ -2,15 +2,16 @@
 #include "apps/draw.h"
 
 #include <chrono>
-#include <sstream>
 
 #include <fmt/ranges.h>
 
+#include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "core/text_file.h"
 #include "media/compose.h"
 #include "media/picture_file.h"
 #include "media/png.h"
@@ -28,10 +29,7 @@ constexpr int64_t most_pictures = 10000;  // of a prompt
 std::vector<std::string> all_prompts(const DrawOptions& options) {
   std::vector<std::string> prompts = options.prompt;
   if (!options.prompts.empty()) {
-    std::istringstream lines(read_file(options.prompts));
-    for (std::string line; std::getline(lines, line);) {
-      if (line.find_first_not_of(" \t\r") != std::string::npos) prompts.push_back(line);
-    }
+    for (std::string& line : read_text_lines(options.prompts, "draw")) prompts.push_back(std::move(line));
   }
   if (prompts.empty())
     throw UserError("[draw] no prompt; say what to draw, as in: tessera draw -m DIR \"red apple\" -o out.png");
@@ -128,7 +126,8 @@ int run_draw(const DrawOptions& options) {
   require_writable(paths.back(), "draw");
   if (!options.save_scales.empty()) require_writable(options.save_scales / "1-strip.png", "draw");
 
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   const Draws* draws = model->draws();
   if (!draws)
     throw UserError("[draw] {} holds a model of type '{}', which cannot draw", options.model.string(),

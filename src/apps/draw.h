@@ -7,6 +7,7 @@ namespace tessera::apps {
 
 struct DrawOptions {
   std::filesystem::path model;
+  std::vector<std::string> adapter;
   std::vector<std::string> prompt;
   std::filesystem::path prompts;
   std::filesystem::path out;
@@ -28,7 +29,7 @@ struct DrawOptions {
         .summary = "pictures from words",
         .positionals = {"prompt"},
         .required = {"model", "out"},
-        .models = {"model"},
+        .models = {"model", "adapter"},
         .short_names = {{"model", 'm'}, {"out", 'o'}, {"count", 'n'}},
         .examples = {
             "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png",
@@ -39,6 +40,7 @@ struct DrawOptions {
 };
 template <class V> void fields(V& v, DrawOptions& o) {
   v("model", o.model, "model directory");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
   v("prompt", o.prompt, "what to draw; several give several pictures");
   v("prompts", o.prompts, "file with a prompt on each line");
   v("out", o.out,

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "apps/eval_tasks.h"
+#include "apps/text_request.h"
 #include "codec/objective.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -132,7 +133,8 @@ const Draws& drawing_model(const LoadedModel& model, const EvalOptions& options)
 
 namespace {
 Json measure_retrieval(const EvalOptions& options) {
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   if (!options.missed.empty()) require_writable(options.missed, "eval");
   warn_of_other_pictures(options);
   Progress progress("draw", count_or(options, kPictures), "pictures");
@@ -154,7 +156,8 @@ Json measure_retrieval(const EvalOptions& options) {
 
 Json measure_scenes(const EvalOptions& options) {
   warn_of_other_pictures(options);
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   Progress progress("draw", count_or(options, kPictures), "pictures");
   const eval::SceneResult result =
       eval::measure_scenes(drawing_model(*model, options), drawing_task(options, progress));

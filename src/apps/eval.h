@@ -95,6 +95,7 @@ template <class V> void fields(V& v, EvalRowOptions& o) {
 
 struct EvalOptions {
   std::filesystem::path model;
+  std::vector<std::string> adapter;
   std::string task;
   int64_t count = -1;
   std::vector<double> cfg, tau;
@@ -119,7 +120,7 @@ struct EvalOptions {
         .summary =
             "measure a model: choice, olmes, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec",
         .required = {"task"},
-        .models = {"model", "compare", "tower"},
+        .models = {"model", "adapter", "compare", "tower"},
         .short_names = {{"model", 'm'}, {"count", 'n'}},
         .examples = {"tessera eval -m models/emoji-infinity --task sprite-retrieval --count 200 --seed 1 --json",
                      "tessera eval -m models/emoji-infinity --task codec --count 0",
@@ -137,6 +138,7 @@ struct EvalOptions {
 };
 template <class V> void fields(V& v, EvalOptions& o) {
   v("model", o.model, "model directory or GGUF file");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
   v("task", o.task, "choice, olmes, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec");
   v("count", o.count,
     "pictures or questions to measure on (default: 200, emoji-qa 4000, diversity 100, choice all); 0 takes all there "

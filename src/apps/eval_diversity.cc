@@ -89,7 +89,8 @@ Json measure_diversity(const EvalOptions& options) {
   if (own.new_tokens.empty()) throw UserError("[eval] --new-tokens is empty, want lengths such as 96 224");
   if (!options.world.answers.empty()) require_writable(options.world.answers, "eval");
   const std::vector<std::string> texts = eval::read_documents(data);
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   const Writes& writes = require_writes(*model, options.model, "eval");
   const Index read = open_index(own.citations, writes.tokenizer());
   eval::DiversityTask task{.contexts = eval::contexts_of(texts, writes.tokenizer(), count_or(options, 100),

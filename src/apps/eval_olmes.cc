@@ -1,6 +1,7 @@
 // `tessera eval --task olmes`: every task is read before the model is loaded, and a task's row is written when it is
 // done.
 #include "apps/eval_tasks.h"
+#include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -98,7 +99,8 @@ Json measure_olmes(const EvalOptions& options) {
   const std::vector<eval::OlmesTask> tasks =
       eval::read_olmes_tasks({options.text.data, options.olmes.variant, options.olmes.limit});
   if (!options.row.append.empty()) require_one_variant(tasks);
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   const Writes& writes = writing_model(*model, options);
   Json results = Json::array();
   std::string said;

@@ -1,5 +1,6 @@
 // `tessera eval` on pictures: questions about Emoji World, and the Fréchet distance.
 #include "apps/eval_tasks.h"
+#include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -117,7 +118,8 @@ DrawnCaptions emoji_captions(const EvalOptions& options) {
 }
 
 DrawnAndReal draw_captions(const EvalOptions& options) {
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   const Draws& draws = drawing_model(*model, options);
   DrawnCaptions what = folder_captions(options);
   if (what.captions.empty()) what = emoji_captions(options);
@@ -164,7 +166,8 @@ Json measure_emoji_qa(const EvalOptions& options) {
   warn_of_other_pictures(options);
   eval::QaTask task = qa_task(options);
   if (!options.world.answers.empty()) require_writable(options.world.answers, "eval");
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   if (model->sees() == nullptr)
     throw UserError("[eval] {} ({}) does not see; task emoji-qa wants a model that does", options.model.string(),
                     model->model_type());

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "apps/eval_tasks.h"
+#include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
@@ -87,7 +88,8 @@ Json measure_choice(const EvalOptions& options) {
   if (const int64_t count = count_or(options, 0); count > 0 && count < std::ssize(task.rows))
     task.rows.resize(static_cast<size_t>(count));
   if (!options.text.examples.empty()) task.examples = eval::read_choice_rows(options.text.examples);
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   Progress progress("score", std::ssize(task.rows), "questions");
   task.on_progress = [&](int64_t done) { progress.update(done); };
   const eval::ChoiceResult result = eval::measure_choice(writing_model(*model, options), task);
@@ -126,7 +128,8 @@ Json measure_perplexity(const EvalOptions& options) {
   check_row(options);
   eval::PerplexityTask task{
       .documents = eval::read_documents(data), .window = options.text.window, .stride = options.text.stride};
-  const auto model = load_model(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   std::optional<Progress> progress;
   task.on_progress = [&](int64_t done, int64_t total) {
     if (!progress) progress.emplace("score", total, "windows");

@@ -97,6 +97,14 @@ Json inspect_model(const Path& directory, bool list_tensors) {
   return report;
 }
 
+/// A PEFT directory.
+Json inspect_adapter(const Path& directory, bool list_tensors) {
+  Json report = {{"kind", "adapter"}, {"path", directory.string()}};
+  add_weights(report, {directory / "adapter_model.safetensors"}, list_tensors);
+  report["config"] = read_json_file(directory / "adapter_config.json");
+  return report;
+}
+
 /// Later lines win field by field, since a line holds only what was measured at its step. A last line that was cut
 /// off by a killed run is skipped.
 void add_metrics(Json& report, const Path& file) {
@@ -133,6 +141,8 @@ Json inspect(const Path& target, bool list_tensors) {
   if (std::filesystem::is_directory(status)) {
     const bool is_run =
         std::filesystem::exists(target / "recipe.toml") && !std::filesystem::exists(target / "config.json");
+    if (std::filesystem::exists(target / "adapter_config.json") && !std::filesystem::exists(target / "config.json"))
+      return inspect_adapter(target, list_tensors);
     if (is_run) return inspect_run(target, list_tensors);  // a trained model keeps its recipe beside its config
     return inspect_model(target, list_tensors);
   }

@@ -88,6 +88,31 @@ TEST_F(Inspect, PackedLayersCountAsTheirUnpackedWeights) {
   EXPECT_THAT(inspect_text(report), HasSubstr("int4: 512 parameters in 1 layers"));
 }
 
+TEST_F(Inspect, FormatsThatCannotBeReadAreListed) {
+  const std::string bytes(64, '\0');
+  SafetensorsWriter writer;
+  writer.add("a.complex", Dtype::c64, {2, 2}, std::string_view(bytes).substr(0, 32));
+  writer.add("b.scale", Dtype::f8_e8m0, {3}, std::string_view(bytes).substr(0, 3));
+  writer.add("c.codes", Dtype::f4, {2, 3}, std::string_view(bytes).substr(0, 3));
+  writer.add("d.codes", Dtype::f6_e2m3, {4}, std::string_view(bytes).substr(0, 3));
+  writer.add("e.fnuz", Dtype::f8_e4m3fnuz, {5}, std::string_view(bytes).substr(0, 5));
+  const auto out = disk().create(home_ / "w.safetensors");
+  writer.write(*out);
+  out->close();
+  const Json report = inspect(home_ / "w.safetensors", true);
+  EXPECT_EQ(report["dtypes"], (Json{{"C64", 4}, {"F4", 6}, {"F6_E2M3", 4}, {"F8_E4M3FNUZ", 5}, {"F8_E8M0", 3}}));
+  EXPECT_THAT(inspect_text(report), HasSubstr("F8_E8M0"));
+}
+
+TEST_F(Inspect, AnAdapterShowsItsConfigAndItsTensors) {
+  write_weights(home_ / "adapter_model.safetensors");
+  write_file_atomically(home_ / "adapter_config.json", R"({"peft_type": "LORA", "r": 4})");
+  const Json report = inspect(home_, false);
+  EXPECT_EQ(report["kind"], "adapter");
+  EXPECT_EQ(report["config"]["r"], 4);
+  EXPECT_EQ(report["parameters"], 15);
+}
+
 TEST_F(Inspect, ADrawingModelShowsItsConfigAndItsCodec) {
   write_model(home_ / "m", "infinity");
   write_model(home_ / "m/codec", "bsq_codec");

@@ -5,10 +5,13 @@
 #include <chrono>
 
 #include "apps/convert.h"
+#include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
 #include "core/progress.h"
+#include "core/text_file.h"
+#include "core/utf8.h"
 #include "media/read_media.h"
 #include "models/quantizable.h"
 #include "models/registry.h"
@@ -38,12 +41,12 @@ CalibrationData calibration_of(const QuantizeOptions& options) {
   CalibrationData data{.tokens = options.tokens, .seed = options.compute.seed};
   for (const Path& file : files_of(options.calibration)) {
     if (is_of_kind(file, picture_files)) data.pictures.push_back(media::read_image(file));
-    else data.texts.push_back(read_file(file));
+    else data.texts.push_back(read_text(file, "quantize"));
   }
   // A part of each text: the first of them alone may hold more than is asked for.
   if (data.texts.size() > 1) {
     const auto most = static_cast<size_t>(std::max<int64_t>(4096, 8 * options.tokens / std::ssize(data.texts)));
-    for (std::string& text : data.texts) text.resize(std::min(text.size(), most));
+    for (std::string& text : data.texts) text.resize(whole_characters(std::string_view(text).substr(0, most)));
   }
   return data;
 }
@@ -129,7 +132,8 @@ int run_quantize(const QuantizeOptions& options) {
   const auto began = std::chrono::steady_clock::now();
   require_sound(options);
   CalibrationData data = calibration_of(options);
-  const auto model = load_quantizable(options.model, parse_device(options.compute.device));
+  const auto model =
+      load_quantizable(options.model, parse_device(options.compute.device), adapter_paths(options.adapter));
   std::vector<SharedInput> language = model->language_inputs(), tower = model->tower_inputs();
   if (options.bits == 0) language.clear();
   if (options.tower == "none") tower.clear();

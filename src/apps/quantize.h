@@ -7,6 +7,7 @@ namespace tessera::apps {
 
 struct QuantizeOptions {
   std::filesystem::path model;
+  std::vector<std::string> adapter;
   std::filesystem::path out;
   int64_t bits = 4;
   int64_t group = 0;
@@ -22,7 +23,7 @@ struct QuantizeOptions {
     return {.verb = "quantize",
             .summary = "pack a model's weights: 4 bits for language, 8 for the vision tower",
             .required = {"model", "out"},
-            .models = {"model"},
+            .models = {"model", "adapter"},
             .short_names = {{"model", 'm'}, {"out", 'o'}},
             .examples = {"tessera quantize -m models/books-lm -o books-lm-int4 --calibration books/",
                          "tessera quantize -m NVILA-Lite-2B -o NVILA-Lite-2B-int4 --tower int8 --calibration pictures/",
@@ -33,6 +34,7 @@ struct QuantizeOptions {
 };
 template <class V> void fields(V& v, QuantizeOptions& o) {
   v("model", o.model, "model directory, not packed yet");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
   v("out", o.out, "directory to write, new or empty; with --format a .gguf file");
   v("bits", o.bits, "of the language model's layers: 4, or 0 to leave them");
   v("group", o.group, "weights that share a scale; 0: 128, or 64 or 32 where widths ask for it");

@@ -76,7 +76,8 @@ int run_see(const SeeOptions& options) {
         "picture.png \"What is this?\"",
         options.model.string());
   if (!notes.knows.empty()) log_info("{} knows {}", options.model.string(), notes.knows);
-  const auto model = load_model(options.model, parse_device(options.compute.device), load_options(options.memory));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), load_options(options.memory, options.adapter));
   const Sees& sees = require_sees(*model, options.model);
 
   SeeRequest request{.messages = {{.role = "user", .content = what.question, .media = std::ssize(what.files)}}};

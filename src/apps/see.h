@@ -7,6 +7,7 @@ namespace tessera::apps {
 
 struct SeeOptions {
   std::filesystem::path model;
+  std::vector<std::string> adapter;
   std::vector<std::string> words;
   int64_t frames = 0;
   SamplingOptions sampling{.max_new_tokens = 512};
@@ -19,7 +20,7 @@ struct SeeOptions {
             .summary = "answers about pictures and clips",
             .positionals = {"words"},
             .required = {"model"},
-            .models = {"model"},
+            .models = {"model", "adapter"},
             .short_names = {{"model", 'm'}},
             .examples = {"tessera see -m models/emoji-nvila picture.png \"What is this?\"",
                          "tessera see -m DIR before.jpg after.jpg \"What has changed?\" --json",
@@ -29,6 +30,7 @@ struct SeeOptions {
 };
 template <class V> void fields(V& v, SeeOptions& o) {
   v("model", o.model, "model directory");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
   v("words", o.words, "pictures and clips, in order, and last the question");
   v("frames", o.frames, "frames of each clip, spread evenly; 0: as many as the model was made for");
   v("sampling", o.sampling, "Sampling");

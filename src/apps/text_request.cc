@@ -57,11 +57,15 @@ generate::TextOptions text_options(const SamplingOptions& flags, const generate:
   return options;
 }
 
-LoadOptions load_options(const MemoryOptions& flags) {
+std::vector<std::filesystem::path> adapter_paths(const std::vector<std::string>& adapters) {
+  return {adapters.begin(), adapters.end()};
+}
+
+LoadOptions load_options(const MemoryOptions& flags, const std::vector<std::string>& adapters) {
   const std::vector<std::string> known = {"auto", "fp32", "bf16"};
   if (std::find(known.begin(), known.end(), flags.dtype) == known.end())
     throw UserError("[command line] --dtype is '{}', want one of: {}", flags.dtype, fmt::join(known, ", "));
-  return {.dtype = flags.dtype, .cache_int8 = flags.cache_int8};
+  return {.dtype = flags.dtype, .cache_int8 = flags.cache_int8, .adapters = adapter_paths(adapters)};
 }
 
 namespace {

@@ -14,7 +14,9 @@ namespace tessera::apps {
 generate::TextOptions text_options(const SamplingOptions& flags, const generate::TokenSampling& model_own,
                                    uint64_t seed);
 /// Throws UserError for an unknown dtype.
-LoadOptions load_options(const MemoryOptions& flags);
+LoadOptions load_options(const MemoryOptions& flags, const std::vector<std::string>& adapters = {});
+/// Paths of adapter directories.
+std::vector<std::filesystem::path> adapter_paths(const std::vector<std::string>& adapters);
 
 /// Replaces the backslash escapes \n, \t, \r and \\; others stay.
 std::string unescaped(std::string_view text);

@@ -1,8 +1,6 @@
 // `tessera write`: prompts -> the model's Writes -> standard output.
 #include "apps/write.h"
 
-#include <sstream>
-
 #include <unistd.h>
 
 #include "apps/text_request.h"
@@ -12,6 +10,7 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/terminal.h"
+#include "core/text_file.h"
 #include "generate/citations.h"
 #include "tensor/device.h"
 
@@ -23,11 +22,7 @@ namespace {
 std::vector<std::string> all_prompts(const WriteOptions& options) {
   std::vector<std::string> prompts = options.prompt;
   if (!options.prompts.empty()) {
-    std::istringstream lines(read_file(options.prompts));
-    for (std::string line; std::getline(lines, line);) {
-      if (line.ends_with('\r')) line.pop_back();
-      if (line.find_first_not_of(" \t") != std::string::npos) prompts.push_back(line);
-    }
+    for (std::string& line : read_text_lines(options.prompts, "write")) prompts.push_back(std::move(line));
   }
   if (prompts.empty())
     throw UserError("[write] no prompt; say how the text begins, as in: tessera write -m DIR \"Once\"");
@@ -72,7 +67,8 @@ Json to_json(const std::vector<std::string>& prompts, const std::vector<Written>
 int run_write(const WriteOptions& options) {
   const std::vector<std::string> prompts = all_prompts(options);
   text_options(options.sampling, {}, 0);  // refuses bad numbers before anything is loaded
-  const auto model = load_model(options.model, parse_device(options.compute.device), load_options(options.memory));
+  const auto model =
+      load_model(options.model, parse_device(options.compute.device), load_options(options.memory, options.adapter));
   const Writes& writes = require_writes(*model, options.model, "write");
   generate::TextOptions request = text_options(options.sampling, writes.sampling(), options.compute.seed);
 

@@ -7,6 +7,7 @@ namespace tessera::apps {
 
 struct WriteOptions {
   std::filesystem::path model;
+  std::vector<std::string> adapter;
   std::vector<std::string> prompt;
   std::filesystem::path prompts;
   int64_t count = 1;
@@ -25,7 +26,7 @@ struct WriteOptions {
         .summary = "continue a text",
         .positionals = {"prompt"},
         .required = {"model"},
-        .models = {"model"},
+        .models = {"model", "adapter"},
         .short_names = {{"model", 'm'}, {"count", 'n'}},
         .examples = {"tessera write -m models/books-lm \"Once\" --max-new-tokens 64",
                      "tessera write -m DIR \"Once upon a time\" --temperature 0.8 --top-p 0.95 -n 3 --seed 7",
@@ -35,6 +36,7 @@ struct WriteOptions {
 };
 template <class V> void fields(V& v, WriteOptions& o) {
   v("model", o.model, "model directory or GGUF file");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
   v("prompt", o.prompt, "how the text begins; several give several texts");
   v("prompts", o.prompts, "file with a prompt on each line");
   v("count", o.count, "texts for each prompt; they differ where tokens are drawn, not where the most likely is taken");

@@ -28,16 +28,20 @@ const ChatOptions& checked(const ChatOptions& o) {
 
 ChatSource::ChatSource(ChatOptions options) : options_(std::move(options)), file_(checked(options_).path) {
   const std::string_view all = file_.bytes();
+  if (all.starts_with("\xFF\xFE") || all.starts_with("\xFE\xFF"))
+    throw UserError("[chat] {} is UTF-16, want JSONL in UTF-8", options_.path);
+  RowRepairs repairs;
   int64_t number = 0;
   for (size_t begin = 0; begin < all.size();) {
-    const size_t end = std::min(all.find('\n', begin), all.size());
+    const size_t end = std::min(all.find_first_of("\r\n", begin), all.size());
     const Line line{begin, end - begin, ++number};
-    if (words(line).find_first_not_of(" \t\r") != std::string_view::npos) {
-      identities_.push_back(checked_identity(line));
+    if (words(line).find_first_not_of(" \t") != std::string_view::npos) {
+      identities_.push_back(checked_identity(line, repairs));
       lines_.push_back(line);
     }
-    begin = end + 1;
+    begin = end + (all.substr(end).starts_with("\r\n") ? 2 : 1);
   }
+  repairs.warn("chat");
   if (lines_.empty()) throw UserError("[chat] {} holds no row", options_.path);
   divide();
 }
@@ -61,8 +65,8 @@ Path ChatSource::path_of(const std::string& written) const {
 }
 
 /// Looks for the row's files. Two rows that say and show the same have one identity, however they are written.
-uint64_t ChatSource::checked_identity(const Line& line) const {
-  const ChatRow row = parse_chat_row(words(line), where(line));
+uint64_t ChatSource::checked_identity(const Line& line, RowRepairs& repairs) const {
+  const ChatRow row = parse_chat_row(words(line), where(line), &repairs);
   uint64_t identity = 0;
   for (const ChatMedia& each : row.media) {
     if (!std::filesystem::is_regular_file(path_of(each.path)))
@@ -70,13 +74,14 @@ uint64_t ChatSource::checked_identity(const Line& line) const {
     identity = mix64(identity ^ hash_text(path_of(each.path).lexically_normal().generic_string()));
   }
   for (const text::Message& each : row.messages)
-    identity = mix64(mix64(identity ^ hash_text(each.role)) ^ hash_text(each.content));
+    identity = mix64(mix64(identity ^ hash_text(each.role)) ^ hash_text(each.content)) ^
+               (each.extra.is_null() ? 0 : hash_text(each.extra.dump()));
   return identity;
 }
 
 Sample ChatSource::read(const Line& line) const {
   ChatRow row = parse_chat_row(words(line), where(line));
-  Sample sample{.messages = std::move(row.messages)};
+  Sample sample{.messages = std::move(row.messages), .tools = std::move(row.tools), .where = where(line)};
   for (const ChatMedia& each : row.media) {
     try {
       const Path path = path_of(each.path);

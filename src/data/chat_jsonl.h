@@ -56,7 +56,7 @@ class ChatSource final : public SampleSource {
   std::string_view words(const Line& line) const { return file_.bytes().substr(line.begin, line.length); }
   std::string where(const Line& line) const;
   Path path_of(const std::string& written) const;
-  uint64_t checked_identity(const Line& line) const;
+  uint64_t checked_identity(const Line& line, RowRepairs& repairs) const;
   void divide();
   Sample read(const Line& line) const;
 

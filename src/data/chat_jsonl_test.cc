@@ -57,6 +57,22 @@ TEST(ChatRow, MediaTokensWithoutMediaArePlainText) {
   EXPECT_EQ(row.messages[0], (text::Message{"user", "what does <image> mean?", 0}));
 }
 
+TEST(ChatRow, CallsOfToolsAndTheirAnswersAreTurns) {
+  const std::string turns = R"("messages":[{"role":"user","content":"weather?"},
+    {"role":"assistant","content":null,"tool_calls":[{"function":{"name":"weather"}}]},
+    {"role":"tool","content":"rain","name":"weather","tool_call_id":"1"},{"role":"assistant","content":"It rains."}])";
+  const std::string tools = R"([{"function":{"name":"weather"},"type":"function"}])";
+  const ChatRow row = parse_chat_row("{" + turns + ",\"tools\":" + tools + "}", "row");
+  ASSERT_EQ(row.messages.size(), 4u);
+  EXPECT_EQ(row.messages[1].content, "");
+  EXPECT_EQ(row.messages[1].extra["tool_calls"][0]["function"]["name"], "weather");
+  EXPECT_EQ(row.messages[2].role, "tool");
+  EXPECT_EQ(row.messages[2].extra, (Json{{"tool_call_id", "1"}, {"name", "weather"}}));
+  EXPECT_EQ(row.tools[0]["type"], "function");
+  EXPECT_EQ(parse_chat_row("{" + turns + ",\"tools\":" + Json(tools).dump() + "}", "row").tools, row.tools)
+      << "as a text";
+}
+
 TEST(ChatRow, ErrorsNameTheLine) {
   const auto row = [](const std::string& messages, const std::string& rest = "") {
     return refusal("{\"messages\":[" + messages + "]" + rest + "}");
@@ -68,7 +84,13 @@ TEST(ChatRow, ErrorsNameTheLine) {
   EXPECT_THAT(refusal("[]"), HasSubstr("want an object with \"messages\""));
   EXPECT_THAT(refusal("{}"), HasSubstr("'messages' is missing, want a list of turns"));
   EXPECT_THAT(refusal(R"({"conversations":3})"), HasSubstr("'conversations' is 3"));
-  EXPECT_THAT(row(R"({"role":"tool","content":"x"},)" + answer), HasSubstr("role is \"tool\", want system, user"));
+  EXPECT_THAT(row(R"({"role":"critic","content":"x"},)" + answer), HasSubstr("role is \"critic\", want system, user"));
+  EXPECT_THAT(row(R"({"role":"assistant","content":null},)" + answer), HasSubstr("'content' is null, want a text"));
+  EXPECT_THAT(row(user + R"({"role":"user","content":null,"tool_calls":[{}]},)" + answer),
+              HasSubstr("want them in an assistant's"));
+  EXPECT_THAT(row(user + R"({"role":"assistant","tool_calls":"f"})"), HasSubstr("'tool_calls' is \"f\", want a list"));
+  EXPECT_THAT(row(user + answer, R"(,"tools":"[1]")"), HasSubstr("want a list of objects"));
+  EXPECT_THAT(row(user + answer, R"(,"tools":{})"), HasSubstr("want a list of objects"));
   EXPECT_THAT(row(R"({"role":"user"},)" + answer), HasSubstr("'content' is missing, want a text"));
   EXPECT_THAT(row(R"({"role":"user","content":[7]},)" + answer), HasSubstr("a part is 7"));
   EXPECT_THAT(row(R"({"role":"user","content":[{"type":"audio"}]},)" + answer), HasSubstr("part's type is \"audio\""));

@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "core/error.h"
-#include "core/json.h"
 
 namespace tessera::data {
 
@@ -31,8 +30,11 @@ class Reader {
     if (turns == row.end() || !turns->is_array() || turns->empty())
       fail("'{}' is {}, want a list of turns", key, turns == row.end() ? "missing" : shown(*turns));
     for (const Json& turn : *turns) add_turn(turn, sharegpt);
+    read_tools(row);
     give_leftovers();
-    const auto answers = [](const text::Message& m) { return m.role == "assistant" && !m.content.empty(); };
+    const auto answers = [](const text::Message& m) {
+      return m.role == "assistant" && (!m.content.empty() || m.extra.contains("tool_calls"));
+    };
     if (std::ranges::none_of(row_.messages, answers)) fail("no assistant's turn has words to learn");
     return std::move(row_);
   }
@@ -69,17 +71,52 @@ class Reader {
     std::string role = text_of(turn, sharegpt ? "from" : "role");
     if (role == "human") role = "user";
     if (role == "gpt") role = "assistant";
-    if (role != "system" && role != "user" && role != "assistant")
-      fail("a turn's role is {}, want system, user or assistant", shown(role));
+    if (sharegpt && role == "observation") role = "tool";
+    if (role != "system" && role != "user" && role != "assistant" && role != "tool")
+      fail("a turn's role is {}, want system, user, assistant or tool", shown(role));
     text::Message message{.role = role};
+    read_extra(turn, message);
     const auto content = turn.find("content");
-    if (!sharegpt && content != turn.end() && content->is_array()) {
+    const bool calls = message.extra.contains("tool_calls");
+    if (!sharegpt && calls && (content == turn.end() || content->is_null())) {
+      // the calls are the turn's words
+    } else if (!sharegpt && content != turn.end() && content->is_array()) {
       for (const Json& part : *content) add_part(part, message);
     } else {
       message.content = text_of(turn, sharegpt ? "value" : "content");
       if (role == "user") take_places(message);
     }
     row_.messages.push_back(std::move(message));
+  }
+
+  /// What a template may ask for beside the words.
+  void read_extra(const Json& turn, text::Message& message) const {
+    for (const char* key : {"tool_calls", "tool_call_id", "name", "reasoning_content"}) {
+      const auto found = turn.find(key);
+      if (found == turn.end() || found->is_null() || (found->is_array() && found->empty())) continue;
+      const bool calls = std::string_view(key) == "tool_calls";
+      if (calls ? !found->is_array() : !found->is_string())
+        fail("a turn's '{}' is {}, want {}", key, shown(*found), calls ? "a list" : "a text");
+      if (calls && message.role != "assistant")
+        fail("a turn of the {} has tool_calls, want them in an assistant's", message.role);
+      if (message.extra.is_null()) message.extra = Json::object();
+      message.extra[key] = *found;
+    }
+  }
+
+  /// A list of definitions, or the same as JSON in a text, as tables of texts hold it.
+  void read_tools(const Json& row) {
+    const auto found = row.find("tools");
+    if (found == row.end() || found->is_null() || *found == Json("")) return;
+    row_.tools = *found;
+    if (found->is_string()) {
+      if (!Json::accept(found->get_ref<const std::string&>())) fail("'tools' is {}, want a list", shown(*found));
+      row_.tools = parse_json(found->get_ref<const std::string&>(), where_);
+    }
+    const bool objects =
+        row_.tools.is_array() && std::ranges::all_of(row_.tools, [](const Json& t) { return t.is_object(); });
+    if (!objects) fail("'tools' is {}, want a list of objects", shown(row_.tools));
+    if (row_.tools.empty()) row_.tools = nullptr;
   }
 
   void add_part(const Json& part, text::Message& message) {
@@ -164,10 +201,10 @@ class Reader {
 };
 }  // namespace
 
-ChatRow parse_chat_row(std::string_view line, std::string_view where) {
+ChatRow parse_chat_row(std::string_view line, std::string_view where, RowRepairs* repairs) {
   Json row;
   try {
-    row = parse_json(line, where);
+    row = parse_json_row(line, where, repairs);
   } catch (const UserError&) {
     throw UserError("[chat] {}: not valid JSON", where);
   }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/json_rows.h"
 #include "text/message.h"
 
 namespace tessera::data {
@@ -19,6 +20,7 @@ struct ChatMedia {
 
 struct ChatRow {
   std::vector<text::Message> messages;
+  Json tools = nullptr;          // definitions that the conversation may use; null: none
   std::vector<ChatMedia> media;  // in the order of the messages
 };
 
@@ -26,9 +28,12 @@ struct ChatRow {
 ///   {"messages": [{"role": "user", "content": "..."}, ...], "images": ["a.png", ...], "videos": [...]}
 ///   the same with content as a list of parts, {"type": "text" | "image" | "video", ...}, which may name their file
 ///   {"conversations": [{"from": "human" | "gpt" | "system", "value": "<image>\n..."}, ...], "image": "a.png"} (ShareGPT, LLaVA)
+/// A turn may be a tool's, an assistant's may have "tool_calls" in place of words, and "tools" lists definitions (also as JSON in a text);
+/// what a template may ask for beside the words ("tool_calls", "tool_call_id", "name", "reasoning_content") is kept.
 /// Where a row has pictures, "<image>" and "<video>" in a user's words are replaced by the next one; pictures that no turn names belong to
 /// the first user's turn. A turn's pictures come before its words. `where` opens errors ("a.jsonl line 3"). Throws UserError: no JSON, a key that is missing or of the
 /// wrong type, an unknown role, no assistant's turn, more or fewer pictures than turns name.
-ChatRow parse_chat_row(std::string_view line, std::string_view where);
+/// What became U+FFFD is counted in `repairs`.
+ChatRow parse_chat_row(std::string_view line, std::string_view where, RowRepairs* repairs = nullptr);
 
 }  // namespace tessera::data

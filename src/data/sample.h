@@ -41,11 +41,15 @@ struct Sample {
   /// Of a conversation source: turns, and the pictures and clips that they speak of, in order.
   std::vector<text::Message> messages;
   std::vector<Media> media;
+  /// Of a conversation: definitions of tools that it may use, for the chat template; null: none.
+  Json tools = nullptr;
   /// Two samples of one source with the same `picture_id` have the same pixels; what is computed from the picture
   /// alone (its codes) may be kept under this id. Empty: never repeated.
   std::optional<uint64_t> picture_id;
   /// Of a held-out sample: the part of the held-out data it belongs to, where parts are measured apart ("texts", "ends").
   std::string part;
+  /// Where it stands, for messages: "chat.jsonl line 3"; empty where samples are made, not read.
+  std::string where;
 };
 
 /// An endless, random-access stream of samples: `at(i)` is a pure function of i, so a run resumes from a number.

@@ -64,24 +64,38 @@ ModelDirectory found_at(const Path& directory) {
   return read_model_directory(directory);
 }
 
+void take_adapters(ModelDirectory& directory, const ModelRegistration& model, const std::vector<Path>& adapters) {
+  if (!adapters.empty() && !model.adapters)
+    throw UserError("[model] {} has model_type '{}', to which no adapters can be added", directory.path.string(),
+                    directory.model_type);
+  directory.adapters = adapters;
+}
+
 }  // namespace
 
 std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device, const LoadOptions& options) {
-  const ModelDirectory found = found_at(directory);
+  ModelDirectory found = found_at(directory);
   const auto loads = [](const ModelRegistration& model) { return model.load != nullptr; };
-  return registration_of(found, loads, "of").load(found, device, options);
+  const ModelRegistration& model = registration_of(found, loads, "of");
+  take_adapters(found, model, options.adapters);
+  return model.load(found, device, options);
 }
 
-std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device) {
-  const ModelDirectory found = read_model_directory(directory);
+std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device,
+                                              const std::vector<Path>& adapters) {
+  ModelDirectory found = read_model_directory(directory);
   const auto packs = [](const ModelRegistration& model) { return model.load_quantizable != nullptr; };
-  return registration_of(found, packs, "that can be packed").load_quantizable(found, device);
+  const ModelRegistration& model = registration_of(found, packs, "that can be packed");
+  take_adapters(found, model, adapters);
+  return model.load_quantizable(found, device);
 }
 
 void convert_model(const Path& directory, const Path& out, const ConvertOptions& options) {
-  const ModelDirectory found = found_at(directory);
+  ModelDirectory found = found_at(directory);
   const auto converts = [](const ModelRegistration& model) { return model.convert != nullptr; };
-  registration_of(found, converts, "that can be converted").convert(found, out, options);
+  const ModelRegistration& model = registration_of(found, converts, "that can be converted");
+  take_adapters(found, model, options.adapters);
+  model.convert(found, out, options);
 }
 
 namespace models {

@@ -29,7 +29,10 @@ struct Recipe;
 struct LoadOptions {
   std::string dtype =
       "auto";  // of the weights: "auto" (as stored; fp16 is multiplied in fp32 on the CPU), "fp32" or "bf16"
-  bool cache_int8 = false;  // keys and values of text models in 8 bits
+  bool cache_int8 = false;          // keys and values of text models in 8 bits
+  std::vector<Path> adapters = {};  // PEFT directories that are added to the weights
+  std::string chat_template =
+      {};  // by name, or a file, in place of the one that is stored with the model; "": that one
 };
 
 /// How a converted model is stored.
@@ -37,6 +40,7 @@ struct ConvertOptions {
   /// Of the weights: f32, f16, bf16, or in a GGUF file a type that rounds to nearest: q8_0, q5_1, q5_0, q4_1, q4_0, q6_K, q5_K, q4_K.
   std::string format = "bf16";
   std::function<void(int64_t done, int64_t of)> on_progress;  // tensors
+  std::vector<Path> adapters = {};                            // PEFT directories that are merged into the weights
 };
 
 /// What a recipe's `objective` may name.
@@ -64,6 +68,7 @@ struct ModelRegistration {
   /// UserError for one that is incomplete.
   std::optional<ModelDirectory> (*released)(const Path& folder) = nullptr;
   std::vector<ObjectiveRegistration> objectives;  // of a new recipe for its directories: the first
+  bool adapters = false;                          // whether PEFT adapters can be added when it is loaded
 };
 
 /// Every registration.
@@ -74,7 +79,8 @@ const std::vector<ModelRegistration>& registered_models();
 std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device, const LoadOptions& options = {});
 /// The same for packing. Throws UserError also for a type that cannot be packed (naming those that can), and for a model
 /// that is packed already.
-std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device);
+std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device,
+                                              const std::vector<Path>& adapters = {});
 
 /// Writes the model of `directory` as `out`: a GGUF file where its name ends with .gguf, else a directory. Throws UserError also for a
 /// type that cannot be converted (naming those that can).

@@ -149,6 +149,9 @@ TEST(PackingSettings, ReadsWhatItWritesAndWhatAutoAwqWrites) {
       "modules_to_not_convert": null, "quant_method": "awq", "version": "gemm", "zero_point": true}})"),
                                  "c")["group_size"],
             128);
+  for (const char* version : {"GEMM", "Gemm"})
+    EXPECT_NO_THROW(nn::packing_settings(
+        {{"quantization_config", {{"quant_method", "awq"}, {"bits", 4}, {"version", version}}}}, "c"));
   EXPECT_TRUE(nn::packing_settings(Json::object(), "c").is_null());
   EXPECT_TRUE(nn::packing_settings({{"quantization_config", nullptr}}, "c").is_null());
 }

@@ -41,7 +41,8 @@ void require_agreement(const std::vector<NamedTensor>& module, const WeightSourc
       missing.add(name);
     } else if (tensor.sizes() != stored->shape) {
       shapes.add(fmt::format("{}: got {}, want {}", name, shape_text(stored->shape), shape_text(tensor.sizes().vec())));
-    } else if (!stored->blocks.empty() || !converts(scalar_type(stored->dtype), tensor.scalar_type())) {
+    } else if (!stored->blocks.empty() || !is_readable(stored->dtype) ||
+               !converts(scalar_type(stored->dtype), tensor.scalar_type())) {
       types.add(fmt::format("{}: got {}, want {}", name,
                             stored->blocks.empty() ? dtype_name(stored->dtype) : std::string_view(stored->blocks),
                             dtype_name(dtype_of(tensor.scalar_type()))));

@@ -64,6 +64,9 @@ int64_t count_non_finite(const StoredTensor& stored) {
 }
 
 Tensor mapped_tensor(const StoredTensor& stored) {
+  if (!is_readable(stored.dtype))
+    throw UserError("[weights] tensor '{}' is stored as {}, which is listed, but cannot be read", stored.name,
+                    dtype_name(stored.dtype));
   const at::TensorOptions type(scalar_type(stored.dtype));
   const bool aligned = reinterpret_cast<uintptr_t>(stored.bytes.data()) % dtype_size(stored.dtype) == 0;
   if (aligned && !stored.bytes.empty()) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/placeholder.h"
 #include "tensor/gguf.h"
 #include "tensor/weight_source.h"
 
@@ -37,6 +38,7 @@ std::vector<Path> all_weight_files(const Path& directory) {
 
 ModelDirectory read_gguf_model(const Path& file) {
   const MappedFile map(file);
+  refuse_placeholder(map.bytes(), file.string(), "model");
   if (!is_gguf(map.bytes()))
     throw UserError("[model] {} is a file, want a model directory or a GGUF file", file.string());
   GgufFile header = parse_gguf(map.bytes(), file.string());
@@ -67,6 +69,18 @@ std::optional<Path> only_gguf(const Path& directory) {
   return files.empty() ? std::nullopt : std::optional(files.front());
 }
 
+/// An adapter alone is no model: says how it is given.
+void refuse_adapter(const Path& directory) {
+  const Path config = directory / "adapter_config.json";
+  if (!fs::exists(config)) return;
+  const Json tree = read_json_file(config);
+  const auto base = tree.is_object() ? tree.find("base_model_name_or_path") : tree.end();
+  const bool named = base != tree.end() && base->is_string() && !base->get_ref<const std::string&>().empty();
+  throw UserError(
+      "[model] {} holds an adapter, not a model; give the model that it belongs to as -m {} and --adapter {}",
+      directory.string(), named ? base->get<std::string>() : "BASE", directory.string());
+}
+
 }  // namespace
 
 bool is_gguf_file(const Path& path) { return fs::is_regular_file(path) && is_gguf(MappedFile(path).bytes()); }
@@ -80,6 +94,7 @@ ModelDirectory read_model_directory(const Path& directory) {
   if (!fs::exists(model.config_path())) {
     if (const std::optional<Path> file = only_gguf(directory)) return read_gguf_model(*file);
   }
+  if (!fs::exists(model.config_path())) refuse_adapter(directory);
   if (!fs::exists(model.config_path()))
     throw UserError("[model] {} has no config.json; it is not a model directory", directory.string());
 

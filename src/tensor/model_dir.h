@@ -21,6 +21,7 @@ struct ModelDirectory {
   Json config;             // the whole of config.json; a GGUF's metadata without long arrays
   std::vector<Path>
       weight_files;  // model.safetensors or its shards; those of its parts where a model is stored in several
+  std::vector<Path> adapters = {};  // PEFT directories to add to the weights, in this order
 
   bool is_gguf() const { return model_type.starts_with(gguf_prefix); }
   /// Where `config` comes from, for messages.

@@ -38,7 +38,7 @@ std::string_view SafetensorsFile::bytes(const TensorEntry& entry) const {
 }
 
 void SafetensorsWriter::add(std::string name, Dtype dtype, std::vector<int64_t> shape, std::string_view bytes) {
-  const uint64_t want = static_cast<uint64_t>(scalar_count(shape)) * dtype_size(dtype);
+  const uint64_t want = static_cast<uint64_t>(scalar_count(shape)) * dtype_bits(dtype) / 8;
   if (bytes.size() != want) {
     throw UserError("[safetensors] tensor '{}' {} {}: got {} bytes, want {}", name, dtype_name(dtype),
                     shape_text(shape), bytes.size(), want);

@@ -13,14 +13,42 @@
 
 namespace tessera {
 
-enum class Dtype { f64, f32, f16, bf16, f8_e4m3, f8_e5m2, i64, i32, i16, i8, u64, u32, u16, u8, boolean };
+enum class Dtype {
+  f64,
+  f32,
+  f16,
+  bf16,
+  f8_e4m3,
+  f8_e5m2,
+  i64,
+  i32,
+  i16,
+  i8,
+  u64,
+  u32,
+  u16,
+  u8,
+  boolean,
+  // Listed by what reads headers; no tensor of a module can be made of them.
+  c64,
+  f8_e8m0,
+  f8_e4m3fnuz,
+  f8_e5m2fnuz,
+  f6_e2m3,
+  f6_e3m2,
+  f4
+};
 
 /// The name in a safetensors header, such as "BF16".
 std::string_view dtype_name(Dtype dtype);
 /// The format with that name; empty for a name that is not known.
 std::optional<Dtype> dtype_from_name(std::string_view name);
-/// Bytes per number.
+/// Bits per number; formats of less than eight have no bytes of their own.
+uint64_t dtype_bits(Dtype dtype);
+/// Bytes per number, at least 1.
 uint64_t dtype_size(Dtype dtype);
+/// Whether tensors of the format can be read, not only listed.
+bool is_readable(Dtype dtype);
 
 /// One tensor of a file. Bytes [begin, end) are counted from the end of the header.
 struct TensorEntry {

@@ -77,14 +77,17 @@ const Tree& member(const Tree& tensor, const char* key, std::string_view name, c
 
 /// Bytes of a tensor; a shape whose product does not fit is a fault.
 uint64_t checked_size(const TensorEntry& entry, const Faults& faults) {
-  uint64_t size = dtype_size(entry.dtype);
+  uint64_t size = dtype_bits(entry.dtype);
   const bool empty = std::find(entry.shape.begin(), entry.shape.end(), 0) != entry.shape.end();
   for (const int64_t dim : entry.shape) {
     if (!empty && (__builtin_mul_overflow(size, static_cast<uint64_t>(dim), &size) || size > INT64_MAX)) {
       faults.fail("tensor {}: shape is too large for 64 bits", in_quotes(entry.name));
     }
   }
-  return empty ? 0 : size;
+  if (!empty && size % 8 != 0)
+    faults.fail("tensor {} of {} numbers in {} ends inside a byte", in_quotes(entry.name), scalar_count(entry.shape),
+                dtype_name(entry.dtype));
+  return empty ? 0 : size / 8;
 }
 
 TensorEntry read_entry(const std::string& name, const Tree& tensor, const Faults& faults) {

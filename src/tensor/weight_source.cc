@@ -1,10 +1,13 @@
 // Finding the files that hold a model's tensors, opening each by its content, and naming what is in them.
 #include "tensor/weight_source.h"
 
+#include <cinttypes>
+#include <cstdio>
 #include <set>
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/placeholder.h"
 #include "tensor/gguf.h"
 #include "tensor/torch_file.h"
 
@@ -58,12 +61,44 @@ void require_count(const Json& metadata, size_t found, const Path& file) {
 
 bool is_index(const Path& path) { return path.string().ends_with(".index.json"); }
 
-/// The file to open: `path` itself, or the single file or index in the directory `path`.
+/// "model-00002-of-00003.safetensors": which shard of how many.
+std::optional<std::pair<int64_t, int64_t>> shard_number(const std::string& name) {
+  int64_t number = 0, count = 0;
+  int end = 0;
+  const int found =
+      std::sscanf(name.c_str(), "model-%5" SCNd64 "-of-%5" SCNd64 ".safetensors%n", &number, &count, &end);
+  if (found != 2 || static_cast<size_t>(end) != name.size() || number < 1 || number > count) return std::nullopt;
+  return std::pair(number, count);
+}
+
+/// The shards of a directory without an index, by their numbers; none where there are none. Throws UserError when one is missing.
+std::vector<Path> numbered_shards(const Path& directory) {
+  std::map<int64_t, Path> found;
+  int64_t count = 0;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const auto number = shard_number(entry.path().filename().string());
+    if (!number) continue;
+    if (count != 0 && number->second != count)
+      throw UserError("[weights] {} holds shards of {} and of {} without an index that says which belong together",
+                      directory.string(), count, number->second);
+    found[number->first] = entry.path();
+    count = number->second;
+  }
+  std::vector<Path> paths;
+  for (int64_t i = 1; i <= count; ++i) {
+    if (!found.contains(i)) throw UserError("[weights] {}: shard {} of {} is missing", directory.string(), i, count);
+    paths.push_back(found[i]);
+  }
+  return paths;
+}
+
+/// The file to open: `path` itself, or the single file, the index or the first shard in the directory `path`.
 Path entrance(const Path& path) {
   if (!fs::exists(path)) throw UserError("[weights] {} does not exist", path.string());
   if (!fs::is_directory(path)) return path;
   if (fs::exists(path / single_name)) return path / single_name;
   if (fs::exists(path / index_name)) return path / index_name;
+  if (const std::vector<Path> numbered = numbered_shards(path); !numbered.empty()) return numbered.front();
   for (const char* pickled : {"pytorch_model.bin", "pytorch_model.bin.index.json"}) {
     if (fs::exists(path / pickled)) return path / pickled;
   }
@@ -101,6 +136,7 @@ std::vector<WeightFormat>& weight_formats() {
 
 StoredFile read_weight_file(const Path& path) {
   const auto map = std::make_shared<const MappedFile>(path);
+  refuse_placeholder(map->bytes(), path.string(), "weights");
   for (const WeightFormat& format : weight_formats()) {
     if (!format.recognises(map->bytes())) continue;
     StoredFile file = format.read(map->bytes(), path.string());
@@ -114,12 +150,15 @@ StoredFile read_weight_file(const Path& path) {
 
 std::vector<Path> weight_files(const Path& directory) {
   const Path file = entrance(directory);
-  return is_index(file) ? shards(file, read_index(file)) : std::vector<Path>{file};
+  if (is_index(file)) return shards(file, read_index(file));
+  return fs::is_directory(directory) && shard_number(file.filename().string()) ? numbered_shards(directory)
+                                                                               : std::vector<Path>{file};
 }
 
 bool holds_weights(const Path& directory) {
   return fs::exists(directory / single_name) || fs::exists(directory / index_name) ||
-         fs::exists(directory / "pytorch_model.bin") || fs::exists(directory / "pytorch_model.bin.index.json");
+         fs::exists(directory / "pytorch_model.bin") || fs::exists(directory / "pytorch_model.bin.index.json") ||
+         !numbered_shards(directory).empty();
 }
 
 const StoredTensor* WeightSource::find(std::string_view name) const {
@@ -130,7 +169,9 @@ const StoredTensor* WeightSource::find(std::string_view name) const {
 WeightSource::WeightSource(const Path& path) : path_(path) {
   const Path file = entrance(path);
   const WeightMap map = is_index(file) ? read_index(file) : WeightMap{};
-  std::vector<Path> files = is_index(file) ? shards(file, map) : std::vector<Path>{file};
+  std::vector<Path> files = is_index(file)           ? shards(file, map)
+                            : fs::is_directory(path) ? weight_files(path)
+                                                     : std::vector<Path>{file};
   for (size_t i = 0; i < files.size(); ++i) {
     StoredFile stored = read_weight_file(files[i]);
     if (i == 0 && !stored.parts.empty() && files.front() != stored.parts.front()) {

@@ -63,7 +63,10 @@ Dtype dtype_of(at::ScalarType type) {
   throw UserError("[weights] safetensors cannot hold numbers of type {}", at::toString(type));
 }
 
-at::ScalarType scalar_type(Dtype dtype) { return scalar_types[static_cast<size_t>(dtype)].second; }
+at::ScalarType scalar_type(Dtype dtype) {
+  if (!is_readable(dtype)) throw UserError("[weights] tensors of {} are listed, but cannot be read", dtype_name(dtype));
+  return scalar_types[static_cast<size_t>(dtype)].second;
+}
 
 void save_tensors(const Path& file, const std::vector<NamedTensor>& tensors, FileSystem& files,
                   const SaveOptions& options) {

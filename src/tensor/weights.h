@@ -94,6 +94,7 @@ int64_t count_non_finite(const StoredTensor& stored);
 
 /// The safetensors name of a LibTorch scalar type. Throws UserError for one that has none (complex numbers).
 Dtype dtype_of(at::ScalarType type);
+/// Throws UserError for a format that is only listed.
 at::ScalarType scalar_type(Dtype dtype);
 
 }  // namespace tessera

@@ -126,12 +126,33 @@ void ByteLevelBpe::read_added(const LooseJson& list, const TokenizerConfig& conf
     throw UserError("[text] {}: added_tokens is {}, want a list", source, shown(list));
   for (const LooseJson& tree : list)
     tokens.push_back(read_added_token(tree, token_id(member(tree, "id"), source), source));
-  tokens.insert(tokens.end(), config.added.begin(), config.added.end());
-  for (AddedToken token : tokens) {
-    if (token.content.empty()) continue;
+  const auto add = [&](AddedToken token) {
+    if (token.content.empty()) return;
     if (const auto known = id_of(token.content)) token.id = *known;  // the vocabulary's id goes before the list's
     set_token(token.id, token.content, source);
     added_.add(token);
+  };
+  const int64_t vocabulary = std::ssize(ids_);
+  std::ranges::for_each(tokens, add);
+  // Other files do not decide ids: what is new gets the next one, as in the reference.
+  const auto add_at_end = [&](AddedToken token) {
+    const auto& known = added_.by_id();
+    token.id =
+        static_cast<int32_t>(known.empty() ? vocabulary : std::max<int64_t>(vocabulary, known.rbegin()->first + 1));
+    const auto index = static_cast<size_t>(token.id);
+    if (index < tokens_.size() && !tokens_[index].empty()) token.id = static_cast<int32_t>(tokens_.size());
+    add(std::move(token));
+  };
+  std::ranges::for_each(config.added, add_at_end);
+  for (const AddedToken& token : config.legacy_added) {
+    if (added_.find(token.content) == nullptr) add_at_end(token);
+  }
+  for (const AddedToken& token : config.named) {
+    const AddedToken* const known = added_.find(token.content);
+    AddedToken special = known == nullptr ? token : *known;
+    special.special =
+        special.special || config.has_name(token.content);  // of a list, those that files add stay as they are
+    add_at_end(special);
   }
   for (const auto& [id, token] : added_.by_id()) {
     if (token.normalized) normalized_finder_.add(token, normalized(token.content));

@@ -43,6 +43,9 @@ class ChatTemplate {
   static ChatTemplate named(std::string_view name);
   /// From the text of a template. `where` names it in messages: "the chat template of DIR". Throws UserError.
   static ChatTemplate of_source(std::string source, SpecialTokens special_tokens, std::string where);
+  /// What a person gave: a file (the text of a template, or a JSON file that holds one as "chat_template"), a tokenizer's directory, or a
+  /// name. `special_tokens` are the model's own, which a file's template may write. Throws UserError.
+  static ChatTemplate given(const std::string& name_or_file, SpecialTokens special_tokens);
   /// The template that is taken where there are tools.
   ChatTemplate& with_tool_template(const std::string& source);
 
@@ -77,6 +80,9 @@ struct StoredTemplates {
   std::string usual, tools;
 };
 StoredTemplates stored_templates(const Path& tokenizer_directory);
+
+/// bos_token, eos_token and pad_token as a tokenizer has them.
+SpecialTokens special_tokens_of(const Tokenizer& tokenizer);
 
 /// A conversation as ids.
 struct ChatIds {

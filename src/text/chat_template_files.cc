@@ -2,9 +2,11 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/text_file.h"
 #include "text/chat_template.h"
 #include "text/loose_json.h"
 #include "text/named_templates.h"
+#include "text/tokenizer_config.h"
 
 namespace tessera::text {
 
@@ -28,19 +30,18 @@ StoredTemplates templates_in(const LooseJson& tree, const std::string& source) {
   return found;
 }
 
-SpecialTokens special_tokens_of(const Path& directory) {
+SpecialTokens special_tokens_in(const Path& directory) {
   SpecialTokens tokens;
-  for (const char* file : {"tokenizer_config.json", "special_tokens_map.json"}) {
-    const Path path = directory / file;
-    if (!std::filesystem::exists(path)) continue;
-    const LooseJson tree = read_loose_json(path);
-    for (const char* name :
-         {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
-      const LooseJson& value = member(tree, name);
-      const LooseJson& token = value.is_object() ? member(value, "content") : value;
-      const bool known = std::ranges::find(tokens, name, &SpecialTokens::value_type::first) != tokens.end();
-      if (token.is_string() && !known) tokens.emplace_back(name, token.get<std::string>());
-    }
+  for (const auto& [name, content] : read_tokenizer_config(directory).names) tokens.emplace_back(name, content);
+  const Path path = directory / "special_tokens_map.json";
+  if (!std::filesystem::exists(path)) return tokens;
+  const LooseJson tree = read_loose_json(path);
+  for (const char* name :
+       {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+    const LooseJson& value = member(tree, name);
+    const LooseJson& token = value.is_object() ? member(value, "content") : value;
+    const bool known = std::ranges::find(tokens, name, &SpecialTokens::value_type::first) != tokens.end();
+    if (token.is_string() && !known) tokens.emplace_back(name, token.get<std::string>());
   }
   return tokens;
 }
@@ -59,11 +60,43 @@ StoredTemplates stored_templates(const Path& directory) {
   return found;
 }
 
+SpecialTokens special_tokens_of(const Tokenizer& tokenizer) {
+  SpecialTokens tokens;
+  const auto add = [&](const char* name, std::optional<int32_t> id) {
+    if (id) tokens.emplace_back(name, tokenizer.token_of(*id));
+  };
+  add("bos_token", tokenizer.begin_token());
+  add("eos_token", tokenizer.end_token());
+  add("pad_token", tokenizer.pad_token());
+  return tokens;
+}
+
+ChatTemplate ChatTemplate::given(const std::string& name_or_file, SpecialTokens special_tokens) {
+  const Path path = name_or_file;
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none)) return of(path);
+  if (!std::filesystem::is_regular_file(path, none)) {
+    if (name_or_file.find('/') == std::string::npos && !path.has_extension()) return named(name_or_file);
+    throw UserError("[text] the chat template {} is no file; want a file, or one of: {}", name_or_file,
+                    template_names());
+  }
+  const std::string source = read_text(path, "text"), where = "the chat template in " + name_or_file;
+  if (!is_of_kind(path, {".json"})) return ChatTemplate(source, std::move(special_tokens), where);
+  const StoredTemplates stored = templates_in(parse_loose_json(source, name_or_file), name_or_file);
+  if (stored.usual.empty()) throw UserError("[text] {} holds no chat_template", name_or_file);
+  ChatTemplate found(stored.usual, std::move(special_tokens), where);
+  if (!stored.tools.empty()) found.with_tool_template(stored.tools);
+  return found;
+}
+
 ChatTemplate ChatTemplate::of(const Path& directory) {
   const StoredTemplates stored = stored_templates(directory);
   if (stored.usual.empty())
-    throw UserError("[text] {} stores no chat template; give one by name: {}", directory.string(), template_names());
-  ChatTemplate found(stored.usual, special_tokens_of(directory), "the chat template of " + directory.string());
+    throw UserError(
+        "[text] {} stores no chat template; give one as --chat-template (model.chat_template in a recipe), a file or "
+        "one of: {}",
+        directory.string(), template_names());
+  ChatTemplate found(stored.usual, special_tokens_in(directory), "the chat template of " + directory.string());
   if (!stored.tools.empty()) found.with_tool_template(stored.tools);
   return found;
 }

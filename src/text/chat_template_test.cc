@@ -56,6 +56,21 @@ TEST(ChatTemplate, OfSeveralTemplatesTheOneForToolsIsTakenWhereThereAreTools) {
               HasSubstr("named 'default'"));
 }
 
+TEST(ChatTemplate, GivenByNameByFileOrByDirectory) {
+  const tessera::testing::ScratchFolder folder;
+  const SpecialTokens tokens = {{"eos_token", "</s>"}};
+  const std::string source = "{% for m in messages %}[{{ m['content'] }}]{{ eos_token }}{% endfor %}";
+  write_file_atomically(folder / "own.jinja", source);
+  write_file_atomically(folder / "tokenizer_config.json",
+                        Json{{"chat_template", source}, {"eos_token", "</s>"}}.dump());
+  const std::vector<Message> turns = {{.role = "user", .content = "hi"}};
+  for (const Path& path : {folder / "own.jinja", folder / "tokenizer_config.json", folder.path()})
+    EXPECT_EQ(ChatTemplate::given(path.string(), tokens).render(turns, false), "[hi]</s>") << path;
+  EXPECT_EQ(ChatTemplate::given("chatml", tokens).source(), ChatTemplate::named("chatml").source());
+  EXPECT_THROW(ChatTemplate::given("no_such_name", tokens), UserError);
+  EXPECT_THROW(ChatTemplate::given((folder / "absent.jinja").string(), tokens), UserError);
+}
+
 TEST(ChatTemplate, ATemplateThatCannotBeReadIsRefusedByFileAndLine) {
   EXPECT_THAT(stored("a\n{% include 'x' %}", "chat_template.jinja"),
               HasSubstr(", line 2: the tag 'include' is not supported"));

@@ -26,8 +26,10 @@ struct TokenTable {
     tokens[id] = token;
     kinds[id] = static_cast<int32_t>(kind);
   }
-  /// llama.cpp wants a token for every row of the embedding, and no two alike.
+  /// llama.cpp wants a token for every row of the embedding, no two alike, and none more: such a token can never be read.
   void fill_up(int64_t rows) {
+    tokens.resize(std::min(tokens.size(), static_cast<size_t>(rows)));
+    kinds.resize(tokens.size());
     if (std::ssize(tokens) < rows) set(static_cast<size_t>(rows - 1), "", PieceKind::unused);
     for (size_t id = 0; id < tokens.size(); ++id) {
       if (tokens[id].empty()) set(id, fmt::format("[PAD{}]", id), PieceKind::unused);
@@ -98,9 +100,15 @@ void write_gguf_tokenizer(const Path& directory, int64_t rows, GgufWriter& write
   if (bytes) write_byte_level(read_loose_json(json), json.string(), table, writer);
   else write_sentencepiece(directory, model, table, writer);
   const TokenizerConfig config = read_tokenizer_config(directory);
-  for (const AddedToken& token : config.added)
-    table.set(static_cast<size_t>(token.id), token.content,
-              token.special ? PieceKind::control : PieceKind::user_defined);
+  for (const auto* list : {&config.added, &config.legacy_added}) {
+    for (const AddedToken& token : *list) {
+      if (const auto id = tokenizer->id_of(token.content))
+        table.set(static_cast<size_t>(*id), token.content, PieceKind::user_defined);
+    }
+  }
+  for (int32_t id = 0; id < tokenizer->vocabulary(); ++id) {
+    if (tokenizer->is_special(id)) table.set(static_cast<size_t>(id), tokenizer->token_of(id), PieceKind::control);
+  }
   table.fill_up(rows);
   writer.set("tokenizer.ggml.tokens", std::vector<std::string_view>(table.tokens.begin(), table.tokens.end()));
   writer.set("tokenizer.ggml.token_type", table.kinds);
@@ -112,11 +120,12 @@ void write_gguf_tokenizer(const Path& directory, int64_t rows, GgufWriter& write
   const auto adds = [&](const std::optional<int32_t>& token) {
     return token && std::ranges::find(around, *token) != around.end();
   };
-  if (const auto begin = tokenizer->begin_token())
-    writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(*begin));
-  if (const auto end = tokenizer->end_token()) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(*end));
-  if (const auto pad = tokenizer->pad_token())
-    writer.set("tokenizer.ggml.padding_token_id", static_cast<uint32_t>(*pad));
+  const auto name = [&](const char* key, std::optional<int32_t> id) {
+    if (id && *id < std::ssize(table.tokens)) writer.set(key, static_cast<uint32_t>(*id));
+  };
+  name("tokenizer.ggml.bos_token_id", tokenizer->begin_token());
+  name("tokenizer.ggml.eos_token_id", tokenizer->end_token());
+  name("tokenizer.ggml.padding_token_id", tokenizer->pad_token());
   if (const auto unknown = table.id_of(config.unknown)) writer.set("tokenizer.ggml.unknown_token_id", *unknown);
   writer.set("tokenizer.ggml.add_bos_token", adds(tokenizer->begin_token()));
   writer.set("tokenizer.ggml.add_eos_token",
@@ -143,17 +152,19 @@ void save_tokenizer_files(const StoredTokenizer& tokenizer, const std::string& c
   if (tokenizer.sentencepiece.empty()) {
     LooseJson tree = tokenizer.json;
     // what programs that do not read tokenizer_config.json's flags go by
-    if (from.add_begin.value_or(false) && from.begin) {
-      const LooseJson& id = member(member(tree["model"], "vocab"), from.begin->c_str());
-      if (!id.is_null())
-        tree["post_processor"] = {
-            {"type", "TemplateProcessing"},
-            {"single",
-             {{{"SpecialToken", {{"id", *from.begin}, {"type_id", 0}}}},
-              {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
-            {"pair", LooseJson::array()},
-            {"special_tokens", {{*from.begin, {{"id", *from.begin}, {"ids", {id}}, {"tokens", {*from.begin}}}}}}};
-    }
+    const LooseJson& vocabulary = member(tree["model"], "vocab");
+    LooseJson single = LooseJson::array({{{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}), tokens = LooseJson::object();
+    const auto put = [&](const std::optional<bool>& wanted, const std::optional<std::string>& token, bool before) {
+      const LooseJson& id = token ? member(vocabulary, token->c_str()) : LooseJson();
+      if (!wanted.value_or(false) || id.is_null()) return;
+      single.insert(before ? single.begin() : single.end(), {{"SpecialToken", {{"id", *token}, {"type_id", 0}}}});
+      tokens[*token] = {{"id", *token}, {"ids", {id}}, {"tokens", {*token}}};
+    };
+    put(from.add_begin, from.begin, true);
+    put(from.add_end, from.end, false);
+    if (!tokens.empty())
+      tree["post_processor"] = {
+          {"type", "TemplateProcessing"}, {"single", single}, {"pair", LooseJson::array()}, {"special_tokens", tokens}};
     write_file_atomically(directory / "tokenizer.json", tree.dump(), files);
   } else {
     write_file_atomically(directory / "tokenizer.model", tokenizer.sentencepiece, files);

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/placeholder.h"
 
 namespace tessera::text {
 
@@ -10,7 +11,11 @@ LooseJson parse_loose_json(std::string_view text, const std::string& source) {
   return tessera::detail::parse_tree<LooseJson>(text, source, "text");
 }
 
-LooseJson read_loose_json(const Path& path) { return parse_loose_json(read_file(path), path.string()); }
+LooseJson read_loose_json(const Path& path) {
+  const std::string text = read_file(path);
+  refuse_placeholder(text, path.string(), "text");
+  return parse_loose_json(text, path.string());
+}
 
 const LooseJson& member(const LooseJson& object, const char* key) {
   static const LooseJson nothing;

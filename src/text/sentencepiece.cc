@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/placeholder.h"
 #include "text/byte_alphabet.h"
 #include "text/unicode.h"
 
@@ -32,6 +33,7 @@ SentencePiece::SentencePiece(const Path& path)
 SentencePiece::SentencePiece(std::string_view bytes, const TokenizerConfig& config,
                              const std::vector<AddedToken>& added, const std::string& source)
     : source_(source) {
+  refuse_placeholder(bytes, source_, "text");
   file_ = read_sentencepiece_file(bytes, source_);
   processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
   if (const auto status = processor_->LoadFromSerializedProto(bytes);
@@ -83,9 +85,19 @@ void SentencePiece::read_added(const TokenizerConfig& config, const std::vector<
   }
   for (const AddedToken& token : added) add_token(token);
   for (const AddedToken& token : config.added) add_token(token);
+  for (const AddedToken& token : config.legacy_added) {
+    if (added_.find(token.content) == nullptr) add_token(token);
+  }
   if (t5 && !id_of("<extra_id_0>")) {  // T5's sentinels follow the model's pieces, the last one first
     for (int64_t i = config.extra_ids - 1; i >= 0; --i)
       add_token(special(fmt::format("<extra_id_{}>", i), tokens_.size()));
+  }
+  for (const AddedToken& token : config.named) {
+    const AddedToken* const known = added_.find(token.content);
+    AddedToken named = known == nullptr ? token : *known;
+    named.special = named.special || config.has_name(token.content);
+    if (known == nullptr) named.id = static_cast<int32_t>(tokens_.size());
+    add_token(named);
   }
   for (const auto& [id, token] : added_.by_id()) {
     finder_.add(token, token.content);

@@ -36,6 +36,7 @@ class SentencePiece final : public Tokenizer {
   std::optional<int32_t> id_of(std::string_view token) const override;
   std::string token_of(int32_t id) const override;
   bool is_special(int32_t id) const override;
+  bool is_added(int32_t id) const override { return added_.find(id) != nullptr; }
   std::optional<int32_t> begin_token() const override { return begin_; }
   std::optional<int32_t> end_token() const override { return end_; }
   std::optional<int32_t> pad_token() const override { return pad_; }

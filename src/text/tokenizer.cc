@@ -2,6 +2,7 @@
 #include "text/tokenizer.h"
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/rng.h"
 #include "text/byte_level_bpe.h"
 #include "text/gguf_tokenizer.h"
@@ -32,8 +33,11 @@ std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory) {
     // Unigram and BPE with byte fallback are conversions of the SentencePiece model beside them
     const LooseJson& kind = member(tree, "model");
     const bool converted = member(kind, "type") == "Unigram" || member(kind, "byte_fallback") == true;
-    if (!converted || model.empty())
-      return std::make_unique<ByteLevelBpe>(tree, read_tokenizer_config(directory), json.string());
+    if (!converted || model.empty()) {
+      TokenizerConfig config = read_tokenizer_config(directory);
+      config.add_begin = config.add_end = std::nullopt;  // transformers 5 passes them over beside a tokenizer.json
+      return std::make_unique<ByteLevelBpe>(tree, config, json.string());
+    }
   }
   if (!model.empty()) return std::make_unique<SentencePiece>(model);
   throw UserError("[text] no tokenizer in {}; want tokenizer.json, tokenizer.model or spiece.model",
@@ -50,6 +54,17 @@ std::vector<int32_t> Tokenizer::encode_parts(const std::vector<TextPart>& parts,
 }
 
 std::string Tokenizer::text_of(int32_t id, bool) const { return decode({id}, false); }
+
+std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view text) {
+  std::vector<int32_t> ids = tokenizer.encode(text);
+  const std::optional<int32_t> begin = tokenizer.begin_token();
+  if (!begin || ids.size() < 2 || ids[0] != *begin || ids[1] != *begin) return ids;
+  const std::vector<int32_t> written = tokenizer.encode(text, {.add_special = false});
+  if (written.size() >= ids.size() || written.front() != *begin) return ids;
+  log_warning("[text] the prompt begins with {} itself; it is not added a second time", tokenizer.token_of(*begin));
+  ids.erase(ids.begin());
+  return ids;
+}
 
 std::string fingerprint(const Tokenizer& tokenizer) {
   uint64_t all = static_cast<uint64_t>(tokenizer.vocabulary());

@@ -45,6 +45,8 @@ class Tokenizer {
   virtual std::string token_of(int32_t id) const = 0;
   /// Control tokens: skipped by decode, never counted as text.
   virtual bool is_special(int32_t id) const = 0;
+  /// Tokens beside the model's own vocabulary, or of it and found in texts before the model sees them; control tokens among them.
+  virtual bool is_added(int32_t id) const { return is_special(id); }
   virtual std::optional<int32_t> begin_token() const = 0;  // of tokenizer_config.json; absent where there is none
   virtual std::optional<int32_t> end_token() const = 0;
   virtual std::optional<int32_t> pad_token() const = 0;
@@ -55,6 +57,9 @@ class Tokenizer {
 /// Throws UserError when
 /// there is none, when it is damaged, or when it is of a kind that is not supported (the message lists those that are).
 std::unique_ptr<Tokenizer> load_tokenizer(const Path& directory);
+
+/// encode() of a prompt that people wrote: where it begins with the begin token itself, that is not added a second time.
+std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view text);
 
 /// Equal for tokenizers that have the same tokens under the same ids; 16 hexadecimal digits.
 std::string fingerprint(const Tokenizer& tokenizer);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "core/rng.h"
 #include "tests/support/scratch.h"
 #include "text/testing.h"
@@ -103,7 +104,7 @@ TEST(Tokenizer, WordsMayContinueAcrossParts) {
             tokenizer->encode("the cat sat", {.add_special = false}));
 }
 
-TEST(Tokenizer, BeginTokenComesFirstUnlessTheConfigSaysOtherwise) {
+TEST(Tokenizer, BeginTokenComesFirstWhereTokenizerJsonSaysSo) {
   const ScratchFolder folder;
   make_tokenizer(folder.path());
   const auto tokenizer = load_tokenizer(folder.path());
@@ -113,8 +114,19 @@ TEST(Tokenizer, BeginTokenComesFirstUnlessTheConfigSaysOtherwise) {
   config["add_bos_token"] = false;
   config["add_eos_token"] = true;
   write_file_atomically(folder / "tokenizer_config.json", config.dump());
-  const auto other = load_tokenizer(folder.path());
-  EXPECT_THAT(other->encode(""), ElementsAre(*other->end_token()));
+  EXPECT_EQ(load_tokenizer(folder.path())->encode(""), tokenizer->encode("")) << "as transformers 5 reads it";
+}
+
+TEST(Tokenizer, APromptThatBeginsWithTheBeginTokenGetsOne) {
+  const auto tokenizer = small();
+  const std::string begin = tokenizer->token_of(*tokenizer->begin_token());
+  set_log_level(LogLevel::info);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(encode_prompt(*tokenizer, begin + "the cat"), tokenizer->encode("the cat"));
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("it is not added a second time"), std::string::npos);
+  EXPECT_EQ(encode_prompt(*tokenizer, "the cat"), tokenizer->encode("the cat"));
+  EXPECT_EQ(encode_prompt(*tokenizer, begin), tokenizer->encode(""));
+  EXPECT_EQ(encode_prompt(*tokenizer, ""), tokenizer->encode(""));
 }
 
 TEST(Tokenizer, AddedTokensFollowTheirFlagsForBlanksWordsAndNormalisation) {

@@ -25,8 +25,9 @@ Sequence graded_sequence(const std::vector<int32_t>& ids, const std::vector<uint
 }
 
 Sequence graded_conversation(const std::vector<text::Message>& messages, const text::Tokenizer& tokenizer,
-                             const text::ChatTemplate& chat, int64_t room) {
-  const text::ChatIds words = text::encode_chat(tokenizer, chat.pieces(messages, /*add_generation_prompt=*/false));
+                             const text::ChatTemplate& chat, int64_t room, const text::TemplateInputs& inputs) {
+  const text::ChatIds words =
+      text::encode_chat(tokenizer, chat.pieces(messages, /*add_generation_prompt=*/false, inputs));
   return graded_sequence(words.ids, words.answer, room);
 }
 

@@ -23,6 +23,6 @@ Sequence graded_sequence(const std::vector<int32_t>& ids, const std::vector<uint
 
 /// The same from its turns.
 Sequence graded_conversation(const std::vector<text::Message>& messages, const text::Tokenizer& tokenizer,
-                             const text::ChatTemplate& chat, int64_t room);
+                             const text::ChatTemplate& chat, int64_t room, const text::TemplateInputs& inputs = {});
 
 }  // namespace tessera::train

@@ -28,6 +28,31 @@ std::vector<std::string> hard_lines() {
   return lines;
 }
 
+TEST(TokenizerGolden, SpecialTokensOfAllFilesHaveTheReferencesIds) {
+  const Json twin = read_json_file(data / "special_tokens.json");
+  const std::string line = twin["line"].get<std::string>();
+  for (const Json& row : twin["layouts"]) {
+    const std::string layout = row["layout"].get<std::string>();
+    const Path folder = Path(::testing::TempDir()) / "special_tokens" / layout;
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+    for (const auto& [name, content] : row["files"].items()) write_file_atomically(folder / name, content.dump());
+    const auto tokenizer = text::load_tokenizer(folder);
+    EXPECT_EQ(tokenizer->encode(line), row["ids"].get<std::vector<int32_t>>()) << layout;
+    std::vector<int32_t> special;
+    for (int32_t id = 0; id < tokenizer->vocabulary(); ++id) {
+      if (tokenizer->is_special(id)) special.push_back(id);
+    }
+    EXPECT_EQ(special, row["special"].get<std::vector<int32_t>>()) << layout;
+    const auto id = [&](const char* key) {
+      return row[key].is_null() ? std::nullopt : std::optional(row[key].get<int32_t>());
+    };
+    EXPECT_EQ(tokenizer->begin_token(), id("begin")) << layout;
+    EXPECT_EQ(tokenizer->end_token(), id("end")) << layout;
+    EXPECT_EQ(tokenizer->vocabulary(), row["size"].get<int64_t>()) << layout;
+  }
+}
+
 /// FNV-1a over little-endian 32-bit ids.
 std::string fnv(const std::vector<int32_t>& ids) {
   uint64_t value = 0xCBF29CE484222325ull;

@@ -21,7 +21,8 @@ ModelRegistration registration() {
           .load = load_lm_model,
           .load_quantizable = load_for_packing,
           .convert = convert_lm,
-          .objectives = {{.name = "lm", .make = make_lm_objective}}};
+          .objectives = {{.name = "lm", .make = make_lm_objective}},
+          .adapters = true};
 }
 
 }  // namespace tessera::lm

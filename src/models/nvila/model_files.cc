@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "models/lm/architecture/model_files.h"
+#include "nn/layers/peft.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
 #include "tensor/weights.h"
@@ -89,6 +90,7 @@ NvilaModel load_weights(const ModelDirectory& found, const StoredConfig& config,
   packed.load(device);
   model.llm = lm::load_lm(config.text, all.part("llm."), directory,
                           {.device = device, .dtype = options.dtype, .writable = options.writable});
+  for (const Path& adapter : found.adapters) nn::load_adapters(nn::named_linears(model), adapter);
   return model;
 }
 

@@ -93,6 +93,8 @@ std::vector<train::Parameter> NvilaObjective::parameters() {
 std::unique_ptr<train::Prepared> NvilaObjective::prepare(Sample sample) const {
   if (sample.messages.empty())
     throw UserError("[nvila] sample '{}' has no conversation; want data of kind talk or chat", sample.caption);
+  if (!sample.tools.is_null())
+    throw UserError("[nvila] {} has tools, which this model's conversations lack", sample.where);
   auto lesson = std::make_unique<Lesson>();
   lesson->plans = plans_of(model_.config, sample.media);
   lesson->row = prompter_->row(sample.messages, lesson->plans, /*add_generation_prompt=*/false);

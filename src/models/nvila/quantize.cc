@@ -104,6 +104,7 @@ std::unique_ptr<Quantizable> load_for_packing(const ModelDirectory& directory, a
   if (is_packed(stored.text))
     throw UserError("[quant] {} is packed already; give the model that it was made from", directory.path.string());
   NvilaModel model = load_weights(directory, stored, device, {.dtype = "fp32", .writable = true});
+  nn::merge_adapters(nn::named_linears(model));
   return std::make_unique<QuantizableNvila>(directory.path, std::move(model));
 }
 

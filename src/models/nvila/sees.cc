@@ -56,8 +56,7 @@ LoadedNvila::LoadedNvila(NvilaModel model, const Path& directory, const Json& te
                         .tokenizer = text::load_tokenizer(own),
                         .chat = prompter_->chat(),
                         .defaults = lm::generation_defaults(own, text_config),
-                        .decode = decode,
-                        .spare_ids = true};
+                        .decode = decode};
   writer_ = std::make_unique<NvilaWriter>(std::move(parts), *prompter_);
 }
 

@@ -83,17 +83,77 @@ TEST_F(Peft, RankStabilisedAdaptersAreScaledByTheRootOfTheRank) {
 }
 
 TEST_F(Peft, UnsupportedFeaturesAreRefusedByName) {
-  const std::vector<std::pair<std::string, Json>> changes = {
-      {"peft_type", "IA3"},   {"use_dora", true},
-      {"bias", "all"},        {"modules_to_save", {"lm_head"}},
-      {"lora_alpha", "much"}, {"alpha_pattern", {{"layers.*", 2}}}};
+  const std::vector<std::pair<std::string, Json>> changes = {{"peft_type", "IA3"},
+                                                             {"use_dora", true},
+                                                             {"bias", "some"},
+                                                             {"lora_alpha", "much"},
+                                                             {"r", 3},
+                                                             {"rank_pattern", {{"q_proj", 0}}},
+                                                             {"alpha_pattern", {{"layers.(", 2}}},
+                                                             {"lora_bias", true},
+                                                             {"layer_replication", {{0, 1}}},
+                                                             {"target_parameters", {"mlp.experts"}},
+                                                             {"alora_invocation_tokens", {1}},
+                                                             {"use_qalora", true},
+                                                             {"use_something_new", true},
+                                                             {"trainable_token_indices", "all"}};
   for (const auto& [key, value] : changes) {
     Json changed = config();
     changed[key] = value;
     write(changed);
-    EXPECT_THAT(fault(), HasSubstr(key == "bias" ? "biases" : key)) << key;
+    EXPECT_THAT(fault(), HasSubstr(key == "r"               ? "is to have rank 3"
+                                   : key == "alpha_pattern" ? "missing closing"
+                                                            : key))
+        << key;
     save_adapters(named_linears(net_), directory_);
   }
+}
+
+TEST_F(Peft, StartsThatChangeTheBaseAreRefusedAndOthersAreNot) {
+  for (const char* start : {"pissa", "pissa_niter_16", "olora", "corda", "loftq", "lora_ga", "mica", "unheard of"}) {
+    Json changed = config();
+    changed["init_lora_weights"] = start;
+    write(changed);
+    EXPECT_THAT(fault(), HasSubstr(std::string("init_lora_weights is \"") + start + "\"")) << start;
+  }
+  for (const Json& start :
+       {Json(true), Json(false), Json(nullptr), Json("gaussian"), Json("eva"), Json("orthogonal")}) {
+    Json changed = config();
+    changed["init_lora_weights"] = start;
+    write(changed);
+    EXPECT_EQ(fault(), "") << start;
+  }
+}
+
+TEST_F(Peft, PatternsOfNamesAreTriedInTheirOrder) {
+  Json changed = config();
+  changed["alpha_pattern"] = {{"o_pro.", 10}, {"(o|q)_proj", 6}, {"q_proj", 8}};
+  write(changed);
+  PeftNet other;
+  load_adapters(named_linears(other), directory_);
+  EXPECT_EQ(other.o_proj.lora->scale, 5);
+  EXPECT_EQ(other.q_proj.lora->scale, 3);
+}
+
+TEST_F(Peft, ASecondAdapterAddsUpWithTheFirst) {
+  PeftNet once, twice;
+  fill_uniform(once.q_proj.weight, 1, Rng(3));
+  twice.q_proj.weight = once.q_proj.weight;
+  const Tensor x = at::ones({2, 6});
+  const Tensor plain = once.q_proj.forward(x);
+  load_adapters(named_linears(once), directory_);
+  for (int i = 0; i < 2; ++i) load_adapters(named_linears(twice), directory_);
+  const Tensor change = once.q_proj.forward(x) - plain;
+  EXPECT_LT((twice.q_proj.forward(x) - plain - 2 * change).abs().max().item<double>(), 1e-5);
+}
+
+TEST_F(Peft, MoreThanLinearLayersIsRefusedWhereThereIsNothingElse) {
+  std::map<std::string, Tensor> tensors = load_tensors(directory_ / "adapter_model.safetensors");
+  std::vector<NamedTensor> all;
+  for (const auto& [name, tensor] : tensors) all.push_back({name, tensor});
+  all.push_back({"base_model.model.norm.weight", at::ones({6})});
+  save_tensors(directory_ / "adapter_model.safetensors", all);
+  EXPECT_THAT(fault(), HasSubstr("modules_to_save"));
 }
 
 TEST_F(Peft, WrongTensorsAreNamedWithTheirShapes) {
@@ -103,7 +163,8 @@ TEST_F(Peft, WrongTensorsAreNamedWithTheirShapes) {
   EXPECT_THAT(fault(), HasSubstr("[2, 5] and [4, 2], want [rank, 6] and [4, rank]"));
   save_tensors(file, {{key + "A.weight", at::ones({2, 6})}});
   EXPECT_THAT(fault(), HasSubstr("half an adapter"));
-  save_tensors(file, {{"base_model.model.x_proj.lora_A.weight", at::ones({2, 6})}});
+  save_tensors(file, {{"base_model.model.x_proj.lora_A.weight", at::ones({2, 6})},
+                      {"base_model.model.x_proj.lora_B.weight", at::ones({4, 2})}});
   EXPECT_THAT(fault(), HasSubstr("no linear layer 'x_proj'"));
   save_tensors(file, {{"base_model.model.q_proj.lora_magnitude", at::ones({2, 6})}});
   EXPECT_THAT(fault(), HasSubstr("belongs to no adapter"));

@@ -2,6 +2,7 @@
 // words keep both sides in the cache.
 #include "nn/packed/awq_layout.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -129,7 +130,8 @@ class AwqFormat final : public PackedFormat {
   std::string_view method() const override { return "awq"; }
 
   void check(const Json& settings, std::string_view source) const override {
-    const auto version = setting<std::string>(settings, "version", "gemm");
+    auto version = setting<std::string>(settings, "version", "gemm");  // AutoAWQ writes it in small letters or capitals
+    std::ranges::transform(version, version.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
     const auto bits = setting<int64_t>(settings, "bits", setting<int64_t>(settings, "w_bit", 4));
     const bool zero_point = setting<bool>(settings, "zero_point", true);
     const int64_t group = group_of(settings);

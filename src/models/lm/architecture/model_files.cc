@@ -6,10 +6,12 @@
 #include <set>
 
 #include "core/error.h"
+#include "models/lm/architecture/adapters.h"
 #include "models/lm/architecture/config.h"
 #include "models/lm/architecture/fused_files.h"
 #include "models/lm/architecture/gguf_model.h"
 #include "models/lm/architecture/language_part.h"
+#include "models/lm/architecture/stored_tensors.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
 
@@ -17,22 +19,13 @@ namespace tessera::lm {
 
 namespace {
 
-/// The module's name of a stored tensor; "" for what old programs stored beside the weights and is computed here, and for a head
-/// that is the embedding.
-std::string own_name(std::string_view name, bool tied) {
-  for (const char* suffix : {"rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"}) {
-    if (name.ends_with(suffix)) return "";
-  }
-  return tied && name == "lm_head.weight" ? "" : std::string(name);
-}
-
 /// The format of the weights; absent: as stored.
 std::optional<at::ScalarType> format_of(const LoadLmOptions& options, const WeightSource& stored) {
   if (options.dtype == "fp32") return at::kFloat;
   if (options.dtype == "bf16") return at::kBFloat16;
   if (options.dtype != "auto") throw UserError("[lm] dtype is '{}', want one of: auto, fp32, bf16", options.dtype);
   const StoredTensor* embedding = stored.find("model.embed_tokens.weight");
-  if (embedding == nullptr) return std::nullopt;  // missing; the comparison of all names says so
+  if (embedding == nullptr || !is_readable(embedding->dtype)) return std::nullopt;  // the comparison of all says so
   const at::ScalarType type = scalar_type(embedding->dtype);
   return type == at::kBFloat16 || (type == at::kHalf && !options.device.is_cpu()) ? type : at::kFloat;
 }
@@ -50,23 +43,22 @@ Json ids_json(const std::vector<int32_t>& ids) { return ids.size() == 1 ? Json(i
 }  // namespace
 
 DecoderLm load_lm(const ModelDirectory& directory, const LoadLmOptions& options) {
-  if (directory.is_gguf()) {
-    const GgufModel file = open_gguf(directory);
-    return load_lm(file.config, file.weights, directory.path, options);
-  }
-  return load_lm(directory.config, WeightSource(directory.path), directory.path, options);
+  const GgufModel file =
+      directory.is_gguf() ? open_gguf(directory) : GgufModel{directory.config, WeightSource(directory.path)};
+  DecoderLm model = load_lm(file.config, file.weights, directory.path, options);
+  if (!directory.adapters.empty()) merge_adapters_into(model, directory.adapters);
+  return model;
 }
 
 DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& directory, const LoadLmOptions& options) {
   const bool one_file = std::filesystem::is_regular_file(directory);
   const std::string config_file = one_file ? directory.string() : (directory / "config.json").string();
+  LmConfig shape = config_from_json(config, config_file);
+  const WeightSource named = with_settled_head(language_weights(without_wrappers(stored), config), shape);
   DecoderLm model = [&] {
     const BuildDevice nowhere(at::kMeta);
-    return DecoderLm(config_from_json(config, config_file));
+    return DecoderLm(shape);
   }();
-  const WeightSource named = language_weights(stored, config).renamed([&](std::string_view name) {
-    return own_name(name, model.config.tied);
-  });
   const WeightSource source = model.config.fused ? parted(named, model.config) : named;
   std::vector<nn::NamedLinear> linears = nn::named_linears(model);
   nn::Linear words = model.embed_tokens.as_linear();  // GGUF packs the embedding too
@@ -88,16 +80,11 @@ DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& di
     if (!options.writable)
       map.as_stored = [&](std::string_view name) { return matrices.contains(name) || is_decay(name); };
   }
-  map_weights(tensor_slots(model), packed.rest(), "lm", map);
+  const std::vector<TensorSlot> slots = tensor_slots(model);
+  map_weights(slots, without_strangers(packed.rest(), slots), "lm", map);
   packed.load(options.device);
   model.embed_tokens.packed = words.packed;
   return model;
-}
-
-void require_rows_for(const LmConfig& config, int64_t ids, const Path& directory) {
-  if (ids <= config.vocabulary) return;
-  throw UserError("[lm] {}: the tokenizer has {} ids, the embedding only {} rows; they do not belong together",
-                  directory.string(), ids, config.vocabulary);
 }
 
 void save_lm(const Path& directory, const DecoderLm& model, const SaveLmOptions& options, FileSystem& files) {

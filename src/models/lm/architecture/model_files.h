@@ -24,7 +24,7 @@ struct LoadLmOptions {
   bool check_numbers = true;
 };
 
-/// The model of a directory with config.json and weights, sharded or not, or of a GGUF file. Throws UserError for what is no such
+/// The model of a directory with config.json and weights, sharded or not, or of a GGUF file; the directory's adapters are merged. Throws UserError for what is no such
 /// directory, an unsupported config, missing shards, tensors that are missing or of another shape, and unsound numbers.
 DecoderLm load_lm(const ModelDirectory& directory, const LoadLmOptions& options = {});
 inline DecoderLm load_lm(const Path& directory, const LoadLmOptions& options = {}) {
@@ -33,9 +33,6 @@ inline DecoderLm load_lm(const Path& directory, const LoadLmOptions& options = {
 /// The same with a config of its own (a part of a larger model's config.json) and weights already opened, which belong to the
 /// language model alone. `directory` is where config.json is, for messages.
 DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& directory, const LoadLmOptions& options);
-
-/// Throws UserError when ids of a tokenizer with `ids` of them could be no rows of the embedding.
-void require_rows_for(const LmConfig& config, int64_t ids, const Path& directory);
 
 struct SaveLmOptions {
   StoredAs stored_as = StoredAs::bf16;

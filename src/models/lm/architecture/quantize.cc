@@ -12,6 +12,7 @@
 #include "generate/text_sequence.h"
 #include "models/lm/architecture/language_part.h"
 #include "models/lm/architecture/model_files.h"
+#include "models/lm/architecture/token_rows.h"
 #include "models/lm/text/decode.h"
 #include "nn/packed/block_weight.h"
 #include "quant/stored_form.h"
@@ -60,12 +61,13 @@ void add_delta_net(GatedDeltaNet& net, const std::string& name, const std::optio
 
 /// Rows of ids, each at most `length` long, at most `tokens` together.
 std::vector<std::vector<int32_t>> rows_of(const std::vector<std::string>& texts, const text::Tokenizer& tokenizer,
-                                          const CalibrationData& data, int64_t context) {
-  const auto length = static_cast<size_t>(std::min(data.length, context));
+                                          const CalibrationData& data, const LmConfig& config) {
+  const auto length = static_cast<size_t>(std::min(data.length, config.context));
   std::vector<std::vector<int32_t>> rows;
   int64_t total = 0;
   for (const std::string& text : texts) {
-    const std::vector<int32_t> ids = tokenizer.encode(text);
+    const std::vector<int32_t> ids = text::encode_prompt(tokenizer, text);
+    require_rows(config, tokenizer, ids, "a calibration text");
     for (size_t at = 0; at < ids.size() && total < data.tokens; at += length) {
       rows.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(at),
                         ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), at + length)));
@@ -104,7 +106,8 @@ std::vector<std::vector<int32_t>> drawn_rows(const DecoderLm& model, const text:
   Rng rng(data.seed);
   const auto any = static_cast<uint64_t>(std::min(tokenizer.vocabulary(), model.config.vocabulary));
   for (size_t i = 0; i < count; ++i) {
-    rows.push_back({tokenizer.begin_token().value_or(static_cast<int32_t>(rng.below(any)))});
+    const std::optional<int32_t> begin = tokenizer.begin_token();
+    rows.push_back({begin && *begin < model.config.vocabulary ? *begin : static_cast<int32_t>(rng.below(any))});
   }
   generate::TextOptions options{.max_new_tokens = length - 1};
   options.sampling.temperature = 1;
@@ -152,6 +155,7 @@ class QuantizableLm : public Quantizable {
   void save(const Path& out, const quant::Int4Format& format) override {
     Json config = config_;
     config["torch_dtype"] = "float16";
+    if (!model_.config.tied && config.value("tie_word_embeddings", true)) config["tie_word_embeddings"] = false;
     config["quantization_config"] = quant::int4_format_json(format, unpacked_layers(model_.config));
     quant::write_packed_directory(directory_, out, quant::saving_form(model_), config);
   }
@@ -192,8 +196,8 @@ std::vector<SharedInput> shared_inputs(DecoderLm& model, const std::string& pref
 
 int64_t calibrate(const DecoderLm& model, const text::Tokenizer& tokenizer, const CalibrationData& data) {
   const at::NoGradGuard no_grad;
-  const auto rows = data.texts.empty() ? drawn_rows(model, tokenizer, data)
-                                       : rows_of(data.texts, tokenizer, data, model.config.context);
+  const auto rows =
+      data.texts.empty() ? drawn_rows(model, tokenizer, data) : rows_of(data.texts, tokenizer, data, model.config);
   const DecoderLm narrow = watching_copy(model);
   int64_t seen = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -211,6 +215,7 @@ std::unique_ptr<Quantizable> load_for_packing(const ModelDirectory& directory, a
   if (directory.config.contains("quantization_config") && !directory.config["quantization_config"].is_null())
     throw UserError("[quant] {} is packed already; give the model that it was made from", directory.path.string());
   DecoderLm model = load_lm(directory, {.device = device, .dtype = "fp32", .writable = true});
+  require_rows_for(model.config, *text::load_tokenizer(directory.path), directory.path);  // as when it is loaded again
   Json config = language_config(directory.config, directory.config_path().string());
   return std::make_unique<QuantizableLm>(directory.path, std::move(config), std::move(model));
 }

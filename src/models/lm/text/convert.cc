@@ -7,6 +7,7 @@
 #include "models/lm/architecture/gguf_model.h"
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/text/writes.h"
+#include "nn/layers/adapters.h"
 #include "text/gguf_tokenizer.h"
 
 namespace tessera::lm {
@@ -51,15 +52,42 @@ StoredAs directory_format(const std::string& format) {
                   format);
 }
 
+/// A directory with its adapters merged in fp32: all small files but those of the weights as they are.
+void save_merged(const Path& out, const ModelDirectory& found, StoredAs format, const ConvertOptions& options) {
+  const DecoderLm model = unpacked(load_lm(found, {.dtype = "fp32"}));
+  SaveLmOptions save{.stored_as = format};
+  const Path generation = found.path / "generation_config.json";
+  if (fs::exists(generation)) save.generation = read_json_file(generation);
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    const auto at = found.config.find(key);
+    if (at != found.config.end() && !save.generation.contains(key)) save.generation[key] = *at;
+  }
+  disk().create_directories(out);
+  for (const auto& entry : fs::directory_iterator(found.path)) {
+    const std::string name = entry.path().filename().string();
+    const bool kept = entry.is_regular_file() && !name.starts_with('.') && !name.starts_with("README") &&
+                      !is_of_kind(entry.path(), {".safetensors", ".bin", ".pt", ".pth", ".gguf"}) &&
+                      !name.ends_with(".index.json") && name != "config.json" && name != "generation_config.json";
+    if (kept) write_file_atomically(out / name, read_file(entry.path()));
+  }
+  std::string card = fmt::format("# {} with adapters merged\n\n| | |\n|---|---|\n| base | {} |\n",
+                                 found.path.filename().string(), found.path.string());
+  for (const Path& adapter : found.adapters) card += fmt::format("| adapter | {} |\n", adapter.string());
+  write_file_atomically(out / "README.md", card);
+  save_lm(out, model, save);
+  if (options.on_progress) options.on_progress(1, 1);
+}
+
 /// From a GGUF file to a directory.
 void save_directory(const Path& out, const ModelDirectory& found, const ConvertOptions& options) {
   const StoredAs format = directory_format(options.format);
-  if (!found.is_gguf())
+  if (!found.is_gguf() && found.adapters.empty())
     throw UserError("[convert] {} is a model directory already; name a .gguf file to write", found.path.string());
   if (fs::exists(out) && !(fs::is_directory(out) && fs::is_empty(out)))
     throw UserError("[convert] {} exists; give a new directory", out.string());
+  if (!found.is_gguf()) return save_merged(out, found, format, options);
   const GgufModel file = open_gguf(found);
-  const DecoderLm model = grouped(unpacked(load_lm(file.config, file.weights, found.path, {})));
+  const DecoderLm model = grouped(unpacked(load_lm(found)));
   SaveLmOptions save{.stored_as = format};
   const auto id = [&](const char* key) {
     const auto at = file.config.find(key);

@@ -3,9 +3,11 @@
 #include <utility>
 
 #include "core/error.h"
+#include "models/lm/architecture/adapters.h"
 #include "models/lm/architecture/gguf_model.h"
 #include "models/lm/architecture/language_part.h"
 #include "models/lm/architecture/model_files.h"
+#include "models/lm/architecture/token_rows.h"
 #include "models/lm/text/writes.h"
 #include "tensor/gguf.h"
 #include "tensor/model_dir.h"
@@ -36,15 +38,10 @@ text::ChatTemplate stored_chat_template(const ModelDirectory& found, const text:
     return value == nullptr ? std::string() : std::string(value->text().value_or(""));
   };
   const std::string source = stored("tokenizer.chat_template"), tools = stored("tokenizer.chat_template.tool_use");
-  if (source.empty()) throw UserError("[lm] {} stores no chat template", where);
-  text::SpecialTokens tokens;
-  const auto add = [&](const char* name, std::optional<int32_t> id) {
-    if (id) tokens.emplace_back(name, tokenizer.token_of(*id));
-  };
-  add("bos_token", tokenizer.begin_token());
-  add("eos_token", tokenizer.end_token());
-  add("pad_token", tokenizer.pad_token());
-  auto chat = text::ChatTemplate::of_source(source, std::move(tokens), "the chat template of " + where);
+  if (source.empty())
+    throw UserError("[lm] {} stores no chat template; give one as --chat-template, a file or a name", where);
+  auto chat =
+      text::ChatTemplate::of_source(source, text::special_tokens_of(tokenizer), "the chat template of " + where);
   if (!tools.empty()) chat.with_tool_template(tools);
   return chat;
 }
@@ -58,7 +55,12 @@ std::unique_ptr<LoadedModel> load_lm_model(const ModelDirectory& found, at::Devi
                     .tokenizer = text::load_tokenizer(directory),
                     .defaults = generation_defaults(directory, language_config(file.config, directory.string())),
                     .decode = {.cache_int8 = options.cache_int8}};
-  require_rows_for(parts.model.config, parts.tokenizer->vocabulary(), directory);
+  require_rows_for(parts.model.config, *parts.tokenizer, directory);
+  add_adapters(parts.model, found.adapters);
+  if (!options.chat_template.empty()) {
+    parts.chat = text::ChatTemplate::given(options.chat_template, text::special_tokens_of(*parts.tokenizer));
+    return std::make_unique<WritingLm>(found.model_type, std::move(parts));
+  }
   try {
     parts.chat = stored_chat_template(found, *parts.tokenizer);
   } catch (const UserError& error) {

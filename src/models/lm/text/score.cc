@@ -9,6 +9,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include "core/error.h"
+#include "models/lm/architecture/token_rows.h"
 #include "models/lm/text/writes.h"
 #include "nn/kernels/row_linear.h"
 
@@ -42,12 +43,8 @@ ScoreRow row_of(const Writes::ScoreRequest& request, size_t number, const text::
     throw UserError("[lm] prompt and continuation have {} tokens, the context is {}: {} too many", length,
                     config.context, length - config.context);
   }
-  for (const auto* part : {&row.prompt, &row.continuation}) {
-    for (const int32_t id : *part) {
-      if (id < 0 || id >= config.vocabulary)
-        throw UserError("[lm] token id {} to be scored is out of range, want 0 to {}", id, config.vocabulary - 1);
-    }
-  }
+  for (const auto* part : {&row.prompt, &row.continuation})
+    require_rows(config, tokenizer, *part, "what is to be scored");
   return row;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "models/lm/architecture/token_rows.h"
 
 namespace tessera::lm {
 
@@ -58,11 +59,6 @@ std::optional<int32_t> end_of_turn(const text::Tokenizer& tokenizer, const text:
 }  // namespace
 
 LmWriter::LmWriter(WriterParts parts) : parts_(std::move(parts)), end_tokens_(parts_.defaults.end_tokens) {
-  const int64_t ids = parts_.tokenizer->vocabulary(), rows = parts_.model.config.vocabulary;
-  if (ids > rows && !parts_.spare_ids) {
-    throw UserError("[lm] the tokenizer does not belong to the weights; it has {} ids, the embedding has {} rows", ids,
-                    rows);
-  }
   if (const auto end = parts_.tokenizer->end_token()) end_tokens_.push_back(*end);
   if (!parts_.chat) return;
   if (const auto end = end_of_turn(*parts_.tokenizer, *parts_.chat)) end_tokens_.push_back(*end);
@@ -112,6 +108,7 @@ std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_
     const std::string what = prompts.size() == 1 ? "the prompt" : fmt::format("prompt {}", i + 1);
     if (prompts[i].empty()) throw UserError("[lm] {} is empty; say how the text begins", what);
     require_room(prompts[i].size(), full.context, what);
+    require_rows(parts_.model.config, *parts_.tokenizer, prompts[i], what);
     lengths.push_back(prompts[i].size());
   }
   std::vector<Written> written(prompts.size());
@@ -146,7 +143,7 @@ std::vector<Written> LmWriter::continue_ids(const std::vector<std::vector<int32_
 std::vector<Written> LmWriter::write(const std::vector<std::string>& prompts,
                                      const generate::TextOptions& options) const {
   std::vector<std::vector<int32_t>> rows;
-  for (const std::string& prompt : prompts) rows.push_back(parts_.tokenizer->encode(prompt));
+  for (const std::string& prompt : prompts) rows.push_back(text::encode_prompt(*parts_.tokenizer, prompt));
   return continue_ids(rows, options);
 }
 
@@ -163,6 +160,7 @@ Written LmWriter::chat(const std::vector<text::Message>& messages, const generat
                        const text::TemplateInputs& inputs) const {
   std::vector<int32_t> prompt = chat_prompt(messages, inputs);
   require_room(prompt.size(), context(), "the conversation");
+  require_rows(parts_.model.config, *parts_.tokenizer, prompt, "the conversation");
   const std::unique_lock<std::mutex> alone(chatting_, std::try_to_lock);
   DecodeOptions decode = parts_.decode;
   decode.keep_last = true;

@@ -38,12 +38,11 @@ struct WriterParts {
   DecodeOptions decode;
   int64_t batch_tokens = 16384;  // prompt positions that are written at once at most
   int64_t batch_rows = 32;
-  bool spare_ids = false;  // the tokenizer may have ids without a row in the embedding: media tokens, never looked up
 };
 
 class LmWriter : public Writes {
  public:
-  /// Throws UserError when the tokenizer has ids that the embedding has no rows for.
+  /// Ids without a row in the embedding are refused when a prompt holds them.
   explicit LmWriter(WriterParts parts);
 
   const text::Tokenizer& tokenizer() const override { return *parts_.tokenizer; }

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "generate/testing.h"
+#include "models/lm/architecture/token_rows.h"
 #include "models/lm/testing.h"
 
 namespace tessera::lm {
@@ -214,15 +215,45 @@ TEST(LmWriter, SaysByHowMuchAPromptIsOverTheContext) {
   EXPECT_EQ(lm.write({std::string(60, 'a')}, {})[0].continuation.tokens.size(), 4u);
 }
 
-TEST(LmWriter, RefusesEmptyPromptsIdsOutOfRangeAndTokenizersOfOtherModels) {
+TEST(LmWriter, RefusesEmptyPromptsAndIdsOutOfRange) {
   const LmWriter lm = writer(tiny_config());
   EXPECT_THAT([&] { lm.write({""}, {}); }, ThrowsMessage<UserError>(HasSubstr("the prompt is empty")));
-  EXPECT_THAT([&] { lm.score({{{1}, {40}}}); }, ThrowsMessage<UserError>(HasSubstr("token id 40")));
+  EXPECT_THAT([&] { lm.score({{{1}, {40}}}); }, ThrowsMessage<UserError>(HasSubstr("(id 40)")));
   EXPECT_THAT([&] { lm.chat({{.role = "user", .content = "hi"}}, {}); },
               ThrowsMessage<UserError>(HasSubstr("cannot chat: no template")));
+}
+
+/// A letter tokenizer with an added token, "<t>", that has the first id beyond the embedding.
+class LetterTokenizerWithTool final : public LetterTokenizer {
+ public:
+  std::vector<int32_t> encode(std::string_view text, const text::EncodeOptions& options = {}) const override {
+    if (text == "a<t>") return {0, 40};
+    return LetterTokenizer::encode(text, options);
+  }
+  int64_t vocabulary() const override { return 41; }
+  std::string token_of(int32_t id) const override {
+    return id < 38 ? LetterTokenizer::token_of(id) : id == 40 ? "<t>" : "";
+  }
+};
+
+TEST(LmWriter, AnAddedTokenWithoutARowIsRefusedWhenItIsUsedAndNeverDrawn) {
+  const LmWriter model({.model = tiny_lm(tiny_config()), .tokenizer = std::make_unique<LetterTokenizerWithTool>()});
+  EXPECT_NO_THROW(require_rows_for(model.model().config, model.tokenizer(), "dir"));
+  EXPECT_THAT([&] { model.write({"a<t>"}, {}); },
+              ThrowsMessage<UserError>(HasSubstr("the prompt has the token '<t>' (id 40), which has no row")));
+  EXPECT_THAT([&] { model.score({{.prompt = {1}, .continuation = {40}}}); },
+              ThrowsMessage<UserError>(HasSubstr("'<t>' (id 40)")));
+  TextOptions options{.max_new_tokens = 30};
+  options.sampling.temperature = 5;
+  const std::vector<Written> written = model.write({"ab"}, options);
+  for (const int32_t id : written.front().continuation.tokens) EXPECT_LT(id, 40);
+}
+
+TEST(LmWriter, ATokenizerWhoseOwnVocabularyHasMoreTokensThanTheEmbeddingBelongsToAnotherModel) {
   LmConfig small = tiny_config();
-  small.vocabulary = 30;
-  EXPECT_THAT([&] { writer(small); }, ThrowsMessage<UserError>(HasSubstr("38 ids, the embedding has 30 rows")));
+  small.vocabulary = 20;
+  EXPECT_THAT([&] { require_rows_for(small, LetterTokenizer(), "dir"); },
+              ThrowsMessage<UserError>(HasSubstr("38 ids, the embedding only 20 rows")));
 }
 
 TEST(LmWriter, NaNWeightsAreAFaultNotAnEndlessText) {

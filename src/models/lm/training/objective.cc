@@ -11,6 +11,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "models/lm/architecture/model_files.h"
+#include "models/lm/architecture/token_rows.h"
 #include "models/lm/text/decode.h"
 #include "models/lm/training/repetition_metrics.h"
 #include "models/lm/training/training_files.h"
@@ -44,7 +45,7 @@ train::Sequence sequence_of(const Sample& sample, const text::Tokenizer& tokeniz
     return train::graded_sequence(sample.tokens, std::vector<uint8_t>(sample.tokens.size(), 1), room);
   if (!chat)
     throw UserError("[lm] the tokenizer has no chat template; name one as model.chat_template, for example chatml");
-  return train::graded_conversation(sample.messages, tokenizer, *chat, room);
+  return train::graded_conversation(sample.messages, tokenizer, *chat, room, {.tools = sample.tools});
 }
 
 LmObjective::LmObjective(Parts parts, uint64_t seed, at::Device device)
@@ -52,7 +53,7 @@ LmObjective::LmObjective(Parts parts, uint64_t seed, at::Device device)
   check(parts_.training, parts_.model.config);
   train::validate(parts_.tune);
   stored_as(parts_.training.stored);
-  require_rows_for(parts_.model.config, parts_.tokenizer->vocabulary(), parts_.tokenizer_directory);
+  require_rows_for(parts_.model.config, *parts_.tokenizer, parts_.tokenizer_directory);
 }
 
 int64_t LmObjective::room() const {
@@ -66,6 +67,7 @@ std::vector<train::Parameter> LmObjective::parameters() {
 std::unique_ptr<train::Prepared> LmObjective::prepare(Sample sample) const {
   auto row = std::make_unique<Row>();
   row->sequence = sequence_of(sample, *parts_.tokenizer, parts_.chat, room());
+  require_rows(parts_.model.config, *parts_.tokenizer, row->sequence.ids, "a sample");
   row->conversation = !sample.messages.empty();
   return row;
 }
@@ -175,7 +177,7 @@ std::vector<int32_t> continue_greedily(const DecoderLm& model, std::vector<int32
 void LmObjective::save_samples(const Path& directory, const std::string& stem) {
   std::string page;
   for (const std::string& prompt : parts_.training.prompts) {
-    const std::vector<int32_t> ids = parts_.tokenizer->encode(prompt);
+    const std::vector<int32_t> ids = text::encode_prompt(*parts_.tokenizer, prompt);
     if (ids.empty() || std::ssize(ids) >= parts_.model.config.context) continue;
     const std::vector<int32_t> written =
         continue_greedily(parts_.model, ids, parts_.training.prompt_tokens, parts_.tokenizer->end_token());
@@ -185,7 +187,11 @@ void LmObjective::save_samples(const Path& directory, const std::string& stem) {
 }
 
 void LmObjective::save_model(const Path& directory, FileSystem& files) {
-  save_trained(parts_.model, *parts_.tokenizer, parts_.tokenizer_directory, stored_as(parts_.training.stored),
+  save_trained(parts_.model, *parts_.tokenizer,
+               {.tokenizer = parts_.tokenizer_directory,
+                .base = parts_.base,
+                .chat_template = parts_.given_chat ? parts_.chat->source() : "",
+                .stored = stored_as(parts_.training.stored)},
                directory, files);
 }
 
@@ -201,16 +207,22 @@ std::unique_ptr<train::Objective> make_lm_objective(train::Recipe& recipe, const
   LmObjective::Parts parts;
   parts.tokenizer = text::load_tokenizer(table.tokenizer);
   parts.tokenizer_directory = table.tokenizer;
-  if (!table.chat_template.empty()) parts.chat = text::ChatTemplate::named(table.chat_template);
+  parts.base = table.from;
+  parts.given_chat = !table.chat_template.empty();
+  if (parts.given_chat)
+    parts.chat = text::ChatTemplate::given(table.chat_template, text::special_tokens_of(*parts.tokenizer));
   else if (recipe.data.kind == "chat") parts.chat = text::ChatTemplate::of(table.tokenizer);
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
-  parts.model = table.from.empty() ? new_model(table, parts.tokenizer->vocabulary(), seed, device)
-                                   : load_lm(table.from, {.device = device, .dtype = "fp32", .writable = true});
+  parts.model =
+      table.from.empty() ? new_model(table, parts.tokenizer->vocabulary(), seed, device) : start_of(table, device);
   recipe.model = to_json(table), recipe.loss = to_json(training);
   if (recipe.data.kind == "text" && recipe.data.text.length > parts.model.config.context)
     throw UserError("[recipe] data.text.length is {}, more than the model's context, {}", recipe.data.text.length,
                     parts.model.config.context);
   parts.tune = table.tune, parts.training = training;
+  if (parts.chat && recipe.data.kind != "text")
+    require_learnable(source, *parts.tokenizer, parts.chat,
+                      training.length > 0 ? training.length : parts.model.config.context);
   parts.heldout = source.heldout(static_cast<uint64_t>(std::max<int64_t>(0, training.heldout)));
   return std::make_unique<LmObjective>(std::move(parts), seed, device);
 }

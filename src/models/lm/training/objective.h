@@ -18,9 +18,10 @@ namespace tessera::lm {
 
 /// A recipe's `[model]` table: a checkpoint to start from, or the shape of a new model.
 struct LmModelTable {
-  std::string from;           // model directory; the shape below is then not asked
-  std::string tokenizer;      // directory; empty: that of `from`, or the one that the data were made with
-  std::string chat_template;  // by name; empty: the tokenizer's own
+  std::string from;                   // model directory; the shape below is then not asked
+  std::string tokenizer;              // directory; empty: that of `from`, or the one that the data were made with
+  std::string chat_template;          // by name, or a file; empty: the tokenizer's own
+  std::vector<std::string> adapters;  // PEFT directories that are merged into `from` before anything is trained
   std::string family = "llama";
   int64_t width = 256, depth = 6, heads = 4, kv_heads = 4;
   int64_t hidden = 0;     // 0: 8/3 of the width, in steps of 32
@@ -33,7 +34,8 @@ struct LmModelTable {
 template <class V> void fields(V& v, LmModelTable& m) {
   v("from", m.from, "model directory to start from; the shape is then its own");
   v("tokenizer", m.tokenizer, "tokenizer directory (empty: of `from`, or of the data)");
-  v("chat_template", m.chat_template, "chat template by name (empty: the tokenizer's own)");
+  v("chat_template", m.chat_template, "chat template by name, or a file (empty: the tokenizer's own)");
+  v("adapters", m.adapters, "PEFT adapter directories that are merged into `from` before training");
   v("family", m.family, "model_type of a new model: llama, qwen2, gemma, gemma2 or olmo2");
   v("width", m.width, "model width"), v("depth", m.depth, "blocks"), v("heads", m.heads, "attention heads");
   v("kv_heads", m.kv_heads, "heads of keys and values, a divisor of heads");
@@ -72,6 +74,11 @@ template <class V> void fields(V& v, LmTraining& t) {
 train::Sequence sequence_of(const Sample& sample, const text::Tokenizer& tokenizer,
                             const std::optional<text::ChatTemplate>& chat, int64_t room);
 
+/// Looks at every row of a conversation source once, before anything is trained: counts and names those of which the cut at `room` leaves
+/// no token to learn. Throws UserError when that is so of all of them.
+void require_learnable(const SampleSource& source, const text::Tokenizer& tokenizer,
+                       const std::optional<text::ChatTemplate>& chat, int64_t room);
+
 class LmObjective final : public train::Objective {
  public:
   struct Parts {
@@ -79,6 +86,8 @@ class LmObjective final : public train::Objective {
     std::shared_ptr<const text::Tokenizer> tokenizer;
     std::optional<text::ChatTemplate> chat;  // conversations need one
     Path tokenizer_directory;
+    std::string base;         // what the model started from; empty: a new one
+    bool given_chat = false;  // `chat` is not the tokenizer's own and is stored with the model
     train::TuneConfig tune;
     LmTraining training;
     std::vector<Sample> heldout;

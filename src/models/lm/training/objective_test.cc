@@ -224,6 +224,61 @@ TEST_F(LmObjectiveTest, AdaptersAloneAreTrainedOnRequest) {
   EXPECT_TRUE(at::allclose(full_logits(merged, ids), full_logits(o.model(), ids), 1e-2, 1e-2));
 }
 
+/// Conversations in a list, each with a place.
+class Conversations final : public SampleSource {
+ public:
+  explicit Conversations(std::vector<std::string> questions) : questions_(std::move(questions)) {}
+  Sample at(uint64_t index) const override {
+    return {.messages = {{.role = "user", .content = questions_[index]}, {.role = "assistant", .content = "yes"}},
+            .where = fmt::format("chat.jsonl line {}", index + 1)};
+  }
+  std::optional<uint64_t> pass_length() const override { return questions_.size(); }
+
+ private:
+  std::vector<std::string> questions_;
+};
+
+TEST_F(LmObjectiveTest, RowsWithoutATokenToLearnAreCountedAndNamedAndARunOfThemIsRefused) {
+  const auto chat = std::optional(text::ChatTemplate::named("chatml"));
+  const std::string longer(80, 'x');
+  set_log_level(LogLevel::info);
+  ::testing::internal::CaptureStderr();
+  require_learnable(Conversations({"short", longer, "s", longer}), *tokenizer_, chat, 60);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  set_log_level(LogLevel::quiet);
+  EXPECT_THAT(said, HasSubstr("2 of 4 rows have no token of an answer within 60 tokens"));
+  EXPECT_THAT(said, HasSubstr("the first read is chat.jsonl line 2"));
+  try {
+    require_learnable(Conversations({longer, longer}), *tokenizer_, chat, 60);
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("nothing can be learned: in none of the 2 rows"));
+    EXPECT_THAT(error.what(), HasSubstr("chat.jsonl line 1"));
+    const std::string words = error.what();
+    const size_t at = words.find("loss.length ");
+    ASSERT_NE(at, std::string::npos);
+    EXPECT_NO_THROW(require_learnable(Conversations({longer}), *tokenizer_, chat, std::stoll(words.substr(at + 12))));
+  }
+}
+
+TEST_F(LmObjectiveTest, ATunedModelNamesItsBaseAndKeepsTheTemplateThatWasGiven) {
+  LmObjective tuned({.model = tiny_lm(config()),
+                     .tokenizer = tokenizer_,
+                     .chat = text::ChatTemplate::named("chatml"),
+                     .tokenizer_directory = scratch_ / "tokenizer",
+                     .base = "cache/models--org--base/snapshots/0123",
+                     .given_chat = true,
+                     .tune = {.what = "lora", .rank = 2}},
+                    5, at::kCPU);
+  tuned.parameters();
+  tuned.save_model(scratch_ / "tuned", disk());
+  EXPECT_EQ(read_json_file(scratch_ / "tuned/adapter/adapter_config.json")["base_model_name_or_path"], "org/base");
+  const std::string card = read_file(scratch_ / "tuned/README.md");
+  EXPECT_THAT(card, HasSubstr("base_model: org/base"));
+  EXPECT_THAT(card, HasSubstr("It was tuned from org/base."));
+  EXPECT_EQ(read_file(scratch_ / "tuned/chat_template.jinja"), text::ChatTemplate::named("chatml").source());
+}
+
 TEST_F(LmObjectiveTest, ErrorsAreReportedInOneLine) {
   const auto error = [](auto&& act) -> std::string {
     try {

@@ -30,16 +30,34 @@ DecoderLm merged(const DecoderLm& model) {
   return copy;
 }
 
-std::string card(DecoderLm& model, const Path& tokenizer_directory) {
+/// The base as a card and an adapter name it: "ORG/NAME" of a model from the hub's cache, else the last folder of its path.
+std::string base_name(const std::string& base) {
+  if (base.empty()) return "";
+  const Path path = Path(base).has_filename() ? Path(base) : Path(base).parent_path();
+  for (Path folder = path; folder.has_relative_path(); folder = folder.parent_path()) {
+    std::string name = folder.filename().string();
+    if (!name.starts_with("models--")) continue;
+    name = name.substr(std::string_view("models--").size());
+    const size_t dashes = name.find("--");
+    return dashes == std::string::npos ? name : name.substr(0, dashes) + "/" + name.substr(dashes + 2);
+  }
+  return path.lexically_normal().string();
+}
+
+std::string card(DecoderLm& model, const TrainedFrom& from) {
   const LmConfig& c = model.config;
-  return fmt::format(
-      "# A language model trained by Tessera\n\n"
-      "| | |\n|---|---|\n| parameters | {} |\n| family | {} |\n| shape | width {}, {} blocks, {} heads ({} of keys and "
-      "values), "
-      "feed-forward {} |\n| vocabulary | {}, tokenizer from {} |\n| longest sequence | {} tokens |\n\n"
-      "How it was made is in recipe.toml; `tessera train recipe.toml` makes it again.\n",
-      count_parameters(model), c.family, c.width, c.depth, c.heads, c.kv_heads, c.hidden, c.vocabulary,
-      tokenizer_directory.filename().string(), c.context);
+  const std::string base = base_name(from.base);
+  const std::string head = base.empty() ? "" : "---\nbase_model: " + base + "\n---\n\n";
+  return head + fmt::format(
+                    "# A language model trained by Tessera\n\n{}"
+                    "| | |\n|---|---|\n| parameters | {} |\n| family | {} |\n| shape | width {}, {} blocks, {} heads "
+                    "({} of keys and "
+                    "values), "
+                    "feed-forward {} |\n| vocabulary | {}, tokenizer from {} |\n| longest sequence | {} tokens |\n\n"
+                    "How it was made is in recipe.toml; `tessera train recipe.toml` makes it again.\n",
+                    base.empty() ? "" : "It was tuned from " + base + ".\n\n", count_parameters(model), c.family,
+                    c.width, c.depth, c.heads, c.kv_heads, c.hidden, c.vocabulary, from.tokenizer.filename().string(),
+                    c.context);
 }
 
 bool has_adapters(DecoderLm& model) {
@@ -77,21 +95,30 @@ DecoderLm new_model(const LmModelTable& table, int64_t vocabulary, uint64_t seed
   return model;
 }
 
-void save_trained(const DecoderLm& model, const text::Tokenizer& tokenizer, const Path& tokenizer_directory,
-                  StoredAs stored, const Path& directory, FileSystem& files) {
+DecoderLm start_of(const LmModelTable& table, at::Device device) {
+  ModelDirectory found = read_model_directory(table.from);
+  found.adapters.assign(table.adapters.begin(), table.adapters.end());
+  return load_lm(found, {.device = device, .dtype = "fp32", .writable = true});
+}
+
+void save_trained(const DecoderLm& model, const text::Tokenizer& tokenizer, const TrainedFrom& from,
+                  const Path& directory, FileSystem& files) {
   files.create_directories(directory);
   DecoderLm tuned = model;
-  if (has_adapters(tuned)) nn::save_adapters(nn::named_linears(tuned), directory / "adapter", "", files);
+  if (has_adapters(tuned))
+    nn::save_adapters(nn::named_linears(tuned), directory / "adapter", base_name(from.base), files);
   DecoderLm whole = merged(model);
   SaveLmOptions options{
-      .stored_as = stored, .begin_token = tokenizer.begin_token(), .pad_token = tokenizer.pad_token()};
+      .stored_as = from.stored, .begin_token = tokenizer.begin_token(), .pad_token = tokenizer.pad_token()};
   if (const auto end = tokenizer.end_token()) options.end_tokens = {*end};
   save_lm(directory, whole, options, files);
   for (const char* name : tokenizer_files) {
-    if (std::filesystem::is_regular_file(tokenizer_directory / name))
-      write_file_atomically(directory / name, read_file(tokenizer_directory / name), files);
+    if (std::filesystem::is_regular_file(from.tokenizer / name))
+      write_file_atomically(directory / name, read_file(from.tokenizer / name), files);
   }
-  write_file_atomically(directory / "README.md", card(whole, tokenizer_directory), files);
+  // chat_template.jinja goes before what other files store
+  if (!from.chat_template.empty()) write_file_atomically(directory / "chat_template.jinja", from.chat_template, files);
+  write_file_atomically(directory / "README.md", card(whole, from), files);
 }
 
 }  // namespace tessera::lm
