@@ -16,7 +16,7 @@ namespace {
 uint64_t bytes_at(const Path& path) {
   if (!std::filesystem::is_directory(path)) return std::filesystem::file_size(path);
   uint64_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(path))
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path))
     bytes += entry.is_regular_file() ? entry.file_size() : 0;
   return bytes;
 }

@@ -72,7 +72,8 @@ std::string weights_text(const Json& report) {
                                  grouped(report["parameters"].get<int64_t>()), formats.empty() ? "none" : formats,
                                  tensors.is_array() ? tensors.size() : tensors.get<size_t>(),
                                  size_text(report["bytes"].get<uint64_t>()));
-  if (report.contains("knows")) text += fmt::format("knows {}\n", without_control_characters(report["knows"].get<std::string>()));
+  if (report.contains("knows"))
+    text += fmt::format("knows {}\n", without_control_characters(report["knows"].get<std::string>()));
   if (report.contains("packed")) {
     for (const auto& [kind, row] : report["packed"].items()) {
       text += fmt::format("{}: {} parameters in {} layers\n", kind, grouped(row["parameters"].get<int64_t>()),

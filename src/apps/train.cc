@@ -1,6 +1,7 @@
 // `tessera train`: which recipe, on which device; and how its run ended, in words.
 #include "apps/train.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/error.h"
@@ -23,7 +24,13 @@ train::Recipe chosen_recipe(const TrainOptions& options) {
         "[train] want a recipe, as in 'tessera train recipes/emoji-codec.toml', or --resume RUN (and not both)");
   }
   const bool resuming = !options.resume.empty();
-  if (resuming) tune::require_run(options.resume);
+  if (resuming) {
+    const bool elsewhere = !options.out.empty() || std::ranges::any_of(options.set, [](const std::string& each) {
+      return each.starts_with("out=") || each.starts_with("out =");
+    });
+    if (elsewhere) throw UserError("[train] --resume RUN goes on in RUN; --out and --set out=... are for a new run");
+    tune::require_run(options.resume);
+  }
   train::Recipe recipe = train::read_recipe(resuming ? options.resume / "recipe.toml" : options.recipe, options.set);
   if (resuming) recipe.out = options.resume.string();
   if (!options.out.empty()) recipe.out = options.out.string();

@@ -71,6 +71,17 @@ TEST(Files, ALinkStaysALinkAndItsTargetIsReplaced) {
   EXPECT_TRUE(std::filesystem::is_symlink(folder / "two.txt"));
 }
 
+TEST(Files, CheckingALinkLeavesItAsItIs) {
+  const Path folder = scratch("checked_links");
+  std::filesystem::create_symlink("nowhere.txt", folder / "dangling");
+  std::filesystem::create_symlink("loop", folder / "loop");
+  require_writable(folder / "dangling", "test");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "dangling"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "nowhere.txt"));
+  EXPECT_THAT([&] { require_writable(folder / "loop", "test"); },
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("Too many levels of symbolic links")));
+}
+
 TEST(Files, PipesAndDevicesAreWrittenIntoAndStay) {
   const Path pipe = scratch("pipes") / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);

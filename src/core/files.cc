@@ -188,20 +188,25 @@ std::vector<Path> find_files(const Path& path, const FileKinds& kinds, std::stri
   return files;
 }
 
-void require_writable(const Path& path, std::string_view module) {
+void require_writable(const Path& name, std::string_view module) {
+  const Path path = followed(name);  // what is made to try it is removed again, not the link to it
+  const auto refuse = [&](const std::string& why) {
+    throw UserError("[{}] cannot write {}: {}", module, name.string(), why);
+  };
   const Path parent = path.has_parent_path() ? path.parent_path() : Path(".");
   std::error_code error;
   std::filesystem::create_directories(parent, error);
-  if (error) throw UserError("[{}] cannot write {}: {}", module, path.string(), error.message());
-  if (std::filesystem::is_directory(path))
-    throw UserError("[{}] cannot write {}: it is a directory", module, path.string());
+  if (error) refuse(error.message());
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  const bool existed = std::filesystem::exists(status);
+  if (error && status.type() != std::filesystem::file_type::not_found) refuse(error.message());
+  if (std::filesystem::is_directory(status)) refuse("it is a directory");
   if (is_device_or_pipe(path)) {  // opening a FIFO would wait for its reader
-    if (::access(path.c_str(), W_OK) == 0) return;
-    throw UserError("[{}] cannot write {}: {}", module, path.string(), std::strerror(errno));
+    if (::access(path.c_str(), W_OK) != 0) refuse(std::strerror(errno));
+    return;
   }
-  const bool existed = std::filesystem::exists(path);
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) throw UserError("[{}] cannot write {}: {}", module, path.string(), std::strerror(errno));
+  if (fd < 0) refuse(std::strerror(errno));
   ::close(fd);
   if (!existed) ::unlink(path.c_str());
 }

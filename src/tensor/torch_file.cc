@@ -94,7 +94,8 @@ class TorchFile {
 
   void visit(const PickleObject& object, const std::string& name, int depth) {
     constexpr int deepest = 32;
-    if (depth > deepest || ++visits_ > most_visits_) refuse(name, "lies in dicts and lists that contain each other");
+    if (depth > deepest || ++visits_ > most_visits_)
+      refuse(name, fmt::format("lies in dicts and lists that contain each other, or more than {} deep", deepest));
     const auto child = [&](const std::string& key) { return name.empty() ? key : name + "." + key; };
     if (object.is(Kind::dict)) {
       for (const auto& [key, value] : object.pairs) visit(*value, child(key_of(*key)), depth + 1);
@@ -196,6 +197,7 @@ class TorchFile {
   /// No number outside the storage, and no more of them than it has.
   void require_inside(Layout& layout, uint64_t stored, const std::string& name) const {
     constexpr uint64_t largest = uint64_t{1} << 62;
+    const bool repeated = std::ranges::find(layout.strides, 0) != layout.strides.end();
     const auto negative = [](int64_t number) { return number < 0; };
     bool fits = layout.offset >= 0 && std::ranges::none_of(layout.shape, negative) &&
                 std::ranges::none_of(layout.strides, negative);
@@ -213,6 +215,8 @@ class TorchFile {
       layout.count = 0;
       return;
     }
+    if (!fits && repeated)
+      refuse(name, "shows some of its numbers several times (an expanded tensor), want a tensor of its own numbers");
     if (!fits || last >= stored)
       refuse(name, fmt::format("of shape {} at {} with strides {} does not fit {} stored numbers",
                                shape_text(layout.shape), layout.offset, shape_text(layout.strides), stored));

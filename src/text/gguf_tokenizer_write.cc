@@ -157,7 +157,8 @@ void save_tokenizer_files(const StoredTokenizer& tokenizer, const std::string& c
     const auto put = [&](const std::optional<bool>& wanted, const std::optional<std::string>& token, bool before) {
       const LooseJson& id = token ? member(vocabulary, token->c_str()) : LooseJson();
       if (!wanted.value_or(false) || id.is_null()) return;
-      single.insert(before ? single.begin() : single.end(), {{"SpecialToken", {{"id", *token}, {"type_id", 0}}}});
+      const LooseJson step = {{"SpecialToken", {{"id", *token}, {"type_id", 0}}}};
+      single.insert(before ? single.begin() : single.end(), step);
       tokens[*token] = {{"id", *token}, {"ids", {id}}, {"tokens", {*token}}};
     };
     put(from.add_begin, from.begin, true);

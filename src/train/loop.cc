@@ -109,7 +109,7 @@ class Run {
         checkpoints_(options.directory / "checkpoints", files, config.keep_checkpoints) {
     if (peers_.leads()) {
       if (options_.resume) restore();
-      if (options_.begun) options_.begun();
+      if (options_.begun && step_ < config_.steps && !learnt_enough()) options_.begun();
       files_.create_directories(options_.directory / "samples");
       log_ = std::make_unique<MetricsLog>(options_.directory / "metrics.jsonl", step_, files_);
     }
@@ -125,6 +125,7 @@ class Run {
     Progress progress("train", config_.steps, "steps", step_);
     prefetch();
     bool interrupted = false;
+    const int64_t first = step_;
     done_ = learnt_enough();  // a run that stopped by its own rule is not continued
     while (step_ < config_.steps && !interrupted && !done_) {
       std::map<std::string, double> metrics;
@@ -153,8 +154,11 @@ class Run {
     progress.finish();
     done_ = done_ || step_ == config_.steps;
     if ((done_ || interrupted) && peers_.leads()) save_model();
-    return {
-        .steps = step_, .interrupted = interrupted && !done_, .seconds = seconds_since(began), .metrics = measured_};
+    return {.steps = step_,
+            .interrupted = interrupted && !done_,
+            .trained = step_ > first,
+            .seconds = seconds_since(began),
+            .metrics = measured_};
   }
 
  private:
@@ -335,6 +339,9 @@ class Run {
     const at::NoGradGuard no_grad;
     load_into(state(), *folder / "state.safetensors", "train");
     step_ = CheckpointStore::step_of(*folder);
+    if (step_ > config_.steps)
+      throw UserError("[train] {} has done {} steps already, train.steps is {}; want at least as many",
+                      options_.directory.string(), step_, config_.steps);
     log_info("resuming {} at step {}", options_.directory.string(), step_);
   }
 

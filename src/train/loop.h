@@ -62,6 +62,7 @@ void validate(const TrainConfig& config);
 struct TrainResult {
   int64_t steps = 0;         // steps done, with those before a resume
   bool interrupted = false;  // stopped by Ctrl-C, after a checkpoint and with a model of what was learnt so far
+  bool trained = false;      // this process has taken steps
   double seconds = 0;        // of this process
   std::map<std::string, double> metrics;  // of the last measurement
 };
@@ -72,7 +73,8 @@ struct RunOptions {
   bool resume = false;
   at::Device device = at::kCPU;
   Peers* peers = nullptr;  // the other processes of the run, if there are any
-  /// Called by the process that writes once the checkpoint to go on from has been read, before anything of the run changes.
+  /// Called by the process that writes where there are steps to take, once the checkpoint to go on from has been read and before anything
+  /// of the run changes.
   std::function<void()> begun = {};
 };
 

@@ -78,7 +78,8 @@ RecipeResult run_recipe(train::Recipe recipe, const RunRecipeOptions& options) {
          write_file_atomically(out / "recipe.toml", text);
        }});
   if (!peers->leads()) return result;
-  write_file_atomically(result.model / "recipe.toml", text);  // a model says what it was made of
+  const Path kept = result.model / "recipe.toml";  // a model says what it was made of
+  if (result.training.trained || !std::filesystem::exists(kept)) write_file_atomically(kept, text);
   if (result.training.interrupted) return result;
   result.verdict = verdict_of(recipe, out);
   return result;

@@ -81,6 +81,18 @@ TEST_F(RunRecipe, AResumeThatDoesNotFitLeavesTheRunAsItWas) {
   EXPECT_EQ(run_recipe(train::read_recipe(file, {"train.steps=6"}), {.resume = true}).training.steps, 6);
 }
 
+TEST_F(RunRecipe, AFinishedRunKeepsWhatItWasMadeWith) {
+  const RecipeResult made = run_recipe(recipe("run"));
+  const Path file = folder_ / "run" / "recipe.toml";
+  const std::string before = read_file(file);
+  const RecipeResult again = run_recipe(train::read_recipe(file, {"train.batch=1", "train.seed=9"}), {.resume = true});
+  EXPECT_FALSE(again.training.trained);
+  EXPECT_EQ(read_file(file), before);
+  EXPECT_EQ(read_file(made.model / "recipe.toml"), before);
+  EXPECT_THAT([&] { run_recipe(train::read_recipe(file, {"train.steps=3"}), {.resume = true}); },
+              ThrowsMessage<UserError>(HasSubstr("has done 4 steps already, train.steps is 3")));
+}
+
 TEST_F(RunRecipe, OneProcessAtATimeRunsInADirectory) {
   run_recipe(recipe("run"));
   const train::Recipe stored = train::read_recipe(folder_ / "run" / "recipe.toml", {"train.steps=6"});
