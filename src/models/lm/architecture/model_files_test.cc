@@ -102,6 +102,7 @@ TEST_F(LmFiles, VisionAndFurtherTokensAreLeftOutOfALargerModelByName) {
   write_file_atomically(directory / "config.json", whole.dump());
   EXPECT_TRUE(logits_of(load_lm(directory)).equal(logits_of(model)));
   save_changed([](auto& tensors) { tensors["model.vision.weight"] = at::ones({2}); });
+  set_log_level(LogLevel::info);  // other tests of this program may have set another
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(refusal(), "accepted");
   EXPECT_THAT(::testing::internal::GetCapturedStderr(), ::testing::HasSubstr("model.vision.weight"))
