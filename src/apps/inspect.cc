@@ -100,7 +100,7 @@ Json inspect_model(const Path& directory, bool list_tensors) {
 /// A PEFT directory.
 Json inspect_adapter(const Path& directory, bool list_tensors) {
   Json report = {{"kind", "adapter"}, {"path", directory.string()}};
-  add_weights(report, {directory / "adapter_model.safetensors"}, list_tensors);
+  add_weights(report, {adapter_weight_file(directory)}, list_tensors);
   report["config"] = read_json_file(directory / "adapter_config.json");
   return report;
 }

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "core/text_file.h"
 #include "data/heldout.h"
 #include "data/permutation.h"
 #include "media/read_media.h"
@@ -27,9 +28,9 @@ const ChatOptions& checked(const ChatOptions& o) {
 }  // namespace
 
 ChatSource::ChatSource(ChatOptions options) : options_(std::move(options)), file_(checked(options_).path) {
-  const std::string_view all = file_.bytes();
-  if (all.starts_with("\xFF\xFE") || all.starts_with("\xFE\xFF"))
-    throw UserError("[chat] {} is UTF-16, want JSONL in UTF-8", options_.path);
+  const bool utf16 = file_.bytes().starts_with("\xFF\xFE") || file_.bytes().starts_with("\xFE\xFF");
+  if (utf16) decoded_ = decode_text(file_.bytes(), options_.path, "chat").words;
+  const std::string_view all = this->all();
   RowRepairs repairs;
   int64_t number = 0;
   for (size_t begin = 0; begin < all.size();) {

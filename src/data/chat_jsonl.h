@@ -30,7 +30,8 @@ template <class V> void fields(V& v, ChatOptions& o) {
   v("seed", o.seed, "order of each pass");
 }
 
-/// Every pass visits each row once, in an order of its own. Rows stay on the disk; only their offsets are kept.
+/// Every pass visits each row once, in an order of its own. Rows stay on the disk; only their offsets are kept (of a file in
+/// UTF-16 the text).
 class ChatSource final : public SampleSource {
  public:
   /// Reads every row and looks for its pictures. Throws UserError naming file and line.
@@ -53,7 +54,8 @@ class ChatSource final : public SampleSource {
     size_t begin, length;
     int64_t number;
   };
-  std::string_view words(const Line& line) const { return file_.bytes().substr(line.begin, line.length); }
+  std::string_view words(const Line& line) const { return all().substr(line.begin, line.length); }
+  std::string_view all() const { return decoded_.empty() ? file_.bytes() : decoded_; }
   std::string where(const Line& line) const;
   Path path_of(const std::string& written) const;
   uint64_t checked_identity(const Line& line, RowRepairs& repairs) const;
@@ -62,6 +64,7 @@ class ChatSource final : public SampleSource {
 
   ChatOptions options_;
   MappedFile file_;
+  std::string decoded_;  // the text of a file in UTF-16; empty for UTF-8, which is read from the file
   std::vector<Line> lines_;
   std::vector<uint64_t> identities_;          // of each line: what is said and shown there
   std::vector<uint64_t> training_, heldout_;  // into lines_, in an order by chance that no seed changes

@@ -176,6 +176,17 @@ TEST_F(ChatFile, ClipsHaveTheRequestedNumberOfFrames) {
   EXPECT_THROW(ChatSource{options}, UserError);
 }
 
+TEST_F(ChatFile, ARowInUtf16SaysTheSameAsInUtf8) {
+  const std::string text = turn("a") + "\r\n" + turn("b");
+  std::string wide = "\xFF\xFE";
+  for (const char byte : text) wide += {byte, '\0'};
+  const ChatSource plain(put(text));
+  const std::string want = plain.row(1).messages[0].content;
+  const ChatSource read(put(wide));
+  ASSERT_EQ(read.rows(), 2u);
+  EXPECT_EQ(read.row(1).messages[0].content, want);
+}
+
 TEST_F(ChatFile, ErrorsAreReportedWithTheirLineBeforeTrainingStarts) {
   EXPECT_THAT(error(""), HasSubstr("a.jsonl is empty"));
   EXPECT_THAT(error("\n \n"), HasSubstr("holds no row"));

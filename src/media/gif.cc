@@ -39,6 +39,7 @@ class GifReader {
     for (;;) {
       GifRecordType record{};
       const char* at = rest_.data();
+      if (rest_.empty() && frames_ > 0) return false;  // some writers leave the end mark out, and no pixel is lost
       if (DGifGetRecordType(file_, &record) == GIF_ERROR) {
         const bool stray = file_->Error == D_GIF_ERR_WRONG_RECORD && rest_.data() != at && *at == 0;
         if (!stray) fail(file_->Error);

@@ -173,7 +173,10 @@ TEST(Png, WithoutAnEndChunkOrWithADamagedOneHasLostNoPixel) {
   EXPECT_EQ(decode_png(whole.substr(0, whole.size() - 5), "half an end chunk"), picture);
   EXPECT_EQ(decode_png(whole.substr(0, whole.size() - 1) + "x", "a wrong checksum of nothing"), picture);
   EXPECT_EQ(decode_png(whole + "more", "bytes behind the end"), picture);
-  EXPECT_THROW(decode_png(whole.substr(0, whole.size() - 13), "pixels without their checksum"), UserError);
+  EXPECT_EQ(decode_png(whole.substr(0, whole.size() - 13), "half a checksum of the pixels"), picture);
+  EXPECT_EQ(decode_png(whole.substr(0, whole.size() - 16), "pixels without their checksum"), picture);
+  EXPECT_THROW(decode_png(std::string(whole).replace(whole.size() - 13, 1, "x"), "a wrong checksum"), UserError);
+  EXPECT_THROW(decode_png(whole.substr(0, whole.size() - 24), "half the pixels' last bytes"), UserError);
 }
 
 /// Two pixels, black and white.
@@ -191,7 +194,10 @@ TEST(Gif, ZerosBetweenBlocksAndAnEmptyOrNarrowScreenAreReadAround) {
   EXPECT_EQ(decode_media(std::string(gif).insert(gif.size() - 1, 3, '\0'), "before the end", 1).frames.front(), want);
   EXPECT_EQ(decode_image(std::string(gif).replace(6, 4, 4, '\0'), "no screen"), want);
   EXPECT_EQ(decode_image(std::string(gif).replace(6, 1, 1, '\x01'), "a narrow screen"), want);
+  EXPECT_EQ(decode_media(gif.substr(0, gif.size() - 1), "no end mark", 1).frames.front(), want);
   EXPECT_THROW(decode_media(std::string(gif).insert(19, "x"), "another byte", 1), UserError);
+  EXPECT_THROW(decode_media(gif.substr(0, gif.size() - 3), "half a frame", 1), UserError);
+  EXPECT_THROW(decode_media(gif.substr(0, 19), "no frame", 1), UserError);
 }
 
 TEST(SampledIndexes, AreSpreadFromTheFirstToTheLastWithHalvesToEven) {

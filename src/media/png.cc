@@ -15,10 +15,13 @@
 namespace tessera::media {
 
 namespace {
+constexpr png_uint_32 pixels_chunk = 'I' << 24 | 'D' << 16 | 'A' << 8 | 'T';
+
 struct PngReading {
   std::string_view rest;
   std::jmp_buf jump;
   char message[256];
+  size_t checksum_lacks = 0;  // bytes of the pixels' checksum, where the file breaks off within it
 };
 
 [[noreturn]] void stop(png_structp png, png_const_charp message) {
@@ -31,7 +34,11 @@ void ignore(png_structp, png_const_charp) {}
 
 void read_bytes(png_structp png, png_bytep to, size_t size) {
   auto* reading = static_cast<PngReading*>(png_get_io_ptr(png));
-  if (reading->rest.size() < size) stop(png, "the file ends too soon");
+  if (reading->rest.size() < size) {
+    const bool checksum = (png_get_io_state(png) & PNG_IO_MASK_LOC) == PNG_IO_CHUNK_CRC;
+    if (checksum && png_get_io_chunk_type(png) == pixels_chunk) reading->checksum_lacks = size - reading->rest.size();
+    stop(png, "the file ends too soon");
+  }
   std::memcpy(to, reading->rest.data(), size);
   reading->rest.remove_prefix(size);
 }
@@ -41,11 +48,13 @@ struct PngReader {
   png_structp png = nullptr;
   png_infop info = nullptr;
 
-  explicit PngReader(std::string_view bytes) {
+  /// `checked`: a wrong checksum is damage.
+  PngReader(std::string_view bytes, bool checked) {
     reading.rest = bytes;
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reading, stop, ignore);
     info = png == nullptr ? nullptr : png_create_info_struct(png);
     if (info == nullptr) throw FaultError("[media] libpng does not start");
+    if (!checked) png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_NO_CHANGE);
   }
   ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
   PngReader(const PngReader&) = delete;
@@ -85,9 +94,8 @@ bool read_end(PngReader& reader) {
     png_read_end(reader.png, reader.info);
     return true;
   }
-  constexpr png_uint_32 pixels = 'I' << 24 | 'D' << 16 | 'A' << 8 | 'T';
   const bool between = (png_get_io_state(reader.png) & PNG_IO_MASK_LOC) == PNG_IO_CHUNK_HDR;
-  return between || png_get_io_chunk_type(reader.png) != pixels;
+  return between || png_get_io_chunk_type(reader.png) != pixels_chunk;
 }
 
 /// The last text of this name; of a compressed one what it unpacks to.
@@ -136,8 +144,9 @@ void check_picture_size(int64_t width, int64_t height, std::string_view source) 
   }
 }
 
-Image decode_png(std::string_view bytes, std::string_view source) {
-  PngReader reader(bytes);
+namespace {
+Image decode(std::string_view bytes, std::string_view source, bool checked) {
+  PngReader reader(bytes, checked);
   const auto damaged = [&] {
     return UserError("[media] {} is a damaged PNG: {}", source, std::string(reader.reading.message));
   };
@@ -148,9 +157,17 @@ Image decode_png(std::string_view bytes, std::string_view source) {
   const bool alpha = (png_get_color_type(reader.png, reader.info) & PNG_COLOR_MASK_ALPHA) != 0 ||
                      png_get_valid(reader.png, reader.info, PNG_INFO_tRNS) != 0;
   Image picture(width, height, alpha ? 4 : 3);
-  if (!read_rows(reader, picture) || !read_end(reader)) throw damaged();
+  if (!read_rows(reader, picture) || !read_end(reader)) {
+    const size_t lacks = reader.reading.checksum_lacks;
+    if (!checked || lacks == 0) throw damaged();
+    // All that came before was checked. Where the pixels are whole, nothing but their checksum is lost.
+    return decode(std::string(bytes) + std::string(lacks, '\0'), source, /*checked=*/false);
+  }
   return oriented(std::move(picture), png_orientation(reader));
 }
+}  // namespace
+
+Image decode_png(std::string_view bytes, std::string_view source) { return decode(bytes, source, /*checked=*/true); }
 
 std::string encode_png(const Image& picture) {
   PngWriter png;

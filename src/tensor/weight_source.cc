@@ -3,6 +3,7 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <cstring>
 #include <set>
 
 #include "core/error.h"
@@ -113,7 +114,27 @@ StoredFile read_gguf(std::string_view bytes, std::string_view source) {
   return {.tensors = std::move(file.tensors), .metadata = gguf_json(file), .parts = std::move(parts)};
 }
 
+bool begins_like_safetensors(std::string_view bytes) {
+  uint64_t length = 0;
+  if (bytes.size() <= sizeof length) return false;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  return length <= bytes.size() && bytes[sizeof length] == '{';
+}
+
+/// Says what a file that begins like no format claims to be by its name.
+void refuse_other_format(std::string_view source) {
+  const std::string ending = Path(source).extension().string();
+  if (ending == ".gguf")
+    throw UserError("[weights] {} is no GGUF file: it does not begin with \"GGUF\"; fetch it again", source);
+  for (const char* torch : {".pth", ".pt", ".bin", ".ckpt"}) {
+    if (ending == torch)
+      throw UserError("[weights] {} is no file of torch.save: it is neither a zip archive nor a pickle; fetch it again",
+                      source);
+  }
+}
+
 StoredFile read_safetensors(std::string_view bytes, std::string_view source) {
+  if (!begins_like_safetensors(bytes)) refuse_other_format(source);
   const SafetensorsHeader header = parse_safetensors(bytes, source);
   StoredFile file{.metadata = header.metadata};
   for (const TensorEntry& entry : header.entries) {
@@ -153,6 +174,13 @@ std::vector<Path> weight_files(const Path& directory) {
   if (is_index(file)) return shards(file, read_index(file));
   return fs::is_directory(directory) && shard_number(file.filename().string()) ? numbered_shards(directory)
                                                                                : std::vector<Path>{file};
+}
+
+Path adapter_weight_file(const Path& directory) {
+  for (const char* name : {"adapter_model.safetensors", "adapter_model.bin"}) {
+    if (fs::exists(directory / name)) return directory / name;
+  }
+  throw UserError("[weights] {} holds no adapter_model.safetensors and no adapter_model.bin", directory.string());
 }
 
 bool holds_weights(const Path& directory) {

@@ -82,6 +82,8 @@ class WeightSource {
 /// Where the weights of a model directory are: model.safetensors, the shards that model.safetensors.index.json names, or pytorch_model.bin
 /// or its shards. Throws UserError when there are none, or when the index is wrong.
 std::vector<Path> weight_files(const Path& directory);
+/// adapter_model.safetensors or adapter_model.bin of a PEFT directory. Throws UserError when there is neither.
+Path adapter_weight_file(const Path& directory);
 /// Whether the directory itself holds weights.
 bool holds_weights(const Path& directory);
 

@@ -57,6 +57,25 @@ TEST(WeightSource, TwoTensorsOfOneNameAreRefusedWithBothOfTheirs) {
       ThrowsMessage<UserError>(HasSubstr("n.safetensors: a second tensor 'b'")));
 }
 
+TEST(WeightSource, AFileThatIsNotWhatItsNameSaysIsToldSo) {
+  const tessera::testing::ScratchFolder folder;
+  const auto fault = [&](const std::string& name, const std::string& bytes) -> std::string {
+    write_file_atomically(folder / name, bytes);
+    try {
+      WeightSource source(folder / name);
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  for (const std::string& bytes : {std::string("GGU"), std::string(40, '\0'), std::string("PK\3")}) {
+    EXPECT_THAT(fault("a.gguf", bytes), HasSubstr("a.gguf is no GGUF file"));
+    EXPECT_THAT(fault("a.pth", bytes), HasSubstr("a.pth is no file of torch.save"));
+    EXPECT_THAT(fault("a.safetensors", bytes), HasSubstr("[safetensors]"));
+  }
+  EXPECT_EQ(fault("really-safetensors.bin", read_file(saved(folder / "a.safetensors", {"w"}))), "accepted");
+}
+
 TEST(WeightSource, TensorsOutliveTheSourceTheyCameFrom) {
   const tessera::testing::ScratchFolder scratch;
   StoredTensor kept;

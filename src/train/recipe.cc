@@ -12,12 +12,14 @@ void assign(Json& tree, const std::string& assignment) {
   if (equals == std::string::npos || equals == 0)
     throw UserError("[recipe] cannot read '{}'; want KEY=VALUE, as in train.steps=200", assignment);
   const std::string key = assignment.substr(0, equals), text = assignment.substr(equals + 1);
-  Json value;
+  Json parsed;
   try {
-    value = parse_toml("value = " + text, "--set " + key)["value"];
+    parsed = parse_toml("value = " + text, "--set " + key);
   } catch (const UserError&) {
-    value = text;  // a bare word is a text
+    parsed["value"] = text;  // a bare word is a text
   }
+  if (parsed.size() != 1)
+    throw UserError("[recipe] --set {}: got several settings in one value, want a --set for each", key);
   Json* place = &tree;
   size_t begin = 0;
   for (size_t dot = key.find('.'); dot != std::string::npos; begin = dot + 1, dot = key.find('.', begin)) {
@@ -25,7 +27,7 @@ void assign(Json& tree, const std::string& assignment) {
     if (!place->is_object() && !place->is_null())
       throw UserError("[recipe] '{}' is no table, so '{}' cannot be set", key.substr(0, dot), key);
   }
-  (*place)[key.substr(begin)] = value;
+  (*place)[key.substr(begin)] = parsed["value"];
 }
 }  // namespace
 

@@ -50,6 +50,8 @@ TEST(Recipe, OverridesAreAppliedBeforeReading) {
   EXPECT_EQ(recipe.model["bits"], 9);
   EXPECT_THAT(error_of("objective = \"codec\"\n", {"train.steps"}), ::testing::HasSubstr("want KEY=VALUE"));
   EXPECT_THAT(error_of("objective = \"codec\"\n", {"train.stepz=3"}), ::testing::HasSubstr("did you mean 'steps'?"));
+  EXPECT_THAT(error_of("objective = \"codec\"\n", {"train.steps=7\nbits = 9"}),
+              ::testing::HasSubstr("several settings in one value"));
 }
 
 TEST(Recipe, SurvivesTheRoundTripThroughToml) {

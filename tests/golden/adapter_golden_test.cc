@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "models/lm/architecture/adapters.h"
 #include "models/lm/architecture/model_files.h"
+#include "nn/layers/peft.h"
 #include "tests/golden/fixture.h"
 
 namespace tessera::lm {
@@ -36,6 +37,16 @@ TEST_P(AdapterGolden, LogitsOfTheMergedModelEqualTheReferences) {
   DecoderLm model = base();
   merge_adapters_into(model, {data / "adapters" / name});
   golden::expect_close(logits(model), fixture[name], 1e-4, name);
+}
+
+TEST(AdapterFiles, APickledAdapterIsTheSameAsOneInSafetensors) {
+  const nn::PeftAdapter pickled = nn::read_adapter(data / "adapters/plain-pickled");
+  const nn::PeftAdapter plain = nn::read_adapter(data / "adapters/plain");
+  ASSERT_EQ(pickled.linears.size(), plain.linears.size());
+  for (const auto& [name, parts] : plain.linears) {
+    EXPECT_TRUE(at::equal(pickled.linears.at(name).a, parts.a)) << name;
+    EXPECT_TRUE(at::equal(pickled.linears.at(name).b, parts.b)) << name;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AdapterGolden,

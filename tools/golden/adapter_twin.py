@@ -77,6 +77,10 @@ def main():
         keys = sorted(k for k in load_file(os.path.join(directory, "adapter_model.safetensors")) if "lora_A" not in k and "lora_B" not in k)
         print(f"{name}: moves logits by {moved:.3f}; loaded again {lost:.1e}; {keys[:6]}")
         assert moved > 0.02
+    pickled = os.path.join(OUT, "plain-pickled")  # as PEFT saved it before safetensors
+    os.makedirs(pickled)
+    shutil.copy(os.path.join(OUT, "plain", "adapter_config.json"), pickled)
+    torch.save(load_file(os.path.join(OUT, "plain", "adapter_model.safetensors")), os.path.join(pickled, "adapter_model.bin"))
     ids = {f"ids.{family}": load_file(os.path.join(DATA, "lm", family, "expected.safetensors"))["ids"][:, :12].contiguous() for family in ("llama", "qwen2", "phi3")}
     write_fixture("adapters", {**ids, **{k: v.contiguous() for k, v in fixture.items()}})
 

@@ -31,7 +31,7 @@ struct TrainedRows {
 
 /// What a PEFT directory holds, by the names of the model's layers.
 struct PeftAdapter {
-  Path file;                                    // adapter_model.safetensors, for messages
+  Path file;                                    // of its weights, for messages
   std::map<std::string, LoraParts> linears;     // by layer
   std::map<std::string, LoraParts> embeddings;  // by embedding
   std::map<std::string, Tensor> saved;          // tensors that replace the model's (modules_to_save, biases), by tensor

@@ -53,17 +53,6 @@ std::pair<std::string, TensorRole> read_key(const std::string& key, const Path& 
   return {rest, TensorRole::saved};
 }
 
-/// The directory's tensors. Throws UserError where they are missing or pickled.
-std::map<std::string, Tensor> adapter_tensors(const Path& directory) {
-  const Path file = directory / "adapter_model.safetensors";
-  if (!std::filesystem::exists(file)) {
-    const bool pickled = std::filesystem::exists(directory / "adapter_model.bin");
-    throw UserError("[peft] {} holds no adapter_model.safetensors{}", directory.string(),
-                    pickled ? "; its adapter_model.bin is pickled, save it as safetensors where it was made" : "");
-  }
-  return load_tensors(file);
-}
-
 void require_whole(const std::string& name, const LoraParts& parts, bool dora, const Path& file) {
   if (!parts.a.defined() || !parts.b.defined())
     throw UserError("[peft] {}: layer '{}' has only half an adapter; want lora_A and lora_B", file.string(), name);
@@ -110,8 +99,8 @@ void apply_dora(Linear& linear, const LoraParts& parts) {
 
 PeftAdapter read_adapter(const Path& directory) {
   const PeftConfig config = read_peft_config(directory / "adapter_config.json");
-  PeftAdapter adapter{.file = directory / "adapter_model.safetensors"};
-  for (const auto& [key, tensor] : adapter_tensors(directory)) {
+  PeftAdapter adapter{.file = adapter_weight_file(directory)};
+  for (const auto& [key, tensor] : load_tensors(adapter.file)) {
     const auto [name, role] = read_key(key, adapter.file);
     if (role == TensorRole::a) adapter.linears[name].a = tensor;
     if (role == TensorRole::b) adapter.linears[name].b = tensor;
