@@ -1,6 +1,7 @@
 // `tessera draw`: prompts -> the model's Draws -> files of pictures. Everything that can be refused is refused before drawing.
 #include "apps/draw.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/ranges.h>
@@ -100,17 +101,34 @@ std::string told(const std::vector<std::string>& files) {
   return fmt::format("{} ... {}", files.front(), files.back());
 }
 
+/// The shape that was asked for, or else that of the first picture.
+double aspect_of(const DrawOptions& options, const std::optional<Image>& first) {
+  if (!options.aspect.empty()) return parse_aspect(options.aspect);
+  constexpr double least = 0.25, most = 4;
+  return first ? std::clamp(static_cast<double>(first->height) / static_cast<double>(first->width), least, most) : 1;
+}
+
 DrawRequest request_of(const DrawOptions& options) {
   DrawRequest request{.prompts = all_prompts(options),
                       .seed = options.compute.seed,
                       .cfg = options.cfg,
                       .tau = options.tau,
                       .top_p = options.top_p,
-                      .aspect = parse_aspect(options.aspect)};
-  if (!options.from.empty()) {
-    request.from = media::read_image(options.from);
+                      .pixels = options.pixels,
+                      .negative = options.negative,
+                      .positive_prompt = options.positive_prompt};
+  if (!options.cfg_layers.empty()) request.cfg_layers = options.cfg_layers;
+  if (!options.size.empty() && (!options.aspect.empty() || !options.pixels.empty()))
+    throw UserError("[draw] --size says all; leave out --aspect and --pixels");
+  if (!options.from.empty() && !options.init_image.empty())
+    throw UserError("[draw] --from is an older name of --init-image; give one of them");
+  const Path& first = options.init_image.empty() ? options.from : options.init_image;
+  if (!first.empty()) {
+    request.from = media::read_image(first);
     request.keep_scales = options.keep_scales;
   }
+  if (!options.size.empty()) request.size = parse_size(options.size);
+  request.aspect = aspect_of(options, request.from);
   return request;
 }
 

@@ -17,8 +17,10 @@ struct DrawOptions {
   std::filesystem::path save_scales;
   std::vector<double> cfg, tau;
   std::optional<double> top_p;
-  std::string aspect = "1:1";
-  std::filesystem::path from;
+  std::string aspect, size, pixels, negative;
+  std::vector<int64_t> cfg_layers;
+  bool positive_prompt = false;
+  std::filesystem::path init_image, from;
   int64_t keep_scales = 1;
   OutputOptions output;
   ComputeOptions compute;
@@ -35,7 +37,8 @@ struct DrawOptions {
             "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png",
             "tessera draw -m models/emoji-infinity \"red apple\" \"cat face\" -n 4 --sheet -o sheet.png",
             "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png --save-scales scales --cfg 4 --tau 0.5",
-            "tessera draw -m models/emoji-infinity \"green apple\" --from apple.png --keep-scales 2 -o green.png"}};
+            "tessera draw -m models/emoji-infinity \"green apple\" --init-image apple.png --keep-scales 2 -o green.png",
+            "tessera draw -m infinity-2b \"a fox in the snow\" --size 1344x768 --negative \"blurry\" -o fox.png"}};
   }
 };
 template <class V> void fields(V& v, DrawOptions& o) {
@@ -52,9 +55,18 @@ template <class V> void fields(V& v, DrawOptions& o) {
   v("cfg", o.cfg, "guidance, one number or one per scale (default: the model's own)");
   v("tau", o.tau, "temperature, one number or one per scale (default: the model's own)");
   v("top_p", o.top_p, "bit values less likely than 1 - top_p are never drawn (default: the model's own)");
-  v("aspect", o.aspect, "width:height like 16:9, or height / width like 0.5625");
-  v("from", o.from, "picture whose first scales are kept");
-  v("keep_scales", o.keep_scales, "how many scales of --from are kept");
+  v("cfg_layers", o.cfg_layers,
+    "where guidance mixes: 0 on the logits (default), -2 on what leaves the second last block; several mix in turn");
+  v("negative", o.negative, "words that guidance leads away from");
+  v("positive_prompt", o.positive_prompt, "prompts that speak of people get the publisher's words about faces");
+  v("aspect", o.aspect,
+    "width:height like 16:9, or height / width like 0.5625; the nearest shape that the model has (default: that of "
+    "--init-image, else 1:1)");
+  v("size", o.size, "exactly this size, width first, like 1344x768; one that the model has");
+  v("pixels", o.pixels, "area of a released model's pictures: 0.06M, 0.25M, 0.60M or 1M (default: the model's own)");
+  v("init_image", o.init_image, "picture whose first scales are kept, cut to the shape that is drawn");
+  v("keep_scales", o.keep_scales, "how many scales of --init-image are kept: more are closer to it");
+  v("from", o.from, "an older name of --init-image");
   v("output", o.output, "Output");
   v("compute", o.compute, "Compute");
 }

@@ -93,7 +93,37 @@ Json inspect_model(const Path& directory, bool list_tensors) {
   if (const std::string knows = read_notes(directory).knows; !knows.empty()) report["knows"] = knows;
   add_weights(report, model.weight_files, list_tensors);
   report["config"] = model.config;
-  if (std::filesystem::exists(directory / "codec")) report["codec"] = inspect_model(directory / "codec", list_tensors);
+  for (const char* part : {"codec", "text_encoder"}) {
+    if (std::filesystem::exists(directory / part)) report[part] = inspect_model(directory / part, list_tensors);
+  }
+  return report;
+}
+
+/// Files of weights in `folder` itself, and folders in it that hold weights, by name.
+std::vector<Path> parts_of(const Path& folder) {
+  std::vector<Path> parts;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const bool holds = entry.is_directory() ? holds_weights(entry.path())
+                                            : is_of_kind(entry.path(), {".pth", ".pt", ".bin", ".safetensors"});
+    if (holds) parts.push_back(entry.path());
+  }
+  std::sort(parts.begin(), parts.end());
+  return parts;
+}
+
+/// A folder that is no model itself, such as one of files as they were released.
+Json inspect_folder(const Path& folder, const std::vector<Path>& parts, bool list_tensors) {
+  Json report = {{"kind", "folder"}, {"path", folder.string()}, {"parts", Json::array()}};
+  for (const Path& part : parts) {
+    if (std::filesystem::exists(part / "config.json")) {
+      report["parts"].push_back(inspect_model(part, list_tensors));
+      continue;
+    }
+    Json weights = {{"kind", "weights"}, {"path", part.string()}};
+    add_weights(weights, std::filesystem::is_directory(part) ? weight_files(part) : std::vector<Path>{part},
+                list_tensors);
+    report["parts"].push_back(weights);
+  }
   return report;
 }
 
@@ -144,6 +174,10 @@ Json inspect(const Path& target, bool list_tensors) {
     if (std::filesystem::exists(target / "adapter_config.json") && !std::filesystem::exists(target / "config.json"))
       return inspect_adapter(target, list_tensors);
     if (is_run) return inspect_run(target, list_tensors);  // a trained model keeps its recipe beside its config
+    if (!std::filesystem::exists(target / "config.json") && !holds_weights(target)) {
+      if (const std::vector<Path> parts = parts_of(target); !parts.empty())
+        return inspect_folder(target, parts, list_tensors);
+    }
     return inspect_model(target, list_tensors);
   }
   if (is_gguf_file(target)) return inspect_model(target, list_tensors);

@@ -29,7 +29,8 @@ struct InspectOptions {
   }
 };
 template <class V> void fields(V& v, InspectOptions& o) {
-  v("target", o.target, "model directory, run directory, .safetensors or .gguf file");
+  v("target", o.target,
+    "model directory, run directory, folder of released files, or a file of weights (.safetensors, .gguf, .pth)");
   v("tensors", o.tensors, "list every tensor with format and shape");
   v("plot", o.plot, "of a run: draw the loss and what was measured against steps, in the terminal");
   v("metric", o.metric, "draw this metric instead, as metrics.jsonl names it");
@@ -37,10 +38,11 @@ template <class V> void fields(V& v, InspectOptions& o) {
   v("output", o.output, "Output");
 }
 
-/// What is at `target`, as a tree: `kind` is "weights", "model" or "run", `path` is where. Weights and models have
+/// What is at `target`, as a tree: `kind` is "weights", "model", "run" or "folder" (of released files: `parts` are files and folders of weights),
+/// `path` is where. Weights and models have
 /// `parameters` (packed weights count unpacked), `bytes`, `dtypes` (as stored), `tensors` (a list when
 /// `list_tensors`, else their number), `metadata` and, where layers are packed, `packed` by kind; a model has
-/// `model_type`, `config` and, where there is one, `codec`; a run has `step`, `metrics`, `checkpoints` and, when it is done, `model`. Reads
+/// `model_type`, `config` and, where there are such, `codec` and `text_encoder`; a run has `step`, `metrics`, `checkpoints` and, when it is done, `model`. Reads
 /// headers only. Throws UserError when the target is none of these or is malformed.
 Json inspect(const Path& target, bool list_tensors);
 

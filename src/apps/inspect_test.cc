@@ -123,6 +123,21 @@ TEST_F(Inspect, ADrawingModelShowsItsConfigAndItsCodec) {
   EXPECT_EQ(report["codec"]["model_type"], "bsq_codec");
 }
 
+TEST_F(Inspect, AFolderOfReleasedFilesSaysWhatItHolds) {
+  std::filesystem::create_directories(home_ / "shards");
+  write_weights(home_ / "shards/model.safetensors");
+  write_weights(home_ / "vae.pth");
+  write_model(home_ / "text", "t5");
+  const Json report = inspect(home_, false);
+  EXPECT_EQ(report["kind"], "folder");
+  ASSERT_EQ(report["parts"].size(), 3u);
+  EXPECT_EQ(report["parts"][0]["path"], (home_ / "shards").string());
+  EXPECT_EQ(report["parts"][0]["parameters"], 15);
+  EXPECT_EQ(report["parts"][1]["model_type"], "t5");
+  EXPECT_EQ(report["parts"][2]["kind"], "weights");
+  EXPECT_THAT(inspect_text(report), ::testing::AllOf(HasSubstr("3 parts with weights"), HasSubstr("vae.pth: ")));
+}
+
 TEST_F(Inspect, AModelSaysWhatItKnows) {
   write_model(home_, "infinity");
   write_file_atomically(home_ / "recipe.toml", "knows = \"red and \\u001b[2J blue\"\n");

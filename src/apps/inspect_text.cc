@@ -83,7 +83,15 @@ std::string weights_text(const Json& report) {
   if (report.contains("config")) text += section("config", report["config"]);
   text += section("metadata", report["metadata"]);
   if (tensors.is_array() && !tensors.empty()) text += tensor_table(tensors);
-  if (report.contains("codec")) text += "\n" + weights_text(report["codec"]);
+  for (const char* part : {"codec", "text_encoder"}) {
+    if (report.contains(part)) text += "\n" + weights_text(report[part]);
+  }
+  return text;
+}
+
+std::string folder_text(const Json& report) {
+  std::string text = fmt::format("{}: {} parts with weights\n", shown(report["path"]), report["parts"].size());
+  for (const Json& part : report["parts"]) text += "\n" + weights_text(part);
   return text;
 }
 
@@ -100,7 +108,8 @@ std::string run_text(const Json& report) {
 }  // namespace
 
 std::string inspect_text(const Json& report) {
-  return report["kind"] == "run" ? run_text(report) : weights_text(report);
+  if (report["kind"] == "run") return run_text(report);
+  return report["kind"] == "folder" ? folder_text(report) : weights_text(report);
 }
 
 }  // namespace tessera::apps

@@ -1,6 +1,7 @@
 // The sum grows by the same line that the codec encodes with, so drawn and encoded pictures share one arithmetic.
 #include "generate/scale_loop.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/ops/empty.h>
@@ -35,6 +36,28 @@ double probability_of_one(double difference, const BitSampling& options) {
   return p;
 }
 
+/// A bit by two draws of Exp(1), every step in fp32 in the order of the published sampler: softmax, top-p, arg-max(p / e).
+bool bit_by_exponentials(const float* logits, const float* exponentials, const BitSampling& options) {
+  const auto tau = static_cast<float>(options.tau), dropped = static_cast<float>(1 - options.top_p);
+  const float zero = logits[0] / tau, one = logits[1] / tau, most = std::max(zero, one);
+  const float e0 = std::exp(zero - most), e1 = std::exp(one - most);
+  const float p0 = e0 / (e0 + e1), p1 = e1 / (e0 + e1);
+  if (p0 <= dropped && p0 < p1) return true;
+  if (p1 <= dropped && p1 < p0) return false;
+  return p1 / exponentials[1] > p0 / exponentials[0];
+}
+
+Tensor sample_by_exponentials(const Tensor& logits, const BitSampling& options) {
+  const Tensor pairs = logits.to(at::kFloat).cpu().contiguous();  // [B, L, d, 2]
+  const Tensor draws = options.exponentials.to(at::kFloat).cpu().view_as(pairs).contiguous();
+  Tensor bits = at::empty(pairs.sizes().slice(0, pairs.dim() - 1), at::kBool);
+  const float* from = pairs.const_data_ptr<float>();
+  const float* drawn = draws.const_data_ptr<float>();
+  bool* to = bits.mutable_data_ptr<bool>();
+  for (int64_t i = 0; i < bits.numel(); ++i, from += 2, drawn += 2) to[i] = bit_by_exponentials(from, drawn, options);
+  return bits.to(logits.device());
+}
+
 }  // namespace
 
 Tensor guided(const Tensor& conditional, const Tensor& unconditional, double cfg) {
@@ -42,6 +65,7 @@ Tensor guided(const Tensor& conditional, const Tensor& unconditional, double cfg
 }
 
 Tensor sample_bits(const Tensor& logits, const BitSampling& options) {
+  if (present(options.exponentials) && options.tau > 0) return sample_by_exponentials(logits, options);
   const Tensor difference =
       (logits.select(-1, 1) - logits.select(-1, 0)).to(at::kFloat).cpu().contiguous();  // [B, L, d]
   Tensor bits = at::empty(difference.sizes(), at::kBool);

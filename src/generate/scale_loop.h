@@ -18,6 +18,9 @@ struct BitSampling {
   uint64_t seed = 0;
   uint64_t first_picture = 0;  // index of the batch's first picture
   uint64_t scale = 0;
+  /// Draws of Exp(1) [B, L, d, 2] in place of the seed's numbers: a bit is arg-max(p / e) over its two values, as torch.multinomial draws it.
+  /// For comparisons with programs whose generator is another one.
+  Tensor exponentials;
 };
 
 /// logits [B, L, d, 2] -> bits [B, L, d] bool on the same device.

@@ -25,6 +25,19 @@ double parse_aspect(std::string_view text) {
   return ratio;
 }
 
+PictureSize parse_size(std::string_view text) {
+  const auto edge = [&](std::string_view part) {
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+    if (error != std::errc() || end != part.data() + part.size() || value < 1 || value > (1 << 20))
+      throw UserError("[draw] size '{}' cannot be read; want WIDTHxHEIGHT like 1344x768", text);
+    return value;
+  };
+  const size_t cross = text.find('x');
+  if (cross == std::string_view::npos) edge("");
+  return {edge(text.substr(0, cross)), edge(text.substr(cross + 1))};
+}
+
 namespace {
 void require_nothing_but_messages(const text::TemplateInputs& inputs) {
   if (!inputs.empty())

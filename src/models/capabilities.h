@@ -24,6 +24,10 @@ struct ScaleView {
   std::vector<Image> pictures;
 };
 
+struct PictureSize {
+  int64_t width = 0, height = 0;
+};
+
 struct DrawRequest {
   std::vector<std::string> prompts;  // one picture each
   uint64_t seed = 0;
@@ -32,7 +36,12 @@ struct DrawRequest {
   std::vector<double> tau;      // temperature, one number or one per scale; empty: the model's own
   std::optional<double> top_p;  // absent: the model's own
   double aspect = 1;            // height / width
-  std::optional<Image> from;    // a picture whose first `keep_scales` scales are kept ("gt_leak")
+  std::optional<PictureSize> size;     // in place of `aspect`: exactly this size
+  std::string pixels;                  // a published picture area that the model draws at; "": its own
+  std::string negative;                // what guidance leads away from; "": no prompt
+  std::vector<int64_t> cfg_layers{0};  // where guidance mixes: 0 on the logits, -k on what leaves the k-th last block
+  bool positive_prompt = false;        // prompts that speak of people get the publisher's words about faces
+  std::optional<Image> from;           // a picture whose first `keep_scales` scales are kept ("gt_leak")
   int64_t keep_scales = 0;
   int64_t batch = 16;     // prompts drawn at once
   bool use_cache = true;  // false: every scale goes through all earlier ones again (the slow second way)
@@ -138,5 +147,7 @@ class LoadedModel {
 
 /// Reads "W:H" (16:9) or a height / width number (0.5625). Throws UserError outside 1:4 to 4:1.
 double parse_aspect(std::string_view text);
+/// Reads "1344x768", width first. Throws UserError.
+PictureSize parse_size(std::string_view text);
 
 }  // namespace tessera

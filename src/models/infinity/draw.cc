@@ -1,53 +1,16 @@
-// The step of the scale loop is the transformer's: with its cache, or without (every scale from the start again).
+// Requests are checked and become plans here; draw_codes.cc carries them out.
 #include "models/infinity/draw.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
-#include <ATen/ops/cat.h>
-
 #include "core/error.h"
-#include "generate/scale_loop.h"
 #include "media/compose.h"
 
 namespace tessera::infinity {
 
 namespace {
-
-/// Gives the logits of scale k, conditional rows first, then, under guidance, the unconditional ones.
-class Stepper {
- public:
-  Stepper(const Infinity& model, const nn::TextStates& text, const DrawPlan& plan)
-      : model_(model), cached_(plan.use_cache),
-        positions_(positions_of(model.config, plan.schedule, text.states.device())) {
-    condition_ = model.condition(text);
-    if (cached_) state_ = model.start(condition_, positions_);
-  }
-
-  /// features [B, tokens of k, bits per token], absent for k = 0.
-  Tensor logits(size_t k, const Tensor& features) {
-    if (cached_) return model_.step(k, features, state_, positions_);
-    if (k > 0) seen_ = present(seen_) ? at::cat({seen_, features}, 1) : features;
-    Schedule so_far = positions_.schedule;
-    so_far.scales.resize(k + 1);
-    const Positions part = positions_of(model_.config, so_far, condition_.pooled.device());
-    return model_.forward(seen_, condition_, part).slice(1, so_far.begin(k));
-  }
-
- private:
-  const Infinity& model_;
-  bool cached_;
-  Positions positions_;
-  Condition condition_;
-  DrawState state_;
-  Tensor seen_;
-};
-
-/// The prompts' states followed by those of "no prompt", each at its prompt's length.
-nn::TextStates with_unconditional(const Infinity& model, const nn::TextStates& text) {
-  const Tensor all = at::ones({text.states.size(0)}, text.lengths.options().dtype(at::kBool));
-  const nn::TextStates nothing = model.without_prompt(text, all);
-  return {at::cat({text.states, nothing.states}), at::cat({text.lengths, text.lengths}), text.padded};
-}
 
 /// One number per scale from one number, or from as many as there are scales.
 std::vector<double> per_scale(const std::vector<double>& chosen, const std::vector<double>& own, size_t scales,
@@ -77,52 +40,57 @@ void check_prompts(const std::vector<std::string>& prompts, int64_t longest) {
 
 }  // namespace
 
-DrawnCodes draw_codes(const Infinity& model, const nn::TextStates& text, const DrawPlan& plan) {
-  const at::NoGradGuard no_grad;
-  const bool patchify = model.config.patchify;
-  const int64_t batch = text.states.size(0);
-  const bool guides = std::any_of(plan.cfg.begin(), plan.cfg.end(), [](double cfg) { return cfg != 1; });
-  Stepper stepper(model, guides ? with_unconditional(model, text) : text, plan);
-  DrawnCodes drawn;
-
-  const auto step = [&](size_t k, const Tensor& sum) {
-    const ScaleShape scale = plan.schedule.scales[k];
-    Tensor features = k == 0 ? Tensor() : features_of(sum, scale, patchify);
-    if (guides && k > 0) features = at::cat({features, features});
-    Tensor logits = stepper.logits(k, features);
-    if (guides) logits = generate::guided(logits.slice(0, 0, batch), logits.slice(0, batch), plan.cfg[k]);
-    drawn.logits.push_back(logits);
-    const generate::BitSampling sampling{
-        .tau = plan.tau[k], .top_p = plan.top_p, .seed = plan.seed, .first_picture = plan.first_picture, .scale = k};
-    return to_grid(generate::sample_bits(logits, sampling), scale, patchify);
-  };
-  drawn.codes = generate::run({.scales = plan.schedule.latent_scales(patchify),
-                               .bits = model.config.bits,
-                               .batch = batch,
-                               .device = text.states.device(),
-                               .given = plan.given,
-                               .on_scale = plan.on_scale},
-                              step);
-  return drawn;
-}
-
 DrawingInfinity::DrawingInfinity(Bundle bundle) : bundle_(std::move(bundle)) {
   if (bundle_.model.config.head != "bits") {
     throw UserError("[infinity] a model with an '{}' head cannot draw; want head 'bits'", bundle_.model.config.head);
   }
 }
 
-std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
+namespace {
+
+/// Of a batch that keeps its keys and values, at the most.
+constexpr int64_t most_cache_bytes = int64_t{4} << 30;
+
+void check_layers(const std::vector<int64_t>& layers, int64_t depth) {
+  if (layers.empty()) throw UserError("[draw] no layer is named for guidance; 0 is on the logits");
+  for (const int64_t layer : layers) {
+    if (layer > 0 || layer <= -depth)
+      throw UserError("[draw] guidance at layer {}, want 0 (on the logits) or {} to -1 (counted from the last block)",
+                      layer, 1 - depth);
+  }
+}
+
+/// `picture` over all of width x height at its own proportions, what stands out cut off evenly.
+Image covering(const Image& picture, int64_t width, int64_t height) {
+  const double factor = std::max(static_cast<double>(width) / static_cast<double>(picture.width),
+                                 static_cast<double>(height) / static_cast<double>(picture.height));
+  const auto grown = [&](int64_t edge, int64_t least) {
+    return std::max<int64_t>(least, std::llround(static_cast<double>(edge) * factor));
+  };
+  const int64_t wide = grown(picture.width, width), tall = grown(picture.height, height);
+  return media::crop(media::resize_area(picture, wide, tall), (wide - width) / 2, (tall - height) / 2, width, height);
+}
+
+}  // namespace
+
+DrawPlan DrawingInfinity::plan_of(const DrawRequest& request) const {
   const InfinityConfig& config = bundle_.model.config;
-  check_prompts(request.prompts, bundle_.text ? std::numeric_limits<int64_t>::max() : config.text_length);
   if (!(request.aspect >= 0.25 && request.aspect <= 4))
     throw UserError("[draw] aspect (height / width) is {}, want 0.25 to 4", request.aspect);
   if (request.batch < 1) throw UserError("[draw] batch is {}, want at least 1", request.batch);
-  DrawPlan plan{.schedule = schedule_for(config, request.aspect), .seed = request.seed, .use_cache = request.use_cache};
+  const int64_t per_token = bundle_.codec.config.spatial_factor() * (config.patchify ? 2 : 1);
+  DrawPlan plan{.schedule = request.size
+                                ? schedule_of_size(config, request.size->height, request.size->width, per_token)
+                                : schedule_for(config, request.aspect, request.pixels),
+                .seed = request.seed,
+                .guided_layers = request.cfg_layers,
+                .kept = bundle_.kept,
+                .use_cache = request.use_cache};
   const size_t scales = plan.schedule.scales.size();
   plan.cfg = per_scale(request.cfg, bundle_.defaults.cfg, scales, "cfg", 0);
   plan.tau = per_scale(request.tau, bundle_.defaults.tau, scales, "tau", 0);
   plan.top_p = request.top_p.value_or(bundle_.defaults.top_p);
+  check_layers(plan.guided_layers, config.depth);
   if (!(plan.top_p > 0 && plan.top_p <= 1))
     throw UserError("[draw] top_p is {}, want more than 0 and at most 1", plan.top_p);
   if (request.keep_scales < 0 || request.keep_scales > static_cast<int64_t>(scales)) {
@@ -130,12 +98,56 @@ std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
   }
   if (request.keep_scales > 0 && !request.from)
     throw UserError("[draw] keep_scales is {} but there is no picture to keep them from", request.keep_scales);
+  if (request.keep_scales > 0) plan.given = kept_bits(*request.from, plan.schedule, request.keep_scales);
+  return plan;
+}
 
-  const std::vector<Tensor> states = bundle_.text ? bundle_.text->encode(request.prompts) : std::vector<Tensor>();
+std::vector<Tensor> DrawingInfinity::kept_bits(const Image& picture, const Schedule& schedule, int64_t scales) const {
+  const at::NoGradGuard no_grad;
+  const std::vector<ScaleShape> latent = schedule.latent_scales(bundle_.model.config.patchify);
+  const int64_t factor = bundle_.codec.config.spatial_factor();
+  const Image fitted =
+      covering(media::over(picture, media::white), latent.back().width * factor, latent.back().height * factor);
+  const at::Device device = bundle_.model.pos_start.device();
+  std::vector<Tensor> bits =
+      codec::quantise(bundle_.codec.encode(codec::pictures_to_tensor({fitted}, device)), latent).bits;
+  bits.resize(static_cast<size_t>(scales));
+  return bits;
+}
+
+int64_t DrawingInfinity::batch_for(const DrawRequest& request, const DrawPlan& plan) const {
+  const InfinityConfig& config = bundle_.model.config;
+  const int64_t kept = plan.schedule.begin(plan.schedule.scales.size() - 1);
+  const int64_t bytes = 2 * 2 * kept * config.width * config.depth * static_cast<int64_t>(c10::elementSize(plan.kept));
+  return std::clamp<int64_t>(most_cache_bytes / std::max<int64_t>(1, bytes), 1, request.batch);
+}
+
+std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
+  std::vector<std::string> prompts = request.prompts;
+  if (request.positive_prompt) std::ranges::transform(prompts, prompts.begin(), with_positive_words);
+  check_prompts(prompts, bundle_.text ? std::numeric_limits<int64_t>::max() : bundle_.model.config.text_length);
+  DrawPlan plan = plan_of(request);
+  const auto batch = static_cast<size_t>(batch_for(request, plan));
+
+  std::vector<Tensor> states;  // of all prompts where a PromptEncoder makes them: it is loaded once
+  if (bundle_.text) {
+    if (!request.negative.empty()) prompts.push_back(request.negative);
+    states = bundle_.text->encode(prompts);
+    if (!request.negative.empty()) plan.negative = batch_of(states, states.size() - 1, states.size());
+    prompts.resize(request.prompts.size());
+  } else if (!request.negative.empty()) {
+    check_prompts({request.negative}, bundle_.model.config.text_length);
+    const at::NoGradGuard no_grad;
+    plan.negative = bundle_.model.encode({request.negative});
+  }
   std::vector<Image> pictures;
-  for (size_t begin = 0; begin < request.prompts.size(); begin += static_cast<size_t>(request.batch)) {
-    const size_t end = std::min(request.prompts.size(), begin + static_cast<size_t>(request.batch));
-    std::vector<Image> drawn = draw_batch(request, states, plan, begin, end);
+  for (size_t begin = 0; begin < prompts.size(); begin += batch) {
+    const size_t end = std::min(prompts.size(), begin + batch);
+    const auto from = prompts.begin() + static_cast<ptrdiff_t>(begin),
+               to = prompts.begin() + static_cast<ptrdiff_t>(end);
+    const at::NoGradGuard no_grad;
+    const nn::TextStates text = bundle_.text ? batch_of(states, begin, end) : bundle_.model.encode({from, to});
+    std::vector<Image> drawn = draw_batch(request, text, plan, begin);
     const bool goes_on = !request.on_pictures || request.on_pictures(begin, drawn);
     std::ranges::move(drawn, std::back_inserter(pictures));
     if (!goes_on) break;
@@ -143,36 +155,20 @@ std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
   return pictures;
 }
 
-std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, const std::vector<Tensor>& states,
-                                               DrawPlan plan, size_t begin, size_t end) const {
+std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, const nn::TextStates& text, DrawPlan plan,
+                                               size_t begin) const {
   const at::NoGradGuard no_grad;
-  const Infinity& model = bundle_.model;
   const codec::Codec& codec = bundle_.codec;
-  const at::Device device = model.pos_start.device();
-  const auto count = static_cast<int64_t>(end - begin);
-  const std::vector<ScaleShape> latent = plan.schedule.latent_scales(model.config.patchify);
+  const int64_t count = text.states.size(0);
   plan.first_picture = request.first_picture + begin;
-
-  if (request.keep_scales > 0) {
-    const int64_t factor = codec.config.spatial_factor();
-    const Image fitted = media::resize_area(media::over(*request.from, media::white), latent.back().width * factor,
-                                            latent.back().height * factor);
-    const Tensor encoded = codec.encode(codec::pictures_to_tensor({fitted}, device));
-    const codec::ResidualCodes codes = codec::quantise(encoded, latent);
-    for (int64_t k = 0; k < request.keep_scales; ++k) {
-      const Tensor& bits = codes.bits[static_cast<size_t>(k)];
-      plan.given.push_back(bits.expand({count, bits.size(1), bits.size(2), bits.size(3)}));
-    }
-  }
+  for (Tensor& bits : plan.given) bits = bits.expand({count, bits.size(1), bits.size(2), bits.size(3)});
   if (request.on_scale) {
     plan.on_scale = [&](size_t k, const Tensor& sum) {
-      request.on_scale({k, latent.size(), begin, codec::tensor_to_pictures(codec.decode(sum))});
+      request.on_scale({k, plan.schedule.scales.size(), begin, codec::tensor_to_pictures(codec.decode(sum))});
     };
   }
-  const std::vector<std::string> prompts(request.prompts.begin() + static_cast<ptrdiff_t>(begin),
-                                         request.prompts.begin() + static_cast<ptrdiff_t>(end));
-  const nn::TextStates text = bundle_.text ? batch_of(states, begin, end) : model.encode(prompts);
-  return codec::tensor_to_pictures(codec.decode(draw_codes(model, text, plan).codes.sum));
+  const Tensor sum = draw_codes(bundle_.model, text, plan).codes.sum;
+  return codec::tensor_to_pictures(codec.decode(sum));
 }
 
 }  // namespace tessera::infinity

@@ -17,6 +17,11 @@ struct DrawPlan {
   uint64_t seed = 0;
   uint64_t first_picture = 0;
   std::vector<Tensor> given;  // bits of the first scales, [B, d, h, w] each
+  /// Where guidance mixes: 0 on the logits, -k on what leaves block depth - k (from 0), as the published cfg_insertion_layer.
+  std::vector<int64_t> guided_layers{0};
+  std::optional<nn::TextStates> negative;  // of one row or of all: what guidance leads away from; absent: "no prompt"
+  std::vector<Tensor> exponentials;  // per scale [B, tokens, bits per token, 2]: see generate::BitSampling; or none
+  at::ScalarType kept = at::kFloat;  // format of keys and values: fp32, bf16 or int8
   bool use_cache = true;
   std::function<void(size_t scale, const Tensor& sum)> on_scale;
 };
@@ -25,9 +30,11 @@ struct DrawPlan {
 struct DrawnCodes {
   generate::ScaleLoopResult codes;
   std::vector<Tensor> logits;  // per scale, guided, before temperature [B, tokens, bits per token, 2]
+  int64_t cache_bytes = 0;     // of keys and values, at the most
 };
 
-/// Draws one picture for each text state.
+/// Draws one picture for each text state. From the first scale on that no later one is guided (cfg of exactly 1), the unconditional rows
+/// are left out.
 DrawnCodes draw_codes(const Infinity& model, const nn::TextStates& text, const DrawPlan& plan);
 
 class DrawingInfinity final : public LoadedModel, public Draws {
@@ -39,9 +46,14 @@ class DrawingInfinity final : public LoadedModel, public Draws {
   const Bundle& bundle() const { return bundle_; }
 
  private:
-  /// `states`: of all prompts where a PromptEncoder made them.
-  std::vector<Image> draw_batch(const DrawRequest& request, const std::vector<Tensor>& states, DrawPlan plan,
-                                size_t begin, size_t end) const;
+  DrawPlan plan_of(const DrawRequest& request) const;
+  /// The bits of a picture's first scales, [1, d, h, w] each; it covers what is drawn, at its own proportions.
+  std::vector<Tensor> kept_bits(const Image& picture, const Schedule& schedule, int64_t scales) const;
+  /// As many pictures at once as were asked for, fewer where their keys and values are large.
+  int64_t batch_for(const DrawRequest& request, const DrawPlan& plan) const;
+  /// `begin`: the number of its first picture.
+  std::vector<Image> draw_batch(const DrawRequest& request, const nn::TextStates& text, DrawPlan plan,
+                                size_t begin) const;
   Bundle bundle_;
 };
 

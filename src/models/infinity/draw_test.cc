@@ -88,6 +88,69 @@ TEST(InfinityDraw, GuidanceOfOneIsTheConditionalModelAlone) {
   EXPECT_GT(furthest({a.logits[2]}, {b.logits[2]}), 1e-3);
 }
 
+TEST(InfinityDraw, GuidanceInsideMixesWhatLeavesABlock) {
+  const at::NoGradGuard no_grad;
+  const Infinity model = tiny_infinity();
+  const nn::TextStates text = model.encode({"red apple"});
+  DrawPlan on_logits = plan_of(), inside = plan_of(), both = plan_of(), unguided = plan_of();
+  inside.guided_layers = {-1};
+  both.guided_layers = {0, -1};
+  unguided.cfg = {1, 1, 1};
+  unguided.guided_layers = {-1};
+  const DrawnCodes a = draw_codes(model, text, on_logits), b = draw_codes(model, text, inside),
+                   c = draw_codes(model, text, both), d = draw_codes(model, text, unguided);
+  EXPECT_GT(furthest({a.logits[0]}, {b.logits[0]}), 1e-3);
+  EXPECT_GT(furthest({b.logits[0]}, {c.logits[0]}), 1e-3) << "the head has a condition of its own for each row";
+  DrawPlan alone = plan_of();
+  alone.cfg = {1, 1, 1};
+  EXPECT_LT(furthest(d.logits, draw_codes(model, text, alone).logits), 1e-6);
+  inside.use_cache = false;
+  EXPECT_THROW(draw_codes(model, text, inside), UserError);
+}
+
+TEST(InfinityDraw, ANegativePromptIsLedAwayFromAtItsOwnLength) {
+  const at::NoGradGuard no_grad;
+  const Infinity model = tiny_infinity();
+  const nn::TextStates text = model.encode({"red apple", "cat"}), away = model.encode({"a very long grey dog"});
+  DrawPlan plan = plan_of();
+  plan.negative = away;
+  const Tensor first = draw_codes(model, text, plan).logits[0];
+  const Positions positions = positions_of(model.config, plan.schedule, at::kCPU);
+  const auto alone = [&](const nn::TextStates& states) {
+    DrawState state = model.start(model.condition(states), positions);
+    return model.step(0, {}, state, positions);
+  };
+  EXPECT_LT((first - (3 * alone(text) - 2 * alone(away))).abs().max().item<double>(), 1e-4);
+}
+
+TEST(InfinityDraw, NegativePromptsAndWordsAboutFacesReachTheModel) {
+  const DrawingInfinity drawing = tiny_drawing();
+  const Image plain = drawing.draw({.prompts = {"cat"}, .seed = 8})[0];
+  EXPECT_NE(drawing.draw({.prompts = {"cat"}, .seed = 8, .negative = "dog"})[0], plain);
+  EXPECT_EQ(drawing.draw({.prompts = {"cat"}, .seed = 8, .positive_prompt = true})[0], plain) << "no people";
+  EXPECT_EQ(with_positive_words("a mango"),
+            "a mango. very smooth faces, good looking faces, face to the camera, perfect facial features");
+  EXPECT_EQ(with_positive_words("two cats"), "two cats");
+}
+
+TEST(InfinityDraw, KeysInFewerBitsDrawAlmostTheSame) {
+  const at::NoGradGuard no_grad;
+  const Infinity model = tiny_infinity();
+  const nn::TextStates text = model.encode({"red apple"});
+  DrawPlan plan = plan_of();
+  const DrawnCodes exact = draw_codes(model, text, plan);
+  for (const auto [kept, tolerance, bytes] : {std::tuple(at::kBFloat16, 0.05, 2), std::tuple(at::kChar, 0.05, 1)}) {
+    plan.kept = kept;
+    plan.given = exact.codes.bits;  // or one other bit would make it another picture
+    const DrawnCodes rounded = draw_codes(model, text, plan);
+    EXPECT_GT(furthest(rounded.logits, exact.logits), 0) << "format " << bytes;
+    EXPECT_LT(furthest(rounded.logits, exact.logits), tolerance * exact.logits[2].abs().max().item<double>());
+    EXPECT_LT(rounded.cache_bytes, exact.cache_bytes);
+  }
+  // Two layers, two rows, keys and values of five positions (the last scale's nine are never kept), 32 wide, in fp32.
+  EXPECT_EQ(exact.cache_bytes, 2 * 2 * 2 * 5 * 32 * 4);
+}
+
 TEST(InfinityDraw, KeptScalesAreThoseOfThePictureAndAllOfThemReproduceIt) {
   const DrawingInfinity drawing = tiny_drawing();
   const codec::Codec& codec = drawing.bundle().codec;
@@ -129,6 +192,12 @@ TEST(InfinityDraw, RefusesRequestsOutOfRange) {
            {.prompts = {"cat"}, .tau = {NAN}},
            {.prompts = {"cat"}, .top_p = 0},
            {.prompts = {"cat"}, .aspect = 9},
+           {.prompts = {"cat"}, .size = PictureSize{13, 12}},
+           {.prompts = {"cat"}, .pixels = "1M"},
+           {.prompts = {"cat"}, .negative = std::string(99, 'a')},
+           {.prompts = {"cat"}, .cfg_layers = {1}},
+           {.prompts = {"cat"}, .cfg_layers = {-2}},
+           {.prompts = {"cat"}, .cfg_layers = {}},
            {.prompts = {"cat"}, .keep_scales = 2},
            {.prompts = {"cat"}, .from = noise_picture(1), .keep_scales = 4},
        }) {

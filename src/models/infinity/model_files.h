@@ -40,6 +40,7 @@ struct Bundle {
   codec::Codec codec;
   DrawDefaults defaults;
   std::shared_ptr<const PromptEncoder> text = {};  // absent where the model has a text encoder of its own
+  at::ScalarType kept = at::kFloat;                // keys and values of a drawing: fp32, bf16 or int8
 };
 
 void save_model(const Infinity& model, const codec::Codec& codec, const DrawDefaults& defaults, StoredAs stored,

@@ -12,6 +12,7 @@
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -21,13 +22,17 @@
 
 namespace tessera::infinity {
 
-Positions positions_of(const InfinityConfig& config, const Schedule& schedule, at::Device device) {
+Positions positions_of(const InfinityConfig& config, const Schedule& schedule, at::Device device, bool with_mask) {
   Positions p{.schedule = schedule};
   std::vector<int64_t> levels;
   for (size_t k = 0; k < schedule.scales.size(); ++k)
     levels.insert(levels.end(), schedule.scales[k].area(), static_cast<int64_t>(k));
   p.levels = at::tensor(levels, at::kLong);
   p.rope = nn::rope_2d(schedule.rope_grids(), config.head_dim(), device);
+  if (!with_mask) {
+    p.levels = p.levels.to(device);
+    return p;
+  }
   const Tensor later = p.levels.unsqueeze(0) > p.levels.unsqueeze(1);  // [L, L]: row looks, column is looked at
   p.mask = at::zeros(later.sizes(), at::kFloat).masked_fill_(later, -std::numeric_limits<float>::infinity());
   p.mask = p.mask.unsqueeze(0).unsqueeze(0).to(device);
@@ -113,20 +118,50 @@ Tensor Infinity::forward(const Tensor& features, const Condition& c, const Posit
   return logits(x, c.pooled);
 }
 
-DrawState Infinity::start(Condition c, const Positions& positions) const {
+void DrawState::keep_rows(int64_t rows) {
+  const auto first = [&](Tensor& t) {
+    if (present(t) && t.size(0) > 1) t = t.slice(0, 0, rows);
+  };
+  for (BlockCondition& block : blocks) {
+    Modulation& m = block.modulation;
+    for (Tensor* t :
+         {&m.gate_attention, &m.gate_feed_forward, &m.scale_attention, &m.scale_feed_forward, &m.shift_attention,
+          &m.shift_feed_forward, &block.prompt.keys, &block.prompt.values, &block.padding})
+      first(*t);
+  }
+  for (Tensor* t : {&condition.pooled, &condition.modulation, &condition.prompt, &condition.padding}) first(*t);
+  cache.keep_rows(rows);
+}
+
+DrawState Infinity::start(Condition c, const Positions& positions, at::ScalarType kept) const {
   DrawState state;
   for (const InfinityBlock& block : blocks) state.blocks.push_back(block.prepare(c));
-  state.cache = nn::ScaleCache(config.depth, c.pooled.size(0), config.heads, positions.schedule.tokens(),
-                               config.head_dim(), c.pooled.options());
+  state.cache = nn::ScaleCache(config.depth, c.pooled.size(0), config.heads,
+                               positions.schedule.begin(positions.schedule.scales.size() - 1), config.head_dim(),
+                               c.pooled.options(), kept);
   state.condition = std::move(c);
   return state;
 }
 
-Tensor Infinity::step(size_t k, const Tensor& features, DrawState& state, const Positions& positions) const {
+namespace {
+/// Both halves of the batch [2B, L, C] become their guided mix.
+Tensor mixed(const Tensor& x, double cfg) {
+  const std::vector<Tensor> halves = x.chunk(2, 0);
+  const Tensor mix = cfg * halves[0] + (1 - cfg) * halves[1];
+  return at::cat({mix, mix});
+}
+}  // namespace
+
+Tensor Infinity::step(size_t k, const Tensor& features, DrawState& state, const Positions& positions,
+                      const HiddenGuidance& guidance) const {
   const int64_t begin = positions.schedule.begin(k), end = begin + positions.schedule.scales[k].area();
   Tensor x = k == 0 ? start_token(state.condition) : embed(features, positions.levels.slice(0, begin, end));
   const nn::Rope2d rope = positions.rope.slice(begin, end);
-  for (size_t i = 0; i < blocks.size(); ++i) x = blocks[i].forward(x, state.blocks[i], rope, {}, i, &state.cache);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    x = blocks[i].forward(x, state.blocks[i], rope, {}, i, &state.cache);
+    const bool mixes = guidance.cfg != 1 && std::ranges::count(guidance.after, static_cast<int64_t>(i)) > 0;
+    if (mixes) x = mixed(x, guidance.cfg);
+  }
   return logits(x, state.condition.pooled);
 }
 

@@ -22,9 +22,11 @@ struct Positions {
   Schedule schedule;
   Tensor levels;    // [L] int64: the scale of each position
   nn::Rope2d rope;  // [L, head_dim / 2]
-  Tensor mask;      // [1, 1, L, L]: 0 where a position may look (its own scale and earlier ones), -inf elsewhere
+  Tensor mask;  // [1, 1, L, L]: 0 where a position may look (its own scale and earlier ones), -inf elsewhere; or absent
 };
-Positions positions_of(const InfinityConfig& config, const Schedule& schedule, at::Device device);
+/// `with_mask`: false where scales go through one by one and need none; at 10,521 positions it has 443 MB.
+Positions positions_of(const InfinityConfig& config, const Schedule& schedule, at::Device device,
+                       bool with_mask = true);
 
 /// A batch of prompts as the blocks see them.
 struct Condition {
@@ -52,6 +54,16 @@ struct DrawState {
   std::vector<BlockCondition> blocks;
   nn::ScaleCache cache;
   Condition condition;
+
+  /// Goes on with the first `rows` rows alone.
+  void keep_rows(int64_t rows);
+};
+
+/// Classifier-free guidance on hidden states: what leaves one of the blocks `after` (from 0) becomes cfg * conditional + (1 - cfg) *
+/// unconditional in both halves of the batch, of which the first is the conditional one. A cfg of exactly 1 leaves the halves as they are.
+struct HiddenGuidance {
+  double cfg = 1;
+  std::vector<int64_t> after;
 };
 
 /// Adaptive self attention, cross attention to the prompt, adaptive feed-forward.
@@ -134,10 +146,12 @@ struct Infinity {
   /// earlier scales, resized to its grid. Returns logits [B, L, bits per token, 2] ([B, L, 2^bits] with an index head), fp32.
   Tensor forward(const Tensor& features, const Condition& condition, const Positions& positions) const;
 
-  DrawState start(Condition condition, const Positions& positions) const;
+  /// `kept`: the format of keys and values between scales, fp32, bf16 or int8. The last scale's are not kept.
+  DrawState start(Condition condition, const Positions& positions, at::ScalarType kept = at::kFloat) const;
   /// Scale k alone, after scales 0..k-1 went through this state. features [B, tokens of k, bits per token], absent for
   /// k = 0. Returns its logits.
-  Tensor step(size_t k, const Tensor& features, DrawState& state, const Positions& positions) const;
+  Tensor step(size_t k, const Tensor& features, DrawState& state, const Positions& positions,
+              const HiddenGuidance& guidance = {}) const;
 
  private:
   Tensor embed(const Tensor& features, const Tensor& levels) const;

@@ -1,6 +1,9 @@
 // Each prompt goes through by itself: padding would change nothing but the time.
 #include "models/infinity/prompt_encoder.h"
 
+#include <algorithm>
+#include <array>
+
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <torch/csrc/autograd/grad_mode.h>
@@ -91,6 +94,17 @@ std::vector<Tensor> PromptEncoder::encode(const std::vector<std::string>& prompt
   for (const std::vector<int64_t>& row : rows)
     states.push_back(encoder.forward(at::tensor(row, at::kLong).to(device_))[0]);
   return states;
+}
+
+std::string with_positive_words(const std::string& prompt) {
+  constexpr std::array people = {"man",         "woman",       "men",    "women",   "boy",      "girl",
+                                 "child",       "person",      "human",  "adult",   "teenager", "employee",
+                                 "employer",    "worker",      "mother", "father",  "sister",   "brother",
+                                 "grandmother", "grandfather", "son",    "daughter"};
+  const bool found =
+      std::ranges::any_of(people, [&](const char* word) { return prompt.find(word) != std::string::npos; });
+  return found ? prompt + ". very smooth faces, good looking faces, face to the camera, perfect facial features"
+               : prompt;
 }
 
 nn::TextStates batch_of(const std::vector<Tensor>& states, size_t first, size_t last) {

@@ -37,6 +37,10 @@ class PromptEncoder {
   std::unique_ptr<text::Tokenizer> tokenizer_;
 };
 
+/// A prompt that speaks of people (the publisher's list of words, found anywhere, so in "mango" too) with the publisher's words about faces
+/// behind it; any other as it is.
+std::string with_positive_words(const std::string& prompt);
+
 /// Prompts first to last as one batch, padded with zeros to the longest.
 nn::TextStates batch_of(const std::vector<Tensor>& states, size_t first, size_t last);
 

@@ -252,14 +252,19 @@ std::optional<ReleasedFolder> released_folder(const Path& folder) {
   std::vector<Path> all, transformers, vaes, texts;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) all.push_back(entry.path());
   std::ranges::copy_if(all, std::back_inserter(transformers), is_transformer);
+  std::ranges::copy_if(all, std::back_inserter(vaes), [](const Path& path) {
+    return path.filename().string().starts_with("infinity_vae") && path.extension() == ".pth";
+  });
+  if (transformers.empty() && !vaes.empty() && !std::filesystem::exists(folder / "config.json"))
+    throw UserError(
+        "[infinity] {} holds {}, but no transformer; want infinity_2b_reg.pth, infinity_125M_256x256.pth or the folder "
+        "infinity_8b_weights beside it",
+        folder.string(), vaes.front().filename().string());
   if (transformers.empty()) return std::nullopt;
   std::ranges::sort(transformers);
   if (transformers.size() > 1)
     throw UserError("[infinity] {} holds {} and {}; want one transformer to a folder", folder.string(),
                     transformers[0].filename().string(), transformers[1].filename().string());
-  std::ranges::copy_if(all, std::back_inserter(vaes), [](const Path& path) {
-    return path.filename().string().starts_with("infinity_vae") && path.extension() == ".pth";
-  });
   std::ranges::copy_if(all, std::back_inserter(texts), is_t5);
   const Path vae = vae_for(transformers.front(), vaes, folder);
   if (texts.size() != 1)

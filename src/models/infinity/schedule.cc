@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 
+#include <fmt/ranges.h>
+
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/pixel_shuffle.h>
@@ -37,8 +39,28 @@ constexpr Template templates[] = {
 
 double truncated_reciprocal(double ratio) { return std::floor(1000 / ratio) / 1000; }
 
-/// Distance of two aspect ratios: the same for a ratio and its reciprocal.
-double distance(double a, double b) { return std::abs(std::log(a / b)); }
+/// A template, or the transposed one.
+struct Chosen {
+  const Template* grids;
+  bool wide;
+};
+
+/// By the absolute difference of height / width, the first of equals, in the published order: a template, then its reciprocal.
+Chosen nearest_template(double ratio) {
+  Chosen nearest{&templates[0], false};
+  double least = std::abs(templates[0].ratio - ratio);
+  const auto try_one = [&](double own, Chosen chosen) {
+    if (const double distance = std::abs(own - ratio); distance < least) {
+      least = distance;
+      nearest = chosen;
+    }
+  };
+  for (const Template& t : templates) {
+    try_one(t.ratio, {&t, false});
+    if (t.ratio > 1) try_one(truncated_reciprocal(t.ratio), {&t, true});
+  }
+  return nearest;
+}
 
 }  // namespace
 
@@ -89,16 +111,11 @@ Schedule published_schedule(double ratio, std::string_view area) {
   if (count == scale_counts.end()) {
     throw UserError("[infinity] no published schedule for pixels '{}', want 0.06M, 0.25M, 0.60M or 1M", area);
   }
-  const bool wide = ratio < 1;
-  const double tall_ratio = wide ? 1 / ratio : ratio;
-  const Template* nearest = &templates[0];
-  for (const Template& t : templates) {
-    if (distance(t.ratio, tall_ratio) < distance(nearest->ratio, tall_ratio)) nearest = &t;
-  }
-  const auto oriented = [&](ScaleShape s) { return wide ? ScaleShape{s.width, s.height} : s; };
+  const auto [grids, wide] = nearest_template(ratio);
+  const auto oriented = [transposed = wide](ScaleShape s) { return transposed ? ScaleShape{s.width, s.height} : s; };
   Schedule schedule;
-  for (size_t k = 0; k < count->second; ++k) schedule.scales.push_back(oriented(nearest->scales[k]));
-  schedule.span = oriented(nearest->scales[scales_of_1m - 1]);
+  for (size_t k = 0; k < count->second; ++k) schedule.scales.push_back(oriented(grids->scales[k]));
+  schedule.span = oriented(grids->scales[scales_of_1m - 1]);
   return schedule;
 }
 
@@ -115,8 +132,39 @@ Schedule stretched_schedule(const std::vector<int64_t>& edges, double ratio) {
   return schedule;
 }
 
-Schedule schedule_for(const InfinityConfig& config, double ratio) {
-  return config.scales.empty() ? published_schedule(ratio, config.pixels) : stretched_schedule(config.scales, ratio);
+Schedule schedule_for(const InfinityConfig& config, double ratio, std::string_view area) {
+  if (config.scales.empty()) return published_schedule(ratio, area.empty() ? config.pixels : area);
+  if (!area.empty())
+    throw UserError("[draw] this model has scales of its own and no published areas; leave out --pixels");
+  return stretched_schedule(config.scales, ratio);
+}
+
+Schedule schedule_of_size(const InfinityConfig& config, int64_t height, int64_t width, int64_t pixels_per_token) {
+  const auto fits = [&](const Schedule& schedule) {
+    const ScaleShape last = schedule.scales.back();
+    return last.height * pixels_per_token == height && last.width * pixels_per_token == width;
+  };
+  const auto size_text = [&](const Schedule& schedule) {
+    const ScaleShape last = schedule.scales.back();
+    return fmt::format("{}x{}", last.width * pixels_per_token, last.height * pixels_per_token);
+  };
+  if (!config.scales.empty()) {
+    const Schedule schedule =
+        stretched_schedule(config.scales, static_cast<double>(height) / static_cast<double>(width));
+    if (fits(schedule)) return schedule;
+    throw UserError("[draw] this model draws no {}x{} pixels; of that shape it draws {}", width, height,
+                    size_text(schedule));
+  }
+  std::vector<std::string> own;
+  for (const std::string& area : template_areas()) {
+    for (const double ratio : template_ratios()) {
+      const Schedule schedule = published_schedule(ratio, area);
+      if (fits(schedule)) return schedule;
+      if (area == config.pixels) own.push_back(size_text(schedule));
+    }
+  }
+  throw UserError("[draw] no published size is {}x{}; at {} there are {}", width, height, config.pixels,
+                  fmt::join(own, ", "));
 }
 
 Tensor to_tokens(const Tensor& grid, bool patchify) {

@@ -33,12 +33,15 @@ struct Schedule {
 const std::vector<double>& template_ratios();
 /// Names of the published picture areas, each with a number of scales: 0.06M, 0.25M, 0.60M, 1M.
 const std::vector<std::string>& template_areas();
-/// The template nearest to height / width `ratio`. Throws UserError for an area that is not published.
+/// The template nearest to height / width `ratio`, by absolute difference as the published code has it. Throws UserError for an area that is not published.
 Schedule published_schedule(double ratio, std::string_view area);
 /// Square edges stretched to height / width `ratio` at about the same area, no edge below 1.
 Schedule stretched_schedule(const std::vector<int64_t>& edges, double ratio);
-/// The schedule a model draws with: its own edges stretched, or the published template for its area.
-Schedule schedule_for(const InfinityConfig& config, double ratio = 1);
+/// The schedule a model draws with: its own edges stretched, or the published template for an area, "" for its own. Throws UserError for an
+/// area of a model with edges of its own.
+Schedule schedule_for(const InfinityConfig& config, double ratio = 1, std::string_view area = "");
+/// The schedule that ends at pictures of that size. Throws UserError, naming those there are, where there is none.
+Schedule schedule_of_size(const InfinityConfig& config, int64_t height, int64_t width, int64_t pixels_per_token);
 
 // Between latent grids and token sequences. Tokens run row by row, scale after scale.
 

@@ -1,6 +1,7 @@
 // The published schedules by their token counts and shapes, and the schedules of small models.
 #include "models/infinity/schedule.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -51,7 +52,24 @@ TEST(Schedule, TemplatesOfReciprocalRatiosAreTransposed) {
 TEST(Schedule, TheTemplateOfTheNearestRatioIsChosen) {
   EXPECT_EQ(published_schedule(16.0 / 9, "1M").span, (ScaleShape{84, 48}));
   EXPECT_EQ(published_schedule(9.0 / 16, "1M").span, (ScaleShape{48, 84}));
+  EXPECT_EQ(published_schedule(2.25, "1M").span, (ScaleShape{90, 45})) << "2 and 2.5 are as near; the first is taken";
+  EXPECT_EQ(published_schedule(0.45, "1M").span, (ScaleShape{45, 90})) << "by differences, not by proportions";
   EXPECT_THROW(published_schedule(1, "2M"), UserError);
+}
+
+TEST(Schedule, ASizeInPixelsIsFoundOrTheSizesThereAreAreNamed) {
+  const InfinityConfig released;  // the published templates at 1M
+  EXPECT_EQ(schedule_of_size(released, 768, 1344, 16).scales, published_schedule(0.571, "1M").scales);
+  EXPECT_EQ(schedule_of_size(released, 512, 512, 16).scales, published_schedule(1, "0.25M").scales);
+  EXPECT_THAT([&] { schedule_of_size(released, 1000, 1000, 16); },
+              ::testing::ThrowsMessage<UserError>(::testing::AllOf(
+                  ::testing::HasSubstr("no published size is 1000x1000"), ::testing::HasSubstr("1344x768"))));
+  InfinityConfig own;
+  own.scales = {1, 2, 4, 8};
+  EXPECT_EQ(schedule_of_size(own, 64, 64, 8).span, (ScaleShape{8, 8}));
+  EXPECT_THAT([&] { schedule_of_size(own, 128, 128, 8); },
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("of that shape it draws 64x64")));
+  EXPECT_THROW(schedule_for(own, 1, "1M"), UserError);
 }
 
 TEST(Schedule, CustomEdgesAreKeptForSquaresAndStretchedAtEqualArea) {

@@ -10,18 +10,33 @@ namespace tessera::nn {
 class ScaleCache final : public KvCache {
  public:
   ScaleCache() = default;
-  /// Allocated once at full capacity, so that appending copies only what is new.
+  /// Room for `capacity` positions, allocated once, so that appending copies only what is new. `kept`: the format of what is kept, fp32,
+  /// bf16 or int8 (a scale for each position of a head). A pass that does not fit sees all before it and itself, and is not kept: the
+  /// last scale's, which nobody looks at again.
   ScaleCache(int64_t depth, int64_t batch, int64_t heads, int64_t capacity, int64_t head_dim,
-             const at::TensorOptions& options);
+             const at::TensorOptions& options, at::ScalarType kept = at::kFloat);
 
   /// q, k and v [B, H, n, head_dim] -> [B, n, H * head_dim].
   Tensor attend(size_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const AttendOptions& options) override;
+  /// Goes on with the first `rows` rows alone.
+  void keep_rows(int64_t rows);
   int64_t bytes() const override;
 
  private:
+  /// Keys or values.
+  struct Numbers {
+    Tensor numbers;  // [B, H, capacity, head_dim]
+    Tensor scales;   // [B, H, capacity, 1]; of int8 alone
+
+    void put(int64_t begin, int64_t end, const Tensor& x);
+    /// Positions 0 to `end`, of which `x` are the last.
+    Tensor with(int64_t end, const Tensor& x) const;
+    void keep_rows(int64_t rows);
+    int64_t bytes() const;
+  };
   struct Layer {
-    Tensor keys, values;  // [B, H, capacity, head_dim]
-    int64_t length = 0;   // positions that are filled
+    Numbers keys, values;
+    int64_t length = 0;  // positions that are filled
   };
   std::vector<Layer> layers_;
 };
