@@ -74,15 +74,20 @@ uint64_t ChatSource::checked_identity(const Line& line, RowRepairs& repairs) con
       throw UserError("[chat] {}: there is no file {}", where(line), path_of(each.path).string());
     identity = mix64(identity ^ hash_text(path_of(each.path).lexically_normal().generic_string()));
   }
-  for (const text::Message& each : row.messages)
-    identity = mix64(mix64(identity ^ hash_text(each.role)) ^ hash_text(each.content)) ^
-               (each.extra.is_null() ? 0 : hash_text(each.extra.dump()));
+  for (const auto* turns : {&row.messages, &row.rejected}) {
+    for (const text::Message& each : *turns)
+      identity = mix64(mix64(identity ^ hash_text(each.role)) ^ hash_text(each.content)) ^
+                 (each.extra.is_null() ? 0 : hash_text(each.extra.dump()));
+  }
   return identity;
 }
 
 Sample ChatSource::read(const Line& line) const {
   ChatRow row = parse_chat_row(words(line), where(line));
-  Sample sample{.messages = std::move(row.messages), .tools = std::move(row.tools), .where = where(line)};
+  Sample sample{.messages = std::move(row.messages),
+                .rejected = std::move(row.rejected),
+                .tools = std::move(row.tools),
+                .where = where(line)};
   for (const ChatMedia& each : row.media) {
     try {
       const Path path = path_of(each.path);

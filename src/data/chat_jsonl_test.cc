@@ -73,6 +73,39 @@ TEST(ChatRow, CallsOfToolsAndTheirAnswersAreTurns) {
       << "as a text";
 }
 
+TEST(ChatRow, NotationsOfAPairMeanTheSame) {
+  const std::vector<text::Message> better = {{"user", "2+2?"}, {"assistant", "4"}};
+  const std::vector<text::Message> worse = {{"user", "2+2?"}, {"assistant", "5"}};
+  for (
+      const char* line :
+      {R"({"prompt":"2+2?","chosen":"4","rejected":"5"})",
+       R"({"prompt":[{"role":"user","content":"2+2?"}],"chosen":[{"role":"assistant","content":"4"}],"rejected":{"role":"assistant","content":"5"}})",
+       R"({"chosen":[{"role":"user","content":"2+2?"},{"role":"assistant","content":"4"}],"rejected":[{"role":"user","content":"2+2?"},{"role":"assistant","content":"5"}],"score":3})",
+       R"({"chosen":[{"from":"human","value":"2+2?"},{"from":"gpt","value":"4"}],"rejected":[{"from":"human","value":"2+2?"},{"from":"gpt","value":"5"}]})",
+       R"({"prompt":"2+2?","a":"5","b":"4","winner":"b"})"}) {
+    const ChatRow row = parse_chat_row(line, "row");
+    EXPECT_EQ(row.messages, better) << line;
+    EXPECT_EQ(row.rejected, worse) << line;
+  }
+  EXPECT_EQ(parse_chat_row(R"({"system":"S","prompt":"p","chosen":"4","rejected":"5"})", "row").rejected[0],
+            (text::Message{"system", "S"}));
+  EXPECT_TRUE(parse_chat_row(R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]})", "r")
+                  .rejected.empty());
+}
+
+TEST(ChatRow, PairsThatPreferNothingAreRefused) {
+  EXPECT_THAT(refusal(R"({"prompt":"p","chosen":"a"})"), HasSubstr("'rejected' is missing"));
+  EXPECT_THAT(refusal(R"({"prompt":"p","chosen":"a","rejected":"a"})"), HasSubstr("are the same"));
+  EXPECT_THAT(refusal(R"({"prompt":"p","chosen":3,"rejected":"a"})"), HasSubstr("'chosen' is 3, want a text"));
+  EXPECT_THAT(refusal(R"({"chosen":"a","rejected":"b"})"), HasSubstr("there is no prompt"));
+  EXPECT_THAT(refusal(R"({"prompt":"p","a":"x","b":"y","winner":"tie"})"), HasSubstr("'winner' is \"tie\""));
+  EXPECT_THAT(
+      refusal(
+          R"({"prompt":"p","chosen":[{"role":"user","content":"x"}],"rejected":[{"role":"assistant","content":"y"}]})"),
+      HasSubstr("part at a turn of 'user'"));
+  EXPECT_THAT(refusal(R"({"prompt":"p","chosen":[],"rejected":"b"})"), HasSubstr("'chosen' is []"));
+}
+
 TEST(ChatRow, ErrorsNameTheLine) {
   const auto row = [](const std::string& messages, const std::string& rest = "") {
     return refusal("{\"messages\":[" + messages + "]" + rest + "}");

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "data/preference_row.h"
 
 namespace tessera::data {
 
@@ -208,7 +209,11 @@ ChatRow parse_chat_row(std::string_view line, std::string_view where, RowRepairs
   } catch (const UserError&) {
     throw UserError("[chat] {}: not valid JSON", where);
   }
-  return Reader(where).read(row);
+  if (!is_preference(row)) return Reader(where).read(row);
+  const auto [chosen, rejected] = preference_conversations(row, where);
+  ChatRow pair = Reader(where).read(chosen);
+  pair.rejected = Reader(where).read(rejected).messages;
+  return pair;
 }
 
 }  // namespace tessera::data

@@ -20,6 +20,8 @@ struct ChatMedia {
 
 struct ChatRow {
   std::vector<text::Message> messages;
+  std::vector<text::Message>
+      rejected;                  // of a pair: the conversation with the worse answer; `messages` has the better one
   Json tools = nullptr;          // definitions that the conversation may use; null: none
   std::vector<ChatMedia> media;  // in the order of the messages
 };
@@ -33,6 +35,11 @@ struct ChatRow {
 /// Where a row has pictures, "<image>" and "<video>" in a user's words are replaced by the next one; pictures that no turn names belong to
 /// the first user's turn. A turn's pictures come before its words. `where` opens errors ("a.jsonl line 3"). Throws UserError: no JSON, a key that is missing or of the
 /// wrong type, an unknown role, no assistant's turn, more or fewer pictures than turns name.
+/// A pair of answers to one prompt is a row of its own,
+///   {"prompt": "..." or turns, "chosen": "..." or turns, "rejected": "..." or turns}, with "system": "..." where there is one
+///   the same without "prompt", where both lists are whole conversations that begin with the same turns (TRL, HH-RLHF)
+///   {"prompt": ..., "a": "...", "b": "...", "winner": "a" | "b"}, a vote
+/// Votes for neither ("tie") are refused: they prefer nothing.
 /// What became U+FFFD is counted in `repairs`.
 ChatRow parse_chat_row(std::string_view line, std::string_view where, RowRepairs* repairs = nullptr);
 

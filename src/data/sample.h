@@ -40,6 +40,8 @@ struct Sample {
   std::vector<int32_t> tokens;
   /// Of a conversation source: turns, and the pictures and clips that they speak of, in order.
   std::vector<text::Message> messages;
+  /// Of a pair: the conversation with the worse answer, where `messages` has the better one; else empty.
+  std::vector<text::Message> rejected;
   std::vector<Media> media;
   /// Of a conversation: definitions of tools that it may use, for the chat template; null: none.
   Json tools = nullptr;

@@ -65,6 +65,7 @@ PackedRows packed_rows(const std::vector<Sequence>& sequences, int64_t room, boo
   const auto share = [&](int64_t places) { return 1 - static_cast<double>(used) / static_cast<double>(places); };
   packed.padding = share(std::ssize(rows) * length);
   packed.padding_unpacked = share(std::ssize(sequences) * longest);
+  packed.sequences = std::move(rows);
   return packed;
 }
 

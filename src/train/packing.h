@@ -23,6 +23,7 @@ struct PackedRows {
   Tensor ids;                   // [R, L] int64
   Tensor targets;               // [R, L] int64, -1 where nothing is learned
   Tensor segments;              // [R, L] int64, the sequences of a row counted from 0
+  std::vector<std::vector<size_t>> sequences;  // which ones each row holds, in its order
   double padding = 0;           // share of positions that are padding
   double padding_unpacked = 0;  // what that share would be with a row for each sequence
 };

@@ -9,6 +9,8 @@
 #include "models/lm/text/convert.h"
 #include "models/lm/text/writes.h"
 #include "models/lm/training/objective.h"
+#include "models/lm/training/on_policy.h"
+#include "models/lm/training/preference.h"
 #include "models/registry.h"
 
 namespace tessera::lm {
@@ -21,7 +23,10 @@ ModelRegistration registration() {
           .load = load_lm_model,
           .load_quantizable = load_for_packing,
           .convert = convert_lm,
-          .objectives = {{.name = "lm", .make = make_lm_objective}},
+          .objectives = {{.name = "lm", .make = make_lm_objective},
+                         {.name = "preference", .make = make_preference_objective},
+                         {.name = "grpo", .make = make_grpo_objective},
+                         {.name = "distill", .make = make_distill_objective}},
           .adapters = true};
 }
 

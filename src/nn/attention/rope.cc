@@ -9,6 +9,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/stack.h>
+#include <c10/core/InferenceMode.h>
 
 namespace tessera::nn {
 
@@ -62,6 +63,7 @@ Rope1d RotaryTable::rows(int64_t end, at::Device device) const {
   const std::lock_guard<std::mutex> lock(growing_);
   Rope1d& table = tables_[device.str()];
   if (!present(table.cos) || table.cos.size(1) < end) {
+    const c10::InferenceMode ordinary(false);  // what writing makes here, training may read later
     constexpr int64_t least = 1024;
     const int64_t room = std::max({least, end, present(table.cos) ? 2 * table.cos.size(1) : 0});
     table =

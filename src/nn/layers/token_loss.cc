@@ -79,7 +79,72 @@ class TokenLoss : public torch::autograd::Function<TokenLoss> {
   }
 };
 
+/// Logits [n, V] in fp32 of some rows.
+Tensor capped_logits(const Tensor& part, const Tensor& weight, std::optional<double> cap) {
+  Tensor logits = at::mm(part, weight.t()).to(at::kFloat);
+  if (cap) logits = (logits / *cap).tanh_().mul_(*cap);
+  return logits;
+}
+
+class TokenLosses : public torch::autograd::Function<TokenLosses> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& weight, const Tensor& targets,
+                        std::optional<double> cap, int64_t rows) {
+    const at::ScalarType type = product_type(hidden);
+    const Tensor w = weight.to(type);
+    Tensor losses = at::empty({hidden.size(0)}, hidden.options().dtype(at::kFloat));
+    for (int64_t begin = 0; begin < hidden.size(0); begin += rows) {
+      const int64_t end = std::min(begin + rows, hidden.size(0));
+      const Tensor logits = capped_logits(hidden.slice(0, begin, end).to(type), w, cap);
+      const Tensor wanted = logits.gather(1, targets.slice(0, begin, end).unsqueeze(1)).squeeze(1);
+      losses.slice(0, begin, end).copy_(logits.logsumexp(-1) - wanted);
+    }
+    context->saved_data["cap"] = cap.value_or(0);
+    context->saved_data["rows"] = rows;
+    context->saved_data["type"] = static_cast<int64_t>(type);
+    context->save_for_backward({hidden, weight, targets});
+    return losses;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const variable_list saved = context->get_saved_variables();
+    const Tensor &hidden = saved[0], &weight = saved[1], &targets = saved[2];
+    const double stored = context->saved_data["cap"].toDouble();
+    const std::optional<double> cap = stored > 0 ? std::optional(stored) : std::nullopt;
+    const int64_t rows = context->saved_data["rows"].toInt();
+    const auto type = static_cast<at::ScalarType>(context->saved_data["type"].toInt());
+    const Tensor w = weight.to(type);
+    Tensor hidden_grad, weight_grad;
+    if (context->needs_input_grad(0)) hidden_grad = at::empty_like(hidden);
+    if (context->needs_input_grad(1)) weight_grad = at::zeros_like(weight, at::kFloat);
+    for (int64_t begin = 0; begin < hidden.size(0); begin += rows) {
+      const int64_t end = std::min(begin + rows, hidden.size(0));
+      const Tensor part = hidden.slice(0, begin, end).to(type), logits = capped_logits(part, w, cap);
+      Tensor grad = logits.softmax(-1);  // less one at the target
+      grad.scatter_add_(1, targets.slice(0, begin, end).unsqueeze(1), at::full({end - begin, 1}, -1, grad.options()));
+      grad.mul_(grads[0].slice(0, begin, end).unsqueeze(1));
+      if (cap) grad.mul_(1 - (logits / *cap).square());
+      grad = grad.to(type);
+      if (present(hidden_grad)) hidden_grad.slice(0, begin, end).copy_(at::mm(grad, w));
+      if (present(weight_grad)) weight_grad += at::mm(grad.t(), part);
+    }
+    if (present(weight_grad)) weight_grad = weight_grad.to(weight.scalar_type());
+    return {hidden_grad, weight_grad, Tensor(), Tensor(), Tensor()};
+  }
+};
 }  // namespace
+
+Tensor token_losses(const Tensor& hidden, const Tensor& weight, const Tensor& targets, std::optional<double> cap,
+                    int64_t rows) {
+  return TokenLosses::apply(hidden, weight, targets, cap, rows);
+}
+
+Tensor token_losses(const Tensor& hidden, const Linear& head, const Tensor& targets, std::optional<double> cap) {
+  if (!head.packed && !head.lora) return token_losses(hidden, head.weight, targets, cap);
+  Tensor logits = head.forward(hidden).to(at::kFloat);
+  if (cap) logits = (logits / *cap).tanh() * *cap;
+  return at::cross_entropy_loss(logits, targets, {}, at::Reduction::None);
+}
 
 Tensor token_loss(const Tensor& hidden, const Tensor& weight, const Tensor& targets, std::optional<double> cap,
                   int64_t rows) {

@@ -15,7 +15,12 @@ Tensor token_loss(const Tensor& hidden, const Tensor& weight, const Tensor& targ
                   int64_t rows = 512);
 /// The same of a head without a bias: as above while its weight is plain; a packed one, or one with an adapter, holds all logits at once.
 Tensor token_loss(const Tensor& hidden, const Linear& head, const Tensor& targets, std::optional<double> cap = {});
-/// The same by the plain chain of ATen calls, all logits at once.
+/// -log softmax(hidden weight^T)[target] of every row, fp32 [N], for losses that weigh rows apart. Logits are made again in the backward
+/// pass, so memory is that of `rows` x V here too; a second derivative is not to be had.
+Tensor token_losses(const Tensor& hidden, const Tensor& weight, const Tensor& targets, std::optional<double> cap = {},
+                    int64_t rows = 512);
+Tensor token_losses(const Tensor& hidden, const Linear& head, const Tensor& targets, std::optional<double> cap = {});
+/// token_loss() by the plain chain of ATen calls, all logits at once.
 Tensor token_loss_composed(const Tensor& hidden, const Tensor& weight, const Tensor& targets,
                            std::optional<double> cap = {});
 

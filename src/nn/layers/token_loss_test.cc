@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <ATen/autocast_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
@@ -37,6 +38,20 @@ TEST(TokenLoss, GroupsOfRowsGiveTheLossAndGradientsOfAllAtOnce) {
     const Result want = run([&](auto&... t) { return token_loss_composed(t..., cap); });
     for (const int64_t rows : {1, 5, 512})
       expect_same(run([&](auto&... t) { return token_loss(t..., cap, rows); }), want, 1e-5);
+  }
+}
+
+TEST(TokenLosses, WeighedRowsHaveTheGradientsOfThePlainChain) {
+  const Tensor weights = at::randn({23});
+  for (const std::optional<double> cap : {std::optional<double>(), std::optional<double>(3.0)}) {
+    const auto weighed = [&](const Tensor& losses) { return (losses * weights).sum(); };
+    const Result want = run([&](const Tensor& hidden, const Tensor& weight, const Tensor& targets) {
+      Tensor logits = at::matmul(hidden, weight.t());
+      if (cap) logits = (logits / *cap).tanh() * *cap;
+      return weighed(at::cross_entropy_loss(logits, targets, {}, at::Reduction::None));
+    });
+    for (const int64_t rows : {1, 5, 512})
+      expect_same(run([&](auto&... t) { return weighed(token_losses(t..., cap, rows)); }), want, 1e-5);
   }
 }
 

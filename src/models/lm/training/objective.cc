@@ -197,10 +197,20 @@ void LmObjective::save_model(const Path& directory, FileSystem& files) {
 
 std::unique_ptr<train::Objective> make_lm_objective(train::Recipe& recipe, const SampleSource& source,
                                                     at::Device device) {
-  LmModelTable table;
-  from_json(recipe.model, table, "recipe", "model");
   LmTraining training;
   from_json(recipe.loss, training, "recipe", "loss");
+  LmObjective::Parts parts = parts_of(recipe, source, training, device);
+  recipe.loss = to_json(training);
+  if (parts.chat && recipe.data.kind != "text")
+    require_learnable(source, *parts.tokenizer, parts.chat,
+                      training.length > 0 ? training.length : parts.model.config.context);
+  return std::make_unique<LmObjective>(std::move(parts), static_cast<uint64_t>(recipe.train.seed), device);
+}
+
+LmObjective::Parts parts_of(train::Recipe& recipe, const SampleSource& source, const LmTraining& training,
+                            at::Device device) {
+  LmModelTable table;
+  from_json(recipe.model, table, "recipe", "model");
   if (table.tokenizer.empty()) table.tokenizer = table.from.empty() ? recipe.data.text.tokenizer : table.from;
   if (table.tokenizer.empty()) throw UserError("[recipe] model.tokenizer is missing; want a tokenizer directory");
 
@@ -215,16 +225,14 @@ std::unique_ptr<train::Objective> make_lm_objective(train::Recipe& recipe, const
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   parts.model =
       table.from.empty() ? new_model(table, parts.tokenizer->vocabulary(), seed, device) : start_of(table, device);
-  recipe.model = to_json(table), recipe.loss = to_json(training);
+  recipe.model = to_json(table);
   if (recipe.data.kind == "text" && recipe.data.text.length > parts.model.config.context)
     throw UserError("[recipe] data.text.length is {}, more than the model's context, {}", recipe.data.text.length,
                     parts.model.config.context);
-  parts.tune = table.tune, parts.training = training;
-  if (parts.chat && recipe.data.kind != "text")
-    require_learnable(source, *parts.tokenizer, parts.chat,
-                      training.length > 0 ? training.length : parts.model.config.context);
+  parts.tune = table.tune;
+  parts.training = training;
   parts.heldout = source.heldout(static_cast<uint64_t>(std::max<int64_t>(0, training.heldout)));
-  return std::make_unique<LmObjective>(std::move(parts), seed, device);
+  return parts;
 }
 
 }  // namespace tessera::lm

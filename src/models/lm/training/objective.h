@@ -109,6 +109,9 @@ class LmObjective final : public train::Objective {
   std::map<std::string, double> evaluate() override;
 
   const DecoderLm& model() const { return parts_.model; }
+  const Parts& parts() const { return parts_; }
+  /// Longest row in tokens.
+  int64_t room() const;
 
  private:
   struct Graded {
@@ -122,7 +125,6 @@ class LmObjective final : public train::Objective {
   };
   Graded grade(const std::vector<const Row*>& batch, bool recompute) const;
   Tensor summed_nats(const Tensor& hidden, const train::PackedRows& rows) const;
-  int64_t room() const;
   void add_repetition_metrics(std::map<std::string, double>& metrics) const;
 
   Parts parts_;
@@ -133,6 +135,10 @@ class LmObjective final : public train::Objective {
 /// Ids of the most likely continuation of each of `prompt`'s tokens, up to the end token or `most`.
 std::vector<int32_t> continue_greedily(const DecoderLm& model, std::vector<int32_t> prompt, int64_t most,
                                        std::optional<int32_t> end);
+
+/// What a recipe's `[model]` and `[data]` tables make of a language model that is to be trained; completes `[model]`. Throws UserError.
+LmObjective::Parts parts_of(train::Recipe& recipe, const SampleSource& source, const LmTraining& training,
+                            at::Device device);
 
 /// The objective "lm" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Throws UserError.
 std::unique_ptr<train::Objective> make_lm_objective(train::Recipe& recipe, const SampleSource& source,
