@@ -49,6 +49,7 @@ class Conversation {
   Conversation(const ChatOptions& options, const Writes& writes, text::TemplateInputs inputs)
       : options_(options), writes_(writes), inputs_(std::move(inputs)),
         request_(text_options(options.sampling, writes.sampling(), options.compute.seed)) {
+    request_.constraints = shape_constraints(options.shape, writes.tokenizer());
     reset();
     messages_.push_back({.role = "user", .content = "x"});
     writes_.chat_prompt(messages_,
@@ -151,6 +152,7 @@ bool next_line(std::string& line, bool asks) {
 
 int run_chat(const ChatOptions& options) {
   text_options(options.sampling, {}, 0);  // refuses bad numbers before anything is loaded
+  check(options.shape);
   text::TemplateInputs inputs = template_inputs(options);
   LoadOptions load = load_options(options.memory, options.adapter);
   load.chat_template = options.chat_template;

@@ -13,6 +13,7 @@ struct ChatOptions {
   std::filesystem::path tools;
   std::vector<std::string> template_arg;
   SamplingOptions sampling;
+  ShapeOptions shape;
   MemoryOptions memory;
   OutputOptions output;
   ComputeOptions compute;
@@ -40,6 +41,7 @@ template <class V> void fields(V& v, ChatOptions& o) {
   v("tools", o.tools, "file with a JSON list of tool definitions in OpenAI's form, for the chat template");
   v("template_arg", o.template_arg, "a variable of the chat template, as in enable_thinking=false");
   v("sampling", o.sampling, "Sampling");
+  v("shape", o.shape, "Shape");
   v("memory", o.memory, "Memory");
   v("output", o.output, "Output");
   v("compute", o.compute, "Compute");

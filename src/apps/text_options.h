@@ -27,6 +27,16 @@ template <class V> void fields(V& v, SamplingOptions& o) {
   v("stop", o.stop, "end before this text; may be given several times; \\n is a line break, \\t a tab");
 }
 
+/// What a text must look like: `v("shape", o.shape, "Shape")`.
+struct ShapeOptions {
+  std::filesystem::path json_schema;
+};
+template <class V> void fields(V& v, ShapeOptions& o) {
+  v("json_schema", o.json_schema,
+    "file with a JSON schema: the text becomes JSON that is valid against it, complete before max-new-tokens is "
+    "reached");
+}
+
 /// How a text model is held in memory: `v("memory", o.memory, "Memory")`.
 struct MemoryOptions {
   std::string dtype = "auto";

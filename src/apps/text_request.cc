@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "core/error.h"
+#include "core/json.h"
+#include "generate/json/json_constraint.h"
 
 namespace tessera::apps {
 
@@ -55,6 +57,16 @@ generate::TextOptions text_options(const SamplingOptions& flags, const generate:
   for (const std::string& stop : flags.stop) options.stop.push_back(unescaped(stop));
   generate::check(options);
   return options;
+}
+
+void check(const ShapeOptions& flags) {
+  if (!flags.json_schema.empty()) generate::JsonGrammar::of_schema(read_json_file(flags.json_schema));
+}
+
+std::vector<generate::ConstraintMaker> shape_constraints(const ShapeOptions& flags, const text::Tokenizer& tokenizer) {
+  if (flags.json_schema.empty()) return {};
+  return {generate::json_constraint(generate::JsonGrammar::of_schema(read_json_file(flags.json_schema)),
+                                    std::make_shared<const generate::TokenTrie>(tokenizer))};
 }
 
 std::vector<std::filesystem::path> adapter_paths(const std::vector<std::string>& adapters) {

@@ -13,6 +13,10 @@ namespace tessera::apps {
 /// `model_own`: the sampling that the flags change. Throws UserError for numbers out of range.
 generate::TextOptions text_options(const SamplingOptions& flags, const generate::TokenSampling& model_own,
                                    uint64_t seed);
+/// The constraints of --json-schema; none without it. Throws UserError for a file that holds no schema that can be enforced.
+std::vector<generate::ConstraintMaker> shape_constraints(const ShapeOptions& flags, const text::Tokenizer& tokenizer);
+/// Reads --json-schema before a model is loaded, so that a mistake in it is told at once.
+void check(const ShapeOptions& flags);
 /// Throws UserError for an unknown dtype.
 LoadOptions load_options(const MemoryOptions& flags, const std::vector<std::string>& adapters = {});
 /// Paths of adapter directories.

@@ -67,11 +67,12 @@ Json to_json(const std::vector<std::string>& prompts, const std::vector<Written>
 int run_write(const WriteOptions& options) {
   const std::vector<std::string> prompts = all_prompts(options);
   text_options(options.sampling, {}, 0);  // refuses bad numbers before anything is loaded
+  check(options.shape);
   const auto model =
       load_model(options.model, parse_device(options.compute.device), load_options(options.memory, options.adapter));
   const Writes& writes = require_writes(*model, options.model, "write");
   generate::TextOptions request = text_options(options.sampling, writes.sampling(), options.compute.seed);
-
+  request.constraints = shape_constraints(options.shape, writes.tokenizer());
   if (const Path& index = options.block_citations; !index.empty()) {
     request.constraints.push_back(
         generate::block_citations(std::make_shared<const data::CitationIndex>(

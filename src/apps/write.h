@@ -16,6 +16,7 @@ struct WriteOptions {
   bool stream = true;
   std::filesystem::path block_citations;
   SamplingOptions sampling;
+  ShapeOptions shape;
   MemoryOptions memory;
   OutputOptions output;
   ComputeOptions compute;
@@ -31,7 +32,8 @@ struct WriteOptions {
         .examples = {"tessera write -m models/books-lm \"Once\" --max-new-tokens 64",
                      "tessera write -m DIR \"Once upon a time\" --temperature 0.8 --top-p 0.95 -n 3 --seed 7",
                      "tessera write -m DIR \"Q: How many legs has a spider?\\nA:\" --escapes --stop \"\\n\" --no-echo",
-                     "tessera write -m DIR --prompts beginnings.txt --json"}};
+                     "tessera write -m DIR --prompts beginnings.txt --json",
+                     "tessera write -m DIR \"A person as JSON: \" --json-schema person.json --no-echo"}};
   }
 };
 template <class V> void fields(V& v, WriteOptions& o) {
@@ -45,6 +47,7 @@ template <class V> void fields(V& v, WriteOptions& o) {
   v("stream", o.stream, "a single text is shown as it is written");
   v("block_citations", o.block_citations, "keep the text from quoting this index (`tessera data citations` makes it)");
   v("sampling", o.sampling, "Sampling");
+  v("shape", o.shape, "Shape");
   v("memory", o.memory, "Memory");
   v("output", o.output, "Output");
   v("compute", o.compute, "Compute");

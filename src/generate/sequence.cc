@@ -40,6 +40,11 @@ Sequence::Sequence(Prompt prompt, SequenceOptions options) : prompt_(std::move(p
   if (options_.sampling.repetition_penalty != 1) seen_.insert(prompt_.ids.begin(), prompt_.ids.end());
 }
 
+void Sequence::constrain(std::unique_ptr<Constraint> constraint) {
+  constraint->begin(options_, most_);
+  constraints_.push_back(std::move(constraint));
+}
+
 bool Sequence::greedy() const {
   return options_.sampling.temperature == 0 && options_.sampling.repetition_penalty == 1 && constraints_.empty();
 }
@@ -60,6 +65,8 @@ void Sequence::take(int32_t id) {
   if (options_.sampling.repetition_penalty != 1) seen_.insert(id);
   for (const auto& constraint : constraints_) constraint->advance(id);
   on_id(id);
+  if (std::ranges::any_of(constraints_, [](const auto& each) { return each->finished(); }))
+    finish(StopReason::end_token);
   if (std::ssize(new_ids_) >= most_) finish(StopReason::length);
 }
 

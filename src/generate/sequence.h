@@ -22,16 +22,6 @@ struct Prompt {
   int64_t length() const { return present(embeddings) ? embeddings.size(0) : static_cast<int64_t>(ids.size()); }
 };
 
-/// What may come next in one sequence: a grammar, a list of bans. Has a state of its own, which follows the ids.
-class Constraint {
- public:
-  virtual ~Constraint() = default;
-  /// Changes the logits [V] fp32 (CPU) of the next id in place: bans (-inf), biases.
-  virtual void mask(Tensor& logits) = 0;
-  /// The id that was drawn.
-  virtual void advance(int32_t id) = 0;
-};
-
 enum class StopReason { end_token, stop_text, length, caller };
 /// "end", "stop", "length", "caller".
 std::string_view name_of(StopReason reason);
@@ -44,6 +34,20 @@ struct SequenceOptions {
   std::vector<int32_t> end_tokens;  // ids that end it; they are not part of it
   int64_t vocabulary = 0;           // logits from here on are not looked at; 0: all are
   bool operator==(const SequenceOptions&) const = default;
+};
+
+/// What may come next in one sequence: a grammar, a list of bans. Has a state of its own, which follows the ids.
+class Constraint {
+ public:
+  virtual ~Constraint() = default;
+  /// Before the first mask(): the options of the sequence, and how many ids it may have at most.
+  virtual void begin(const SequenceOptions& /*options*/, int64_t /*most_new_ids*/) {}
+  /// Changes the logits [V] fp32 (CPU) of the next id in place: bans (-inf), biases.
+  virtual void mask(Tensor& logits) = 0;
+  /// The id that was drawn.
+  virtual void advance(int32_t id) = 0;
+  /// Whether nothing can follow: the sequence then ends as by an end token.
+  virtual bool finished() const { return false; }
 };
 
 class Sequence {
@@ -63,7 +67,7 @@ class Sequence {
   StopReason reason() const { return reason_; }
 
   /// Each constraint changes the logits after the ones before it.
-  void constrain(std::unique_ptr<Constraint> constraint) { constraints_.push_back(std::move(constraint)); }
+  void constrain(std::unique_ptr<Constraint> constraint);
   /// Whether the next id is simply the most likely one.
   bool greedy() const;
   /// Draws the next id from logits [V] fp32 (CPU), which it may change. Throws FaultError for logits that are NaN.

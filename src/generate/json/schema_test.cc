@@ -1,0 +1,234 @@
+// What grammars let through, keyword by keyword, and what is refused.
+#include <gtest/gtest.h>
+
+#include "generate/json/machine.h"
+#include "generate/json/pattern.h"
+#include "generate/json/testing.h"
+
+namespace tessera::generate {
+namespace {
+
+struct Case {
+  const char* schema;
+  std::vector<const char*> accepted, rejected;
+};
+
+void check_cases(const std::vector<Case>& cases) {
+  for (const Case& each : cases) {
+    const auto grammar = JsonGrammar::of_schema(parse_json(each.schema, "schema"));
+    for (const char* text : each.accepted) EXPECT_TRUE(testing::accepts(grammar, text)) << each.schema << "\n" << text;
+    for (const char* text : each.rejected) EXPECT_FALSE(testing::accepts(grammar, text)) << each.schema << "\n" << text;
+  }
+}
+
+std::string refusal(const std::string& schema) {
+  try {
+    JsonGrammar::of_schema(parse_json(schema, "schema"));
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(JsonSchema, TypesAndWhiteSpace) {
+  check_cases({
+      {"{}",
+       {"1", "\"a\"", "[]", "{}", "null", "[1, 2]", "{\"a\": [true]}", "{\n  \"a\": 1\n}", "[\n]"},
+       {"", " 1", "1 ", "[1,]", "{,}", "{\"a\":  1}", "nul"}},
+      {R"({"type":"integer"})", {"0", "-7", "123"}, {"01", "1.0", "+1", "--1", "-", "1e3"}},
+      {R"({"type":"number"})", {"0.5", "-1.25e-3", "1E9", "12"}, {".5", "1.", "1e", "00", "1e+"}},
+      {R"({"type":["null","boolean"]})", {"null", "true", "false"}, {"0", "\"null\"", "truefalse"}},
+      {R"({"type":"string"})",
+       {"\"\"", "\"\xC3\xA4\"", "\"\\u00e9\\n\\\"\"", "\"\xF0\x9F\x98\x80\""},
+       {"\"\n\"", "\"\\x\"", "\"\xC3\"", "\"\\ud800\"", "\"\xED\xA0\x80\"", "\"\xC0\x80\"", "\"a"}},
+  });
+}
+
+TEST(JsonSchema, BoundsOfNumbersAreExact) {
+  check_cases({
+      {R"({"type":"integer","minimum":-3,"maximum":120})",
+       {"-3", "0", "-0", "99", "120"},
+       {"-4", "121", "1000", "-10"}},
+      {R"({"type":"integer","exclusiveMinimum":0,"exclusiveMaximum":10})", {"1", "9"}, {"0", "10", "-1", "-0"}},
+      {R"({"type":"number","minimum":0.5,"exclusiveMaximum":1.25})",
+       {"0.5", "0.50", "1", "1.2499", "1.0"},
+       {"0.4999", "1.25", "1.250", "2", "0", "5e-1", "-1"}},
+      {R"({"type":"number","maximum":-0.125})", {"-0.125", "-1", "-0.2"}, {"-0.1249", "0", "1", "-0.1"}},
+      {R"({"type":"integer","multipleOf":7,"minimum":10})", {"14", "21", "700"}, {"7", "0", "15", "-14"}},
+      {R"({"type":"integer","minimum":1e3,"maximum":1000000000000000000000})",
+       {"1000", "999999999999999999999"},
+       {"999", "1000000000000000000001"}},
+  });
+  EXPECT_NE(refusal(R"({"type":"integer","minimum":3,"maximum":2})"), "");
+  EXPECT_NE(refusal(R"({"type":"integer","exclusiveMinimum":3,"exclusiveMaximum":4})"), "");
+}
+
+TEST(JsonSchema, LengthsCountCharactersNotBytes) {
+  check_cases({{R"({"type":"string","minLength":2,"maxLength":3})",
+                {"\"ab\"", "\"\xC3\xA4\xC3\xA4\xC3\xA4\"", "\"\xF0\x9F\x98\x80x\"", "\"\\n\\u0041\""},
+                {"\"a\"", "\"abcd\"", "\"\xC3\xA4\"", "\"\""}}});
+}
+
+TEST(JsonSchema, PatternsMatchAnywhereUnlessAnchored) {
+  check_cases({
+      {R"({"type":"string","pattern":"b+"})",
+       {"\"abc\"", "\"b\"",
+        "\"\xC3\xA4"
+        "bb\""},
+       {"\"\"", "\"ac\""}},
+      {R"({"type":"string","pattern":"^(foo|ba[rz])$"})",
+       {"\"foo\"", "\"bar\"", "\"baz\""},
+       {"\"xfoo\"", "\"ba\"", "\"foo \""}},
+      {R"({"type":"string","pattern":"^a{2,3}$"})", {"\"aa\"", "\"aaa\""}, {"\"a\"", "\"aaaa\""}},
+      {R"({"type":"string","pattern":"^a|b$"})", {"\"ax\"", "\"xb\""}, {"\"ba\"", "\"xa\""}},
+      {R"({"type":"string","pattern":"^[^a-z\"]\\d$"})",
+       {"\"A1\"",
+        "\"\xC3\xA4"
+        "1\"",
+        "\"\\n1\""},
+       {"\"a1\"", "\"\\\"1\"", "\"A\""}},
+      {R"({"type":"string","pattern":"^\\\\\\.\\/$"})", {"\"\\\\./\""}, {"\"./\""}},
+  });
+}
+
+TEST(JsonSchema, PatternsAndLengthsHoldTogether) {
+  check_cases({{R"({"type":"string","pattern":"^(ab)+$","minLength":3,"maxLength":5})",
+                {"\"abab\""},
+                {"\"ab\"", "\"ababab\""}}});
+  EXPECT_NE(refusal(R"({"type":"string","pattern":"^aaa$","maxLength":2})"), "");
+}
+
+TEST(JsonSchema, Formats) {
+  check_cases({
+      {R"({"type":"string","format":"date"})",
+       {"\"2024-02-28\"", "\"1999-12-31\""},
+       {"\"2024-02-30\"", "\"2024-13-01\"", "\"24-01-01\""}},
+      {R"({"format":"date-time"})",
+       {"\"2024-02-28T23:59:59Z\"", "\"2024-01-01T00:00:00.5+02:00\""},
+       {"\"2024-02-28\"", "\"2024-02-28T25:00:00Z\""}},
+      {R"({"format":"uuid"})", {"\"123e4567-e89b-12d3-a456-426614174000\""}, {"\"123e4567\""}},
+      {R"({"format":"ipv4"})", {"\"127.0.0.1\"", "\"255.249.9.0\""}, {"\"256.1.1.1\"", "\"01.1.1.1\""}},
+      {R"({"format":"email"})", {"\"a.b@example.org\""}, {"\"a@b\"", "\"@example.org\""}},
+  });
+  EXPECT_NE(refusal(R"({"format":"int32"})").find("'format' at #"), std::string::npos);
+}
+
+TEST(JsonSchema, ObjectsInTheOrderOfTheSchema) {
+  check_cases({
+      {R"({"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"},"c":{}},"required":["b"],"additionalProperties":false})",
+       {R"({"a":1,"b":"x"})", R"({"b": "x"})", R"({"b":"","c":null})"},
+       {R"({"a":1})", "{}", R"({"b":1})", R"({"b":"","d":1})", R"({"b":"","b":""})"}},
+      {R"({"type":"object","properties":{"a":{"type":"integer"}},"additionalProperties":{"type":"boolean"}})",
+       {"{}", R"({"a":1})", R"({"x":true})", R"({"a":2,"ab":false,"":true})"},
+       {R"({"a":true})", R"({"x":1})", R"({"\u0061":true})", R"({"x":true,"a":true})"}},
+      {R"({"type":"object","required":["n"],"maxProperties":2})",
+       {R"({"n":1})", R"({"n":1,"m":2})"},
+       {"{}", R"({"n":1,"m":2,"o":3})"}},
+  });
+  EXPECT_NE(refusal(R"({"type":"object","required":["a","b"],"maxProperties":1})"), "");
+}
+
+TEST(JsonSchema, Lists) {
+  check_cases({
+      {R"({"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":3})",
+       {"[1]", "[1,2,3]", "[ 1, 2 ]"},
+       {"[]", "[1,2,3,4]", "[\"a\"]"}},
+      {R"({"prefixItems":[{"type":"integer"},{"type":"string"}],"items":false})",
+       {"[]", "[1]", "[1,\"a\"]"},
+       {"[\"a\"]", "[1,\"a\",2]"}},
+      {R"({"type":"array","items":[{"const":1}],"additionalItems":{"const":2},"minItems":3})",
+       {"[1,2,2]"},
+       {"[1,2]", "[1,1,2]"}},
+      {R"({"type":"array","uniqueItems":false})", {"[1,1]"}, {}},
+  });
+  EXPECT_NE(refusal(R"({"type":"array","items":{"type":"integer","minimum":1,"maximum":0},"minItems":1})"), "");
+}
+
+TEST(JsonSchema, AlternativesAndConditionsThatHoldTogether) {
+  check_cases({
+      {R"({"anyOf":[{"type":"integer"},{"type":"string","maxLength":1},{"enum":["yes","no"]}]})",
+       {"5", "\"a\"", "\"yes\""},
+       {"\"ye\"", "null"}},
+      {R"({"oneOf":[{"type":"object","properties":{"kind":{"const":"a"},"x":{"type":"integer"}},"required":["kind","x"]},
+                    {"type":"object","properties":{"kind":{"const":"b"}},"required":["kind"]}]})",
+       {R"({"kind":"a","x":1})", R"({"kind":"b"})", R"({"kind":"b","x":"free"})"},
+       {R"({"kind":"a"})", R"({"kind":"c"})"}},
+      {R"({"allOf":[{"type":"integer","minimum":3},{"maximum":9}]})", {"3", "9"}, {"2", "10"}},
+      {R"({"type":"object","properties":{"a":{"type":"integer"}},"anyOf":[{"required":["a"]},{"required":["b"]}]})",
+       {R"({"a":1})", R"({"b":1})"},
+       {"{}"}},
+      {R"({"allOf":[{"type":"object","properties":{"a":{"type":"integer"}},"additionalProperties":false},{"type":"object","properties":{"b":{}}}]})",
+       {"{}", R"({"a":1})"},
+       {R"({"b":1})"}},
+      {R"({"type":["integer","string"],"enum":["a",1,null,2.5]})", {"\"a\"", "1"}, {"null", "2.5"}},
+      {R"({"enum":[1,5,9],"minimum":4})", {"5", "9"}, {"1"}},
+  });
+  EXPECT_NE(refusal(R"({"oneOf":[{"type":"integer"},{"type":"number"}]})").find("'oneOf' at #"), std::string::npos);
+  EXPECT_NE(refusal(R"({"oneOf":[{"minLength":2},{"maxLength":5}]})").find("'oneOf' at #"), std::string::npos);
+}
+
+TEST(JsonSchema, ReferencesMayLeadBack) {
+  check_cases({{R"({"$ref":"#/$defs/node","$defs":{"node":{"type":"object","properties":{"v":{"type":"integer"},
+                  "next":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]}},"required":["v","next"],"additionalProperties":false}}})",
+                {R"({"v":1,"next":null})", R"({"v":1,"next":{"v":2,"next":null}})"},
+                {R"({"v":1})", R"({"v":1,"next":{}})"}}});
+  EXPECT_NE(refusal(R"({"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a"}}})").find("'$ref'"), std::string::npos);
+  EXPECT_NE(refusal(R"({"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]})").find("satisfy"),
+            std::string::npos);
+  EXPECT_NE(refusal(R"({"$ref":"https://example.org/schema"})").find("'$ref' at #"), std::string::npos);
+  EXPECT_NE(refusal(R"({"$ref":"#/$defs/none"})").find("nothing at"), std::string::npos);
+}
+
+TEST(JsonSchema, NestingEndsSomewhere) {
+  const auto grammar = JsonGrammar::of_schema(Json::object());
+  const auto nested = [](int depth) {
+    return std::string(static_cast<size_t>(depth), '[') + std::string(static_cast<size_t>(depth), ']');
+  };
+  EXPECT_TRUE(testing::accepts(grammar, nested(JsonGrammar::deepest)));
+  EXPECT_FALSE(testing::accepts(grammar, nested(JsonGrammar::deepest + 1)));
+}
+
+TEST(JsonSchema, KeywordsThatAreNotEnforcedAreRefusedByNameAndPlace) {
+  for (const char* keyword : {"not", "if", "then", "else", "patternProperties", "propertyNames", "dependentRequired",
+                              "dependentSchemas", "contains", "unevaluatedProperties", "$dynamicRef", "$anchor", "$id",
+                              "nullable", "dependencies", "minContains"}) {
+    const std::string schema = R"({"properties":{"p":{")" + std::string(keyword) + R"(":{}}}})";
+    EXPECT_NE(refusal(schema).find("'" + std::string(keyword) + "' at #/properties/p"), std::string::npos)
+        << refusal(schema);
+  }
+  EXPECT_NE(refusal(R"({"uniqueItems":true})").find("'uniqueItems' at #"), std::string::npos);
+  EXPECT_NE(refusal(R"({"minProperties":2})").find("'minProperties' at #"), std::string::npos);
+  EXPECT_NE(refusal(R"({"multipleOf":0.1})").find("'multipleOf' at #"), std::string::npos);
+  EXPECT_EQ(
+      refusal(R"({"title":"t","description":"d","default":1,"examples":[],"x-own":1,"$schema":"s","$comment":"c"})"),
+      "");
+  for (const char* pattern : {"(?=a)", "(?!a)", "(?<=a)", "\\\\b", "(a)\\\\1", "\\\\p{L}", "a{2000}", "(", ")", "[a",
+                              "a**?*", "*", "[z-a]", "\\\\u12"}) {
+    EXPECT_NE(refusal(R"({"pattern":")" + std::string(pattern) + "\"}").find("'pattern' at #"), std::string::npos)
+        << pattern;
+  }
+}
+
+TEST(JsonSchema, SchemasThatAreNoneAreRefused) {
+  for (const char* schema :
+       {"1", "[]", "null", R"({"type":"text"})", R"({"type":[]})", R"({"required":"a"})", R"({"properties":[]})",
+        R"({"anyOf":[]})", R"({"enum":1})", R"({"minLength":-1})", R"({"maxItems":1.5})", R"({"minimum":"1"})",
+        R"({"pattern":1})", R"({"items":3})", "false", R"({"enum":[]})", R"({"minimum":1e300})"}) {
+    EXPECT_NE(refusal(schema), "") << schema;
+  }
+}
+
+TEST(JsonSchema, SchemasThatWouldTakeForEverAreRefused) {
+  std::string doubling = R"({"$ref":"#/$defs/d0","$defs":{)";
+  for (int i = 0; i < 35; ++i)
+    doubling += fmt::format(R"("d{0}":{{"allOf":[{{"$ref":"#/$defs/d{1}"}},{{"$ref":"#/$defs/d{1}"}}]}},)", i, i + 1);
+  EXPECT_NE(refusal(doubling + R"("d35":{"type":"integer"}}})"), "");
+  EXPECT_NE(refusal(R"({"pattern":"(a|b)*a(a|b){200}"})"), "");
+  EXPECT_NE(refusal(R"({"pattern":"((a{100}){100}){100}"})"), "");
+  std::string deep = "{}";
+  for (int i = 0; i < 300; ++i) deep = R"({"items":)" + deep + "}";
+  EXPECT_NE(refusal(deep), "");
+}
+
+}  // namespace
+}  // namespace tessera::generate
