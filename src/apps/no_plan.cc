@@ -3,6 +3,7 @@
 #include "apps/plan_budget.h"
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
+#include "apps/plan_rank.h"
 #include "core/error.h"
 
 namespace tessera::apps {
@@ -14,6 +15,7 @@ namespace {
 }  // namespace
 
 int run_plan_ladder(const PlanLadderOptions&) { refuse(); }
+int run_plan_rank(const PlanRankOptions&) { refuse(); }
 int run_plan_budget(const PlanBudgetOptions&) { refuse(); }
 int run_plan_density(const PlanDensityOptions&) { refuse(); }
 

@@ -20,7 +20,9 @@ plan::BudgetOptions budget_options(const PlanBudgetOptions& options) {
   if (!options.max_params.empty()) how.max_params = plan::parse_quantity(options.max_params, "--max-params");
   how.ladder.method = parse_method(options.method);
   if (!options.feature.empty()) how.ladder.feature = plan::parse_feature(options.feature);
-  how.ladder.tasks = split_names(options.tasks);
+  const WeightedNames tasks = split_weights(options.tasks);
+  how.ladder.tasks = tasks.names;
+  how.ladder.weights = tasks.weights;
   how.ladder.resamples = options.resamples;
   how.ladder.seed = options.seed;
   how.ladder.threads = options.threads;
@@ -47,12 +49,14 @@ std::string curve_text(const plan::Budget& budget) {
   return columns({"", "parameters", "tokens", "mean accuracy %", "training FLOPs", "serving FLOPs"}, rows);
 }
 
-std::string task_text(const plan::LadderForecast& forecast) {
+std::string task_text(const plan::LadderForecast& forecast, double coverage) {
   std::vector<std::vector<std::string>> rows;
   for (const plan::LadderPrediction& each : forecast.predictions) {
     rows.push_back({each.task, points(each.predicted), each.low ? points(each.low) + " - " + points(each.high) : ""});
   }
-  return columns({"at the best", "predicted %", "interval"}, rows);
+  const plan::LadderMean& mean = forecast.means.front();
+  rows.push_back({"mean", points(mean.predicted), mean.low ? points(mean.low) + " - " + points(mean.high) : ""});
+  return columns({"at the best", "predicted %", interval_header(coverage)}, rows);
 }
 
 std::string ladder_text(const plan::Budget& budget, double tolerance) {
@@ -85,13 +89,15 @@ int run_plan_budget(const PlanBudgetOptions& options) {
                    {"largest_as_good", to_json(budget.largest_as_good)},
                    {"curve", to_json(budget.curve)},
                    {"predictions", to_json(budget.forecast.predictions)},
+                   {"mean", to_json(budget.forecast.means.front())},
+                   {"coverage", how.ladder.coverage},
                    {"ladder_flops", budget.ladder_flops},
                    {"ladders", to_json(budget.ladders)},
                    {"smallest_ladder", budget.cheapest ? to_json(*budget.cheapest) : Json(nullptr)},
                    {"warnings", budget.forecast.warnings}};
     print_json(result);
   } else {
-    detail::print(curve_text(budget) + "\n" + task_text(budget.forecast) + "\n" + ladder_text(budget, how.tolerance));
+    detail::print(curve_text(budget) + "\n" + task_text(budget.forecast, how.ladder.coverage) + "\n" + ladder_text(budget, how.tolerance));
     print_warnings(budget.forecast.warnings);
   }
   if (!options.report.empty()) {

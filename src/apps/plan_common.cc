@@ -1,6 +1,9 @@
 // See plan_common.h.
 #include "apps/plan_common.h"
 
+#include <charconv>
+#include <cmath>
+
 #include "core/error.h"
 #include "core/log.h"
 
@@ -18,6 +21,47 @@ std::vector<std::string> split_names(const std::string& text) {
   return names;
 }
 
+namespace {
+
+/// All of `text` as a number; nothing otherwise.
+std::optional<double> whole_number(std::string_view text) {
+  double value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+WeightedNames split_weights(const std::string& text) {
+  WeightedNames result;
+  for (const std::string& each : split_names(text)) {
+    const size_t colon = each.rfind(':');
+    const auto weight = colon == std::string::npos ? 1 : whole_number(std::string_view(each).substr(colon + 1));
+    if (!weight || !(*weight > 0) || !std::isfinite(*weight) || colon == 0) {
+      throw UserError("[plan] '{}' among the tasks; want a name, or a name and a weight above 0 as in mmlu:2", each);
+    }
+    result.names.push_back(each.substr(0, colon));
+    result.weights.push_back(*weight);
+  }
+  return result;
+}
+
+std::map<std::string, double> split_fractions(const std::string& text, std::string_view option) {
+  std::map<std::string, double> result;
+  for (const std::string& each : split_names(text)) {
+    const size_t equals = each.rfind('=');
+    const auto value =
+        equals == std::string::npos ? std::nullopt : whole_number(std::string_view(each).substr(equals + 1));
+    if (!value || !(*value >= 0 && *value <= 1) || equals == 0) {
+      throw UserError("[plan] --{}: got '{}', want TASK=FRACTION with a fraction from 0 to 1, as in mmlu=.25", option,
+                      each);
+    }
+    result[each.substr(0, equals)] = *value;
+  }
+  return result;
+}
+
 plan::LadderMethod parse_method(const std::string& word) {
   if (word == "best") return plan::LadderMethod::best;
   if (word == "paper") return plan::LadderMethod::paper;
@@ -27,6 +71,8 @@ plan::LadderMethod parse_method(const std::string& word) {
 std::string points(const std::optional<double>& fraction) {
   return fraction ? fmt::format("{:.1f}", 100 * *fraction) : "";
 }
+
+std::string interval_header(double coverage) { return fmt::format("{:.3g}% interval", 100 * coverage); }
 
 std::string columns(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths(header.size(), 0);

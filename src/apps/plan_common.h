@@ -1,6 +1,7 @@
 // What the planning verbs share: how their words are read and how they show that they are at work.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,16 @@ namespace tessera::apps {
 
 /// "a, b,c" as names; throws UserError for an empty one.
 std::vector<std::string> split_names(const std::string& text);
+
+/// "a, b:2" as names and weights, 1 where none is given; throws UserError for a weight that is not a number above 0.
+struct WeightedNames {
+  std::vector<std::string> names;
+  std::vector<double> weights;
+};
+WeightedNames split_weights(const std::string& text);
+
+/// "a=.25,b=0" as fractions by name; throws UserError naming `option`.
+std::map<std::string, double> split_fractions(const std::string& text, std::string_view option);
 
 /// "best" or "paper"; throws UserError for another word.
 plan::LadderMethod parse_method(const std::string& word);
@@ -32,6 +43,9 @@ class ForecastBar {
 
 /// A fraction in percent with one decimal; nothing for none.
 std::string points(const std::optional<double>& fraction);
+
+/// "80% interval": every interval in print says its level.
+std::string interval_header(double coverage);
 
 /// Columns as wide as their cells, the first to the left, the rest to the right; empty ones are left out.
 std::string columns(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);

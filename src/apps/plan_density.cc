@@ -103,6 +103,8 @@ std::string trend_lines(const plan::DensityResult& result) {
     text += fmt::format("  doubles every {:.1f} months ({:.0f}%: {}); the paper: {:.1f} months, R^2 {:.2f}\n",
                         *t.doubling_months, 100 * result.coverage, plan::interval_text(t.doubling_interval_months),
                         result.paper.doubling_months, result.paper.r2);
+    text += fmt::format("  its journal version (51 models to April 2025): {:.1f} months, R^2 {:.3f}\n",
+                        result.paper.journal_months, result.paper.journal_r2);
     text += fmt::format("  with chips: every {:.0f} days; the paper: {:.0f} days\n", *t.with_chips_days,
                         result.paper.with_chips_days);
   } else {
@@ -110,6 +112,11 @@ std::string trend_lines(const plan::DensityResult& result) {
   }
   text += fmt::format("  slope per day up to ChatGPT (2022-11-30) {}, after {}\n", slope_text(t.slope_before_chatgpt),
                       slope_text(t.slope_after_chatgpt));
+  for (const plan::DensityFrontier& each : result.frontiers) {
+    text += fmt::format("  below which {:.0f}% of all models lie: doubles every {} months; {} of {} later models came out "
+                        "below it\n",
+                        100 * each.quantile, number(each.doubling_months), each.later_below, each.later_models);
+  }
   const plan::PriceTrend& p = result.price;
   text +=
       fmt::format("  price of inference {:g} to {:g}: {:.1f} times less in {:.0f} days, halves every {:.1f} months\n",

@@ -1,6 +1,8 @@
 // `tessera plan ladder`: reads the table, forecasts, prints.
 #include "apps/plan_ladder.h"
 
+#include <cmath>
+
 #include "apps/plan_common.h"
 #include "core/log.h"
 #include "plan/ladder/ladder_report.h"
@@ -15,7 +17,11 @@ plan::LadderOptions ladder_options(const PlanLadderOptions& options) {
   how.method = parse_method(options.method);
   if (!options.feature.empty()) how.feature = plan::parse_feature(options.feature);
   how.single_step = options.single_step;
-  how.tasks = split_names(options.tasks);
+  const WeightedNames tasks = split_weights(options.tasks);
+  how.tasks = tasks.names;
+  how.weights = tasks.weights;
+  how.chance = split_fractions(options.chance, "chance");
+  how.ceiling = split_fractions(options.ceiling, "ceiling");
   for (const std::string& text : options.target) how.targets.push_back(plan::parse_target(text));
   if (!options.max_rung.empty()) how.max_rung_params = plan::parse_quantity(options.max_rung, "--max-rung");
   how.resamples = options.resamples;
@@ -28,14 +34,19 @@ plan::LadderOptions ladder_options(const PlanLadderOptions& options) {
   return how;
 }
 
-void print_target(const plan::LadderForecast& forecast, const plan::LadderTarget& target) {
+std::string interval_of(const std::optional<double>& low, const std::optional<double>& high) {
+  return low ? points(low) + " - " + points(high) : "";
+}
+
+void print_target(const plan::LadderForecast& forecast, size_t target, double coverage) {
+  const plan::LadderTarget& at = forecast.targets[target];
   std::vector<std::vector<std::string>> rows;
-  double predicted = 0, actual = 0, error = 0, relative = 0, measured = 0;
+  double actual = 0, error = 0, relative = 0, measured = 0;
   for (const plan::LadderPrediction& each : forecast.predictions) {
-    if (each.target != target.name) continue;
-    const std::string interval = each.low ? points(each.low) + " - " + points(each.high) : "";
-    rows.push_back({each.task, points(each.predicted), interval, points(each.actual), "", ""});
-    predicted += each.predicted;
+    if (each.target != at.name) continue;
+    const bool doubtful = !forecast.predictable.empty() && !forecast.predictable[rows.size()].is_predictable;
+    rows.push_back({each.task + (doubtful ? " ?" : ""), points(each.predicted), interval_of(each.low, each.high),
+                    points(each.actual), "", ""});
     if (!each.abs_error_points || !each.rel_error_percent) continue;
     rows.back()[4] = fmt::format("{:.1f} ", *each.abs_error_points);
     rows.back()[5] = fmt::format("{:.1f} ", *each.rel_error_percent);
@@ -44,20 +55,22 @@ void print_target(const plan::LadderForecast& forecast, const plan::LadderTarget
     relative += *each.rel_error_percent;
     ++measured;
   }
-  rows.push_back({"mean", points(predicted / static_cast<double>(rows.size())), "", "", "", ""});
+  const plan::LadderMean& mean = forecast.means[target];
+  rows.push_back({"mean", points(mean.predicted), interval_of(mean.low, mean.high), "", "", ""});
   if (measured > 0) {
-    rows.back()[3] = points(actual / measured);
+    rows.back()[3] = points(mean.actual.value_or(actual / measured));
     rows.back()[4] = fmt::format("{:.2f}", error / measured);
     rows.back()[5] = fmt::format("{:.2f}", relative / measured);
   }
-  detail::print(fmt::format("{}: {} parameters, {} tokens, {} FLOPs\n{}\n", target.name,
-                            plan::short_number(target.scale.params), plan::short_number(target.scale.tokens),
-                            plan::short_number(target.scale.flops),
-                            columns({"task", "predicted %", "interval", "actual", "error", "relative %"}, rows)));
+  detail::print(fmt::format(
+      "{}: {} parameters, {} tokens, {} FLOPs\n{}\n", at.name, plan::short_number(at.scale.params),
+      plan::short_number(at.scale.tokens), plan::short_number(at.scale.flops),
+      columns({"task", "predicted %", interval_header(coverage), "actual", "error", "relative %"}, rows)));
 }
 
 /// How the mean over the tasks moved, and each task's forecast at the last checkpoint.
-void print_running(const std::vector<plan::RunningPoint>& followed, const std::string& run) {
+void print_running(const std::vector<plan::RunningPoint>& followed, const std::string& run, double coverage) {
+  const std::string interval = interval_header(coverage);
   const std::vector<plan::RunningPoint> by_share = plan::mean_over_tasks(followed);
   const double last = by_share.back().share;
   std::vector<std::vector<std::string>> means, tasks;
@@ -70,8 +83,19 @@ void print_running(const std::vector<plan::RunningPoint>& followed, const std::s
     tasks.push_back({each.task, points(each.predicted), points(each.low) + " - " + points(each.high)});
   }
   detail::print(fmt::format("{} under way, mean over the tasks\n{}\nafter {:.1f}%\n{}\n", run,
-                            columns({"seen", "predicted %", "interval"}, means), 100 * last,
-                            columns({"task", "predicted %", "interval"}, tasks)));
+                            columns({"seen", "predicted %", interval}, means), 100 * last,
+                            columns({"task", "predicted %", interval}, tasks)));
+}
+
+Json predictable_json(const plan::LadderTable& table, const plan::LadderForecast& forecast) {
+  Json result = Json::object();
+  for (size_t t = 0; t < forecast.predictable.size(); ++t) {
+    const plan::Predictability& each = forecast.predictable[t];
+    result[table.tasks[forecast.tasks[t]]] = {{"predictable", each.is_predictable},
+                                              {"skill", std::isnan(each.skill) ? Json(nullptr) : Json(each.skill)},
+                                              {"why", each.why}};
+  }
+  return result;
 }
 
 }  // namespace
@@ -94,12 +118,16 @@ int run_plan_ladder(const PlanLadderOptions& options) {
   std::vector<plan::RunningPoint> followed;
   if (running) followed = plan::follow_run(table, how, forecast, *running);
   if (options.output.json) {
-    Json result = {{"predictions", to_json(forecast.predictions)}, {"warnings", forecast.warnings}};
+    Json result = {{"predictions", to_json(forecast.predictions)},
+                   {"means", to_json(forecast.means)},
+                   {"coverage", options.coverage},
+                   {"predictable", predictable_json(table, forecast)},
+                   {"warnings", forecast.warnings}};
     if (running) result["running"] = to_json(followed);
     print_json(result);
   } else {
-    for (const plan::LadderTarget& target : forecast.targets) print_target(forecast, target);
-    if (running) print_running(followed, running->name);
+    for (size_t t = 0; t < forecast.targets.size(); ++t) print_target(forecast, t, options.coverage);
+    if (running) print_running(followed, running->name, options.coverage);
     print_warnings(forecast.warnings);
   }
   if (!options.report.empty()) {

@@ -9,7 +9,7 @@ namespace tessera::apps {
 struct PlanLadderOptions {
   Path runs;
   std::vector<std::string> target;
-  std::string tasks, method = "best", feature, max_rung, running;
+  std::string tasks, chance, ceiling, method = "best", feature, max_rung, running;
   bool single_step = false;
   uint64_t resamples = 1000;
   double coverage = 0.8;
@@ -35,9 +35,13 @@ template <class V> void fields(V& v, PlanLadderOptions& o) {
   v("target", o.target,
     "NAME=N:D, non-embedding parameters and training tokens (6.9B:3.9T); may be given again. Without "
     "it: the table's rows with role 'target'");
-  v("tasks", o.tasks, "a,b: tasks to predict; without it all that have both columns, less BoolQ and Winogrande");
+  v("tasks", o.tasks,
+    "a,b:2: tasks to predict and their weights in the mean (1); without it all whose accuracies vary, less BoolQ and "
+    "Winogrande");
+  v("chance", o.chance, "a=.25: what guessing scores, where it is not known by the task's name (else fitted)");
+  v("ceiling", o.ceiling, "a=.9: the most that any model can score, where it is known (else 1, lowered by data near it)");
   v("method", o.method, "best: chosen by hindcast, with intervals; paper: as published");
-  v("feature", o.feature, "bpb, loss, ce or flops: what is predicted first; without it the method's own");
+  v("feature", o.feature, "bpb, loss, ce, flops or acc: what is predicted first; without it the method's own");
   v("single_step", o.single_step, "with --method paper: accuracy straight from size and tokens");
   v("max_rung", o.max_rung, "use only rungs up to this many parameters (760M)");
   v("running", o.running,

@@ -74,7 +74,8 @@ TEST_F(PlanLadder, JsonIsOneObjectWithTheDocumentedKeys) {
   EXPECT_EQ(done.status, 0) << done.err;
   EXPECT_EQ(std::count(done.out.begin(), done.out.end(), '\n'), 1);
   const Json result = parse_json(done.out, "output");
-  EXPECT_THAT(keys_of(result), ::testing::UnorderedElementsAre("predictions", "warnings"));
+  EXPECT_THAT(keys_of(result), ::testing::UnorderedElementsAre("predictions", "means", "coverage", "predictable",
+                                                             "warnings"));
   ASSERT_THAT(result["predictions"], SizeIs(16));
   for (const Json& each : result["predictions"]) {
     EXPECT_THAT(keys_of(each), ::testing::UnorderedElementsAre("target", "task", "predicted", "low", "high", "actual",
@@ -116,7 +117,7 @@ TEST_F(PlanLadder, QuietKeepsTheAnswerAndItsWarnings) {
 
 TEST_F(PlanLadder, UnknownWordsAreRefusedWithTheKnownOnes) {
   EXPECT_THAT(refused({"--method", "bets"}), HasSubstr("method 'bets'; want best or paper"));
-  EXPECT_THAT(refused({"--feature", "bpp"}), HasSubstr("want one of bpb, loss, ce, flops (nearest: 'bpb')"));
+  EXPECT_THAT(refused({"--feature", "bpp"}), HasSubstr("want one of bpb, loss, ce, flops, acc (nearest: 'bpb')"));
   EXPECT_THAT(refused({"--tasks", "tsk0"}), HasSubstr("has no task 'tsk0'; the nearest is 'task0'"));
   EXPECT_THAT(refused({"--tasks", "task0,,task1"}), HasSubstr("a name is missing"));
   EXPECT_THAT(refused({"--running", "190M"}), HasSubstr("nearest"));
@@ -127,6 +128,31 @@ TEST_F(PlanLadder, ATargetIsANameASizeAndALength) {
     only_line(plan({"--target", text}));
   }
   EXPECT_THAT(refused({"--target", "7B=8e9:4e12"}), HasSubstr("two targets are named '7B'"));
+}
+
+TEST_F(PlanLadder, TasksHaveWeightsAChanceLevelAndACeiling) {
+  const Words words = {"--target", "7B=7e9:4e12", "--resamples", "20", "--json", "--chance", "task0=.25", "--ceiling",
+                       "task0=.9,task1=1"};
+  Words weighted = words;
+  weighted.insert(weighted.end(), {"--tasks", "task0:3, task1"});
+  const Json result = parse_json(plan(weighted).out, "output"), equal = parse_json(plan(words).out, "output");
+  const double first = result["predictions"][0]["predicted"], second = result["predictions"][1]["predicted"];
+  EXPECT_NEAR(result["means"][0]["predicted"].get<double>(), 0.75 * first + 0.25 * second, 1e-12);
+  EXPECT_NEAR(equal["means"][0]["predicted"].get<double>(), 0.5 * first + 0.5 * second, 1e-12);
+  EXPECT_LE(first, 0.93);
+  EXPECT_EQ(result["coverage"], 0.8);
+  EXPECT_TRUE(result["predictable"]["task0"]["predictable"].is_boolean());
+  for (const char* wrong : {"task0:0", "task0:-1", "task0:x", ":2", "task0:inf"}) refused({"--tasks", wrong});
+  for (const char* wrong : {"task0", "task0=2", "task0=x", "=.5"}) refused({"--chance", wrong});
+  EXPECT_THAT(refused({"--ceiling", "taks0=.9"}), HasSubstr("no task 'taks0'"));
+}
+
+TEST_F(PlanLadder, IntervalsSayTheirLevel) {
+  const Words words = {"--target", "7B=7e9:4e12", "--resamples", "20"};
+  EXPECT_THAT(plan(words).out, HasSubstr("80% interval"));
+  Words other = words;
+  other.insert(other.end(), {"--coverage", "0.95"});
+  EXPECT_THAT(plan(other).out, HasSubstr("95% interval"));
 }
 
 TEST_F(PlanLadder, NumbersOutOfTheirRangeAreRefused) {
@@ -165,7 +191,8 @@ TEST_F(PlanLadder, AConstantColumnAndTooFewRungsAreReportedInOneLine) {
   for (plan::LadderRun& run : flat.runs) run.tasks[0].acc.assign(run.tokens.size(), 0.25);
   few.runs.resize(3);
   const Words target = {"--target", "7B=7e9:4e12"};
-  EXPECT_THAT(only_line(plan(target, write("flat.csv", plan::testing::csv_text(flat)))),
+  EXPECT_THAT(only_line(plan({"--target", "7B=7e9:4e12", "--tasks", "task0"},
+                             write("flat.csv", plan::testing::csv_text(flat)))),
               HasSubstr("constant column 'task0_acc'"));
   EXPECT_THAT(only_line(plan(target, write("few.csv", plan::testing::csv_text(few)))), HasSubstr("too few rungs"));
   EXPECT_THAT(refused({"--max-rung", "190M", "--feature", "ce"}), HasSubstr("too few rungs"));

@@ -16,6 +16,7 @@
 #include "apps/plan_budget.h"
 #include "apps/plan_density.h"
 #include "apps/plan_ladder.h"
+#include "apps/plan_rank.h"
 #include "apps/pull.h"
 #include "apps/quantize.h"
 #include "apps/see.h"
@@ -41,6 +42,7 @@ const std::vector<Verb>& verbs() {
       light<PlanLadderOptions, run_plan_ladder>(),
       light<PlanBudgetOptions, run_plan_budget>(),
       light<PlanDensityOptions, run_plan_density>(),
+      light<PlanRankOptions, run_plan_rank>(),
       light<InspectOptions, run_inspect>(),
       light<PullVerbOptions, run_pull>(),
       heavy<DevicesOptions>(),

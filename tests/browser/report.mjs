@@ -75,6 +75,14 @@ async function checkWidth(page, name) {
     }).map((text) => text.textContent);
   }));
   check(`${name}: no label leaves its card`, outside.length === 0, outside.join(", "));
+  const over_each_other = await page.$$eval("figure .plot svg .grid", (grids) => grids.flatMap((grid) => {
+    const labels = [...grid.querySelectorAll("text")].filter((text) => !text.getAttribute("transform"));
+    const boxes = labels.map((text) => [text.textContent, text.getBoundingClientRect()]);
+    return boxes.flatMap(([text, a], i) => boxes.slice(0, i).filter(([, b]) =>
+      a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 3 && b.top < a.bottom - 3)
+      .map(([other]) => `${text} over ${other}`));
+  }));
+  check(`${name}: no label of an axis lies over another`, over_each_other.length === 0, over_each_other.join(", "));
 }
 
 const firstMark = (page) => page.locator(".plot .series circle").first();

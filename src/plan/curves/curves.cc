@@ -40,11 +40,13 @@ std::vector<LogPoint> logarithms(const std::vector<LossPoint>& points) {
   return logs;
 }
 
-/// x = (log A, alpha, E) of compute alone, or (log A, log B, alpha, beta, E).
+/// x = (log A, alpha, E) of compute alone, (log A, log B, alpha, beta, E), or with tied exponents (log A, log B, alpha, E).
 struct LossObjective {
   std::vector<LogPoint> points;
   const LossFitOptions& options;
   bool compute_only;
+
+  size_t beta() const { return options.tied ? 2 : 3; }
 
   double operator()(std::span<const double> x, std::span<double> gradient, std::span<double> curvature) const {
     const size_t n = x.size(), alpha = compute_only ? 1 : 2, e = n - 1;
@@ -54,7 +56,7 @@ struct LossObjective {
     double sum = 0;
     for (const LogPoint& point : points) {
       const double size = std::exp(x[0] - x[alpha] * point.log_n);
-      const double data = compute_only ? 0 : std::exp(x[1] - x[3] * point.log_d);
+      const double data = compute_only ? 0 : std::exp(x[1] - x[beta()] * point.log_d);
       const double predicted = size + data + x[e];
       const Huber huber((std::log(predicted) - point.log_loss) / unit, options.delta);
       const double slope = point.weight * huber.slope / (unit * predicted);
@@ -65,7 +67,7 @@ struct LossObjective {
       by[e] = 1;
       if (!compute_only) {
         by[1] = data;
-        by[3] = -data * point.log_d;
+        by[beta()] -= data * point.log_d;
       }
       const double bend = (point.weight * huber.bend / (unit * unit * predicted) - slope) / predicted;
       for (size_t i = 0; i < n; ++i) {
@@ -73,11 +75,13 @@ struct LossObjective {
         for (size_t j = 0; j <= i; ++j) curvature[i * n + j] += bend * by[i] * by[j];
       }
       bend_power_law(curvature, n, 0, alpha, slope * size, point.log_n);
-      if (!compute_only) bend_power_law(curvature, n, 1, 3, slope * data, point.log_d);
+      if (!compute_only) bend_power_law(curvature, n, 1, beta(), slope * data, point.log_d);
     }
     if (options.noise > 0) {
       sum += prior(x[alpha], options.prior.centre_alpha, gradient[alpha], curvature[alpha * n + alpha]);
-      if (!compute_only) sum += prior(x[3], options.prior.centre_beta, gradient[3], curvature[3 * n + 3]);
+      if (!compute_only && !options.tied) {
+        sum += prior(x[3], options.prior.centre_beta, gradient[3], curvature[3 * n + 3]);
+      }
     }
     for (size_t i = 0; i < n; ++i) {
       for (size_t j = 0; j < i; ++j) curvature[j * n + i] = curvature[i * n + j];
@@ -133,11 +137,15 @@ double Sigmoid::at(double loss) const {
   if (logarithmic) return 1 + a * softplus(k * (loss - l0));
   return a / (1 + std::exp(-k * (loss - l0))) + b;
 }
+double DirectLaw::at(double n, double d) const {
+  return floor + (ceiling - floor) * std::exp(-loss.size_term(n) - loss.data_term(d));
+}
 double SingleStepLaw::at(double n, double d) const { return p / (1 + std::exp(-loss.at(n, d))) + q; }
 
 Fitted<LossLaw> fit_loss_law(const std::vector<LossPoint>& points, const LossFitOptions& options) {
   const LossObjective objective{logarithms(points), options, false};
-  const Bounds bounds{std::vector<double>(5, 0), std::vector<double>(5, kUnbounded)};
+  const size_t count = options.tied ? 4 : 5;
+  const Bounds bounds{std::vector<double>(count, 0), std::vector<double>(count, kUnbounded)};
   std::vector<std::vector<double>> starts = {{3, 6, .1, .2, 1}};
   if (options.warm_start) {
     const LossLaw& law = *options.warm_start;
@@ -145,17 +153,24 @@ Fitted<LossLaw> fit_loss_law(const std::vector<LossPoint>& points, const LossFit
   } else if (options.noise > 0) {
     starts = starts_around(options, objective.points);
   }
+  if (options.tied) {
+    for (auto& start : starts) start.erase(start.begin() + 3);
+  }
   const Minimum found = minimize_newton(objective, starts, bounds, {.tolerance = options.warm_start ? 1e-7 : 0});
   const auto& x = found.x;
-  return {{.log_a = x[0], .alpha = x[2], .log_b = x[1], .beta = x[3], .e = x[4]},
+  const auto names = options.tied ? std::vector<std::string>{"A", "B", "alpha", "E"}
+                                  : std::vector<std::string>{"A", "B", "alpha", "beta", "E"};
+  return {{.log_a = x[0], .alpha = x[2], .log_b = x[1], .beta = x[objective.beta()], .e = x.back()},
           found.value,
-          names_of(on_bound(x, bounds), {"A", "B", "alpha", "beta", "E"})};
+          names_of(on_bound(x, bounds), names)};
 }
 
 Fitted<LossLaw> fit_compute_law(const std::vector<LossPoint>& points, const LossFitOptions& options) {
   const LossObjective objective{logarithms(points), options, true};
   const Bounds bounds{{0, 0, 0}, {kUnbounded, 1, kUnbounded}};
-  const Minimum found = minimize_newton(objective, {{3, .1, 1}}, bounds);
+  std::vector<double> start = {3, .1, 1};
+  if (options.warm_start) start = {options.warm_start->log_a, options.warm_start->alpha, options.warm_start->e};
+  const Minimum found = minimize_newton(objective, {start}, bounds, {.tolerance = options.warm_start ? 1e-7 : 0});
   const auto& x = found.x;
   return {{.log_a = x[0], .alpha = x[1], .e = x[2]}, found.value, names_of(on_bound(x, bounds), {"A", "alpha", "E"})};
 }

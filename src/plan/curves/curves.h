@@ -37,6 +37,15 @@ struct SingleStepLaw {
   double at(double n, double d) const;
 };
 
+/// acc(N, D) = floor + (ceiling - floor) exp(-(A / N^alpha + B / D^beta)): the logarithm of the accuracy above chance is a
+/// power law of size and tokens, or of compute (arXiv 2512.08894). `loss` has no E.
+struct DirectLaw {
+  LossLaw loss;
+  double floor = 0, ceiling = 1;
+
+  double at(double n, double d) const;
+};
+
 /// One final loss of one run. For a law of compute, n is FLOPs.
 struct LossPoint {
   double n = 0, d = 0, loss = 0, weight = 1;
@@ -64,6 +73,7 @@ struct LossFitOptions {
   double delta = 1e-3;  // Huber's threshold on log predicted - log measured
   double noise = 0;     // above 0: residuals are divided by it (delta too counts in it) and the prior joins in
   ExponentPrior prior;  // used when noise > 0
+  bool tied = false;    // alpha = beta
   const LossLaw* warm_start = nullptr;
 };
 
@@ -82,6 +92,25 @@ Fitted<Sigmoid> fit_sigmoid(const std::vector<AccuracyPoint>& points, double cha
 /// Where the points are on a straight line the form approaches it only as k grows without end, so the search stops at a
 /// relative gain of 1e-8.
 Fitted<Sigmoid> fit_log_sigmoid(const std::vector<AccuracyPoint>& points);
+
+/// What is believed of a task's accuracies before data: the accuracy of guessing, the one that no model exceeds.
+struct AccuracyRange {
+  double floor = 0, floor_spread = 0.02;
+  double ceiling = 1, ceiling_spread = 0.1;  // of a normal distribution; a spread of 0 fixes the end
+};
+
+/// How a law from size and tokens straight to accuracy is fitted.
+struct DirectFitOptions {
+  double noise = 0.01;  // standard deviation of the points about the law, in accuracy
+  AccuracyRange range;
+  ExponentPrior prior{.spread = 0.5};
+  bool compute_only = false;  // `n` of the points is FLOPs
+  const DirectLaw* warm_start = nullptr;
+};
+
+/// Least squares with priors, by Gauss and Newton from several starts; `loss` of each point holds an accuracy, which may
+/// be 0.
+Fitted<DirectLaw> fit_direct_law(const std::vector<LossPoint>& points, const DirectFitOptions& options);
 
 /// Accuracy straight from N and D: `loss` of each point holds an accuracy. Huber on logarithms as in fit_loss_law. Of
 /// several starts, the released one among them, the best is kept: from that alone the fit may end in a poor minimum.

@@ -1,5 +1,5 @@
 // Ensembles: a mean of curves, and resamples that depend on the seed alone.
-#include "plan/curves/ensemble.h"
+#include "plan/curves/prediction_error.h"
 
 #include <gmock/gmock.h>
 
@@ -19,22 +19,41 @@ constexpr RunScale kTarget = {7e9, 4e12, 6 * 7e9 * 4e12};
 struct FittedLadder {
   LadderTable table = testing::simulate_ladder(1, {.tasks = 1, .checkpoints = 12}).table;
   Rungs rungs = all_rungs(table);
-  TaskEnsemble ensemble = fit_ensemble(rungs, 0, "task0", {{Feature::bpb}, {Feature::loss, 0.5}});
+  LadderTask task = {0, "task0", range_of(rungs, 0, "task0")};
+  TaskEnsemble ensemble = fit_ensemble(rungs, task, {{{Feature::bpb}, 0.75}, {{Feature::loss, 0.5}, 0.25}});
 
   std::vector<double> samples(uint64_t seed, size_t count) const {
     std::vector<double> found;
     for (size_t i = 0; i < count; ++i) {
-      found.push_back(resampled_accuracies(ensemble, rungs, {kTarget}, Rng(seed).split(i))[0]);
+      found.push_back(resampled_accuracies(ensemble, {kTarget}, Rng(seed).split(i))[0]);
     }
     return found;
   }
 };
 
-TEST(Ensemble, APredictionIsTheMeanOfItsCurves) {
+TEST(Ensemble, FarFromTheRungsAPredictionIsTheMixtureOfItsCurves) {
   const FittedLadder fitted;
   const auto& curves = fitted.ensemble.curves;
-  EXPECT_DOUBLE_EQ(fitted.ensemble.accuracy_at(kTarget),
-                   (curves[0].accuracy_at(kTarget) + curves[1].accuracy_at(kTarget)) / 2);
+  const RunScale far = {7e10, 4e14, 6 * 7e10 * 4e14};
+  EXPECT_NEAR(fitted.ensemble.accuracy_at(far), 0.75 * curves[0].accuracy_at(far) + 0.25 * curves[1].accuracy_at(far),
+              1e-4);
+  EXPECT_GT(fitted.ensemble.nearby.novelty(far), 0.99);
+}
+
+TEST(Ensemble, AtARungAPredictionIsDrawnToWhatWasMeasured) {
+  FittedLadder fitted;
+  for (LadderRun& run : fitted.table.runs) {  // 3 points above every curve where runs are largest
+    if (run.params > 1e9) {
+      for (double& accuracy : run.tasks[0].acc) accuracy += 0.03;
+    }
+  }
+  const LadderRun& rung = fitted.table.runs.back();
+  TaskEnsemble shifted = fitted.ensemble;
+  shifted.nearby = NearbyRungs(fitted.rungs, 0);
+  const RunScale at = final_scale(rung);
+  EXPECT_LT(shifted.nearby.novelty(at), 0.6);
+  EXPECT_GT(shifted.accuracy_at(at), fitted.ensemble.accuracy_at(at) + 0.01);
+  EXPECT_LT(shifted.accuracy_at(at), fitted.ensemble.accuracy_at(at) + 0.03);
 }
 
 TEST(Ensemble, ResamplesDependOnTheSeedAlone) {
@@ -54,7 +73,7 @@ TEST(Ensemble, ResamplesScatterAroundThePrediction) {
 TEST(Ensemble, MoreResamplesConverge) {
   const FittedLadder fitted;
   const auto width = [&](uint64_t seed, size_t count) {
-    const Spread spread = spread_of(fitted.samples(seed, count), 0.5, 0.8);
+    const Spread spread = spread_of(fitted.samples(seed, count), 0.5, {}, 0.8);
     return spread.high - spread.low;
   };
   const double much = width(9, 1500);
@@ -68,7 +87,7 @@ TEST(Ensemble, MoreResamplesConverge) {
 
 TEST(Ensemble, TooFewRungsAreNamedWithTheTaskAndTheFeature) {
   const LadderTable table = testing::simulate_ladder(1, {.sizes = {190e6}, .lengths = {1, 2, 5}, .tasks = 1}).table;
-  EXPECT_EQ(testing::refusal([&] { fit_ensemble(all_rungs(table), 0, "mmlu", {{Feature::bpb}}); }),
+  EXPECT_EQ(testing::refusal([&] { fit_ensemble(all_rungs(table), {0, "mmlu", {}}, {{{Feature::bpb}}}); }),
             "[plan] too few rungs for mmlu: got 3 runs with 'bpb' measured, want at least 4");
 }
 
@@ -86,17 +105,25 @@ TEST(Quantile, InterpolatesLinearlyBetweenOrderStatistics) {
 TEST(Spread, IntervalsAreQuantileDistancesAroundThePointTimesTheStretch) {
   std::vector<double> samples;
   for (int i = 0; i <= 100; ++i) samples.push_back(0.4 + 0.002 * i);  // 0.4 ... 0.6
-  const Spread plain = spread_of(samples, 0.55, 0.8), wide = spread_of(samples, 0.55, 0.8, 2);
+  const Spread plain = spread_of(samples, 0.55, {}, 0.8), wide = spread_of(samples, 0.55, {}, 0.8, 2);
   EXPECT_EQ(plain.point, 0.55);
-  EXPECT_NEAR(plain.low, 0.47, 1e-12);
-  EXPECT_NEAR(plain.high, 0.63, 1e-12);
-  EXPECT_NEAR(wide.low, 0.39, 1e-12);
-  EXPECT_NEAR(wide.high, 0.71, 1e-12);
+  EXPECT_NEAR(plain.low, 0.55 - 0.8 * 0.08, 1e-12);  // eight tenths of the resamples' distance
+  EXPECT_NEAR(plain.high, 0.55 + 0.8 * 0.08, 1e-12);
+  EXPECT_NEAR(wide.low, 0.55 - 1.6 * 0.08, 1e-12);
+  EXPECT_NEAR(wide.high, 0.55 + 1.6 * 0.08, 1e-12);
+}
+
+TEST(Spread, IndependentSourcesOfErrorAddInSquares) {
+  std::vector<double> samples;
+  for (int i = 0; i <= 100; ++i) samples.push_back(0.4 + 0.002 * i);
+  const Spread both = spread_of(samples, 0.5, {.form = 0.03, .noise = 0.04}, 0.8);
+  EXPECT_NEAR(both.high - 0.5, std::hypot(0.8 * 0.08, normal_tail(0.8) * 0.05), 1e-12);
+  EXPECT_NEAR(0.5 - both.low, both.high - 0.5, 1e-12);
 }
 
 TEST(Spread, AnIntervalStaysBetweenZeroAndOne) {
   const std::vector<double> samples = {0, 0.25, 0.5, 0.75, 1};
-  const Spread low = spread_of(samples, 0.05, 0.8, 4), high = spread_of(samples, 0.95, 0.8, 4);
+  const Spread low = spread_of(samples, 0.05, {}, 0.8, 4), high = spread_of(samples, 0.95, {}, 0.8, 4);
   EXPECT_EQ(low.low, 0);
   EXPECT_EQ(high.high, 1);
   EXPECT_LE(low.high, 1);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numeric>
 
 #include "core/error.h"
 #include "core/fields.h"
@@ -13,17 +12,39 @@ namespace tessera::plan {
 
 namespace {
 
-constexpr std::array<std::string_view, 4> kNames = {"bpb", "loss", "ce", "flops"};
+constexpr std::array<std::string_view, 5> kNames = {"bpb", "loss", "ce", "flops", "acc"};
 constexpr size_t kFewestRungs = 4;
 
-/// Mean over the last `count` values up to and including each one; fewer at the start.
-std::vector<double> moving_average(const std::vector<double>& values, size_t count) {
-  std::vector<double> means(values.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    const size_t from = i + 1 > count ? i + 1 - count : 0;
-    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto end = values.begin() + static_cast<std::ptrdiff_t>(i) + 1;
-    means[i] = std::accumulate(begin, end, 0.0) / static_cast<double>(end - begin);
+/// One measured checkpoint.
+struct Pair {
+  double tokens, loss, accuracy;
+};
+
+bool any_measured(const std::vector<double>& values) {
+  return std::any_of(values.begin(), values.end(), [](double value) { return !std::isnan(value); });
+}
+
+/// True when the last `count` checkpoints all lie near the run's end, as in the runs that the paper averages.
+bool is_dense(const std::vector<Pair>& pairs, size_t count) {
+  if (pairs.size() < 2) return false;
+  const size_t from = pairs.size() > count ? pairs.size() - count : 0;
+  return pairs[from].tokens > (1 - kReach) * pairs.back().tokens;
+}
+
+/// Means of loss and accuracy over the last `count` checkpoints up to and including each one; fewer at the start, and
+/// where checkpoints are sparse.
+std::vector<Pair> moving_average(const std::vector<Pair>& pairs, size_t count) {
+  const bool by_rows = is_dense(pairs, count);
+  std::vector<Pair> means(pairs.size());
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    double taken = 0, loss = 0, accuracy = 0;
+    for (size_t j = i + 1; j-- > 0 && i - j < count;) {
+      if (!by_rows && pairs[j].tokens <= (1 - kReach) * pairs[i].tokens) break;
+      ++taken;
+      loss += pairs[j].loss;
+      accuracy += pairs[j].accuracy;
+    }
+    means[i] = {pairs[i].tokens, loss / taken, accuracy / taken};
   }
   return means;
 }
@@ -66,28 +87,28 @@ Rungs all_rungs(const LadderTable& table) {
 RunScale final_scale(const LadderRun& run) { return {run.params, run.final_tokens(), run.final_flops()}; }
 
 const std::vector<double>& feature_series(const LadderRun& run, size_t task, Feature feature) {
-  if (feature == Feature::loss) return run.loss;
-  return feature == Feature::ce ? run.tasks[task].ce : run.tasks[task].bpb;
+  const TaskSeries& series = run.tasks[task];
+  switch (feature) {
+    case Feature::loss:
+      return run.loss;
+    case Feature::ce:
+      return series.ce;
+    case Feature::acc:
+      return series.acc;
+    case Feature::flops:
+      if (any_measured(series.bpb)) return series.bpb;
+      if (any_measured(run.loss)) return run.loss;
+      return any_measured(series.ce) ? series.ce : series.bpb;
+    default:
+      return series.bpb;
+  }
 }
 
 double final_loss(const LadderRun& run, size_t task, Feature feature, size_t last) {
-  return mean_of_last(feature_series(run, task, feature), last);
+  return mean_at_end(run.tokens, feature_series(run, task, feature), last);
 }
 
-double final_accuracy(const LadderRun& run, size_t task) { return mean_of_last(run.tasks[task].acc, kLastCheckpoints); }
-
-double final_accuracy_error(const LadderRun& run, size_t task) {
-  std::vector<double> last;
-  const std::vector<double>& all = run.tasks[task].acc;
-  for (size_t i = all.size(); i-- > 0 && last.size() < kLastCheckpoints;) {
-    if (!std::isnan(all[i])) last.push_back(all[i]);
-  }
-  if (last.size() < 2) return 0;
-  const double mean = final_accuracy(run, task), n = static_cast<double>(last.size());
-  double sum = 0;
-  for (const double value : last) sum += (value - mean) * (value - mean);
-  return std::sqrt(sum / (n - 1) / n);
-}
+double final_accuracy(const LadderRun& run, size_t task) { return mean_at_end(run.tokens, run.tasks[task].acc); }
 
 std::vector<LossPoint> loss_points(const Rungs& rungs, size_t task, Feature feature, const std::vector<double>* weights,
                                    size_t last) {
@@ -104,26 +125,22 @@ std::vector<LossPoint> loss_points(const Rungs& rungs, size_t task, Feature feat
 std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, Feature feature,
                                              const Smoothing& smoothing) {
   const std::vector<double>&losses = feature_series(run, task, feature), &accuracies = run.tasks[task].acc;
-  std::vector<double> loss, accuracy;
+  std::vector<Pair> pairs;
   for (size_t i = 0; i < losses.size(); ++i) {
-    if (std::isnan(losses[i]) || std::isnan(accuracies[i])) continue;
-    loss.push_back(losses[i]);
-    accuracy.push_back(accuracies[i]);
+    if (!std::isnan(losses[i]) && !std::isnan(accuracies[i])) pairs.push_back({run.tokens[i], losses[i], accuracies[i]});
   }
-  if (loss.size() > 1) {  // a run known by its end alone keeps it
-    const auto dropped = static_cast<std::ptrdiff_t>(std::ceil(smoothing.skip * static_cast<double>(loss.size())));
-    loss.erase(loss.begin(), loss.begin() + dropped);
-    accuracy.erase(accuracy.begin(), accuracy.begin() + dropped);
+  if (pairs.size() > 1) {  // a run known by its end alone keeps it
+    const double dropped = std::ceil(smoothing.skip * static_cast<double>(pairs.size()));
+    pairs.erase(pairs.begin(), pairs.begin() + static_cast<std::ptrdiff_t>(dropped));
   }
-  loss = moving_average(loss, smoothing.average);
-  accuracy = moving_average(accuracy, smoothing.average);
+  pairs = moving_average(pairs, smoothing.average);
   std::vector<AccuracyPoint> points;
-  for (size_t from = 0; from < loss.size(); from += smoothing.join) {
-    const size_t to = std::min(from + smoothing.join, loss.size());
+  for (size_t from = 0; from < pairs.size(); from += smoothing.join) {
+    const size_t to = std::min(from + smoothing.join, pairs.size());
     AccuracyPoint point{0, 0, static_cast<double>(to - from)};
     for (size_t i = from; i < to; ++i) {
-      point.loss += loss[i] / point.weight;
-      point.accuracy += accuracy[i] / point.weight;
+      point.loss += pairs[i].loss / point.weight;
+      point.accuracy += pairs[i].accuracy / point.weight;
     }
     points.push_back(point);
   }
@@ -131,8 +148,9 @@ std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, 
 }
 
 bool has_feature(const Rungs& rungs, size_t task, Feature feature) {
+  const bool no_loss_needed = feature == Feature::flops;  // without one, accuracy follows from compute in one step
   const auto measured = std::count_if(rungs.begin(), rungs.end(), [&](const LadderRun* run) {
-    return !std::isnan(final_loss(*run, task, feature)) && !std::isnan(final_accuracy(*run, task));
+    return (no_loss_needed || !std::isnan(final_loss(*run, task, feature))) && !std::isnan(final_accuracy(*run, task));
   });
   return static_cast<size_t>(measured) >= kFewestRungs;
 }

@@ -16,16 +16,20 @@ enum class Feature {
   bpb,    // bits per byte of the task's gold answers: the paper's choice
   loss,   // language-model loss on text (column c4_loss)
   ce,     // cross entropy over the task's choices
-  flops,  // bits per byte again, predicted from compute alone
+  flops,  // a loss that was measured (bits per byte, else text, else choices), predicted from compute alone
+  acc,    // none: accuracy straight from size and tokens (arXiv 2512.08894)
 };
 
-/// A feature, and which checkpoints turn it into accuracy: the first `skip` of each run are skipped.
+/// A feature, which checkpoints turn it into accuracy, and how its law is fitted.
 struct Form {
   Feature feature = Feature::bpb;
-  double skip = 0.1;
+  double skip = 0.1;       // the first checkpoints of each run are skipped
+  bool tied = false;       // one exponent for size and tokens: a law of compute and tokens per parameter (arXiv 2403.08540)
+  double emphasis = 0;     // rungs weigh as this power of their compute
+  bool operator==(const Form&) const = default;
 };
 
-/// "bpb", "loss", "ce" or "flops"; throws UserError for another word.
+/// "bpb", "loss", "ce", "flops" or "acc"; throws UserError for another word.
 Feature parse_feature(std::string_view word);
 std::string_view feature_name(Feature feature);
 
@@ -42,24 +46,21 @@ Rungs all_rungs(const LadderTable& table);
 
 RunScale final_scale(const LadderRun& run);
 
-/// How many of the last checkpoints are averaged for a run's final value: section 3.1.
-inline constexpr size_t kLastCheckpoints = 5;
-
-/// The run's series of a feature, aligned with its checkpoints; empty when the table has none.
+/// The run's series of a feature, aligned with its checkpoints; empty when the table has none. Of Feature::acc it is the
+/// accuracy itself.
 const std::vector<double>& feature_series(const LadderRun& run, size_t task, Feature feature);
 
-/// Loss and accuracy that a run ended with; NaN where nothing was measured.
+/// Loss and accuracy that a run ended with (mean_at_end); NaN where nothing was measured near the end.
 double final_loss(const LadderRun& run, size_t task, Feature feature, size_t last = kLastCheckpoints);
 double final_accuracy(const LadderRun& run, size_t task);
-
-/// Standard error of final_accuracy, from the scatter of the checkpoints it averages; 0 when there is one.
-double final_accuracy_error(const LadderRun& run, size_t task);
 
 /// One point per rung that has the feature; `weights`, if any, is aligned with `rungs`.
 std::vector<LossPoint> loss_points(const Rungs& rungs, size_t task, Feature feature,
                                    const std::vector<double>* weights = nullptr, size_t last = kLastCheckpoints);
 
-/// How step 2 smooths a rung's checkpoints; the defaults are section 3.2's.
+/// How step 2 smooths a rung's checkpoints; the defaults are section 3.2's. Where checkpoints are sparse (the last
+/// `average` of them reach over more than a tenth of the run's tokens), an average takes in only checkpoints within the
+/// tenth before its own, so that it never stands for a model that was trained for less.
 struct Smoothing {
   double skip = 0.1;                  // share of the first checkpoints that is dropped
   size_t average = kLastCheckpoints;  // moving average of loss and accuracy

@@ -149,6 +149,29 @@ PaperFigures paper_figures(double chip_doubling_years) {
   return paper;
 }
 
+/// Scores that leave nothing to tell models apart by: the best models crowd near the most that the curve allows.
+void warn_of_ceiling(const std::vector<Measured>& models, DensityResult& result) {
+  constexpr double near = 0.12, crowded = 0.3;  // below the ceiling; share of the latest models
+  for (const CurveFigures& curve : result.curves) {
+    std::vector<std::pair<double, double>> dated;  // day, score
+    for (const Measured& model : models) {
+      for (const TaskSize& task : model.density.tasks) {
+        if (task.task == curve.task && model.day) dated.push_back({*model.day, task.score});
+      }
+    }
+    std::sort(dated.rbegin(), dated.rend());
+    dated.resize(std::min<size_t>(dated.size(), std::max<size_t>(10, dated.size() / 4)));
+    const double ceiling = curve.c + curve.d;
+    const auto close = std::count_if(dated.begin(), dated.end(),
+                                     [&](const auto& each) { return each.second > ceiling - near; });
+    if (dated.size() < 5 || static_cast<double>(close) < crowded * static_cast<double>(dated.size())) continue;
+    result.warnings.push_back(
+        fmt::format("{}: {} of the latest {} models score within {:.0f} points of the curve's ceiling ({:.0f}), where "
+                    "scores hardly tell sizes apart; use a harder score beside it",
+                    curve.task, close, dated.size(), 100 * near, 100 * ceiling));
+  }
+}
+
 void add_warnings(DensityResult& result) {
   for (const auto& curve : result.curves) {
     for (const auto& warning : curve.warnings) result.warnings.push_back(curve.task + ": " + warning);
@@ -201,9 +224,11 @@ DensityResult density(const std::vector<ModelRow>& models, const ModelTable& ref
     result.trend = measure_trend(measured, options, why);
     if (result.trend) result.band = trend_band(measured, options);
     else result.warnings.push_back("no trend: " + why);
+    result.frontiers = measure_frontiers(measured);
     result.reaches = compare_reaches(models, curves, options);
     result.families = compare_families(families, reference, models, options, tasks);
   }
+  if (options.trend) warn_of_ceiling(measured, result);
   for (const auto& model : measured) result.models.push_back(model.density);
   if (options.leave_one_out) result.left_out = leave_one_out(family, reference, curves, options);
   add_warnings(result);

@@ -131,6 +131,25 @@ template <class V> void fields(V& v, DensityTrend& t) {
   v("draws_without_trend", t.draws_without_trend, "draws without one");
 }
 
+/// The frontier as a quantile regression over all models on the trend.
+struct DensityFrontier {
+  double quantile = 0;
+  size_t models = 0;
+  double slope_per_day = 0, intercept = 0;
+  std::optional<double> doubling_months;  // absent where it does not grow
+  size_t later_models = 0, later_below = 0;
+  bool operator==(const DensityFrontier&) const = default;
+};
+template <class V> void fields(V& v, DensityFrontier& f) {
+  v("quantile", f.quantile, "share of the models that lie below");
+  v("models", f.models, "with a density and a date");
+  v("slope_per_day", f.slope_per_day, "of ln density");
+  v("intercept", f.intercept, "at 2023-02-24");
+  v("doubling_months", f.doubling_months, "ln 2 / slope, in months");
+  v("later_models", f.later_models, "of the later half, each judged by a frontier of the models before it");
+  v("later_below", f.later_below, "of those, how many came out below it");
+}
+
 /// The interval of the trend's density on one day.
 struct TrendBand {
   double day = 0, low = 0, high = 0;  // day since 2023-02-24
@@ -173,12 +192,15 @@ template <class V> void fields(V& v, ReachTrend& r) {
 /// What the paper reports, and what follows from its own inputs.
 struct PaperFigures {
   double slope_per_day = 0.007, r2 = 0.93;
+  double journal_months = 3.5, journal_r2 = 0.934;  // Nature Machine Intelligence 2025: 51 models to April 2025
   double doubling_days = 0, doubling_months = 0, with_chips_days = 0;
   bool operator==(const PaperFigures&) const = default;
 };
 template <class V> void fields(V& v, PaperFigures& p) {
   v("slope_per_day", p.slope_per_day, "A of arXiv 2412.04315");
   v("r2", p.r2, "its R^2");
+  v("journal_months", p.journal_months, "the journal version's doubling time (51 models to April 2025)");
+  v("journal_r2", p.journal_r2, "its R^2");
   v("doubling_days", p.doubling_days, "ln 2 / A");
   v("doubling_months", p.doubling_months, "in months");
   v("with_chips_days", p.with_chips_days, "together with chips");
@@ -208,6 +230,7 @@ struct DensityResult {
   std::vector<ModelDensity> models;
   std::optional<DensityTrend> trend;
   std::vector<TrendBand> band;
+  std::vector<DensityFrontier> frontiers;
   std::vector<FamilyTrend> families;
   std::vector<ReachTrend> reaches;
   PriceTrend price;
@@ -225,6 +248,7 @@ template <class V> void fields(V& v, DensityResult& r) {
   v("models", r.models, "densities");
   v("trend", r.trend, "of the densest");
   v("band", r.band, "the trend's interval over time");
+  v("frontiers", r.frontiers, "quantile regressions");
   v("families", r.families, "the trend by reference family");
   v("reaches", r.reaches, "the trend by reach");
   v("price", r.price, "of inference");

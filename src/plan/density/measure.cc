@@ -221,6 +221,21 @@ std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, c
   return trend;
 }
 
+std::vector<DensityFrontier> measure_frontiers(const std::vector<Measured>& models) {
+  std::vector<TimedDensity> points;
+  for (const Measured* model : on_trend(models)) points.push_back({*model->day, model->log_density});
+  std::vector<DensityFrontier> frontiers;
+  for (const double quantile : {0.8, 0.9, 0.95}) {
+    const auto line = fit_quantile_trend(points, quantile);
+    if (!line) continue;
+    const LaterCoverage later = later_coverage(points, quantile);
+    DensityFrontier frontier{quantile, points.size(), line->slope, line->intercept, {}, later.models, later.below};
+    if (line->slope > 0) frontier.doubling_months = line->doubling_days() / kDaysPerMonth;
+    frontiers.push_back(frontier);
+  }
+  return frontiers;
+}
+
 std::vector<TrendBand> trend_band(const std::vector<Measured>& models, const DensityOptions& options) {
   constexpr int steps = 24;
   const std::vector<const Measured*> timed = on_trend(models);

@@ -42,6 +42,9 @@ Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens,
 std::optional<DensityTrend> measure_trend(const std::vector<Measured>& models, const DensityOptions& options,
                                           std::string& why);
 
+/// The frontier at several quantiles, where there are models enough.
+std::vector<DensityFrontier> measure_frontiers(const std::vector<Measured>& models);
+
 /// What the draws' lines leave open, from the first model's day to the last's; there must be a trend.
 std::vector<TrendBand> trend_band(const std::vector<Measured>& models, const DensityOptions& options);
 

@@ -264,7 +264,6 @@ void note_tasks(ModelTable& table) {
 }  // namespace detail
 
 std::vector<ModelRow> ladder_models(const LadderTable& table) {
-  constexpr size_t averaged = 5;  // checkpoints: section 3.1 of arXiv 2412.04403
   std::vector<ModelRow> models;
   for (const auto* runs : {&table.runs, &table.targets}) {
     for (const LadderRun& run : *runs) {
@@ -272,7 +271,7 @@ std::vector<ModelRow> ladder_models(const LadderTable& table) {
       if (runs == &table.targets) row.family = "target";
       row.where = fmt::format("{} run '{}'", table.source, run.name);
       for (size_t t = 0; t < table.tasks.size(); ++t) {
-        const double score = mean_of_last(run.tasks[t].acc, averaged), loss = mean_of_last(run.tasks[t].bpb, averaged);
+        const double score = mean_at_end(run.tokens, run.tasks[t].acc), loss = mean_at_end(run.tokens, run.tasks[t].bpb);
         if (!std::isnan(score)) row.scores[table.tasks[t]] = score;
         if (!std::isnan(loss)) row.losses[table.tasks[t]] = loss;
       }

@@ -27,6 +27,8 @@ void add_facts(Report& page, const DensityResult& result) {
     facts.emplace_back(percent(result.coverage, 0) + " interval",
                        interval_text(result.trend->doubling_interval_months) + " months");
     facts.emplace_back("the paper (arXiv 2412.04315)", fmt::format("{:.1f} months", result.paper.doubling_months));
+    facts.emplace_back("its journal version (51 models to April 2025)",
+                       fmt::format("{:.1f} months, R² {:.3f}", result.paper.journal_months, result.paper.journal_r2));
     facts.emplace_back("R² over the envelope", fmt::format("{:.3f}", result.trend->r2));
     facts.emplace_back("together with chips", fmt::format("{:.0f} days", *result.trend->with_chips_days));
   }
@@ -69,6 +71,33 @@ void add_models(Figure& figure, const DensityResult& result, Standing which) {
   if (!points.x.empty()) figure.series.push_back(std::move(points));
 }
 
+/// The middle one of the frontiers, as a line.
+void add_frontier(Figure& figure, const DensityResult& result) {
+  if (result.frontiers.empty() || result.band.empty()) return;
+  const DensityFrontier& frontier = result.frontiers[result.frontiers.size() / 2];
+  Series line{.kind = Series::Kind::dashed, .name = fmt::format("{:.0f}% lie below", 100 * frontier.quantile),
+              .colour = 2};
+  for (const TrendBand& at : result.band) {
+    line.x.push_back(trend_epoch() + at.day);
+    line.y.push_back(std::exp(frontier.intercept + frontier.slope_per_day * at.day));
+  }
+  figure.series.push_back(std::move(line));
+}
+
+void add_frontier_table(Report& page, const DensityResult& result) {
+  if (result.frontiers.empty()) return;
+  Table table{.header = {"quantile", "doubles every, months", "later models below it"},
+              .numeric = {true, true, true},
+              .caption = "The frontier as a quantile regression over all models, not the records alone. Each model of the "
+                         "later half is judged by a frontier of the models before it; a frontier that foretells "
+                         "has its quantile of them below."};
+  for (const DensityFrontier& each : result.frontiers) {
+    table.rows.push_back({fmt::format("{:.0f}%", 100 * each.quantile), number(each.doubling_months),
+                          fmt::format("{} of {}", each.later_below, each.later_models)});
+  }
+  page.table(table);
+}
+
 void add_trend(Report& page, const DensityResult& result) {
   if (!result.trend) return;
   const DensityTrend& trend = *result.trend;
@@ -97,10 +126,12 @@ void add_trend(Report& page, const DensityResult& result) {
     line.y.push_back(std::exp(trend.intercept + trend.slope_per_day * at.day));
   }
   if (!band.x.empty()) figure.series = {std::move(band), std::move(line)};
+  add_frontier(figure, result);
   for (const auto which : {Standing::beyond_reach, Standing::below, Standing::densest})
     add_models(figure, result, which);
   figure.rules.push_back({.at = 1, .label = "a reference model"});
   page.figures({figure});
+  add_frontier_table(page, result);
 }
 
 void add_densities(Report& page, const DensityResult& result) {

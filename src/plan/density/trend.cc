@@ -53,6 +53,56 @@ std::optional<TrendLine> fit_trend(const std::vector<TimedDensity>& models, size
   return TrendLine{slope, mean_y - slope * mean_t, yy > 0 ? ty * ty / (tt * yy) : 1, records.size()};
 }
 
+namespace {
+
+/// Sum of pinball losses of a line, given up once it exceeds `limit`.
+double pinball(const std::vector<TimedDensity>& models, double slope, double intercept, double quantile, double limit) {
+  double sum = 0;
+  for (const TimedDensity& model : models) {
+    const double above = model.log_density - slope * model.day - intercept;
+    sum += above > 0 ? quantile * above : (quantile - 1) * above;
+    if (sum > limit) break;
+  }
+  return sum;
+}
+
+}  // namespace
+
+std::optional<TrendLine> fit_quantile_trend(const std::vector<TimedDensity>& models, double quantile, size_t fewest) {
+  if (models.size() < std::max<size_t>(2, fewest)) return std::nullopt;
+  std::optional<TrendLine> best;
+  double least = std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < models.size(); ++i) {  // some best line passes through two of the points
+    for (size_t j = 0; j < i; ++j) {
+      if (models[i].day == models[j].day) continue;
+      const double slope = (models[i].log_density - models[j].log_density) / (models[i].day - models[j].day);
+      const double intercept = models[i].log_density - slope * models[i].day;
+      const double loss = pinball(models, slope, intercept, quantile, least);
+      if (!(loss < least)) continue;
+      least = loss;
+      best = TrendLine{slope, intercept, 0, models.size()};
+    }
+  }
+  return best;
+}
+
+LaterCoverage later_coverage(std::vector<TimedDensity> models, double quantile) {
+  std::stable_sort(models.begin(), models.end(), [](const auto& a, const auto& b) { return a.day < b.day; });
+  LaterCoverage result;
+  std::vector<TimedDensity> before;
+  std::optional<TrendLine> line;
+  for (size_t i = 0; i < models.size(); ++i) {
+    if (i > 0 && models[i].day > models[i - 1].day) {  // all of the days before
+      before.assign(models.begin(), models.begin() + static_cast<std::ptrdiff_t>(i));
+      line = 2 * i >= models.size() ? fit_quantile_trend(before, quantile) : std::nullopt;
+    }
+    if (!line) continue;
+    ++result.models;
+    result.below += models[i].log_density <= line->slope * models[i].day + line->intercept;
+  }
+  return result;
+}
+
 Price parse_price(const std::string& text, std::string_view option) {
   const size_t at = text.find('@');
   double amount = 0;

@@ -34,6 +34,18 @@ struct TrendLine {
 /// A line through the envelope of `models`; nullopt when it has fewer than `fewest` points or one day only.
 std::optional<TrendLine> fit_trend(const std::vector<TimedDensity>& models, size_t fewest = 3);
 
+/// ln rho = slope t + intercept below which the share `quantile` of the models lies: the frontier as a quantile
+/// regression (least sum of pinball losses), which looks at every model and not at the records alone. nullopt for fewer than
+/// `fewest` models, or one day only.
+std::optional<TrendLine> fit_quantile_trend(const std::vector<TimedDensity>& models, double quantile, size_t fewest = 10);
+
+/// How many models came out below a frontier that was fitted to the models before them alone.
+struct LaterCoverage {
+  size_t models = 0, below = 0;
+};
+/// Walks through the later half of the models by time; models of one day are judged together.
+LaterCoverage later_coverage(std::vector<TimedDensity> models, double quantile);
+
 /// An amount and the time it was paid at; a month alone means all of its days.
 struct Price {
   double amount = 0;

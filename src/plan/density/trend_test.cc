@@ -44,6 +44,42 @@ TEST(Trend, TooFewRecordsGiveNoTrend) {
   EXPECT_FALSE(fit_trend({{0, 0}, {1, -1}, {2, -2}, {3, -3}}));
 }
 
+TEST(QuantileTrend, TheRequestedShareOfModelsLiesBelow) {
+  std::vector<TimedDensity> models;
+  for (int i = 0; i < 100; ++i) models.push_back({10.0 * i, 0.004 * 10 * i + 0.01 * ((37 * i) % 100)});
+  for (const double quantile : {0.5, 0.8, 0.9}) {
+    const TrendLine line = *fit_quantile_trend(models, quantile);
+    size_t below = 0;
+    for (const TimedDensity& each : models) {
+      below += each.log_density <= line.slope * each.day + line.intercept + 1e-12;
+    }
+    EXPECT_NEAR(static_cast<double>(below), 100 * quantile, 4);
+    EXPECT_NEAR(line.slope, 0.004, 0.0003);
+  }
+}
+
+TEST(QuantileTrend, AnOutlierAboveDoesNotMoveTheFrontierAsItMovesTheRecords) {
+  std::vector<TimedDensity> models;
+  for (int i = 0; i < 60; ++i) models.push_back({10.0 * i, 0.02 * i + 0.01 * (i % 7)});
+  const double before = fit_quantile_trend(models, 0.8)->slope;
+  models[58].log_density += 5;
+  EXPECT_NEAR(fit_quantile_trend(models, 0.8)->slope, before, 0.1 * before);
+  EXPECT_FALSE(fit_quantile_trend({{0, 0}, {1, 1}}, 0.9));
+  EXPECT_FALSE(fit_quantile_trend(std::vector<TimedDensity>(20, {5, 1}), 0.9));
+}
+
+TEST(QuantileTrend, LaterModelsAreJudgedByLinesThatHaveNotSeenThem) {
+  std::vector<TimedDensity> steady, faster;
+  for (int i = 0; i < 80; ++i) {
+    steady.push_back({10.0 * i, 0.02 * i + 0.01 * ((37 * i) % 80)});
+    faster.push_back({10.0 * i, i < 40 ? 0.02 * i : 0.8 + 0.1 * (i - 39)});
+  }
+  const LaterCoverage held = later_coverage(steady, 0.8), broken = later_coverage(faster, 0.8);
+  EXPECT_EQ(held.models, 40u);
+  EXPECT_NEAR(static_cast<double>(held.below) / 40, 0.8, 0.12);
+  EXPECT_LT(broken.below, 12u);
+}
+
 TEST(Prices, PricesOfThePaperGiveItsHalvingTime) {
   const PriceTrend trend = price_halving(parse_price("20@2022-12", "f"), parse_price("0.075@2024-08", "t"));
   EXPECT_NEAR(trend.factor, 266.7, 0.05);

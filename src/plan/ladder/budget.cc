@@ -17,10 +17,10 @@ constexpr size_t kGrid = 600, kCurve = 81;
 constexpr double kCurveReach = 8;   // the curve goes to this factor on both sides of the best size
 constexpr size_t kFewestRungs = 5;  // of a part of the ladder
 
-double mean_accuracy(const std::vector<TaskEnsemble>& curves, const RunScale& at) {
+double mean_accuracy(const LadderForecast& forecast, const RunScale& at) {
   double sum = 0;
-  for (const TaskEnsemble& curve : curves) sum += curve.accuracy_at(at);
-  return sum / static_cast<double>(curves.size());
+  for (size_t t = 0; t < forecast.curves.size(); ++t) sum += forecast.weights[t] * forecast.curves[t].accuracy_at(at);
+  return sum;
 }
 
 RunScale scale_of(const BudgetPoint& point) { return {point.params, point.tokens, point.training_flops}; }
@@ -35,7 +35,7 @@ BudgetPoint point_at(const BudgetOptions& options, double params) {
 
 bool is_sensible(const BudgetPoint& point) { return point.tokens >= kFewestTokensPerParam * point.params; }
 
-std::vector<BudgetPoint> points_between(const BudgetOptions& options, const std::vector<TaskEnsemble>& curves,
+std::vector<BudgetPoint> points_between(const BudgetOptions& options, const LadderForecast& curves,
                                         double low, double high, size_t count) {
   std::vector<BudgetPoint> points;
   for (size_t i = 0; i < count; ++i) {
@@ -109,13 +109,13 @@ void judge_parts(const Rungs& rungs, const BudgetOptions& options, Budget& budge
     std::erase_if(kept, [&](const LadderRun* run) {
       return run->params > part.max_params || run->final_tokens() / run->params > part.max_tokens_per_param + 0.06;
     });
-    const double count = static_cast<double>(budget.forecast.curves.size());
-    for (const TaskEnsemble& whole : budget.forecast.curves) {
-      std::vector<Form> forms;
-      for (const TaskCurve& curve : whole.curves) forms.push_back(curve.form);
-      const TaskEnsemble again = fit_ensemble(kept, whole.task, whole.name, forms);
+    for (size_t t = 0; t < budget.forecast.curves.size(); ++t) {
+      const TaskEnsemble& whole = budget.forecast.curves[t];
+      std::vector<SharedForm> forms;
+      for (size_t f = 0; f < whole.curves.size(); ++f) forms.push_back({whole.curves[f].form, whole.shares[f]});
+      const TaskEnsemble again = fit_ensemble(kept, whole.task, forms);
       const RunScale at = scale_of(budget.best);
-      part.deviation += std::abs(again.accuracy_at(at) - whole.accuracy_at(at)) / count;
+      part.deviation += budget.forecast.weights[t] * std::abs(again.accuracy_at(at) - whole.accuracy_at(at));
     }
   });
   for (const SubLadder& part : budget.ladders) {
@@ -136,7 +136,7 @@ Budget plan_budget(const LadderTable& table, const BudgetOptions& options, const
   how.resamples = 0;
   how.single_step = false;
   Budget budget;
-  const std::vector<TaskEnsemble> curves = forecast_ladder(table, how).curves;
+  const LadderForecast curves = forecast_ladder(table, how);
   const double most = largest_size(options);
   const BudgetPoint coarse = best_of(points_between(options, curves, kSmallest, most, kGrid));
   const double step = std::pow(most / kSmallest, 1.0 / (kGrid - 1));

@@ -6,66 +6,18 @@
 #include <mutex>
 
 #include "core/error.h"
-#include "core/fields.h"
+#include "plan/ladder/ladder_setup.h"
 #include "plan/quantity.h"
 
 namespace tessera::plan {
 
 namespace {
 
-constexpr size_t kHindcastResamples = 60;
-constexpr Feature kCandidates[] = {Feature::bpb, Feature::loss, Feature::ce};
-constexpr double kSkips[] = {0.1, 0.5};
+constexpr size_t kHindcastResamples = 40;
+constexpr Feature kCandidates[] = {Feature::bpb, Feature::loss, Feature::ce, Feature::acc};
+constexpr double kSkips[] = {0.1, 0.5}, kEmphases[] = {0, 0.3};
+constexpr size_t kSkippable = 4;            // checkpoints of a run, of which half may be skipped
 constexpr size_t kMostResamples = 100'000;  // more would only take memory
-constexpr double kLargest = 1e18;           // parameters or tokens of a target
-
-std::vector<size_t> chosen_tasks(const LadderTable& table, const LadderOptions& options,
-                                 std::vector<std::string>& notes) {
-  if (options.tasks.empty()) {
-    std::vector<size_t> tasks = default_tasks(table, notes);
-    if (tasks.empty()) throw UserError("[plan] {} has no task with both bits per byte and accuracy", table.source);
-    return tasks;
-  }
-  std::vector<size_t> tasks;
-  for (const std::string& name : options.tasks) {
-    const auto task = table.find_task(name);
-    if (!task) {
-      throw UserError("[plan] {} has no task '{}'; the nearest is '{}'", table.source, name,
-                      nearest_word(name, table.tasks));
-    }
-    if (std::find(tasks.begin(), tasks.end(), *task) == tasks.end()) tasks.push_back(*task);
-  }
-  return tasks;
-}
-
-std::vector<LadderTarget> chosen_targets(const LadderTable& table, const LadderOptions& options) {
-  std::vector<LadderTarget> targets = options.targets;
-  if (targets.empty()) {
-    for (const LadderRun& run : table.targets) targets.push_back({run.name, final_scale(run)});
-  }
-  if (targets.empty()) {
-    throw UserError("[plan] nothing to predict: give --target NAME=N:D, or rows with role 'target' in {}",
-                    table.source);
-  }
-  for (size_t i = 0; i < targets.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      if (targets[i].name == targets[j].name) throw UserError("[plan] two targets are named '{}'", targets[i].name);
-    }
-    const LadderRun* run = table.find_target(targets[i].scale.params, targets[i].scale.tokens);
-    if (run) targets[i].scale.flops = run->flops_per_token * targets[i].scale.tokens;
-  }
-  return targets;
-}
-
-/// What the table measured of a target; the paper's variant over choices compares with the last checkpoint alone.
-void add_actual(const LadderTable& table, const LadderTarget& target, size_t task, size_t last, LadderPrediction& to) {
-  const LadderRun* run = table.find_target(target.scale.params, target.scale.tokens);
-  const double actual = run ? mean_of_last(run->tasks[task].acc, last) : kMissing;
-  if (std::isnan(actual)) return;
-  to.actual = actual;
-  to.abs_error_points = 100 * std::abs(to.predicted - actual);
-  if (actual > 0) to.rel_error_percent = *to.abs_error_points / actual;
-}
 
 /// The work of one forecast; `step` reports progress from any thread.
 class Forecaster {
@@ -74,8 +26,9 @@ class Forecaster {
       : table_(table), options_(options), progress_(progress), rungs_(chosen_rungs(table, options)) {
     result_.targets = chosen_targets(table, options);
     result_.tasks = chosen_tasks(table, options, result_.warnings);
+    result_.weights = chosen_weights(table, options, result_.tasks);
     for (size_t t = 0; t < result_.tasks.size(); ++t) {
-      for (const Feature feature : used_features()) require_variety(rungs_, result_.tasks[t], name_of(t), feature);
+      for (const Feature feature : used_features(t)) require_variety(rungs_, result_.tasks[t], name_of(t), feature);
     }
   }
 
@@ -90,30 +43,37 @@ class Forecaster {
  private:
   const std::string& name_of(size_t t) const { return table_.tasks[result_.tasks[t]]; }
 
-  std::vector<Feature> used_features() const {
+  /// What task `t` may be predicted from: the published choice is bits per byte, or else what there is.
+  std::vector<Feature> used_features(size_t t) const {
     if (options_.feature) return {*options_.feature};
-    if (options_.method == LadderMethod::paper) return {Feature::bpb};
-    return {std::begin(kCandidates), std::end(kCandidates)};
+    if (options_.method == LadderMethod::best) return {std::begin(kCandidates), std::end(kCandidates)};
+    for (const Feature feature : {Feature::bpb, Feature::loss}) {
+      if (has_feature(rungs_, result_.tasks[t], feature)) return {feature};
+    }
+    return {has_feature(rungs_, result_.tasks[t], Feature::acc) ? Feature::acc : Feature::bpb};
   }
 
   void predict_as_published() {
-    const Feature feature = options_.feature.value_or(Feature::bpb);
     const size_t count = result_.tasks.size();
     std::vector<std::vector<double>> predicted(count);
     std::vector<TaskEnsemble> curves(count);
     for_each_on_threads(count, options_.threads, [&](size_t t) {
       const size_t task = result_.tasks[t];
+      const Feature feature = used_features(t).front();
       if (options_.single_step) {
         const SingleStepLaw law = fit_paper_single_step(rungs_, task, name_of(t));
         for (const auto& target : result_.targets)
           predicted[t].push_back(law.at(target.scale.params, target.scale.tokens));
       } else {
-        curves[t] = {task, name_of(t), {fit_paper_curve(rungs_, task, name_of(t), feature)}, {}};
+        curves[t].task = {task, name_of(t), {}};
+        curves[t].curves = {fit_paper_curve(rungs_, task, name_of(t), feature)};
+        curves[t].shares = {1};
         for (const auto& target : result_.targets) predicted[t].push_back(curves[t].accuracy_at(target.scale));
       }
     });
     if (!options_.single_step) result_.curves = std::move(curves);
-    const size_t last = feature == Feature::ce && !options_.single_step ? 1 : kLastCheckpoints;
+    const bool is_over_choices = options_.feature == Feature::ce && !options_.single_step;
+    const size_t last = is_over_choices ? 1 : kLastCheckpoints;
     for (size_t i = 0; i < result_.targets.size(); ++i) {
       for (size_t t = 0; t < count; ++t) {
         LadderPrediction& each = result_.predictions.emplace_back();
@@ -122,66 +82,103 @@ class Forecaster {
         each.predicted = predicted[t][i];
         add_actual(table_, result_.targets[i], result_.tasks[t], last, each);
       }
+      add_mean(i, {});
     }
   }
 
   void predict_with_intervals() {
     const size_t count = result_.tasks.size();
     result_.splits = hindcast_splits(rungs_);
-    total_ = count * (kHindcastResamples * result_.splits.size() + options_.resamples);
-    choose();
-    if (options_.resamples > 0) widen_by_hindcasts();
+    for (size_t t = 0; t < count; ++t) tasks_.push_back(described(t));
+    judge_forms();
+    total_ = count * ((options_.resamples > 0 ? kHindcastResamples * result_.splits.size() : 0) + options_.resamples);
+    if (options_.resamples > 0) scale_by_hindcasts();
     predict_targets();
   }
 
-  void widen_by_hindcasts() {
-    const size_t count = result_.tasks.size();
+  LadderTask described(size_t t) const {
+    LadderTask task{result_.tasks[t], name_of(t), range_of(rungs_, result_.tasks[t], name_of(t))};
+    if (const auto given = options_.chance.find(task.name); given != options_.chance.end()) {
+      task.range.floor = given->second;
+      task.range.floor_spread = 0;
+    }
+    if (const auto given = options_.ceiling.find(task.name); given != options_.ceiling.end()) {
+      task.range.ceiling = given->second;
+      task.range.ceiling_spread = 0;
+    }
+    return task;
+  }
+
+  /// The forms that the options and the table allow.
+  std::vector<Form> candidate_forms() const {
+    std::vector<Form> forms;
+    for (const Feature feature : used_features(0)) {
+      const bool one_law = feature == Feature::acc || feature == Feature::flops;
+      const auto is_skippable = [&](const LadderRun* run) { return run->tokens.size() >= kSkippable; };
+      const bool skips = feature != Feature::acc && std::any_of(rungs_.begin(), rungs_.end(), is_skippable);
+      for (const double skip : kSkips) {
+        if (skip != kSkips[0] && !skips) continue;
+        for (const bool tied : {false, true}) {
+          if (tied && one_law) continue;
+          for (const double emphasis : kEmphases) forms.push_back({feature, skip, tied, emphasis});
+        }
+      }
+    }
+    return forms;
+  }
+
+  bool is_usable(const Form& form, size_t t) const { return has_feature(rungs_, result_.tasks[t], form.feature); }
+
+  /// Every form predicts every split of every task; then each task's shares.
+  void judge_forms() {
+    const size_t count = tasks_.size();
+    for (const Form& form : candidate_forms()) {
+      const auto measured = [&](const LadderTask& task) { return has_feature(rungs_, task.index, form.feature); };
+      if (std::any_of(tasks_.begin(), tasks_.end(), measured)) {
+        result_.judged.push_back({.form = form, .hindcasts = std::vector<std::vector<Hindcast>>(count)});
+      }
+    }
+    for_each_on_threads(count * result_.judged.size(), options_.threads, [&](size_t i) {
+      JudgedForm& judged = result_.judged[i / count];
+      if (is_usable(judged.form, i % count)) {
+        judged.hindcasts[i % count] = hindcast_form(result_.splits, tasks_[i % count], judged.form);
+      }
+    });
+    for (JudgedForm& judged : result_.judged) {
+      std::vector<Hindcast> all;
+      for (const auto& each : judged.hindcasts) all.insert(all.end(), each.begin(), each.end());
+      judged.error = hindcast_error(all);
+    }
+    for (size_t t = 0; t < count; ++t) forms_.push_back(forms_of(t));
+  }
+
+  std::vector<SharedForm> forms_of(size_t t) {
+    std::vector<bool> usable;
+    for (const JudgedForm& judged : result_.judged) usable.push_back(is_usable(judged.form, t));
+    std::vector<SharedForm> forms = weigh_forms(result_.judged, t, usable);
+    if (forms.empty()) {
+      throw UserError("[plan] too few rungs for {}: want at least 4 runs with '{}' and accuracy measured", name_of(t),
+                      feature_name(options_.feature.value_or(Feature::acc)));
+    }
+    for (const SharedForm& each : forms) {
+      for (JudgedForm& judged : result_.judged) {
+        if (judged.form == each.form) judged.share += each.share / static_cast<double>(tasks_.size());
+      }
+    }
+    return forms;
+  }
+
+  void scale_by_hindcasts() {
+    const size_t count = tasks_.size();
     std::vector<std::vector<Hindcast>> hindcasts(count);
     for_each_on_threads(count, options_.threads, [&](size_t t) {
-      hindcasts[t] = hindcast_ensemble(result_.splits, result_.tasks[t], name_of(t), forms_of(t), options_.coverage,
-                                       kHindcastResamples, Rng(options_.seed, 2 * t));
+      hindcasts[t] = hindcast_ensemble(result_.splits, tasks_[t], forms_[t], options_.coverage, kHindcastResamples,
+                                       Rng(options_.seed, 0));
       advance(kHindcastResamples * result_.splits.size());
     });
     for (auto& each : hindcasts) result_.hindcasts.insert(result_.hindcasts.end(), each.begin(), each.end());
-    result_.widen = widening(result_.hindcasts, options_.coverage);
-  }
-
-  /// The chosen forms whose feature the table measured for task `t`; else any that it did measure.
-  std::vector<Form> forms_of(size_t t) const {
-    std::vector<Form> kept, measured;
-    const auto has = [&](Feature feature) { return has_feature(rungs_, result_.tasks[t], feature); };
-    for (const Form& form : result_.forms) {
-      if (has(form.feature)) kept.push_back(form);
-    }
-    for (const Feature feature : kCandidates) {
-      if (has(feature)) measured.push_back({feature});
-    }
-    if (kept.empty() && !options_.feature) kept = measured;
-    if (kept.empty()) {
-      throw UserError("[plan] too few rungs for {}: want at least 4 runs with '{}' and accuracy measured", name_of(t),
-                      feature_name(options_.feature.value_or(Feature::bpb)));
-    }
-    return kept;
-  }
-
-  double judge(const Form& form) const {
-    std::vector<std::vector<Hindcast>> found(result_.tasks.size());
-    for_each_on_threads(found.size(), options_.threads, [&](size_t t) {
-      found[t] = hindcast_form(result_.splits, result_.tasks[t], name_of(t), form);
-    });
-    std::vector<Hindcast> all;
-    for (const auto& each : found) all.insert(all.end(), each.begin(), each.end());
-    return hindcast_error(all);
-  }
-
-  void choose() {
-    for (const Feature feature : {Feature::bpb, Feature::loss, Feature::ce, Feature::flops}) {
-      const auto measured = [&](size_t task) { return has_feature(rungs_, task, feature); };
-      const bool wanted = options_.feature ? *options_.feature == feature : feature != Feature::flops;
-      if (!wanted || !std::any_of(result_.tasks.begin(), result_.tasks.end(), measured)) continue;
-      for (const double skip : kSkips) result_.judged.push_back({{feature, skip}, judge({feature, skip})});
-    }
-    result_.forms = choose_forms(result_.judged);
+    result_.scale = interval_scale(result_.hindcasts, options_.coverage);
+    result_.correlation = error_correlation(result_.hindcasts);
   }
 
   void predict_targets() {
@@ -189,35 +186,78 @@ class Forecaster {
     std::vector<RunScale> at;
     for (const LadderTarget& target : result_.targets) at.push_back(target.scale);
     at.insert(at.end(), candidates.begin(), candidates.end());
-    const size_t count = result_.tasks.size();
+    const size_t count = tasks_.size();
     std::vector<std::vector<std::vector<double>>> samples(count, std::vector<std::vector<double>>(at.size()));
     result_.curves.resize(count);
     for_each_on_threads(count, options_.threads, [&](size_t t) {
-      result_.curves[t] = fit_ensemble(rungs_, result_.tasks[t], name_of(t), forms_of(t));
-      const Rng rng(options_.seed, 2 * t + 1);
+      result_.curves[t] = fit_ensemble(rungs_, tasks_[t], forms_[t]);
+      const Rng rng(options_.seed, 1);  // the same for all tasks: they are resampled together
       for (size_t i = 0; i < options_.resamples; ++i) {
-        const auto accuracies = resampled_accuracies(result_.curves[t], rungs_, at, rng.split(i));
+        const auto accuracies = resampled_accuracies(result_.curves[t], at, rng.split(i));
         for (size_t a = 0; a < at.size(); ++a) samples[t][a].push_back(accuracies[a]);
         advance(1);
       }
     });
+    for (size_t t = 0; t < count; ++t) {
+      result_.predictable.push_back(
+          predictability(rungs_, tasks_[t], result_.curves[t].scatter, result_.hindcasts));
+    }
     for (size_t i = 0; i < result_.targets.size(); ++i) {
       for (size_t t = 0; t < count; ++t) add_prediction(i, t, samples[t][i]);
+      add_mean(i, samples);
     }
     choose_next(candidates, samples);
   }
 
   void add_prediction(size_t i, size_t t, const std::vector<double>& samples) {
     LadderPrediction& each = result_.predictions.emplace_back();
+    const RunScale& at = result_.targets[i].scale;
     each.target = result_.targets[i].name;
     each.task = name_of(t);
-    each.predicted = result_.curves[t].accuracy_at(result_.targets[i].scale);
+    each.predicted = result_.curves[t].accuracy_at(at);
     if (!samples.empty()) {
-      const Spread spread = spread_of(samples, each.predicted, options_.coverage, result_.widen);
+      const ErrorSources sources = error_sources(result_.curves[t], at, each.predicted);
+      const Spread spread = spread_of(samples, each.predicted, sources, options_.coverage, result_.scale);
       each.low = spread.low;
       each.high = spread.high;
     }
     add_actual(table_, result_.targets[i], result_.tasks[t], kLastCheckpoints, each);
+  }
+
+  /// The weighted mean over the tasks of target `i`, whose predictions were added last. Resamples are joint; the other
+  /// errors have the correlation that the hindcasts show.
+  void add_mean(size_t i, const std::vector<std::vector<std::vector<double>>>& samples) {
+    const size_t count = result_.tasks.size(), first = result_.predictions.size() - count;
+    LadderMean& mean = result_.means.emplace_back();
+    mean.target = result_.targets[i].name;
+    double actual = 0;
+    ErrorSources sources;  // independent parts first
+    double together_form = 0, together_noise = 0;
+    std::vector<double> joint(options_.method == LadderMethod::best ? options_.resamples : 0);
+    for (size_t t = 0; t < count; ++t) {
+      const LadderPrediction& each = result_.predictions[first + t];
+      const double weight = result_.weights[t];
+      mean.predicted += weight * each.predicted;
+      actual += weight * each.actual.value_or(kMissing);
+      if (joint.empty()) continue;
+      for (size_t s = 0; s < joint.size(); ++s) joint[s] += weight * samples[t][i][s];
+      const ErrorSources own = error_sources(result_.curves[t], result_.targets[i].scale, each.predicted);
+      sources.form += weight * weight * own.form * own.form;
+      sources.noise += weight * weight * own.noise * own.noise;
+      together_form += weight * own.form;
+      together_noise += weight * own.noise;
+    }
+    if (!std::isnan(actual)) {
+      mean.actual = actual;
+      mean.abs_error_points = 100 * std::abs(mean.predicted - actual);
+    }
+    if (joint.empty()) return;
+    const double rho = result_.correlation;
+    sources.form = std::sqrt((1 - rho) * sources.form + rho * together_form * together_form);
+    sources.noise = std::sqrt((1 - rho) * sources.noise + rho * together_noise * together_noise);
+    const Spread spread = spread_of(std::move(joint), mean.predicted, sources, options_.coverage, result_.scale);
+    mean.low = spread.low;
+    mean.high = spread.high;
   }
 
   /// Runs that a person might add: the largest size and twice it, at the shortest and longest length and twice that.
@@ -247,7 +287,7 @@ class Forecaster {
       if (candidates[c].flops > result_.targets[0].scale.flops / 4) continue;
       double narrowing = 0;
       for (size_t t = 0; t < samples.size(); ++t) {
-        const double noise = result_.curves[t].curves[0].accuracy_scatter(candidates[c]);
+        const double noise = result_.curves[t].scatter;
         narrowing += explained_width(samples[t][0], samples[t][result_.targets.size() + c], noise);
       }
       narrowing /= static_cast<double>(samples.size());
@@ -283,39 +323,16 @@ class Forecaster {
   const LadderProgress& progress_;
   Rungs rungs_;
   LadderForecast result_;
+  std::vector<LadderTask> tasks_;               // --method best only, as are their forms
+  std::vector<std::vector<SharedForm>> forms_;
   size_t done_ = 0, total_ = 0;
   std::mutex guard_;
 };
 
 }  // namespace
 
-LadderTarget parse_target(const std::string& text) {
-  const size_t equals = text.find('='), colon = text.find(':', equals == std::string::npos ? 0 : equals);
-  if (equals == std::string::npos || colon == std::string::npos || equals == 0) {
-    throw UserError("[plan] target: got '{}', want NAME=N:D, for example 7B=6.9B:3.9T", text);
-  }
-  LadderTarget target{text.substr(0, equals), {}};
-  target.scale.params =
-      parse_quantity(text.substr(equals + 1, colon - equals - 1), "parameters of target " + target.name);
-  target.scale.tokens = parse_quantity(text.substr(colon + 1), "tokens of target " + target.name);
-  if (std::max(target.scale.params, target.scale.tokens) > kLargest) {
-    throw UserError("[plan] target '{}' is beyond all sizes; want at most {:g} parameters and tokens", text, kLargest);
-  }
-  target.scale.flops = flops_per_token_of(target.scale.params) * target.scale.tokens;
-  return target;
-}
-
-Rungs chosen_rungs(const LadderTable& table, const LadderOptions& options) {
-  Rungs rungs = all_rungs(table);
-  if (options.max_rung_params > 0) {
-    std::erase_if(rungs, [&](const LadderRun* run) { return run->params > options.max_rung_params; });
-    if (rungs.empty())
-      throw UserError("[plan] no rung has at most {} parameters", short_number(options.max_rung_params));
-  }
-  return rungs;
-}
-
 LadderForecast forecast_ladder(const LadderTable& table, const LadderOptions& options, const LadderProgress& progress) {
+  check_ranges(table, options);
   if (options.single_step && options.method != LadderMethod::paper) {
     throw UserError("[plan] the single step is a variant of the paper's; want --method paper with it");
   }

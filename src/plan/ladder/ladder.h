@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ struct LadderOptions {
   std::optional<Feature> feature;     // paper: bits per byte unless set; best: chosen by hindcast unless set
   bool single_step = false;           // paper only: accuracy straight from size and tokens
   std::vector<std::string> tasks;     // empty: default_tasks()
+  std::vector<double> weights;        // of the tasks in their average, aligned with `tasks`; empty: all the same
+  std::map<std::string, double> chance, ceiling;  // by task: accuracies of guessing and of the best possible model, where
+                                                  // they are known better than from the name and the rungs
   std::vector<LadderTarget> targets;  // empty: the table's own
   double max_rung_params = 0;         // above 0: rungs up to this size only
   size_t resamples = 1000;            // best only
@@ -51,6 +55,22 @@ template <class V> void fields(V& v, LadderPrediction& p) {
   v("rel_error_percent", p.rel_error_percent, "the same as a share of the actual, in percent");
 }
 
+/// The weighted mean over the tasks of one target. Errors of tasks go together, so that its interval is wider than if
+/// they were independent. What was measured is there when every task was.
+struct LadderMean {
+  std::string target;
+  double predicted = 0;
+  std::optional<double> low, high, actual, abs_error_points;
+};
+template <class V> void fields(V& v, LadderMean& m) {
+  v("target", m.target, "");
+  v("predicted", m.predicted, "weighted mean of the accuracies, a fraction");
+  v("low", m.low, "lower end of its interval");
+  v("high", m.high, "upper end");
+  v("actual", m.actual, "what the table measured");
+  v("abs_error_points", m.abs_error_points, "|predicted - actual| x 100");
+}
+
 /// A run that would narrow the target's intervals.
 struct NextRung {
   RunScale scale;
@@ -60,15 +80,18 @@ struct NextRung {
 struct LadderForecast {
   std::vector<LadderTarget> targets;
   std::vector<size_t> tasks;                  // indices into the table
+  std::vector<double> weights;                // of the tasks, sum to 1
   std::vector<LadderPrediction> predictions;  // target by target, task by task
+  std::vector<LadderMean> means;              // one per target
   std::vector<std::string> warnings;
   std::vector<TaskEnsemble> curves;  // one per task, for plots; empty for the single step
   // --method best only:
-  std::vector<Form> forms;
   std::vector<JudgedForm> judged;  // every form that was tried
   std::vector<HindcastSplit> splits;
   std::vector<Hindcast> hindcasts;
-  double widen = 1;
+  std::vector<Predictability> predictable;  // one per task
+  double scale = 1;                         // of the intervals, from the hindcasts
+  double correlation = 0;                   // of the tasks' errors
   std::optional<NextRung> next;
 };
 

@@ -58,7 +58,7 @@ std::vector<SizeGroup> size_groups(const Rungs& rungs) {
 }
 
 const TaskCurve* curve_of(const TaskEnsemble& ensemble, Feature feature) {
-  const auto same = [&](const TaskCurve& curve) { return curve.form.feature == feature; };
+  const auto same = [&](const TaskCurve& curve) { return !curve.direct && curve.form.feature == feature; };
   const auto found = std::find_if(ensemble.curves.begin(), ensemble.curves.end(), same);
   return found == ensemble.curves.end() ? nullptr : &*found;
 }
@@ -100,7 +100,7 @@ class LossFigure {
     Series law{.kind = Kind::line, .name = group.name, .colour = colour}, points{.name = group.name, .colour = colour};
     double from = INFINITY, to = 0;
     for (const LadderRun* run : group.rungs) {
-      const double loss = final_loss(*run, ensemble_.task, curve_.form.feature);
+      const double loss = final_loss(*run, ensemble_.task.index, curve_.form.feature);
       if (std::isnan(loss)) continue;
       const RunScale at = final_scale(*run);
       add(points, x_of(at), loss,
@@ -117,7 +117,7 @@ class LossFigure {
   void add_target(size_t t) {
     const LadderTarget& target = page_.forecast.targets[t];
     const double predicted = curve_.loss_at(target.scale);
-    const double measured = measured_loss(page_, t, ensemble_.task, curve_.form.feature);
+    const double measured = measured_loss(page_, t, ensemble_.task.index, curve_.form.feature);
     const std::string name = predicted_name(target);
     Series law{.kind = Kind::dashed, .name = name, .colour = target_colour(t)};
     Series point{.name = name, .colour = target_colour(t)};
@@ -161,7 +161,7 @@ Series checkpoints_of(const LadderPage& page, size_t task, const Form& form) {
 }
 
 Figure sigmoid_figure(const LadderPage& page, const TaskEnsemble& ensemble, const TaskCurve& curve) {
-  Figure figure{.title = ensemble.name,
+  Figure figure{.title = ensemble.task.name,
                 .x = {.label = std::string(feature_title(curve.form.feature))},
                 .y = {.label = "accuracy", .percent = true}};
   const auto& targets = page.forecast.targets;
@@ -175,15 +175,15 @@ Figure sigmoid_figure(const LadderPage& page, const TaskEnsemble& ensemble, cons
     marks.push_back(std::move(point));
     if (!page.target_runs[t]) continue;
     Series ring{.kind = Kind::rings, .name = measured_name(targets[t]), .colour = target_colour(t)};
-    const double measured = measured_loss(page, t, ensemble.task, curve.form.feature);
-    const double reached = final_accuracy(*page.target_runs[t], ensemble.task);
+    const double measured = measured_loss(page, t, ensemble.task.index, curve.form.feature);
+    const double reached = final_accuracy(*page.target_runs[t], ensemble.task.index);
     if (!std::isnan(measured) && !std::isnan(reached)) {
       add(ring, measured, reached,
           fmt::format("{}: measured\nloss {:.4g}, accuracy {}", targets[t].name, measured, percent(reached)));
     }
     marks.push_back(std::move(ring));
   }
-  figure.series = {checkpoints_of(page, ensemble.task, curve.form), std::move(sigmoid)};
+  figure.series = {checkpoints_of(page, ensemble.task.index, curve.form), std::move(sigmoid)};
   figure.series.insert(figure.series.end(), marks.begin(), marks.end());
   double from = INFINITY, to = 0;
   for (const Series& series : figure.series) {
@@ -258,7 +258,7 @@ std::vector<Feature> used_features(const LadderForecast& forecast) {
   std::vector<Feature> features;
   for (const TaskEnsemble& ensemble : forecast.curves) {
     for (const TaskCurve& curve : ensemble.curves) {
-      if (std::find(features.begin(), features.end(), curve.form.feature) == features.end()) {
+      if (!curve.direct && std::find(features.begin(), features.end(), curve.form.feature) == features.end()) {
         features.push_back(curve.form.feature);
       }
     }
@@ -272,7 +272,7 @@ std::vector<Figure> loss_figures(const LadderPage& page, Feature feature) {
     const TaskCurve* curve = curve_of(ensemble, feature);
     if (!curve) continue;
     figures.push_back(LossFigure(page, ensemble, *curve).drawn());
-    figures.back().title = feature == Feature::loss ? "Language-model loss" : ensemble.name;
+    figures.back().title = feature == Feature::loss ? "Language-model loss" : ensemble.task.name;
     if (feature == Feature::loss) break;
   }
   return figures;
@@ -296,7 +296,7 @@ Figure hindcast_figure(const LadderPage& page) {
     Series series{.kind = Kind::interval, .name = forecast.splits[s].name, .colour = static_cast<int>(s)};
     for (const Hindcast& each : forecast.hindcasts) {
       if (each.split != s) continue;
-      const WidenedHindcast interval = widened(each, forecast.widen);
+      const WidenedHindcast interval = widened(each, forecast.scale);
       series.low.push_back(rounded(interval.low));
       series.high.push_back(rounded(interval.high));
       add(series, each.measured, each.predicted,

@@ -52,7 +52,9 @@ std::string feature_words(Feature feature) {
     case Feature::ce:
       return "cross entropy over the choices";
     case Feature::flops:
-      return "bits per byte from compute alone";
+      return "loss from compute alone";
+    case Feature::acc:
+      return "accuracy itself, in one step";
   }
   return "";
 }
@@ -164,22 +166,20 @@ class Writer {
       report_.paragraph(text + " The published method has no intervals.");
       return;
     }
-    std::vector<std::string> chosen;
-    for (const Form& form : forecast_.forms) chosen.push_back(form_words(form));
+    report_.paragraph(fmt::format(
+        "Each accuracy was predicted by several forms, most of them in two steps: power laws of model size and tokens "
+        "give a loss, and a sigmoid turns the loss into accuracy. {} Mixed by {}: {}.",
+        "The sigmoid's ceiling is believed to be 1 at no loss (the point (0, 1)), give or take a tenth, unless a ceiling was "
+        "given; data near the ceiling may lower it.",
+        forecast_.splits.empty() ? "equal shares, since the ladder is too small to be tested on itself"
+                                 : "how well each predicted the ladder's own larger runs from its smaller ones",
+        listed(form_words())));
     report_.paragraph(
-        fmt::format("Each accuracy was predicted in two steps: power laws of model size and tokens give a loss, and a "
-                    "sigmoid turns "
-                    "the loss into accuracy. {} {}.",
-                    forecast_.splits.empty()
-                        ? "The ladder is too small to be tested on itself; used as they are:"
-                        : "What to use was chosen by predicting the ladder's own larger runs from its smaller ones:",
-                    listed(chosen) + (chosen.size() > 1 ? ", averaged" : "")));
-    report_.paragraph(
-        fmt::format("The intervals come from {} resamples of the runs, stretched by {:.2f}{}; they are meant to hold "
-                    "{:.0f}% of what "
-                    "will be measured.",
-                    page_.options.resamples, forecast_.widen,
-                    forecast_.splits.empty() ? " as a precaution" : " because that is what the hindcasts needed",
+        fmt::format("The intervals join what {} resamples of the runs say with the error of the form, which grows with "
+                    "the way to the target, and the noise of measurement; they were scaled by {:.2f}{} and are meant "
+                    "to hold {:.0f}% of what will be measured.",
+                    page_.options.resamples, forecast_.scale,
+                    forecast_.splits.empty() ? " as a precaution" : " after what the hindcasts needed",
                     100 * page_.options.coverage));
   }
 
@@ -188,13 +188,19 @@ class Writer {
     return std::find(used.begin(), used.end(), feature) != used.end();
   }
 
-  /// "bits per byte of the right answer, without the first 50% of each run (1.9 points off in hindcasts)".
-  std::string form_words(const Form& form) const {
-    std::string words =
-        fmt::format("{} without the first {:.0f}% of each run", feature_words(form.feature), 100 * form.skip);
+  /// "32% bits per byte of the right answer, one exponent, without the first 50% of each run".
+  static std::string described(const Form& form) {
+    std::string words = feature_words(form.feature);
+    if (form.tied) words += ", one exponent for size and tokens";
+    if (form.emphasis > 0) words += ", larger rungs weighing more";
+    if (form.feature != Feature::acc) words += fmt::format(", without the first {:.0f}% of each run", 100 * form.skip);
+    return words;
+  }
+
+  std::vector<std::string> form_words() const {
+    std::vector<std::string> words;
     for (const JudgedForm& each : forecast_.judged) {
-      if (each.form.feature != form.feature || each.form.skip != form.skip || std::isnan(each.error)) continue;
-      words += fmt::format(" ({:.1f} points off on average)", 100 * each.error);
+      if (each.share >= 0.05) words.push_back(fmt::format("{} ({:.0f}%)", described(each.form), 100 * each.share));
     }
     return words;
   }
@@ -293,7 +299,7 @@ class Writer {
         if (each.split != s) continue;
         ++count;
         error += std::abs(each.predicted - each.measured);
-        inside += widened(each, forecast_.widen).holds;
+        inside += widened(each, forecast_.scale).holds;
       }
       if (count == 0) continue;
       const HindcastSplit& split = forecast_.splits[s];
@@ -305,17 +311,13 @@ class Writer {
   }
 
   Table judged_table() const {
-    Table table{.header = {"loss", "checkpoints skipped", "mean error, points", "used"},
-                .numeric = {false, true, true, false},
-                .caption = "What was tried alone in the hindcasts."};
+    Table table{.header = {"form", "mean error, points", "share"},
+                .numeric = {false, true, true},
+                .caption = "What was tried alone in the hindcasts, and what it counts in the mean over the tasks."};
     for (const JudgedForm& each : forecast_.judged) {
-      const auto same = [&](const Form& form) {
-        return form.feature == each.form.feature && form.skip == each.form.skip;
-      };
-      const bool used = std::any_of(forecast_.forms.begin(), forecast_.forms.end(), same);
-      table.rows.push_back({feature_words(each.form.feature), fmt::format("first {:.0f}%", 100 * each.form.skip),
+      table.rows.push_back({described(each.form),
                             std::isnan(each.error) ? kNothing : fmt::format("{:.2f}", 100 * each.error),
-                            used ? "yes" : kNothing});
+                            each.share > 0 ? fmt::format("{:.0f}%", 100 * each.share) : kNothing});
     }
     return table;
   }
@@ -340,7 +342,7 @@ class Writer {
       table.rows.push_back(std::move(row));
     };
     for (const LadderRun* run : page_.rungs) {
-      const double loss = mean_of_last(run->loss, kLastCheckpoints);
+      const double loss = mean_at_end(run->tokens, run->loss);
       add(run->name, short_number(run->params), short_number(run->final_tokens()), run->final_flops(),
           std::isnan(loss) ? kNothing : fmt::format("{:.3f}", loss));
       spent += run->final_flops();
@@ -363,7 +365,7 @@ class Writer {
         const auto& [law, sigmoid] = std::tie(curve.law, curve.sigmoid);
         const bool compute = curve.form.feature == Feature::flops;
         table.rows.push_back(
-            {ensemble.name, std::string(feature_name(curve.form.feature)), coefficient(std::exp(law.log_a)),
+            {ensemble.task.name, std::string(feature_name(curve.form.feature)), coefficient(std::exp(law.log_a)),
              coefficient(law.alpha), compute ? kNothing : coefficient(std::exp(law.log_b)),
              compute ? kNothing : coefficient(law.beta), coefficient(law.e), coefficient(sigmoid.a),
              coefficient(sigmoid.l0), coefficient(sigmoid.k), sigmoid.logarithmic ? kNothing : coefficient(sigmoid.b)});

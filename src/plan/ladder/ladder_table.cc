@@ -10,6 +10,8 @@
 #include <tuple>
 #include <utility>
 
+#include <fmt/ranges.h>
+
 #include "core/error.h"
 #include "core/fields.h"
 #include "plan/csv.h"
@@ -290,30 +292,39 @@ LadderTable read_ladder_table(const Path& path) {
 }
 
 std::vector<size_t> default_tasks(const LadderTable& table, std::vector<std::string>& notes) {
-  const auto measured = [&](size_t task, std::vector<double> TaskSeries::*kind) {
-    return std::any_of(table.runs.begin(), table.runs.end(), [&](const LadderRun& run) {
-      const auto& values = run.tasks[task].*kind;
-      return std::any_of(values.begin(), values.end(), [](double value) { return !std::isnan(value); });
-    });
-  };
   std::vector<size_t> chosen;
+  std::vector<std::string> constant;
   for (size_t t = 0; t < table.tasks.size(); ++t) {
     const std::string& name = table.tasks[t];
-    if (!measured(t, &TaskSeries::bpb) || !measured(t, &TaskSeries::acc)) {
-      notes.push_back(fmt::format("{}: left out, it lacks bits per byte or accuracy", name));
+    std::set<double> seen;
+    size_t measured = 0;
+    for (const LadderRun& run : table.runs) {
+      for (const double value : run.tasks[t].acc) {
+        if (std::isnan(value)) continue;
+        ++measured;
+        if (seen.size() < 2) seen.insert(value);
+      }
+    }
+    if (seen.empty()) {
+      notes.push_back(fmt::format("{}: left out, it lacks accuracy", name));
     } else if (std::find(kNoisyTasks.begin(), kNoisyTasks.end(), name) != kNoisyTasks.end()) {
       notes.push_back(fmt::format("{}: left out as noisy; name it in --tasks to have it", name));
+    } else if (seen.size() < 2 && measured > 1) {
+      constant.push_back(name);
     } else {
       chosen.push_back(t);
     }
   }
+  if (!constant.empty()) {
+    notes.push_back(fmt::format("left out, all rungs have one and the same accuracy: {}", fmt::join(constant, ", ")));
+  }
   return chosen;
 }
 
-double mean_of_last(const std::vector<double>& values, size_t count) {
-  double sum = 0;
+double mean_at_end(const std::vector<double>& tokens, const std::vector<double>& values, size_t count) {
+  double sum = 0, end = tokens.empty() ? 0 : tokens.back();
   size_t found = 0;
-  for (size_t i = values.size(); i-- > 0 && found < count;) {
+  for (size_t i = values.size(); i-- > 0 && found < count && tokens[i] > (1 - kReach) * end;) {
     if (!std::isnan(values[i])) {
       sum += values[i];
       ++found;

@@ -62,11 +62,21 @@ struct LadderTable {
 LadderTable read_ladder_table(const Path& path);
 LadderTable parse_ladder_table(std::string_view text, const std::string& source);
 
-/// The tasks that are predicted when none are named: those with bits per byte and accuracy, less BoolQ and Winogrande,
-/// which the ladder paper leaves out as noisy (arXiv 2412.04403, section 5). What was left out is listed in `notes`.
+/// The tasks that are predicted when none are named: those whose accuracies were measured and vary, less BoolQ and
+/// Winogrande, which the ladder paper leaves out as noisy (arXiv 2412.04403, section 5). What was left out is listed in
+/// `notes`.
 std::vector<size_t> default_tasks(const LadderTable& table, std::vector<std::string>& notes);
 
-/// Mean of the last `count` values that are there; NaN when none is.
-double mean_of_last(const std::vector<double>& values, size_t count);
+/// How many of the last checkpoints are averaged for a run's final value: section 3.1 of the paper, whose checkpoints
+/// are dense.
+inline constexpr size_t kLastCheckpoints = 5;
+/// An average reaches over less than this share of the run's tokens, however few checkpoints lie there: losses that are
+/// further apart differ by more than their noise.
+inline constexpr double kReach = 0.1;
+
+/// What a run ended with: the mean of its last values, at most `count` of them, all within the last tenth of its tokens;
+/// NaN when none is. `values` is aligned with `tokens`, or empty.
+double mean_at_end(const std::vector<double>& tokens, const std::vector<double>& values,
+                   size_t count = kLastCheckpoints);
 
 }  // namespace tessera::plan

@@ -136,8 +136,12 @@ TEST(Ladder, AConstantColumnIsReported) {
   for (LadderRun& run : flat_accuracy.runs) run.tasks[1].acc.assign(run.tokens.size(), 0.25);
   for (LadderRun& run : flat_loss.runs) run.tasks[0].bpb.assign(run.tokens.size(), 1.5);
   for (LadderRun& run : flat_text.runs) run.loss.assign(run.tokens.size(), 3);
-  EXPECT_EQ(said_of(flat_accuracy, quick()),
+  LadderOptions named = quick();
+  named.tasks = {"task0", "task1"};
+  EXPECT_EQ(said_of(flat_accuracy, named),
             "[plan] constant column 'task1_acc': 0.25 in all 192 rows of the rungs, so there is nothing to learn from");
+  EXPECT_THAT(forecast_ladder(flat_accuracy, quick()).warnings,
+              ::testing::Contains("left out, all rungs have one and the same accuracy: task1"));
   EXPECT_THAT(said_of(flat_loss, quick()), StartsWith("[plan] constant column 'task0_bpb': 1.5 in all 192 rows"));
   EXPECT_THAT(said_of(flat_text, quick()), StartsWith("[plan] constant column 'c4_loss': 3 in all 192 rows"));
   LadderOptions paper = quick();
@@ -155,23 +159,90 @@ TEST(Ladder, TooFewRungsAreRefused) {
   }
 }
 
-TEST(Ladder, ATaskWithoutAccuracyOrLossIsNotPredicted) {
+TEST(Ladder, ATaskWithoutAccuracyIsNotPredicted) {
   for (const LadderMethod method : {LadderMethod::best, LadderMethod::paper}) {
-    LadderTable no_accuracy = small_table(), no_loss = small_table();
-    for (LadderRun& run : no_accuracy.runs) run.tasks[1].acc.assign(run.tokens.size(), kMissing);
-    for (LadderRun& run : no_loss.runs) {
-      run.tasks[1].bpb.assign(run.tokens.size(), kMissing);
-      run.loss.clear();
-    }
+    LadderTable table = small_table();
+    for (LadderRun& run : table.runs) run.tasks[1].acc.assign(run.tokens.size(), kMissing);
     LadderOptions options = quick();
     options.method = method;
     options.tasks = {"task1"};
-    EXPECT_THAT(said_of(no_accuracy, options), HasSubstr("task1")) << said_of(no_accuracy, options);
-    no_loss.has_loss = false;
-    EXPECT_THAT(said_of(no_loss, options), HasSubstr("task1"));
+    EXPECT_THAT(said_of(table, options), HasSubstr("task1"));
     options.tasks = {};
-    EXPECT_THAT(forecast_ladder(no_accuracy, options).warnings,
-                ::testing::Contains("task1: left out, it lacks bits per byte or accuracy"));
+    EXPECT_THAT(forecast_ladder(table, options).warnings, ::testing::Contains("task1: left out, it lacks accuracy"));
+  }
+}
+
+/// N, D and accuracy alone.
+LadderTable without_losses(LadderTable table) {
+  table.has_loss = false;
+  for (LadderRun& run : table.runs) {
+    run.loss.clear();
+    for (TaskSeries& task : run.tasks) task.bpb.assign(run.tokens.size(), kMissing);
+  }
+  return table;
+}
+
+TEST(Ladder, TablesOfSizeTokensAndAccuracyAloneArePredictedWithWhatTheyAllow) {
+  const auto made = testing::simulate_ladder(1, {.tasks = 2, .checkpoints = 12});
+  const LadderTable table = without_losses(made.table);
+  std::vector<LadderOptions> allowed = {quick(), quick(), quick(), quick(), quick()};
+  allowed[1].feature = Feature::flops;
+  allowed[2].feature = Feature::acc;
+  allowed[3].method = LadderMethod::paper;
+  allowed[4].method = LadderMethod::paper;
+  allowed[4].single_step = true;
+  for (const LadderOptions& options : allowed) {
+    const auto predictions = forecast_ladder(table, options).predictions;
+    for (size_t t = 0; t < 2; ++t) EXPECT_NEAR(predictions[t].predicted, made.truth[t], 0.15);
+  }
+  LadderOptions needs_loss = quick();
+  needs_loss.feature = Feature::loss;
+  EXPECT_THAT(said_of(table, needs_loss), HasSubstr("too few rungs for task0: want at least 4 runs with 'loss'"));
+}
+
+TEST(Ladder, AnAccuracyOfZeroIsAllowedInEveryMethod) {
+  LadderTable table = without_losses(small_table());
+  table.runs[0].tasks[0].acc.assign(table.runs[0].tokens.size(), 0);
+  LadderOptions single = quick();
+  single.method = LadderMethod::paper;
+  single.single_step = true;
+  for (const LadderOptions& options : {quick(), single}) {
+    const double predicted = forecast_ladder(table, options).predictions[0].predicted;
+    EXPECT_TRUE(predicted > 0 && predicted <= 1) << predicted;
+  }
+}
+
+TEST(Ladder, TheMeanIsWeightedAndItsIntervalAllowsForErrorsThatGoTogether) {
+  LadderOptions options = quick(60), weighted = options;
+  options.tasks = weighted.tasks = {"task0", "task1"};
+  weighted.weights = {3, 1};
+  const LadderTable table = small_table();
+  const LadderForecast equal = forecast_ladder(table, options), uneven = forecast_ladder(table, weighted);
+  const auto& each = equal.predictions;
+  EXPECT_NEAR(equal.means[0].predicted, (each[0].predicted + each[1].predicted) / 2, 1e-12);
+  EXPECT_NEAR(uneven.means[0].predicted, 0.75 * each[0].predicted + 0.25 * each[1].predicted, 1e-12);
+  const double width = *equal.means[0].high - *equal.means[0].low;
+  const double first = *each[0].high - *each[0].low, second = *each[1].high - *each[1].low;
+  EXPECT_LE(width, (first + second) / 2 + 1e-3);
+  EXPECT_GE(width, std::hypot(first, second) / 2 - 1e-3);
+  weighted.weights = {0, 0};
+  EXPECT_THAT(said_of(table, weighted), HasSubstr("weights"));
+}
+
+TEST(Ladder, SparseEvaluationsAreNotAveragedOverTheRun) {
+  for (const LadderMethod method : {LadderMethod::best, LadderMethod::paper}) {
+    for (const size_t checkpoints : {1, 2, 4, 10, 100}) {
+      const auto made = testing::simulate_ladder(
+          4, {.checkpoints = checkpoints, .run_noise = 0, .checkpoint_noise = 0, .accuracy_noise = 0});
+      const LadderRun& run = made.table.runs.back();
+      EXPECT_NEAR(final_accuracy(run, 0), run.tasks[0].acc.back(), 0.004) << checkpoints;
+      LadderOptions options = quick(1);
+      options.method = method;
+      const LadderForecast forecast = forecast_ladder(made.table, options);
+      double error = 0;
+      for (size_t t = 0; t < made.truth.size(); ++t) error += std::abs(forecast.predictions[t].predicted - made.truth[t]);
+      EXPECT_LT(error / static_cast<double>(made.truth.size()), 0.03) << checkpoints;
+    }
   }
 }
 

@@ -19,6 +19,8 @@ constexpr double kLeastOff = 0.02;    // of the loss
 constexpr double kNoisyShare = 0.1;   // scatter of the last checkpoints over the range that the ladder spans
 constexpr double kWide = 0.08;        // a wider interval of accuracy is not robust yet
 constexpr size_t kLastForNoise = 10;
+constexpr size_t kMostLines = 25;      // then tasks that cannot be predicted are named in one line
+constexpr double kNearCeiling = 0.75;  // an accuracy from which on the ceiling matters
 
 using Warnings = std::vector<std::string>;
 
@@ -27,9 +29,9 @@ void warn_of_bad_rungs(const Rungs& rungs, const LadderForecast& forecast, Warni
   std::map<const LadderRun*, std::pair<size_t, double>> off;  // tasks, largest deviation
   for (const TaskEnsemble& ensemble : forecast.curves) {
     const TaskCurve& curve = ensemble.curves.front();
-    if (curve.form.feature == Feature::flops) return;  // compute alone leaves every rung off
+    if (curve.form.feature == Feature::flops || curve.direct) continue;  // compute alone leaves every rung off
     for (const LadderRun* run : rungs) {
-      const double loss = final_loss(*run, ensemble.task, curve.form.feature);
+      const double loss = final_loss(*run, ensemble.task.index, curve.form.feature);
       const double away = std::isnan(loss) ? 0 : loss / curve.loss_at(final_scale(*run)) - 1;
       if (std::abs(away) < std::max(kLeastOff, kOffInScatters * curve.scatter)) continue;
       auto& [tasks, most] = off[run];
@@ -83,9 +85,81 @@ void warn_of_bounds(const LadderForecast& forecast, Warnings& warnings) {
       std::erase(names, "b");  // the ceiling of one is where many tasks belong
       if (names.empty()) continue;
       warnings.push_back(fmt::format("{}: the fit on {} ended on a bound ({}); the data do not determine it",
-                                     ensemble.name, feature_name(curve.form.feature), fmt::join(names, ", ")));
+                                     ensemble.task.name, feature_name(curve.form.feature), fmt::join(names, ", ")));
     }
   }
+}
+
+/// Tasks of which hindcasts or the rungs' own rise say that a forecast is worth little.
+void warn_of_unpredictable(const LadderTable& table, const LadderForecast& forecast, Warnings& warnings) {
+  std::vector<std::string> more;
+  for (size_t t = 0; t < forecast.predictable.size(); ++t) {
+    const Predictability& each = forecast.predictable[t];
+    if (each.is_predictable) continue;
+    const std::string& name = table.tasks[forecast.tasks[t]];
+    if (warnings.size() < kMostLines) {
+      warnings.push_back(fmt::format("{}: not predictable from this ladder: {}", name, each.why));
+    } else {
+      more.push_back(name);
+    }
+  }
+  if (!more.empty()) {
+    warnings.push_back(fmt::format("not predictable from this ladder either: {}", fmt::join(more, ", ")));
+  }
+}
+
+/// Where evaluations are few, final values are single measurements; where a run's end was not evaluated, it has none.
+void warn_of_sparse_evaluations(const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {
+  size_t single = 0, several = 0, no_end = 0;
+  std::string example;
+  for (const LadderRun* run : rungs) {
+    size_t near_end = 0, measured = 0;
+    for (const size_t task : forecast.tasks) {
+      size_t own = 0, all = 0;
+      for (size_t i = 0; i < run->tokens.size(); ++i) {
+        if (std::isnan(run->tasks[task].acc[i])) continue;
+        ++all;
+        own += run->tokens[i] > (1 - kReach) * run->final_tokens();
+      }
+      near_end = std::max(near_end, own);
+      measured = std::max(measured, all);
+    }
+    several += measured > 1;
+    single += measured > 1 && near_end == 1;
+    if (measured == 0 || near_end > 0) continue;
+    if (no_end++ == 0) example = run->name;
+  }
+  if (single > 0) {
+    warnings.push_back(fmt::format("{} of {} runs have one evaluation in the last tenth of their tokens: their final "
+                                   "accuracies are single measurements, not averages",
+                                   single, std::max(single, several)));
+  }
+  if (no_end > 0) {
+    warnings.push_back(fmt::format("{} runs have no evaluation in the last tenth of their tokens and no final accuracy, "
+                                   "'{}' among them",
+                                   no_end, example));
+  }
+}
+
+/// The ceiling is an assumption where no rung comes near it and the forecast does.
+void warn_of_ceiling(const Rungs& rungs, const LadderOptions& options, const LadderForecast& forecast,
+                     Warnings& warnings) {
+  std::set<std::string> names;
+  for (const TaskEnsemble& ensemble : forecast.curves) {
+    if (options.method == LadderMethod::paper || options.ceiling.count(ensemble.task.name)) continue;
+    double reached = 0;
+    for (const LadderRun* run : rungs) {
+      const double accuracy = final_accuracy(*run, ensemble.task.index);
+      if (!std::isnan(accuracy)) reached = std::max(reached, accuracy);
+    }
+    for (const LadderPrediction& each : forecast.predictions) {
+      if (each.task == ensemble.task.name && each.predicted > kNearCeiling && reached < kNearCeiling) names.insert(each.task);
+    }
+  }
+  if (names.empty()) return;
+  warnings.push_back(fmt::format("no rung shows the ceiling of {}: it is taken to be 1 at no loss, give or take a tenth; "
+                                 "--ceiling says it where it is known",
+                                 fmt::join(names, ", ")));
 }
 
 void warn_of_noise(const LadderTable& table, const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {
@@ -155,7 +229,10 @@ std::vector<std::string> ladder_warnings(const LadderTable& table, const Rungs& 
   warn_of_bad_rungs(rungs, forecast, warnings);
   warn_of_distance(rungs, forecast, warnings);
   warn_of_bounds(forecast, warnings);
+  warn_of_sparse_evaluations(rungs, forecast, warnings);
+  warn_of_ceiling(rungs, options, forecast, warnings);
   warn_of_noise(table, rungs, forecast, warnings);
+  warn_of_unpredictable(table, forecast, warnings);
   warn_of_width(options, forecast, warnings);
   return warnings;
 }

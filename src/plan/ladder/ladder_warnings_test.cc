@@ -93,6 +93,42 @@ TEST(LadderWarnings, AWideIntervalWarnsAndNamesTheRungThatNarrowsItMost) {
   EXPECT_THAT(ladder_warnings(table, all_rungs(table), {}, forecast), Not(Contains(HasSubstr("not robust yet"))));
 }
 
+TEST(LadderWarnings, SparseEvaluationsAreSaid) {
+  const LadderTable sparse =
+      testing::simulate_ladder(1, {.tasks = 2, .checkpoints = 4}).table;
+  EXPECT_THAT(warnings_of(sparse), Contains(HasSubstr("16 of 16 runs have one evaluation in the last tenth")));
+  EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("have no evaluation"))));
+  LadderTable cut = ladder_of();
+  for (TaskSeries& task : cut.runs[0].tasks) {
+    for (size_t i = cut.runs[0].tokens.size() / 2; i < cut.runs[0].tokens.size(); ++i) task.acc[i] = kMissing;
+  }
+  EXPECT_THAT(warnings_of(cut), Contains(HasSubstr("1 runs have no evaluation in the last tenth of their tokens")));
+}
+
+TEST(LadderWarnings, ATaskThatStaysAtChanceIsCalledNotPredictable) {
+  LadderTable table = ladder_of();
+  Rng rng(5);
+  for (LadderRun& run : table.runs) {
+    for (double& accuracy : run.tasks[1].acc) accuracy = 0.25 + 0.01 * rng.uniform(-1, 1);
+  }
+  EXPECT_THAT(warnings_of(table), Contains(HasSubstr("task1: not predictable from this ladder")));
+  EXPECT_THAT(warnings_of(table), Not(Contains(HasSubstr("task0: not predictable"))));
+}
+
+TEST(LadderWarnings, ACeilingThatNoRungShowsIsSaidUnlessItIsGiven) {
+  const LadderTable table = ladder_of();
+  const RunScale far = {7e9, 4e12, 6 * 7e9 * 4e12};
+  LadderOptions options{.targets = {{"big", far}}, .resamples = 1};
+  const LadderForecast forecast = forecast_ladder(table, options);
+  const double reached = final_accuracy(table.runs.back(), 0);
+  const bool said = forecast.predictions[0].predicted > 0.75 && reached < 0.75;
+  const auto warned = Contains(::testing::AllOf(HasSubstr("no rung shows the ceiling of"), HasSubstr("task0")));
+  if (said) EXPECT_THAT(forecast.warnings, warned);
+  else EXPECT_THAT(forecast.warnings, Not(warned));
+  options.ceiling = {{"task0", 0.95}, {"task1", 0.95}};
+  EXPECT_THAT(forecast_ladder(table, options).warnings, Not(Contains(HasSubstr("no rung shows the ceiling"))));
+}
+
 TEST(LadderWarnings, NotesOfTheTableBecomeWarnings) {
   LadderTable table = ladder_of();
   table.notes = {"3 rows were odd"};

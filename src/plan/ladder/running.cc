@@ -73,13 +73,15 @@ double variance_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs, con
     Rng draw = rng.split(i);
     std::vector<double> weights(rungs.size());
     for (double& weight : weights) weight = exponential(draw);
-    double accuracy = 0;
+    double accuracy = 0, shares = 0;
     for (size_t f = 0; f < ensemble.curves.size(); ++f) {
       const TaskCurve& curve = ensemble.curves[f];
-      const RobustFit how{&weights, {}, &curve, &ensemble.coarse[f]};
-      const TaskCurve again = fit_robust_curve(rungs, ensemble.task, ensemble.name, curve.form, how);
-      accuracy += again.sigmoid.at(curve.loss_at(at)) / static_cast<double>(ensemble.curves.size());
+      if (curve.direct) continue;
+      const TaskCurve again = fit_robust_curve(ensemble.data[f], ensemble.task, curve.form, {&weights, {}, &curve});
+      accuracy += ensemble.shares[f] * again.sigmoid.at(curve.loss_at(at));
+      shares += ensemble.shares[f];
     }
+    accuracy /= shares;
     sum += accuracy;
     square += accuracy * accuracy;
   }
@@ -91,11 +93,14 @@ double variance_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs, con
 double misfit_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs) {
   double sum = 0, count = 0;
   for (const LadderRun* run : rungs) {
-    double read = 0;
-    for (const TaskCurve& curve : ensemble.curves) {
-      read += curve.sigmoid.at(final_loss(*run, ensemble.task, curve.form.feature));
+    double read = 0, shares = 0;
+    for (size_t f = 0; f < ensemble.curves.size(); ++f) {
+      const TaskCurve& curve = ensemble.curves[f];
+      if (curve.direct) continue;
+      read += ensemble.shares[f] * curve.sigmoid.at(final_loss(*run, ensemble.task.index, curve.form.feature));
+      shares += ensemble.shares[f];
     }
-    const double away = read / static_cast<double>(ensemble.curves.size()) - final_accuracy(*run, ensemble.task);
+    const double away = read / shares - final_accuracy(*run, ensemble.task.index);
     if (!std::isnan(away)) {
       sum += away * away;
       ++count;
@@ -108,15 +113,16 @@ double misfit_of_sigmoid(const TaskEnsemble& ensemble, const Rungs& rungs) {
 Estimate live_estimate(const TaskEnsemble& ensemble, const Rungs& rungs, const LadderRun& run, size_t c, double share) {
   Estimate live;
   double count = 0;
-  for (const TaskCurve& curve : ensemble.curves) {
-    const std::vector<double>& losses = feature_series(run, ensemble.task, curve.form.feature);
-    if (losses.empty() || std::isnan(losses[c])) continue;
-    const Estimate fall = fall_still_to_come(rungs, ensemble.task, curve.form.feature, share);
+  for (size_t f = 0; f < ensemble.curves.size(); ++f) {
+    const TaskCurve& curve = ensemble.curves[f];
+    const std::vector<double>& losses = feature_series(run, ensemble.task.index, curve.form.feature);
+    if (curve.direct || losses.empty() || std::isnan(losses[c])) continue;
+    const Estimate fall = fall_still_to_come(rungs, ensemble.task.index, curve.form.feature, share);
     if (std::isnan(fall.mean)) continue;
     const Estimate one = accuracy_from(curve, losses[c], fall);
-    live.mean += one.mean;
-    live.variance += one.variance;
-    ++count;
+    live.mean += ensemble.shares[f] * one.mean;
+    live.variance += ensemble.shares[f] * one.variance;
+    count += ensemble.shares[f];
   }
   if (count == 0) return {kMissing, kMissing};
   return {live.mean / count, live.variance / count};  // the curves' errors go together: no gain from their number
@@ -179,7 +185,7 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
       const double variance = std::max(std::min(shared, ladder_variance), (1 - weight) * ladder_variance);
       const double half = tail * std::sqrt(variance);
       points.push_back(
-          {ensemble.name, run.tokens[c], share, mean, std::max(0.0, mean - half), std::min(1.0, mean + half)});
+          {ensemble.task.name, run.tokens[c], share, mean, std::max(0.0, mean - half), std::min(1.0, mean + half)});
     }
   }
   if (!points.empty()) return points;

@@ -47,8 +47,11 @@ const axes = (function () {
     });
   }
 
-  // The densest of a few patterns per decade that fits; within less than a decade ticks as on a linear axis.
+  // The densest of a few patterns per decade that fits; within less than a decade ticks as on a linear axis. Ticks of one
+  // decade lie closer and closer together, so that their number alone does not tell whether their labels fit.
   function logTicks(axis, low, high, room) {
+    const slot = Math.log(high / low) / (room + 0.5);
+    const fit = (ticks) => ticks.every((at, i) => i === 0 || Math.log(at / ticks[i - 1]) >= slot);
     const decades = d3.range(Math.floor(Math.log10(low)), Math.ceil(Math.log10(high)) + 1);
     const pattern = (digits) => d3.merge(decades.map((e) => digits.map((digit) => +(digit + "e" + e))))
       .filter((at) => at >= low && at <= high);
@@ -56,10 +59,17 @@ const axes = (function () {
     const label = (ticks) => ticks.map((at) => ({ at, text: text(at) }));
     for (const digits of [[1, 2, 3, 4, 5, 6, 7, 8, 9], [1, 2, 5], [1, 3], [1]]) {
       const ticks = pattern(digits);
-      if (ticks.length >= 3 && ticks.length <= room) return label(ticks);
+      if (ticks.length >= 3 && ticks.length <= room && fit(ticks)) return label(ticks);
     }
     const whole = pattern([1]);
-    if (whole.length <= 2) return linearTicks(axis, low, high, room);
+    if (whole.length <= 2) {
+      let last = 0;
+      return linearTicks(axis, low, high, room).filter(({ at }) => {
+        if (at <= 0 || (last > 0 && Math.log(at / last) < slot)) return false;
+        last = at;
+        return true;
+      });
+    }
     const every = Math.ceil(whole.length / room);
     return label(whole.filter((at) => Math.round(Math.log10(at)) % every === 0));
   }

@@ -1,0 +1,34 @@
+// The constants are the protocol's (docs/planning.md): from simulated families and hindcasts, before any target.
+#include "plan/curves/prediction_error.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "plan/curves/random.h"
+
+namespace tessera::plan {
+
+namespace {
+
+constexpr double kOfChange = 0.3;    // form error as a share of the way from the largest rung's accuracy to the prediction
+constexpr double kPerDecade = 0.007;  // and of the compute beyond the largest rung, per factor of ten and half a factor
+constexpr double kOfResamples = 0.8;  // the resamples draw the priors' centres too, and so are wider than the fits' errors
+
+}  // namespace
+
+ErrorSources error_sources(const TaskEnsemble& ensemble, const RunScale& at, double predicted) {
+  const double decades = std::max(0.0, std::log10(at.flops / ensemble.largest_flops));
+  const double change = kOfChange * (predicted - ensemble.largest_accuracy), way = kPerDecade * (0.5 + decades);
+  return {std::sqrt(ensemble.nearby.novelty(at)) * std::hypot(change, way), ensemble.scatter};
+}
+
+Spread spread_of(std::vector<double> samples, double point, const ErrorSources& sources, double coverage,
+                 double scale) {
+  const double middle = quantile(samples, 0.5), tail = (1 - coverage) / 2;
+  const double others = normal_tail(coverage) * std::hypot(sources.form, sources.noise);
+  const double down = std::hypot(kOfResamples * (middle - quantile(samples, tail)), others);
+  const double up = std::hypot(kOfResamples * (quantile(samples, 1 - tail) - middle), others);
+  return {point, std::max(0.0, point - scale * down), std::min(1.0, point + scale * up)};
+}
+
+}  // namespace tessera::plan
