@@ -97,7 +97,8 @@ int run_plan_budget(const PlanBudgetOptions& options) {
                    {"warnings", budget.forecast.warnings}};
     print_json(result);
   } else {
-    detail::print(curve_text(budget) + "\n" + task_text(budget.forecast, how.ladder.coverage) + "\n" + ladder_text(budget, how.tolerance));
+    detail::print(curve_text(budget) + "\n" + task_text(budget.forecast, how.ladder.coverage) + "\n" +
+                  ladder_text(budget, how.tolerance));
     print_warnings(budget.forecast.warnings);
   }
   if (!options.report.empty()) {

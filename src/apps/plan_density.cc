@@ -113,9 +113,10 @@ std::string trend_lines(const plan::DensityResult& result) {
   text += fmt::format("  slope per day up to ChatGPT (2022-11-30) {}, after {}\n", slope_text(t.slope_before_chatgpt),
                       slope_text(t.slope_after_chatgpt));
   for (const plan::DensityFrontier& each : result.frontiers) {
-    text += fmt::format("  below which {:.0f}% of all models lie: doubles every {} months; {} of {} later models came out "
-                        "below it\n",
-                        100 * each.quantile, number(each.doubling_months), each.later_below, each.later_models);
+    text += fmt::format(
+        "  below which {:.0f}% of all models lie: doubles every {} months; {} of {} later models came out "
+        "below it\n",
+        100 * each.quantile, number(each.doubling_months), each.later_below, each.later_models);
   }
   const plan::PriceTrend& p = result.price;
   text +=

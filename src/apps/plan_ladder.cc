@@ -62,10 +62,10 @@ void print_target(const plan::LadderForecast& forecast, size_t target, double co
     rows.back()[4] = fmt::format("{:.2f}", error / measured);
     rows.back()[5] = fmt::format("{:.2f}", relative / measured);
   }
-  detail::print(fmt::format(
-      "{}: {} parameters, {} tokens, {} FLOPs\n{}\n", at.name, plan::short_number(at.scale.params),
-      plan::short_number(at.scale.tokens), plan::short_number(at.scale.flops),
-      columns({"task", "predicted %", interval_header(coverage), "actual", "error", "relative %"}, rows)));
+  detail::print(
+      fmt::format("{}: {} parameters, {} tokens, {} FLOPs\n{}\n", at.name, plan::short_number(at.scale.params),
+                  plan::short_number(at.scale.tokens), plan::short_number(at.scale.flops),
+                  columns({"task", "predicted %", interval_header(coverage), "actual", "error", "relative %"}, rows)));
 }
 
 /// How the mean over the tasks moved, and each task's forecast at the last checkpoint.
@@ -132,7 +132,7 @@ int run_plan_ladder(const PlanLadderOptions& options) {
   }
   if (!options.report.empty()) {
     plan::Report page = plan::ladder_report(table, how, forecast);
-    if (running) plan::add_running(page, running->name, followed);
+    if (running) plan::add_running(page, running->name, followed, how.coverage);
     plan::write_report(page, options.report);
     log_info("the report is in {}", options.report.string());
   }

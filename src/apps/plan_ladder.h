@@ -39,7 +39,8 @@ template <class V> void fields(V& v, PlanLadderOptions& o) {
     "a,b:2: tasks to predict and their weights in the mean (1); without it all whose accuracies vary, less BoolQ and "
     "Winogrande");
   v("chance", o.chance, "a=.25: what guessing scores, where it is not known by the task's name (else fitted)");
-  v("ceiling", o.ceiling, "a=.9: the most that any model can score, where it is known (else 1, lowered by data near it)");
+  v("ceiling", o.ceiling,
+    "a=.9: the most that any model can score, where it is known (else 1, lowered by data near it)");
   v("method", o.method, "best: chosen by hindcast, with intervals; paper: as published");
   v("feature", o.feature, "bpb, loss, ce, flops or acc: what is predicted first; without it the method's own");
   v("single_step", o.single_step, "with --method paper: accuracy straight from size and tokens");

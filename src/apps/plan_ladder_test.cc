@@ -74,8 +74,8 @@ TEST_F(PlanLadder, JsonIsOneObjectWithTheDocumentedKeys) {
   EXPECT_EQ(done.status, 0) << done.err;
   EXPECT_EQ(std::count(done.out.begin(), done.out.end(), '\n'), 1);
   const Json result = parse_json(done.out, "output");
-  EXPECT_THAT(keys_of(result), ::testing::UnorderedElementsAre("predictions", "means", "coverage", "predictable",
-                                                             "warnings"));
+  EXPECT_THAT(keys_of(result),
+              ::testing::UnorderedElementsAre("predictions", "means", "coverage", "predictable", "warnings"));
   ASSERT_THAT(result["predictions"], SizeIs(16));
   for (const Json& each : result["predictions"]) {
     EXPECT_THAT(keys_of(each), ::testing::UnorderedElementsAre("target", "task", "predicted", "low", "high", "actual",
@@ -131,8 +131,8 @@ TEST_F(PlanLadder, ATargetIsANameASizeAndALength) {
 }
 
 TEST_F(PlanLadder, TasksHaveWeightsAChanceLevelAndACeiling) {
-  const Words words = {"--target", "7B=7e9:4e12", "--resamples", "20", "--json", "--chance", "task0=.25", "--ceiling",
-                       "task0=.9,task1=1"};
+  const Words words = {"--target",  "7B=7e9:4e12", "--resamples",     "20", "--json", "--chance",
+                       "task0=.25", "--ceiling",   "task0=.9,task1=1"};
   Words weighted = words;
   weighted.insert(weighted.end(), {"--tasks", "task0:3, task1"});
   const Json result = parse_json(plan(weighted).out, "output"), equal = parse_json(plan(words).out, "output");

@@ -59,14 +59,14 @@ TEST_F(PlanRank, NamesTheBetterRecipeWithItsProbability) {
 
 TEST_F(PlanRank, MistakesAreOneLineWithStatusTwo) {
   const std::string better = (folder_ / "better.csv").string(), plain = (folder_ / "plain.csv").string();
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {"--target", "2B=2e9:8e10"},
-           {"--runs", plain, "--target", "2B=2e9:8e10"},
-           {"--runs", better, "--target", "2B"},
-           {"--runs", better},
-           {"--runs", better, "--target", "2B=2e9:8e10", "--tasks", "mmlu"},
-           {"--runs", better, "--target", "2B=2e9:8e10", "--resamples", "0"},
-           {"--runs", (folder_ / "none.csv").string(), "--target", "2B=2e9:8e10"}}) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"--target", "2B=2e9:8e10"},
+                                             {"--runs", plain, "--target", "2B=2e9:8e10"},
+                                             {"--runs", better, "--target", "2B"},
+                                             {"--runs", better},
+                                             {"--runs", better, "--target", "2B=2e9:8e10", "--tasks", "mmlu"},
+                                             {"--runs", better, "--target", "2B=2e9:8e10", "--resamples", "0"},
+                                             {"--runs", (folder_ / "none.csv").string(), "--target", "2B=2e9:8e10"}}) {
     const Finished wrong = rank(words);
     EXPECT_EQ(wrong.status, 2) << wrong.err << ::testing::PrintToString(words);
     EXPECT_EQ(std::count(wrong.err.begin(), wrong.err.end(), '\n'), 1) << wrong.err;

@@ -201,5 +201,53 @@ TEST(Minimize, BoundsHoldAndTheBestPointIsReturned) {
   EXPECT_THAT(on_bound(found.x, bounds), ::testing::ElementsAre(1));
 }
 
+TEST(FitLossLaw, TiedExponentsAreOneAndAreRecovered) {
+  const LossLaw truth{.log_a = 5, .alpha = 0.3, .log_b = 6, .beta = 0.3, .e = 0.7};
+  std::vector<LossPoint> points;
+  for (const double n : {1e8, 3e8, 1e9}) {
+    for (const double d : {2e9, 1e10, 5e10}) points.push_back({n, d, truth.at(n, d)});
+  }
+  const LossLaw law = fit_loss_law(points, {.delta = 1, .noise = 1e-4, .prior = {.spread = 3}, .tied = true}).law;
+  EXPECT_EQ(law.alpha, law.beta);
+  EXPECT_NEAR(law.alpha, 0.3, 1e-3);
+  EXPECT_NEAR(law.at(1e10, 1e12), truth.at(1e10, 1e12), 1e-3);
+}
+
+TEST(FitDirectLaw, AnExactLawIsRecoveredAndExtrapolates) {
+  const DirectLaw truth{{.log_a = 4, .alpha = 0.22, .log_b = 5, .beta = 0.24}, 0.25, 1};
+  std::vector<LossPoint> points;
+  for (const double n : {1e8, 3e8, 1e9, 3e9}) {
+    for (const double d : {2e9, 1e10, 5e10, 2e11}) points.push_back({n, d, truth.at(n, d)});
+  }
+  DirectFitOptions options{.noise = 1e-4, .range = {.floor = 0.25, .floor_spread = 0}};
+  options.prior.spread = 2;
+  options.range.ceiling_spread = 0;
+  const DirectLaw law = fit_direct_law(points, options).law;
+  EXPECT_NEAR(law.loss.alpha, 0.22, 2e-3);
+  EXPECT_NEAR(law.loss.beta, 0.24, 2e-3);
+  EXPECT_NEAR(law.at(1e10, 1e12), truth.at(1e10, 1e12), 2e-3);
+}
+
+TEST(FitDirectLaw, OfComputeAloneItIsAPowerLawOfTheLogarithmAndAccuracyMayBeZero) {
+  const DirectLaw truth{{.log_a = 10, .alpha = 0.2}, 0, 1};
+  std::vector<LossPoint> points;
+  for (double flops = 1e18; flops < 2e22; flops *= 4) points.push_back({flops, 1e10, truth.at(flops, 1e10)});
+  points.push_back({1e12, 1e6, 0});
+  DirectFitOptions options{.noise = 1e-3, .range = {.floor = 0, .floor_spread = 0.01}, .compute_only = true};
+  const DirectLaw law = fit_direct_law(points, options).law;
+  EXPECT_NEAR(law.at(1e24, 1e13), truth.at(1e24, 1e13), 0.01);
+  EXPECT_NEAR(law.at(1e10, 1e6), 0, 0.01);
+}
+
+TEST(FitDirectLaw, GivenFloorAndCeilingAreKept) {
+  std::vector<LossPoint> points;
+  for (const double n : {1e8, 3e8, 1e9, 3e9}) points.push_back({n, 20 * n, 0.3 + 0.05 * std::log10(n / 1e8)});
+  const DirectFitOptions options{.range = {.floor = 0.2, .floor_spread = 0, .ceiling = 0.6, .ceiling_spread = 0}};
+  const DirectLaw law = fit_direct_law(points, options).law;
+  EXPECT_NEAR(law.floor, 0.2, 1e-3);
+  EXPECT_NEAR(law.ceiling, 0.6, 1e-3);
+  EXPECT_LE(law.at(1e15, 1e18), 0.601);
+}
+
 }  // namespace
 }  // namespace tessera::plan

@@ -82,7 +82,8 @@ std::vector<double> accuracies_of(const std::vector<TaskCurve>& curves, const st
 
 NearbyRungs::NearbyRungs(const Rungs& rungs, size_t task) {
   Rungs largest = rungs;
-  std::stable_sort(largest.begin(), largest.end(), [](auto* a, auto* b) { return a->final_flops() > b->final_flops(); });
+  std::stable_sort(largest.begin(), largest.end(),
+                   [](auto* a, auto* b) { return a->final_flops() > b->final_flops(); });
   for (const LadderRun* run : largest) {
     const double accuracy = final_accuracy(*run, task);
     if (std::isnan(accuracy) || rungs_.size() == kMostNearby) continue;

@@ -87,7 +87,9 @@ TEST(Ensemble, MoreResamplesConverge) {
 
 TEST(Ensemble, TooFewRungsAreNamedWithTheTaskAndTheFeature) {
   const LadderTable table = testing::simulate_ladder(1, {.sizes = {190e6}, .lengths = {1, 2, 5}, .tasks = 1}).table;
-  EXPECT_EQ(testing::refusal([&] { fit_ensemble(all_rungs(table), {0, "mmlu", {}}, {{{Feature::bpb}}}); }),
+  EXPECT_EQ(testing::refusal([&] {
+              fit_ensemble(all_rungs(table), {0, "mmlu", {}}, {{{Feature::bpb}}});
+            }),
             "[plan] too few rungs for mmlu: got 3 runs with 'bpb' measured, want at least 4");
 }
 

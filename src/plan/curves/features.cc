@@ -127,7 +127,8 @@ std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, 
   const std::vector<double>&losses = feature_series(run, task, feature), &accuracies = run.tasks[task].acc;
   std::vector<Pair> pairs;
   for (size_t i = 0; i < losses.size(); ++i) {
-    if (!std::isnan(losses[i]) && !std::isnan(accuracies[i])) pairs.push_back({run.tokens[i], losses[i], accuracies[i]});
+    if (!std::isnan(losses[i]) && !std::isnan(accuracies[i]))
+      pairs.push_back({run.tokens[i], losses[i], accuracies[i]});
   }
   if (pairs.size() > 1) {  // a run known by its end alone keeps it
     const double dropped = std::ceil(smoothing.skip * static_cast<double>(pairs.size()));

@@ -23,9 +23,9 @@ enum class Feature {
 /// A feature, which checkpoints turn it into accuracy, and how its law is fitted.
 struct Form {
   Feature feature = Feature::bpb;
-  double skip = 0.1;       // the first checkpoints of each run are skipped
-  bool tied = false;       // one exponent for size and tokens: a law of compute and tokens per parameter (arXiv 2403.08540)
-  double emphasis = 0;     // rungs weigh as this power of their compute
+  double skip = 0.1;  // the first checkpoints of each run are skipped
+  bool tied = false;  // one exponent for size and tokens: a law of compute and tokens per parameter (arXiv 2403.08540)
+  double emphasis = 0;  // rungs weigh as this power of their compute
   bool operator==(const Form&) const = default;
 };
 

@@ -16,12 +16,12 @@ namespace tessera::plan {
 namespace {
 
 constexpr size_t kFewestToLearn = 6, kFewestSizes = 2, kFewestLengths = 2;
-constexpr double kLeastError = 0.003;        // below it errors say nothing of a form
-constexpr double kLeastShare = 0.125;        // of the best form's
+constexpr double kLeastError = 0.003;  // below it errors say nothing of a form
+constexpr double kLeastShare = 0.125;  // of the best form's
 constexpr size_t kMostForms = 4;
 constexpr double kLeastScale = 0.6, kMostScale = 3, kBlindScale = 1.4;
-constexpr double kLeastRise = 3, kLeastSkill = 0.2;  // of a task that can be predicted
-constexpr double kSplitsBelieved = 1;        // of a ladder's scale being 1
+constexpr double kLeastRise = 3, kLeastSkill = 0.2;        // of a task that can be predicted
+constexpr double kSplitsBelieved = 1;                      // of a ladder's scale being 1
 constexpr double kCorrelation = 0.3, kGroupsBelieved = 6;  // of the errors of two tasks, on other ladders
 
 /// Tokens per parameter in steps of a tenth of the logarithm: 1x and 2x Chinchilla differ, 1.00x and 1.01x do not.
@@ -275,8 +275,7 @@ double interval_scale(const std::vector<Hindcast>& hindcasts, double coverage) {
   for (const Hindcast& each : hindcasts) ++counts[each.split];
   std::vector<std::pair<double, double>> needed;  // scale, weight
   for (const Hindcast& each : hindcasts) {
-    needed.push_back(
-        {std::abs(standardised(each)), 1 / (counts[each.split] * static_cast<double>(counts.size()))});
+    needed.push_back({std::abs(standardised(each)), 1 / (counts[each.split] * static_cast<double>(counts.size()))});
   }
   std::sort(needed.begin(), needed.end());
   double covered = 0, scale = needed.back().first;

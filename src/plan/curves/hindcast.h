@@ -38,8 +38,8 @@ std::vector<Hindcast> hindcast_form(const std::vector<HindcastSplit>& splits, co
 /// A form and its hindcasts of every task.
 struct JudgedForm {
   Form form;
-  double error = 0;  // over all tasks; NaN without hindcasts
-  double share = 0;  // of the forecasts, mean over the tasks
+  double error = 0;                              // over all tasks; NaN without hindcasts
+  double share = 0;                              // of the forecasts, mean over the tasks
   std::vector<std::vector<Hindcast>> hindcasts;  // by task, aligned with the forecast's tasks
 };
 
@@ -48,7 +48,8 @@ struct JudgedForm {
 /// all but the best four. `usable`: forms whose feature the task's rungs measured. Without hindcasts the plainest form of
 /// each feature but the cross entropy over choices, which did worst on the ladder that ships, and of none but accuracy
 /// where no loss was measured.
-std::vector<SharedForm> weigh_forms(const std::vector<JudgedForm>& judged, size_t task, const std::vector<bool>& usable);
+std::vector<SharedForm> weigh_forms(const std::vector<JudgedForm>& judged, size_t task,
+                                    const std::vector<bool>& usable);
 
 /// Every held-out accuracy of one task from the mixture `forms`, with intervals.
 std::vector<Hindcast> hindcast_ensemble(const std::vector<HindcastSplit>& splits, const LadderTask& task,
@@ -59,9 +60,9 @@ std::vector<Hindcast> hindcast_ensemble(const std::vector<HindcastSplit>& splits
 /// "as the largest rung that was learnt from"; NaN without hindcasts.
 struct Predictability {
   double skill = 0;
-  double rise = 0;   // of the rungs' accuracies, from the cheaper third to the dearest, in units of their scatter
+  double rise = 0;  // of the rungs' accuracies, from the cheaper third to the dearest, in units of their scatter
   bool is_predictable = true;
-  std::string why;   // not, in words; empty otherwise
+  std::string why;  // not, in words; empty otherwise
 };
 Predictability predictability(const Rungs& rungs, const LadderTask& task, double scatter,
                               const std::vector<Hindcast>& hindcasts);

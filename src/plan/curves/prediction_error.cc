@@ -10,9 +10,11 @@ namespace tessera::plan {
 
 namespace {
 
-constexpr double kOfChange = 0.3;    // form error as a share of the way from the largest rung's accuracy to the prediction
+constexpr double kOfChange =
+    0.3;  // form error as a share of the way from the largest rung's accuracy to the prediction
 constexpr double kPerDecade = 0.007;  // and of the compute beyond the largest rung, per factor of ten and half a factor
-constexpr double kOfResamples = 0.8;  // the resamples draw the priors' centres too, and so are wider than the fits' errors
+constexpr double kOfResamples =
+    0.8;  // the resamples draw the priors' centres too, and so are wider than the fits' errors
 
 }  // namespace
 

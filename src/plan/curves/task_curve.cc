@@ -55,7 +55,8 @@ double scatter(const std::vector<LossPoint>& points, const LossLaw& law, size_t 
 
 /// Accuracies scatter about a curve by at least this much.
 constexpr double kLeastAccuracyNoise = 0.004;
-constexpr double kPointsOfRung = 3;  // what the checkpoints of one rung, copies of each other, are worth in independent ones
+constexpr double kPointsOfRung =
+    3;  // what the checkpoints of one rung, copies of each other, are worth in independent ones
 
 void add_bounds(TaskCurve& curve, const std::vector<std::string>& names) {
   curve.on_bound.insert(curve.on_bound.end(), names.begin(), names.end());

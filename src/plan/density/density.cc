@@ -162,8 +162,8 @@ void warn_of_ceiling(const std::vector<Measured>& models, DensityResult& result)
     std::sort(dated.rbegin(), dated.rend());
     dated.resize(std::min<size_t>(dated.size(), std::max<size_t>(10, dated.size() / 4)));
     const double ceiling = curve.c + curve.d;
-    const auto close = std::count_if(dated.begin(), dated.end(),
-                                     [&](const auto& each) { return each.second > ceiling - near; });
+    const auto close =
+        std::count_if(dated.begin(), dated.end(), [&](const auto& each) { return each.second > ceiling - near; });
     if (dated.size() < 5 || static_cast<double>(close) < crowded * static_cast<double>(dated.size())) continue;
     result.warnings.push_back(
         fmt::format("{}: {} of the latest {} models score within {:.0f} points of the curve's ceiling ({:.0f}), where "

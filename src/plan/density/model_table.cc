@@ -271,7 +271,8 @@ std::vector<ModelRow> ladder_models(const LadderTable& table) {
       if (runs == &table.targets) row.family = "target";
       row.where = fmt::format("{} run '{}'", table.source, run.name);
       for (size_t t = 0; t < table.tasks.size(); ++t) {
-        const double score = mean_at_end(run.tokens, run.tasks[t].acc), loss = mean_at_end(run.tokens, run.tasks[t].bpb);
+        const double score = mean_at_end(run.tokens, run.tasks[t].acc),
+                     loss = mean_at_end(run.tokens, run.tasks[t].bpb);
         if (!std::isnan(score)) row.scores[table.tasks[t]] = score;
         if (!std::isnan(loss)) row.losses[table.tasks[t]] = loss;
       }

@@ -75,8 +75,8 @@ void add_models(Figure& figure, const DensityResult& result, Standing which) {
 void add_frontier(Figure& figure, const DensityResult& result) {
   if (result.frontiers.empty() || result.band.empty()) return;
   const DensityFrontier& frontier = result.frontiers[result.frontiers.size() / 2];
-  Series line{.kind = Series::Kind::dashed, .name = fmt::format("{:.0f}% lie below", 100 * frontier.quantile),
-              .colour = 2};
+  Series line{
+      .kind = Series::Kind::dashed, .name = fmt::format("{:.0f}% lie below", 100 * frontier.quantile), .colour = 2};
   for (const TrendBand& at : result.band) {
     line.x.push_back(trend_epoch() + at.day);
     line.y.push_back(std::exp(frontier.intercept + frontier.slope_per_day * at.day));
@@ -88,9 +88,10 @@ void add_frontier_table(Report& page, const DensityResult& result) {
   if (result.frontiers.empty()) return;
   Table table{.header = {"quantile", "doubles every, months", "later models below it"},
               .numeric = {true, true, true},
-              .caption = "The frontier as a quantile regression over all models, not the records alone. Each model of the "
-                         "later half is judged by a frontier of the models before it; a frontier that foretells "
-                         "has its quantile of them below."};
+              .caption =
+                  "The frontier as a quantile regression over all models, not the records alone. Each model of the "
+                  "later half is judged by a frontier of the models before it; a frontier that foretells "
+                  "has its quantile of them below."};
   for (const DensityFrontier& each : result.frontiers) {
     table.rows.push_back({fmt::format("{:.0f}%", 100 * each.quantile), number(each.doubling_months),
                           fmt::format("{} of {}", each.later_below, each.later_models)});

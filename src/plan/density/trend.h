@@ -37,7 +37,8 @@ std::optional<TrendLine> fit_trend(const std::vector<TimedDensity>& models, size
 /// ln rho = slope t + intercept below which the share `quantile` of the models lies: the frontier as a quantile
 /// regression (least sum of pinball losses), which looks at every model and not at the records alone. nullopt for fewer than
 /// `fewest` models, or one day only.
-std::optional<TrendLine> fit_quantile_trend(const std::vector<TimedDensity>& models, double quantile, size_t fewest = 10);
+std::optional<TrendLine> fit_quantile_trend(const std::vector<TimedDensity>& models, double quantile,
+                                            size_t fewest = 10);
 
 /// How many models came out below a frontier that was fitted to the models before them alone.
 struct LaterCoverage {

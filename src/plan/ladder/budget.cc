@@ -35,8 +35,8 @@ BudgetPoint point_at(const BudgetOptions& options, double params) {
 
 bool is_sensible(const BudgetPoint& point) { return point.tokens >= kFewestTokensPerParam * point.params; }
 
-std::vector<BudgetPoint> points_between(const BudgetOptions& options, const LadderForecast& curves,
-                                        double low, double high, size_t count) {
+std::vector<BudgetPoint> points_between(const BudgetOptions& options, const LadderForecast& curves, double low,
+                                        double high, size_t count) {
   std::vector<BudgetPoint> points;
   for (size_t i = 0; i < count; ++i) {
     const double share = static_cast<double>(i) / static_cast<double>(count - 1);

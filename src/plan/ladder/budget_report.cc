@@ -54,12 +54,17 @@ Figure ladder_figure(const BudgetOptions& options, const Budget& budget) {
   return figure;
 }
 
-Table task_table(const Budget& budget) {
-  Table table{.header = {"task", "predicted", "low", "high"}, .numeric = {false, true, true, true}};
+Table task_table(const Budget& budget, double coverage) {
+  Table table{.header = {"task", "predicted", fmt::format("{:.3g}% interval", 100 * coverage)},
+              .numeric = {false, true, true}};
+  const auto interval = [](const auto& each) {
+    return each.low ? percent(*each.low) + " – " + percent(*each.high) : std::string();
+  };
   for (const LadderPrediction& each : budget.forecast.predictions) {
-    table.rows.push_back(
-        {each.task, percent(each.predicted), each.low ? percent(*each.low) : "", each.high ? percent(*each.high) : ""});
+    table.rows.push_back({each.task, percent(each.predicted), interval(each)});
   }
+  const LadderMean& mean = budget.forecast.means.front();
+  table.rows.push_back({"mean", percent(mean.predicted), interval(mean)});
   return table;
 }
 
@@ -79,7 +84,7 @@ Report budget_report(const BudgetOptions& options, const Budget& budget) {
   report.section("The curve around the optimum");
   report.figures({curve_figure(budget)});
   report.section("Task by task at the optimum");
-  report.table(task_table(budget));
+  report.table(task_table(budget, options.ladder.coverage));
   if (!budget.ladders.empty()) {
     report.section("The ladder's own cost");
     report.figures({ladder_figure(options, budget)});

@@ -199,8 +199,7 @@ class Forecaster {
       }
     });
     for (size_t t = 0; t < count; ++t) {
-      result_.predictable.push_back(
-          predictability(rungs_, tasks_[t], result_.curves[t].scatter, result_.hindcasts));
+      result_.predictable.push_back(predictability(rungs_, tasks_[t], result_.curves[t].scatter, result_.hindcasts));
     }
     for (size_t i = 0; i < result_.targets.size(); ++i) {
       for (size_t t = 0; t < count; ++t) add_prediction(i, t, samples[t][i]);
@@ -323,7 +322,7 @@ class Forecaster {
   const LadderProgress& progress_;
   Rungs rungs_;
   LadderForecast result_;
-  std::vector<LadderTask> tasks_;               // --method best only, as are their forms
+  std::vector<LadderTask> tasks_;  // --method best only, as are their forms
   std::vector<std::vector<SharedForm>> forms_;
   size_t done_ = 0, total_ = 0;
   std::mutex guard_;

@@ -24,12 +24,13 @@ enum class LadderMethod { best, paper };
 
 struct LadderOptions {
   LadderMethod method = LadderMethod::best;
-  std::optional<Feature> feature;     // paper: bits per byte unless set; best: chosen by hindcast unless set
-  bool single_step = false;           // paper only: accuracy straight from size and tokens
-  std::vector<std::string> tasks;     // empty: default_tasks()
-  std::vector<double> weights;        // of the tasks in their average, aligned with `tasks`; empty: all the same
-  std::map<std::string, double> chance, ceiling;  // by task: accuracies of guessing and of the best possible model, where
-                                                  // they are known better than from the name and the rungs
+  std::optional<Feature> feature;  // paper: bits per byte unless set; best: chosen by hindcast unless set
+  bool single_step = false;        // paper only: accuracy straight from size and tokens
+  std::vector<std::string> tasks;  // empty: default_tasks()
+  std::vector<double> weights;     // of the tasks in their average, aligned with `tasks`; empty: all the same
+  std::map<std::string, double> chance,
+      ceiling;                        // by task: accuracies of guessing and of the best possible model, where
+                                      // they are known better than from the name and the rungs
   std::vector<LadderTarget> targets;  // empty: the table's own
   double max_rung_params = 0;         // above 0: rungs up to this size only
   size_t resamples = 1000;            // best only

@@ -37,8 +37,8 @@ struct Scores {
   }
   void print(const std::string& name) const {
     std::cout << fmt::format(
-        "{:32} paper {:5.2f}  best {:5.2f}  bias {:+5.2f}  80% intervals hold {:.0f}%  width {:4.1f}  score {:5.1f}\n", name,
-        paper / count, best / count, bias / count, 100 * held / count, width / count, interval_score / count);
+        "{:32} paper {:5.2f}  best {:5.2f}  bias {:+5.2f}  80% intervals hold {:.0f}%  width {:4.1f}  score {:5.1f}\n",
+        name, paper / count, best / count, bias / count, 100 * held / count, width / count, interval_score / count);
   }
 };
 
@@ -91,7 +91,8 @@ double error_of(const testing::FamilyLadder& made) {
   const LadderForecast forecast = forecast_ladder(made.table, options);
   double sum = 0;
   for (size_t t = 0; t < made.expected.size(); ++t) {
-    sum += 100 * std::abs(forecast.predictions[t].predicted - made.expected[t]) / static_cast<double>(made.expected.size());
+    sum += 100 * std::abs(forecast.predictions[t].predicted - made.expected[t]) /
+           static_cast<double>(made.expected.size());
   }
   return sum;
 }
@@ -110,8 +111,8 @@ TEST(LadderFamilies, RungsNearerToTheTargetMakeThePredictionBetter) {
     with += more / ladders;
     better += more < fewer;
   });
-  std::cout << fmt::format("without the largest size {:.2f}, with it {:.2f} points; better in {:.0f} of {} ladders\n", without,
-                           with, better, ladders);
+  std::cout << fmt::format("without the largest size {:.2f}, with it {:.2f} points; better in {:.0f} of {} ladders\n",
+                           without, with, better, ladders);
   EXPECT_LT(with, without);
   EXPECT_GE(better / ladders, 0.6);
 }
@@ -137,8 +138,9 @@ TEST(LadderFamilies, RankingsAreRightAsOftenAsTheyClaim) {
     sure += pair.probability > 0.8;
     sure_right += pair.probability > 0.8 && is_right;
   });
-  std::cout << fmt::format("{:.0f} of {} pairs ranked right, {:.1f} claimed; of {:.0f} claimed at more than 80%, {:.0f}\n", right,
-                           pairs, claimed, sure, sure_right);
+  std::cout << fmt::format(
+      "{:.0f} of {} pairs ranked right, {:.1f} claimed; of {:.0f} claimed at more than 80%, {:.0f}\n", right, pairs,
+      claimed, sure, sure_right);
   EXPECT_GE(right / pairs, 0.7);
   EXPECT_NEAR(right / pairs, claimed / pairs, 0.15);
 }

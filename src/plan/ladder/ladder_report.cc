@@ -18,10 +18,8 @@ const std::string kNothing = "–";
 std::string percent(const std::optional<double>& fraction) { return fraction ? plan::percent(*fraction) : kNothing; }
 std::string times(double ratio) { return fmt::format("{:.{}f}×", ratio, ratio < 10 ? 1 : 0); }
 
-/// "1.95e23": as short_number, with three digits.
 std::string flops_text(double flops) { return short_number(std::stod(fmt::format("{:.2e}", flops))); }
 
-/// "+1.2" or "−1.2".
 std::string signed_points(double fraction) {
   return (fraction < 0 ? "−" : "+") + fmt::format("{:.1f}", 100 * std::abs(fraction));
 }
@@ -62,7 +60,7 @@ std::string feature_words(Feature feature) {
 /// Means over the tasks of one target.
 struct Summary {
   size_t tasks = 0, measured = 0, covered = 0, intervals = 0;
-  double predicted = 0, actual = 0, error = 0, relative = 0, width = 0;
+  double actual = 0, error = 0, relative = 0, width = 0;
 };
 
 Summary summary_of(const LadderForecast& forecast, const LadderTarget& target) {
@@ -70,7 +68,6 @@ Summary summary_of(const LadderForecast& forecast, const LadderTarget& target) {
   for (const LadderPrediction& each : forecast.predictions) {
     if (each.target != target.name) continue;
     ++sum.tasks;
-    sum.predicted += each.predicted;
     if (each.low) {
       ++sum.intervals;
       sum.width += *each.high - *each.low;
@@ -83,7 +80,6 @@ Summary summary_of(const LadderForecast& forecast, const LadderTarget& target) {
     sum.covered += each.low && *each.low <= *each.actual && *each.actual <= *each.high;
   }
   const auto mean = [](double& value, size_t count) { value /= static_cast<double>(std::max<size_t>(1, count)); };
-  mean(sum.predicted, sum.tasks);
   mean(sum.width, sum.intervals);
   for (double* value : {&sum.actual, &sum.error, &sum.relative}) mean(*value, sum.measured);
   return sum;
@@ -130,12 +126,22 @@ class Writer {
                        flops_text(spent), page.table.source);
   }
 
+  const LadderMean& mean_of(const LadderTarget& target) const {
+    return *std::find_if(forecast_.means.begin(), forecast_.means.end(),
+                         [&](const LadderMean& mean) { return mean.target == target.name; });
+  }
+
   void headline(const LadderTarget& target) {
     const Summary sum = summary_of(forecast_, target);
     report_.paragraph(
         fmt::format("{}: {}, {} FLOPs.", target.name, size_and_tokens(target.scale), flops_text(target.scale.flops)));
     std::vector<std::pair<std::string, std::string>> facts;
-    facts.push_back({fmt::format("mean accuracy of {} tasks, predicted", sum.tasks), percent(sum.predicted)});
+    const LadderMean& mean = mean_of(target);
+    facts.push_back({fmt::format("mean accuracy of {} tasks, predicted", sum.tasks), percent(mean.predicted)});
+    if (mean.low) {
+      facts.push_back({fmt::format("its {:.3g}% interval", 100 * page_.options.coverage),
+                       percent(mean.low) + " – " + percent(mean.high)});
+    }
     if (sum.intervals > 0) {
       facts.push_back({fmt::format("mean width of the {:.0f}% intervals", 100 * page_.options.coverage),
                        fmt::format("{:.1f} points", 100 * sum.width)});
@@ -156,8 +162,7 @@ class Writer {
       std::string text =
           page_.options.single_step
               ? "Each accuracy was fitted in one step as a function of model size and tokens, the ablation of the "
-                "model "
-                "ladder paper (arXiv 2412.04403)."
+                "model ladder paper (arXiv 2412.04403)."
               : fmt::format(
                     "Each accuracy was predicted in two steps, as published in the model ladder paper (arXiv "
                     "2412.04403): a power law of {} gives the {}, and a sigmoid turns that into accuracy.",
@@ -169,7 +174,8 @@ class Writer {
     report_.paragraph(fmt::format(
         "Each accuracy was predicted by several forms, most of them in two steps: power laws of model size and tokens "
         "give a loss, and a sigmoid turns the loss into accuracy. {} Mixed by {}: {}.",
-        "The sigmoid's ceiling is believed to be 1 at no loss (the point (0, 1)), give or take a tenth, unless a ceiling was "
+        "The sigmoid's ceiling is believed to be 1 at no loss (the point (0, 1)), give or take a tenth, unless a "
+        "ceiling was "
         "given; data near the ceiling may lower it.",
         forecast_.splits.empty() ? "equal shares, since the ladder is too small to be tested on itself"
                                  : "how well each predicted the ladder's own larger runs from its smaller ones",
@@ -188,7 +194,6 @@ class Writer {
     return std::find(used.begin(), used.end(), feature) != used.end();
   }
 
-  /// "32% bits per byte of the right answer, one exponent, without the first 50% of each run".
   static std::string described(const Form& form) {
     std::string words = feature_words(form.feature);
     if (form.tied) words += ", one exponent for size and tokens";
@@ -237,7 +242,8 @@ class Writer {
           {percent(each.actual), each.actual ? signed_points(each.predicted - *each.actual) : kNothing,
            each.rel_error_percent ? fmt::format("{:.1f}%", *each.rel_error_percent) : kNothing});
     }
-    add("mean", sum.predicted, sum.intervals > 0 ? fmt::format("{:.1f} points wide", 100 * sum.width) : kNothing,
+    const LadderMean& mean = mean_of(target);
+    add("mean", mean.predicted, mean.low ? percent(mean.low) + " – " + percent(mean.high) : kNothing,
         {percent(sum.actual), fmt::format("{:.1f}", sum.error), fmt::format("{:.1f}%", sum.relative)});
     table.caption = fmt::format("{}, {}.", target.name, size_and_tokens(target.scale));
     if (sum.measured > 0) table.caption += " Errors are predicted less measured; their mean is taken without signs.";
@@ -253,8 +259,8 @@ class Writer {
         feature == Feature::flops
             ? "Dots are the ends of the rungs; one law of compute has to pass through all of them."
             : "Dots are the ends of the rungs, lines the fitted law at each size, dashed at the target's. Where dots "
-              "leave "
-              "their lines the law does not hold; the further a dashed line runs beyond them, the more is trusted to "
+              "leave their lines the law does not hold; the further a dashed line runs beyond them, the more is "
+              "trusted to "
               "it.";
     if (figures.size() == 1) figures[0].caption = words;
     else report_.paragraph(words);
@@ -267,8 +273,8 @@ class Writer {
                     " to accuracy");
     report_.paragraph(
         "Grey dots are checkpoints of the rungs (smoothed and thinned), the line is the sigmoid through them. A "
-        "target's dot "
-        "lies on it at the loss that step 1 gives; accuracies far above the grey dots rest on the curve's shape "
+        "target's dot lies on it at the loss that step 1 gives; accuracies far above the grey dots rest on the curve's "
+        "shape "
         "alone.");
     report_.figures(figures);
   }
@@ -279,8 +285,7 @@ class Writer {
     Figure figure = hindcast_figure(page_);
     figure.caption =
         "Each mark is one task of one run that was held back, with the interval that would have been told. On the "
-        "dashed "
-        "line a prediction is exact; above it, it promised too much.";
+        "dashed line a prediction is exact; above it, it promised too much.";
     report_.figures({figure});
     report_.table(split_table());
     report_.table(judged_table());

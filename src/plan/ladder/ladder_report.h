@@ -17,6 +17,8 @@ Report budget_report(const BudgetOptions& options, const Budget& budget);
 std::vector<RunningPoint> mean_over_tasks(const std::vector<RunningPoint>& points);
 
 /// Adds how the forecast moved, the mean over the tasks and task by task, and how it differs at the last checkpoint.
-void add_running(Report& report, const std::string& run, const std::vector<RunningPoint>& points);
+/// `coverage` is the intervals' level.
+void add_running(Report& report, const std::string& run, const std::vector<RunningPoint>& points,
+                 double coverage = 0.8);
 
 }  // namespace tessera::plan

@@ -45,7 +45,8 @@ std::vector<double> chosen_weights(const LadderTable& table, const LadderOptions
     }
     sum += weights[t];
   }
-  if (!(sum > 0) || !std::isfinite(sum)) throw UserError("[plan] the weights of the tasks sum to {}, want more than 0", sum);
+  if (!(sum > 0) || !std::isfinite(sum))
+    throw UserError("[plan] the weights of the tasks sum to {}, want more than 0", sum);
   for (double& weight : weights) weight /= sum;
   return weights;
 }
@@ -88,7 +89,8 @@ LadderTarget parse_target(const std::string& text) {
       parse_quantity(text.substr(equals + 1, colon - equals - 1), "parameters of target " + target.name);
   target.scale.tokens = parse_quantity(text.substr(colon + 1), "tokens of target " + target.name);
   if (std::max(target.scale.params, target.scale.tokens) > kLargestTarget) {
-    throw UserError("[plan] target '{}' is beyond all sizes; want at most {:g} parameters and tokens", text, kLargestTarget);
+    throw UserError("[plan] target '{}' is beyond all sizes; want at most {:g} parameters and tokens", text,
+                    kLargestTarget);
   }
   target.scale.flops = flops_per_token_of(target.scale.params) * target.scale.tokens;
   return target;

@@ -240,7 +240,8 @@ TEST(Ladder, SparseEvaluationsAreNotAveragedOverTheRun) {
       options.method = method;
       const LadderForecast forecast = forecast_ladder(made.table, options);
       double error = 0;
-      for (size_t t = 0; t < made.truth.size(); ++t) error += std::abs(forecast.predictions[t].predicted - made.truth[t]);
+      for (size_t t = 0; t < made.truth.size(); ++t)
+        error += std::abs(forecast.predictions[t].predicted - made.truth[t]);
       EXPECT_LT(error / static_cast<double>(made.truth.size()), 0.03) << checkpoints;
     }
   }

@@ -130,14 +130,16 @@ void warn_of_sparse_evaluations(const Rungs& rungs, const LadderForecast& foreca
     if (no_end++ == 0) example = run->name;
   }
   if (single > 0) {
-    warnings.push_back(fmt::format("{} of {} runs have one evaluation in the last tenth of their tokens: their final "
-                                   "accuracies are single measurements, not averages",
-                                   single, std::max(single, several)));
+    warnings.push_back(
+        fmt::format("{} of {} runs have one evaluation in the last tenth of their tokens: their final "
+                    "accuracies are single measurements, not averages",
+                    single, std::max(single, several)));
   }
   if (no_end > 0) {
-    warnings.push_back(fmt::format("{} runs have no evaluation in the last tenth of their tokens and no final accuracy, "
-                                   "'{}' among them",
-                                   no_end, example));
+    warnings.push_back(
+        fmt::format("{} runs have no evaluation in the last tenth of their tokens and no final accuracy, "
+                    "'{}' among them",
+                    no_end, example));
   }
 }
 
@@ -153,13 +155,15 @@ void warn_of_ceiling(const Rungs& rungs, const LadderOptions& options, const Lad
       if (!std::isnan(accuracy)) reached = std::max(reached, accuracy);
     }
     for (const LadderPrediction& each : forecast.predictions) {
-      if (each.task == ensemble.task.name && each.predicted > kNearCeiling && reached < kNearCeiling) names.insert(each.task);
+      if (each.task == ensemble.task.name && each.predicted > kNearCeiling && reached < kNearCeiling)
+        names.insert(each.task);
     }
   }
   if (names.empty()) return;
-  warnings.push_back(fmt::format("no rung shows the ceiling of {}: it is taken to be 1 at no loss, give or take a tenth; "
-                                 "--ceiling says it where it is known",
-                                 fmt::join(names, ", ")));
+  warnings.push_back(
+      fmt::format("no rung shows the ceiling of {}: it is taken to be 1 at no loss, give or take a tenth; "
+                  "--ceiling says it where it is known",
+                  fmt::join(names, ", ")));
 }
 
 void warn_of_noise(const LadderTable& table, const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {

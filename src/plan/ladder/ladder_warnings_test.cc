@@ -94,8 +94,7 @@ TEST(LadderWarnings, AWideIntervalWarnsAndNamesTheRungThatNarrowsItMost) {
 }
 
 TEST(LadderWarnings, SparseEvaluationsAreSaid) {
-  const LadderTable sparse =
-      testing::simulate_ladder(1, {.tasks = 2, .checkpoints = 4}).table;
+  const LadderTable sparse = testing::simulate_ladder(1, {.tasks = 2, .checkpoints = 4}).table;
   EXPECT_THAT(warnings_of(sparse), Contains(HasSubstr("16 of 16 runs have one evaluation in the last tenth")));
   EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("have no evaluation"))));
   LadderTable cut = ladder_of();

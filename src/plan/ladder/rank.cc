@@ -17,7 +17,7 @@ namespace tessera::plan {
 namespace {
 
 constexpr double kSharedErrors = 0.5, kRunsBelieved = 6;  // correlation of two recipes' errors before hindcasts
-constexpr double kForecastsCount = 0.5;                   // of the difference, against the largest rungs', before hindcasts
+constexpr double kForecastsCount = 0.5;  // of the difference, against the largest rungs', before hindcasts
 constexpr size_t kWinDraws = 4000;
 constexpr double kLeastDeviation = 1e-4;
 
@@ -73,8 +73,7 @@ Comparison compared(const HeldOutRuns& first, const HeldOutRuns& second) {
   const auto count = static_cast<double>(differences.size());
   if (differences.empty()) return result;
   const double found = xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
-  result.correlation =
-      std::clamp((count * found + kRunsBelieved * kSharedErrors) / (count + kRunsBelieved), 0.0, 0.95);
+  result.correlation = std::clamp((count * found + kRunsBelieved * kSharedErrors) / (count + kRunsBelieved), 0.0, 0.95);
   const double believed = kRunsBelieved * square / count;  // as if so many runs more had shown the prior share
   if (square > 0) result.forecasts = std::clamp((gain + believed * kForecastsCount) / (square + believed), 0.0, 1.0);
   for (const auto& [forecast, largest, measured] : differences) {
@@ -107,9 +106,8 @@ std::vector<std::string> common_tasks(const std::vector<Recipe>& recipes, const 
       names.push_back(recipes[r].table.tasks[task]);
     }
     if (r == 0) common = names;
-    std::erase_if(common, [&](const std::string& name) {
-      return std::find(names.begin(), names.end(), name) == names.end();
-    });
+    std::erase_if(common,
+                  [&](const std::string& name) { return std::find(names.begin(), names.end(), name) == names.end(); });
     for (const std::string& note : own_notes) notes.push_back(recipes[r].name + ": " + note);
   }
   if (common.empty()) throw UserError("[plan] the recipes have no task in common; want one that each of them measured");
@@ -146,10 +144,12 @@ RankedPair ranked_pair(const LadderForecast& a, const LadderForecast& b, const C
                        const LadderOptions& options) {
   const LadderMean &x = a.means.front(), &y = b.means.front();
   RankedPair pair;
-  pair.difference = how.forecasts * (x.predicted - y.predicted) + (1 - how.forecasts) * (largest_rung(a) - largest_rung(b));
-  const double sx = deviation_of(*x.low, *x.high, options.coverage), sy = deviation_of(*y.low, *y.high, options.coverage);
-  const double deviation = std::sqrt(std::max(kLeastDeviation * kLeastDeviation,
-                                              sx * sx + sy * sy - 2 * how.correlation * sx * sy));
+  pair.difference =
+      how.forecasts * (x.predicted - y.predicted) + (1 - how.forecasts) * (largest_rung(a) - largest_rung(b));
+  const double sx = deviation_of(*x.low, *x.high, options.coverage),
+               sy = deviation_of(*y.low, *y.high, options.coverage);
+  const double deviation =
+      std::sqrt(std::max(kLeastDeviation * kLeastDeviation, sx * sx + sy * sy - 2 * how.correlation * sx * sy));
   const double half = normal_tail(options.coverage) * deviation;
   pair.low = pair.difference - half;
   pair.high = pair.difference + half;
@@ -193,7 +193,8 @@ Ranking rank_recipes(const std::vector<Recipe>& recipes, const LadderOptions& op
   for (const Recipe& recipe : recipes) {
     forecasts.push_back(forecast_ladder(recipe.table, how, progress));
     held_out.push_back(held_out_runs(forecasts.back()));
-    for (const std::string& warning : forecasts.back().warnings) ranking.warnings.push_back(recipe.name + ": " + warning);
+    for (const std::string& warning : forecasts.back().warnings)
+      ranking.warnings.push_back(recipe.name + ": " + warning);
     const LadderMean& mean = forecasts.back().means.front();
     ranking.recipes.push_back({recipe.name, mean.predicted, *mean.low, *mean.high});
   }
@@ -209,7 +210,8 @@ Ranking rank_recipes(const std::vector<Recipe>& recipes, const LadderOptions& op
     }
   }
   std::vector<double> deviations;
-  for (const RankedRecipe& each : ranking.recipes) deviations.push_back(deviation_of(each.low, each.high, how.coverage));
+  for (const RankedRecipe& each : ranking.recipes)
+    deviations.push_back(deviation_of(each.low, each.high, how.coverage));
   add_wins(ranking.recipes, deviations, correlation / count, Rng(options.seed, 2));
   if (recipes.size() == 2) {  // the pair's probability also knows the largest rungs
     for (RankedRecipe& each : ranking.recipes) {

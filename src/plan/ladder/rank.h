@@ -32,8 +32,8 @@ template <class V> void fields(V& v, RankedRecipe& r) {
 struct RankedPair {
   std::string first, second;
   double difference = 0, low = 0, high = 0;
-  double probability = 0;            // that the first is better
-  size_t decided = 0, right = 0;     // held-out runs that both trained: compared, and the better one named
+  double probability = 0;         // that the first is better
+  size_t decided = 0, right = 0;  // held-out runs that both trained: compared, and the better one named
 };
 template <class V> void fields(V& v, RankedPair& p) {
   v("first", p.first, "the recipe that is predicted to be better");

@@ -10,11 +10,12 @@ namespace tessera::plan {
 
 namespace {
 
-Figure figure_of(const std::string& title, const std::vector<RunningPoint>& points) {
+Figure figure_of(const std::string& title, const std::vector<RunningPoint>& points, double coverage) {
   Figure figure{.title = title,
                 .x = {.label = "share of training seen", .percent = true},
                 .y = {.label = "final accuracy, forecast", .percent = true}};
-  Series band{.kind = Series::Kind::band, .name = "interval"}, line{.kind = Series::Kind::line, .name = "forecast"};
+  Series band{.kind = Series::Kind::band, .name = fmt::format("{:.3g}% interval", 100 * coverage)};
+  Series line{.kind = Series::Kind::line, .name = "forecast"};
   for (const RunningPoint& point : points) {
     band.x.push_back(point.share);
     line.x.push_back(point.share);
@@ -51,13 +52,13 @@ std::vector<RunningPoint> mean_over_tasks(const std::vector<RunningPoint>& point
   return means;
 }
 
-void add_running(Report& report, const std::string& run, const std::vector<RunningPoint>& points) {
+void add_running(Report& report, const std::string& run, const std::vector<RunningPoint>& points, double coverage) {
   report.section("Under way: " + run);
   report.paragraph(
       "Each checkpoint's loss, carried to the end of training as the rungs' own losses went from the same share of "
       "theirs, "
       "and weighed against the ladder's forecast. Means over the tasks first, of forecasts and of interval ends.");
-  report.figures({figure_of("Mean over the tasks", mean_over_tasks(points))});
+  report.figures({figure_of("Mean over the tasks", mean_over_tasks(points), coverage)});
   std::vector<std::string> tasks;
   for (const RunningPoint& each : points) {
     if (std::find(tasks.begin(), tasks.end(), each.task) == tasks.end()) tasks.push_back(each.task);
@@ -66,7 +67,7 @@ void add_running(Report& report, const std::string& run, const std::vector<Runni
   for (const std::string& task : tasks) {
     std::vector<RunningPoint> own;
     std::copy_if(points.begin(), points.end(), std::back_inserter(own), [&](auto& each) { return each.task == task; });
-    figures.push_back(figure_of(task, own));
+    figures.push_back(figure_of(task, own, coverage));
   }
   report.figures(figures);
 }

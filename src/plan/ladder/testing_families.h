@@ -32,11 +32,11 @@ inline const char* departure_name(Departure departure) {
 struct FamilyOptions {
   Departure departure = Departure::none;
   size_t tasks = 5;
-  size_t checkpoints = 20;      // evaluations of a run, evenly spaced in tokens
-  bool has_bpb = true;          // else the loss on text alone
-  bool has_loss = true;         // neither: tables of N, D and accuracy alone
-  double ceiling = 0;           // of every task; 0: 1 for half of the tasks, down to .85 for the others
-  double target_times = 0;      // the target's size over the largest rung's; 0: drawn from 2 to 12
+  size_t checkpoints = 20;        // evaluations of a run, evenly spaced in tokens
+  bool has_bpb = true;            // else the loss on text alone
+  bool has_loss = true;           // neither: tables of N, D and accuracy alone
+  double ceiling = 0;             // of every task; 0: 1 for half of the tasks, down to .85 for the others
+  double target_times = 0;        // the target's size over the largest rung's; 0: drawn from 2 to 12
   size_t largest_rungs_less = 0;  // so many of the largest sizes are left out, everything else is the same
   double data_term = 1;           // what is learnt from a token, against the plain recipe: times B of every law
   uint64_t luck = 0;              // of runs and questions; the laws do not depend on it
@@ -53,9 +53,9 @@ namespace detail {
 
 /// The true way from size and tokens to one task's loss and accuracy.
 struct TaskTruth {
-  LossLaw first, second;    // the loss is a mixture of both
-  double share = 1;         // of the first
-  Sigmoid early, late;      // two populations of questions
+  LossLaw first, second;  // the loss is a mixture of both
+  double share = 1;       // of the first
+  Sigmoid early, late;    // two populations of questions
   double early_share = 1;
   double kink_at = 0, kink = 0;  // below this loss the loss counts (1 + kink) times
   double chance = 0.25, ceiling = 1;
@@ -198,7 +198,8 @@ class FamilyDraw {
       // Half of the questions' noise is the same for all models, and so part of the task; the other half is a run's own.
       const double luck = std::sqrt(0.5 * expected * (1 - expected) / truth.questions) * normal(noise_);
       for (size_t c = 0; c < checkpoints; ++c) {
-        const double loss = truth.loss(n, run.tokens[c]) * std::exp(own + to_come[c] + checkpoint_noise_ * normal(noise_));
+        const double loss =
+            truth.loss(n, run.tokens[c]) * std::exp(own + to_come[c] + checkpoint_noise_ * normal(noise_));
         const double p = truth.accuracy(loss);
         const double noise = std::sqrt(0.15 * p * (1 - p) / truth.questions) * normal(noise_);
         series.acc.push_back(std::clamp(p + luck + noise, 0.0, 1.0));
