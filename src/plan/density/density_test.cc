@@ -299,10 +299,10 @@ TEST(ModelTable, ErrorsInJsonAreReportedWithTheirPosition) {
 
 TEST(ModelTable, ALadderTableIsReadAsItsRuns) {
   std::string text = "run,role,n_params,tokens,mmlu_bpb,mmlu_acc\n";
-  for (int i = 1; i <= 9; ++i) text += fmt::format("r,train,1e8,{}e9,{},0.3\n", i, 2.0 - 0.1 * i);
+  for (int i = 1; i <= 9; ++i) text += fmt::format("r,train,1e8,{}e9,{},0.3\n", 100 + i, 2.0 - 0.1 * i);
   const ModelTable table = parse_models(text + "big,target,7e9,4e12,0.7,0.5\n", "ladder.csv");
   ASSERT_EQ(table.models.size(), 2u);
-  EXPECT_EQ(table.models[0].tokens, 9e9);
+  EXPECT_EQ(table.models[0].tokens, 109e9);
   EXPECT_NEAR(table.models[0].losses.at("mmlu"), 1.3, 1e-12);  // the last five: 1.5 to 1.1
   EXPECT_EQ(families_of(table).size(), 1u);
   EXPECT_EQ(families_of(table)[0].models.size(), 1u);
