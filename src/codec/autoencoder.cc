@@ -1,4 +1,4 @@
-// Encoder and decoder: levels of residual blocks around a narrow middle, no attention.
+// Encoder and decoder: levels of residual blocks around a narrow middle, with attention where a shape asks for it.
 #include "codec/autoencoder.h"
 
 #include <ATen/ops/pixel_shuffle.h>
@@ -8,20 +8,34 @@
 namespace tessera::codec {
 
 namespace {
-Middle make_middle(const CodecConfig& c) {
+Middle make_middle(const AutoencoderShape& c) {
   const int64_t width = c.channels * c.multipliers.back();
   Middle middle;
   for (int64_t i = 0; i < c.middle_blocks; ++i) middle.blocks.emplace_back(width, width, c.norm_groups);
+  if (c.middle_attention) middle.attention.emplace(width, c.norm_groups);
   return middle;
+}
+bool attends(const AutoencoderShape& c, size_t level) { return level < c.attention.size() && c.attention[level]; }
+
+/// The blocks of one level, each followed by its attention where there is any.
+template <class Level> Tensor through(const Level& level, Tensor x) {
+  for (size_t j = 0; j < level.block.size(); ++j) {
+    x = level.block[j].forward(x);
+    if (!level.attn.empty()) x = level.attn[j].forward(x);
+  }
+  return x;
 }
 }  // namespace
 
 Tensor Middle::forward(Tensor x) const {
-  for (const auto& block : blocks) x = block.forward(x);
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    x = blocks[i].forward(x);
+    if (i == 0 && attention) x = attention->forward(x);
+  }
   return x;
 }
 
-Encoder::Encoder(const CodecConfig& c)
+Encoder::Encoder(const AutoencoderShape& c)
     : patch(c.patch), conv_in(3 * c.patch * c.patch, c.channels, 3), mid(make_middle(c)) {
   int64_t width = c.channels;
   for (size_t i = 0; i < c.multipliers.size(); ++i) {
@@ -29,30 +43,32 @@ Encoder::Encoder(const CodecConfig& c)
     for (int64_t j = 0; j < c.encoder_blocks; ++j) {
       level.block.emplace_back(width, c.channels * c.multipliers[i], c.norm_groups);
       width = c.channels * c.multipliers[i];
+      if (attends(c, i)) level.attn.emplace_back(width, c.norm_groups);
     }
     if (i + 1 < c.multipliers.size()) level.downsample.emplace(Conv2d(width, width, 3, /*stride=*/2));
   }
   norm_out = GroupNorm(width, c.norm_groups);
-  conv_out = Conv2d(width, c.bits, 3);
+  conv_out = Conv2d(width, c.latent, 3);
 }
 
 Tensor Encoder::forward(const Tensor& pictures) const {
   Tensor x = conv_in.forward(patch == 1 ? pictures : at::pixel_unshuffle(pictures, patch));
   for (const auto& level : down) {
-    for (const auto& block : level.block) x = block.forward(x);
+    x = through(level, x);
     if (level.downsample) x = level.downsample->forward(x);
   }
   return conv_out.forward(at::silu(norm_out.forward(mid.forward(x))));
 }
 
-Decoder::Decoder(const CodecConfig& c)
-    : patch(c.patch), conv_in(c.bits, c.channels * c.multipliers.back(), 3), mid(make_middle(c)),
+Decoder::Decoder(const AutoencoderShape& c)
+    : patch(c.patch), conv_in(c.latent, c.channels * c.multipliers.back(), 3), mid(make_middle(c)),
       up(c.multipliers.size()) {
   int64_t width = c.channels * c.multipliers.back();
   for (size_t i = c.multipliers.size(); i-- > 0;) {
     for (int64_t j = 0; j < c.decoder_blocks; ++j) {
       up[i].block.emplace_back(width, c.channels * c.multipliers[i], c.norm_groups);
       width = c.channels * c.multipliers[i];
+      if (attends(c, i)) up[i].attn.emplace_back(width, c.norm_groups);
     }
     if (i > 0) up[i].upsample.emplace(Conv2d(width, width, 3));
   }
@@ -63,7 +79,7 @@ Decoder::Decoder(const CodecConfig& c)
 Tensor Decoder::forward(const Tensor& codes) const {
   Tensor x = mid.forward(conv_in.forward(codes));
   for (size_t i = up.size(); i-- > 0;) {
-    for (const auto& block : up[i].block) x = block.forward(x);
+    x = through(up[i], x);
     if (up[i].upsample) x = up[i].upsample->forward(x);
   }
   x = conv_out.forward(at::silu(norm_out.forward(x)));

@@ -1,4 +1,4 @@
-// The two halves of the picture codec. Their tensors carry the names of the released VAE.
+// The two halves of a picture codec, whatever its quantiser. Their tensors carry the names of released VAEs and VQGANs.
 #pragma once
 
 #include <optional>
@@ -12,29 +12,35 @@ namespace tessera::codec {
 /// Residual blocks at one resolution, then, except at the last one, a step to the next.
 struct DownLevel {
   std::vector<ResidualBlock> block;
+  std::vector<AttentionBlock> attn;  // none, or one after each block
   std::optional<Downsample> downsample;
 };
 template <class V> void tensors(V& v, DownLevel& m) {
   v("block", m.block);
+  v("attn", m.attn);
   v("downsample", m.downsample);
 }
 
 struct UpLevel {
   std::vector<ResidualBlock> block;
+  std::vector<AttentionBlock> attn;  // none, or one after each block
   std::optional<Upsample> upsample;
 };
 template <class V> void tensors(V& v, UpLevel& m) {
   v("block", m.block);
+  v("attn", m.attn);
   v("upsample", m.upsample);
 }
 
 /// Blocks at the lowest resolution.
 struct Middle {
   std::vector<ResidualBlock> blocks;
+  std::optional<AttentionBlock> attention;  // after the first block
   Tensor forward(Tensor x) const;
 };
 template <class V> void tensors(V& v, Middle& m) {
   for (size_t i = 0; i < m.blocks.size(); ++i) v("block_" + std::to_string(i + 1), m.blocks[i]);
+  v("attn_1", m.attention);
 }
 
 /// Pictures [B, 3, H, W] in [-1, 1] -> latents [B, d, H/f, W/f].
@@ -47,7 +53,7 @@ struct Encoder {
   Conv2d conv_out;
 
   Encoder() = default;
-  explicit Encoder(const CodecConfig& config);
+  explicit Encoder(const AutoencoderShape& shape);
   Tensor forward(const Tensor& pictures) const;
 };
 template <class V> void tensors(V& v, Encoder& m) {
@@ -68,7 +74,7 @@ struct Decoder {
   Conv2d conv_out;
 
   Decoder() = default;
-  explicit Decoder(const CodecConfig& config);
+  explicit Decoder(const AutoencoderShape& shape);
   Tensor forward(const Tensor& codes) const;
 };
 template <class V> void tensors(V& v, Decoder& m) {

@@ -20,7 +20,7 @@ CodecConfig checked(const CodecConfig& config) {
 }
 }  // namespace
 
-Codec::Codec(const CodecConfig& c) : config(checked(c)), encoder(c), decoder(c) {}
+Codec::Codec(const CodecConfig& c) : config(checked(c)), encoder(c.shape()), decoder(c.shape()) {}
 
 void initialise(Codec& codec, uint64_t seed) {
   const Rng rng(seed);

@@ -14,6 +14,17 @@ int64_t CodecConfig::bits_per_picture() const {
                          [&](int64_t sum, int64_t edge) { return sum + bits * edge * edge; });
 }
 
+AutoencoderShape CodecConfig::shape() const {
+  return {.patch = patch,
+          .channels = channels,
+          .multipliers = multipliers,
+          .encoder_blocks = encoder_blocks,
+          .decoder_blocks = decoder_blocks,
+          .middle_blocks = middle_blocks,
+          .norm_groups = norm_groups,
+          .latent = bits};
+}
+
 std::string CodecConfig::fingerprint() const {
   return fmt::format("{}/d{}/f{}/{}", name, bits, spatial_factor(), fmt::join(scales, "-"));
 }

@@ -9,6 +9,18 @@
 
 namespace tessera::codec {
 
+/// Levels of residual blocks around a middle, whatever quantiser stands between the two halves.
+struct AutoencoderShape {
+  int64_t patch = 1;                 // pixel-unshuffle before the first convolution (1: none)
+  int64_t channels = 128;            // width of the first level
+  std::vector<int64_t> multipliers;  // width of each level in units of `channels`
+  int64_t encoder_blocks = 2, decoder_blocks = 3, middle_blocks = 2;
+  int64_t norm_groups = 32;
+  int64_t latent = 32;            // channels between the halves
+  bool middle_attention = false;  // after the first block of the middle
+  std::vector<bool> attention{};  // per level: attention after each block; empty: at none
+};
+
 /// Convolutional autoencoder and its quantiser (arXiv 2412.04431, section 3.2; structure of the released VAE).
 struct CodecConfig {
   std::string name = "codec";                          // what errors and model cards call it
@@ -27,6 +39,7 @@ struct CodecConfig {
 
   /// Pixels per latent position along an edge.
   int64_t spatial_factor() const { return patch << (multipliers.size() - 1); }
+  AutoencoderShape shape() const;
   /// Bits of one square picture: d * sum of the scales' areas.
   int64_t bits_per_picture() const;
   /// Names what makes two codecs interchangeable: "name/d16/f8/1-2-3-4-6-8".

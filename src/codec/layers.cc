@@ -4,6 +4,7 @@
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/group_norm.h>
 #include <ATen/ops/pad.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
@@ -31,6 +32,17 @@ ResidualBlock::ResidualBlock(int64_t in, int64_t out, int64_t groups)
 Tensor ResidualBlock::forward(const Tensor& x) const {
   const Tensor h = conv1.forward(at::silu(norm1.forward(x)));
   return (shortcut ? shortcut->forward(x) : x) + conv2.forward(at::silu(norm2.forward(h)));
+}
+
+AttentionBlock::AttentionBlock(int64_t channels, int64_t groups)
+    : norm(channels, groups), q(channels, channels, 1), k(channels, channels, 1), v(channels, channels, 1),
+      proj_out(channels, channels, 1) {}
+
+Tensor AttentionBlock::forward(const Tensor& x) const {
+  const Tensor h = norm.forward(x);
+  const auto rows = [](const Tensor& t) { return t.flatten(2).transpose(1, 2).unsqueeze(1); };  // [B, 1, HW, C]
+  const Tensor seen = at::scaled_dot_product_attention(rows(q.forward(h)), rows(k.forward(h)), rows(v.forward(h)));
+  return x + proj_out.forward(seen.squeeze(1).transpose(1, 2).reshape(x.sizes()));
 }
 
 Tensor Downsample::forward(const Tensor& x) const { return conv.forward(at::pad(x, {0, 1, 0, 1})); }

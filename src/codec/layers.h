@@ -51,6 +51,23 @@ template <class V> void tensors(V& v, ResidualBlock& m) {
   v("nin_shortcut", m.shortcut);
 }
 
+/// One head over all positions: x + proj(softmax(q k^T / sqrt(C)) v), with q, k, v of the normed x by 1x1 convolutions.
+struct AttentionBlock {
+  GroupNorm norm;
+  Conv2d q, k, v, proj_out;
+
+  AttentionBlock() = default;
+  AttentionBlock(int64_t channels, int64_t groups);
+  Tensor forward(const Tensor& x) const;
+};
+template <class V> void tensors(V& v, AttentionBlock& m) {
+  v("norm", m.norm);
+  v("q", m.q);
+  v("k", m.k);
+  v("v", m.v);
+  v("proj_out", m.proj_out);
+}
+
 /// Halves the edge: 3x3 convolution of stride 2 on a picture padded by one row and column at its end.
 struct Downsample {
   Conv2d conv;
