@@ -40,5 +40,7 @@ Image contact_sheet(const std::vector<Image>& pictures, const SheetOptions& opti
 /// releases: always columns first). RGBA goes through premultiplied colours, so that transparent pixels contribute none. Throws
 /// UserError for a size that check_picture_size refuses.
 Image resize_bicubic(const Image& picture, int64_t width, int64_t height);
+/// The same with Lanczos' window of three lobes, sinc(x) sinc(x / 3).
+Image resize_lanczos(const Image& picture, int64_t width, int64_t height);
 
 }  // namespace tessera::media

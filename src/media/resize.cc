@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <vector>
 
 #include "media/decoders.h"
@@ -20,6 +21,12 @@ struct Taps {
   std::vector<int32_t> weights;
 };
 
+/// What weighs inputs by their distance, and how far it reaches where nothing shrinks.
+struct Filter {
+  double (*weight)(double);
+  double support;
+};
+
 double cubic(double x) {
   constexpr double a = -0.5;
   x = std::abs(x);
@@ -28,9 +35,15 @@ double cubic(double x) {
   return 0;
 }
 
-std::vector<Taps> taps(int64_t from, int64_t to) {
+double sinc(double x) { return x == 0 ? 1 : std::sin(x * std::numbers::pi) / (x * std::numbers::pi); }
+
+double lanczos(double x) { return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0; }
+
+constexpr Filter bicubic{cubic, 2}, lanczos3{lanczos, 3};
+
+std::vector<Taps> taps(int64_t from, int64_t to, const Filter& filter) {
   const double scale = static_cast<double>(from) / static_cast<double>(to);
-  const double stretch = std::max(scale, 1.0), support = 2 * stretch, inverse = 1 / stretch;
+  const double stretch = std::max(scale, 1.0), support = filter.support * stretch, inverse = 1 / stretch;
   std::vector<Taps> all(static_cast<size_t>(to));
   std::vector<double> weights;
   for (int64_t i = 0; i < to; ++i) {
@@ -40,7 +53,7 @@ std::vector<Taps> taps(int64_t from, int64_t to) {
     weights.clear();
     double sum = 0;
     for (int64_t j = first; j < last; ++j) {
-      weights.push_back(cubic((static_cast<double>(j) - centre + 0.5) * inverse));
+      weights.push_back(filter.weight((static_cast<double>(j) - centre + 0.5) * inverse));
       sum += weights.back();
     }
     all[i].first = first;
@@ -67,9 +80,9 @@ template <int C> void resize_row(const uint8_t* in, const std::vector<Taps>& col
   }
 }
 
-Image resize_width(const Image& picture, int64_t width) {
+Image resize_width(const Image& picture, int64_t width, const Filter& filter) {
   Image resized(width, picture.height, picture.channels);
-  const std::vector<Taps> columns = taps(picture.width, width);
+  const std::vector<Taps> columns = taps(picture.width, width, filter);
   for (int64_t y = 0; y < picture.height; ++y) {
     if (picture.channels == 4) resize_row<4>(picture.at(0, y), columns, resized.at(0, y));
     else resize_row<3>(picture.at(0, y), columns, resized.at(0, y));
@@ -77,9 +90,9 @@ Image resize_width(const Image& picture, int64_t width) {
   return resized;
 }
 
-Image resize_height(const Image& picture, int64_t height) {
+Image resize_height(const Image& picture, int64_t height, const Filter& filter) {
   Image resized(picture.width, height, picture.channels);
-  const std::vector<Taps> rows = taps(picture.height, height);
+  const std::vector<Taps> rows = taps(picture.height, height, filter);
   const int64_t samples = picture.width * picture.channels;
   std::vector<int32_t> sums(static_cast<size_t>(samples));
   for (int64_t y = 0; y < height; ++y) {
@@ -114,20 +127,29 @@ void unpremultiply(Image& picture) {
     for (int c = 0; c < 3; ++c) pixel[c] = static_cast<uint8_t>(std::min(255, 255 * pixel[c] / alpha));
   }
 }
-}  // namespace
 
-Image resize_bicubic(const Image& picture, int64_t width, int64_t height) {
+Image resize(const Image& picture, int64_t width, int64_t height, const Filter& filter) {
   check_picture_size(width, height, "the resized picture");
   if (picture.width == width && picture.height == height) return picture;
   Image resized = picture;
   if (picture.channels == 4) premultiply(resized);
   const int64_t columns_lost = picture.width - width, rows_lost = picture.height - height;
   const bool rows_first = rows_lost > 0 && rows_lost > 2 * columns_lost;  // which pass is second shows in the rounding
-  if (rows_first) resized = resize_height(resized, height);
-  if (width != resized.width) resized = resize_width(resized, width);
-  if (height != resized.height) resized = resize_height(resized, height);
+  if (rows_first) resized = resize_height(resized, height, filter);
+  if (width != resized.width) resized = resize_width(resized, width, filter);
+  if (height != resized.height) resized = resize_height(resized, height, filter);
   if (picture.channels == 4) unpremultiply(resized);
   return resized;
+}
+
+}  // namespace
+
+Image resize_bicubic(const Image& picture, int64_t width, int64_t height) {
+  return resize(picture, width, height, bicubic);
+}
+
+Image resize_lanczos(const Image& picture, int64_t width, int64_t height) {
+  return resize(picture, width, height, lanczos3);
 }
 
 }  // namespace tessera::media

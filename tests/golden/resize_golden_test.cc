@@ -1,4 +1,4 @@
-// Bicubic resizing against Pillow (tools/golden/resize_twin.py): equal in every bit.
+// Bicubic and Lanczos resizing against Pillow (tools/golden/resize_twin.py): equal in every bit.
 #include <gtest/gtest.h>
 
 #include "media/compose.h"
@@ -14,16 +14,20 @@ Image picture_from(const Tensor& pixels) {
   return picture;
 }
 
-TEST(ResizeGolden, BicubicEqualsPillowInEveryBit) {
-  const Fixture pillow("resize");
+void expect_equal(const std::string& fixture, Image (*resize)(const Image&, int64_t, int64_t)) {
+  const Fixture pillow(fixture);
   const std::vector<Tensor> before = pillow.list("before"), after = pillow.list("after");
   ASSERT_EQ(before.size(), 16u);
   for (size_t i = 0; i < before.size(); ++i) {
     const Image want = picture_from(after[i]);
-    EXPECT_EQ(media::resize_bicubic(picture_from(before[i]), want.width, want.height), want)
-        << before[i].sizes() << " to " << after[i].sizes();
+    EXPECT_EQ(resize(picture_from(before[i]), want.width, want.height), want)
+        << fixture << " " << before[i].sizes() << " to " << after[i].sizes();
   }
 }
+
+TEST(ResizeGolden, BicubicEqualsPillowInEveryBit) { expect_equal("resize", media::resize_bicubic); }
+
+TEST(ResizeGolden, LanczosEqualsPillowInEveryBit) { expect_equal("resize_lanczos", media::resize_lanczos); }
 
 }  // namespace
 }  // namespace tessera::golden

@@ -1,4 +1,4 @@
-"""Pillow's bicubic resizing on noise, edges and flat colours of odd sizes, for src/media/resize.cc."""
+"""Pillow's bicubic and Lanczos resizing on noise, edges and flat colours of odd sizes, for src/media/resize.cc."""
 import numpy as np
 import torch
 from PIL import Image, __version__
@@ -20,13 +20,17 @@ def picture(generator, width, height, channels, kind):
 
 def main():
     generator = torch.Generator().manual_seed(7)
-    tensors = {}
+    tensors, lanczos = {}, {}
     for i, (width, height, new_width, new_height, channels) in enumerate(CASES):
         before = picture(generator, width, height, channels, "edges" if i % 3 == 1 else "noise")
         resized = Image.fromarray(before.numpy()).resize((new_width, new_height), Image.Resampling.BICUBIC)
         tensors[f"before.{i}"] = before
         tensors[f"after.{i}"] = torch.from_numpy(np.array(resized))
+        resized = Image.fromarray(before.numpy()).resize((new_width, new_height), Image.Resampling.LANCZOS)
+        lanczos[f"before.{i}"] = before
+        lanczos[f"after.{i}"] = torch.from_numpy(np.array(resized))
     write_fixture("resize", tensors, pillow=__version__)
+    write_fixture("resize_lanczos", lanczos, pillow=__version__)
 
 
 if __name__ == "__main__":
