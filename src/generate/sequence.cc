@@ -53,7 +53,11 @@ int32_t Sequence::draw(Tensor logits) {
   const TokenSampling& sampling = options_.sampling;
   if (sampling.repetition_penalty != 1) penalise(logits, seen_, sampling.repetition_penalty);
   for (const auto& constraint : constraints_) constraint->mask(logits);
-  return sample_token(logits, sampling, options_.stream, new_ids_.size());
+  return sample(logits, new_ids_.size());
+}
+
+int32_t Sequence::sample(const Tensor& logits, size_t index) const {
+  return sample_token(logits, options_.sampling, options_.stream, index);
 }
 
 void Sequence::take(int32_t id) {

@@ -69,15 +69,20 @@ class Sequence {
   /// Each constraint changes the logits after the ones before it.
   void constrain(std::unique_ptr<Constraint> constraint);
   /// Whether the next id is simply the most likely one.
-  bool greedy() const;
+  virtual bool greedy() const;
   /// Draws the next id from logits [V] fp32 (CPU), which it may change. Throws FaultError for logits that are NaN.
   int32_t draw(Tensor logits);
+  /// The id that would be drawn from logits [V] fp32 (CPU) `ahead` ids after the next one, by the same random numbers; penalties and
+  /// constraints, which depend on the ids before it, are left out.
+  int32_t guess(const Tensor& logits, size_t ahead) const { return sample(logits, new_ids_.size() + ahead); }
   /// Goes on with an id; finished() may be true afterwards.
   void take(int32_t id);
   /// Ends here.
   void finish(StopReason reason);
 
  protected:
+  /// Draws new id number `index` from logits as penalties and constraints left them: a function of these two alone.
+  virtual int32_t sample(const Tensor& logits, size_t index) const;
   /// Sees every id that has become part of the sequence; may call finish().
   virtual void on_id(int32_t /*id*/) {}
   /// Gives out what was held back. Returns the reason, which may be another one now.

@@ -1,0 +1,123 @@
+// Every row reads its last id and its guesses; what the right logits confirm is taken, the rest is taken back and guessed again.
+#include "generate/jacobi.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace tessera::generate {
+
+namespace {
+
+/// A sequence and the ids that are guessed to come after the last one it took.
+struct GuessedRow {
+  Sequence* sequence;
+  std::vector<int32_t> guesses = {};
+  int64_t passes = 0;  // since the window's first id was taken
+};
+
+Tensor logits_for(const Tensor& row, const Sequence& sequence) {
+  const int64_t counted = sequence.options().vocabulary;
+  const Tensor logits = counted > 0 ? row.narrow(0, 0, std::min(row.size(0), counted)) : row;
+  return logits.to(at::kCPU, at::kFloat, false, /*copy=*/true).contiguous();
+}
+
+/// New ids that a sequence may still take.
+int64_t room_of(const Sequence& s) {
+  const SequenceOptions& o = s.options();
+  const int64_t left = o.max_new_tokens - std::ssize(s.new_ids());
+  return o.context == 0 ? left : std::min(left, o.context - s.prompt().length() - std::ssize(s.new_ids()));
+}
+
+/// What a pass reads of a row.
+std::vector<int32_t> window_of(const GuessedRow& row, int64_t most) {
+  const auto count = static_cast<size_t>(std::clamp<int64_t>(room_of(*row.sequence), 1, most));
+  std::vector<int32_t> ids{row.sequence->new_ids().back()};
+  for (size_t i = 0; i < row.guesses.size() && ids.size() < count; ++i) ids.push_back(row.guesses[i]);
+  return ids;
+}
+
+/// Takes what `logits` [L, V] say follows each of `ids`, up to the first guess that is wrong; returns how many of `ids` stay. Then guesses on
+/// from the logits that are left, and, beyond them, from the last ones.
+size_t take(GuessedRow& row, const std::vector<int32_t>& ids, const Tensor& logits, const JacobiOptions& options,
+            JacobiCounts& counts) {
+  Sequence& sequence = *row.sequence;
+  const bool settles = options.settle > 0 && ++row.passes >= options.settle;
+  size_t kept = 0;
+  bool right = true;
+  while (right && !sequence.finished() && kept < ids.size()) {
+    int32_t id = sequence.draw(logits_for(logits[static_cast<int64_t>(kept)], sequence));
+    ++kept;
+    right = kept < ids.size() && id == ids[kept];
+    if (settles && kept < ids.size() && !right) {
+      id = ids[kept];
+      right = true;
+      ++counts.settled;
+    }
+    sequence.take(id);
+    ++counts.ids;
+  }
+  if (kept > 1 || settles) row.passes = 0;
+  row.guesses.clear();
+  if (sequence.finished()) return kept;
+  const auto wanted = static_cast<size_t>(options.window) - 1;
+  for (size_t i = 0; i < wanted; ++i) {
+    const size_t from = std::min(kept + i, ids.size() - 1);
+    row.guesses.push_back(sequence.guess(logits_for(logits[static_cast<int64_t>(from)], sequence), i));
+  }
+  return kept;
+}
+
+}  // namespace
+
+JacobiCounts run_jacobi(TokenSteps& steps, std::span<Sequence* const> sequences, const JacobiOptions& options,
+                        const std::function<bool(int64_t ids)>& on_step) {
+  if (options.window < 1) throw UserError("[generate] the window is {}, want at least 1", options.window);
+  if (options.settle < 0) throw UserError("[generate] settle is {}, want at least 0 (never)", options.settle);
+  JacobiCounts counts;
+  if (sequences.empty()) return counts;
+  std::vector<const Prompt*> prompts;
+  std::vector<GuessedRow> rows;
+  for (Sequence* sequence : sequences) prompts.push_back(&sequence->prompt()), rows.push_back({sequence});
+  const Tensor first = steps.join(prompts);
+  ++counts.passes;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    Sequence& sequence = *rows[r].sequence;
+    const Tensor logits = first[static_cast<int64_t>(r)];
+    sequence.take(sequence.draw(logits_for(logits, sequence)));
+    ++counts.ids;
+    for (int64_t i = 0; i + 1 < options.window && !sequence.finished(); ++i)
+      rows[r].guesses.push_back(sequence.guess(logits_for(logits, sequence), static_cast<size_t>(i)));
+  }
+  while (true) {
+    if (on_step && !on_step(counts.ids)) {
+      for (GuessedRow& row : rows) row.sequence->finish(StopReason::caller);
+    }
+    std::vector<size_t> staying;
+    std::vector<GuessedRow> left;
+    for (size_t r = 0; r < rows.size(); ++r) {
+      if (!rows[r].sequence->finished()) staying.push_back(r), left.push_back(std::move(rows[r]));
+    }
+    if (staying.size() < rows.size()) steps.keep(staying);
+    rows = std::move(left);
+    if (rows.empty()) return counts;
+
+    std::vector<std::vector<int32_t>> windows;
+    std::vector<int64_t> before;
+    for (size_t r = 0; r < rows.size(); ++r) {
+      windows.push_back(window_of(rows[r], options.window));
+      before.push_back(steps.length(r));
+    }
+    const Tensor logits = steps.verify(windows);
+    ++counts.passes;
+    int64_t from = 0;
+    for (size_t r = 0; r < rows.size(); ++r) {
+      const int64_t count = std::ssize(windows[r]);
+      const size_t kept = take(rows[r], windows[r], logits.narrow(0, from, count), options, counts);
+      from += count;
+      if (std::cmp_less(kept, count)) steps.rewind(r, before[r] + static_cast<int64_t>(kept));
+    }
+  }
+}
+
+}  // namespace tessera::generate
