@@ -1,11 +1,24 @@
 // Reading and writing recipes.
 #include "train/recipe.h"
 
+#include <charconv>
+
 #include "core/error.h"
 
 namespace tessera::train {
 
 namespace {
+/// The entry of a table, or, by its number from 0, of a list. `path` leads to it.
+Json& entry_of(Json& place, const std::string& name, const std::string& path) {
+  if (!place.is_array()) return place[name];
+  size_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error != std::errc() || end != name.data() + name.size() || number >= place.size())
+    throw UserError("[recipe] '{}' names no entry of a list of {}, want 0 to {}", path, place.size(),
+                    static_cast<int64_t>(place.size()) - 1);
+  return place[number];
+}
+
 /// Writes the value of "a.b.c=VALUE" into the tree, making tables on the way.
 void assign(Json& tree, const std::string& assignment) {
   const size_t equals = assignment.find('=');
@@ -23,11 +36,11 @@ void assign(Json& tree, const std::string& assignment) {
   Json* place = &tree;
   size_t begin = 0;
   for (size_t dot = key.find('.'); dot != std::string::npos; begin = dot + 1, dot = key.find('.', begin)) {
-    place = &(*place)[key.substr(begin, dot - begin)];
-    if (!place->is_object() && !place->is_null())
+    place = &entry_of(*place, key.substr(begin, dot - begin), key.substr(0, dot));
+    if (!place->is_object() && !place->is_null() && !place->is_array())
       throw UserError("[recipe] '{}' is no table, so '{}' cannot be set", key.substr(0, dot), key);
   }
-  (*place)[key.substr(begin)] = parsed["value"];
+  entry_of(*place, key.substr(begin), key) = parsed["value"];
 }
 }  // namespace
 

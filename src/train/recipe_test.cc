@@ -54,6 +54,16 @@ TEST(Recipe, OverridesAreAppliedBeforeReading) {
               ::testing::HasSubstr("several settings in one value"));
 }
 
+TEST(Recipe, OverridesReachIntoListsByNumber) {
+  const std::string text = "objective = \"codec\"\n[data]\nkind = \"mixture\"\n[[data.mixture]]\n[[data.mixture]]\n";
+  const Recipe recipe =
+      read_recipe(recipe_file(text), {"data.mixture.1.weight=0.25", "data.mixture.0.text.path=words"});
+  EXPECT_EQ(recipe.data.mixture.at(1).weight, 0.25);
+  EXPECT_EQ(recipe.data.mixture.at(0).text.path, "words");
+  for (const char* wrong : {"data.mixture.2.weight=1", "data.mixture.x.weight=1", "data.mixture.-1=1"})
+    EXPECT_THAT(error_of(text, {wrong}), ::testing::HasSubstr("names no entry of a list of 2, want 0 to 1"));
+}
+
 TEST(Recipe, SurvivesTheRoundTripThroughToml) {
   Recipe recipe =
       read_recipe(recipe_file("objective = \"codec\"\n[model]\nbits = 9\nscales = [1, 2]\n[loss]\nl1 = 0.5\n"));
