@@ -114,6 +114,8 @@ DrawRequest request_of(const DrawOptions& options) {
                       .cfg = options.cfg,
                       .tau = options.tau,
                       .top_p = options.top_p,
+                      .top_k = options.top_k,
+                      .window = options.window,
                       .pixels = options.pixels,
                       .negative = options.negative,
                       .positive_prompt = options.positive_prompt};

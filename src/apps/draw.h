@@ -21,6 +21,7 @@ struct DrawOptions {
   std::vector<int64_t> cfg_layers;
   bool positive_prompt = false;
   std::filesystem::path init_image, from;
+  std::optional<int64_t> top_k, window;
   int64_t keep_scales = 1;
   OutputOptions output;
   ComputeOptions compute;
@@ -51,7 +52,7 @@ template <class V> void fields(V& v, DrawOptions& o) {
   v("count", o.count, "pictures of each prompt");
   v("sheet", o.sheet, "all pictures on one sheet, a row for each prompt");
   v("enlarge", o.enlarge, "every pixel becomes a square of this edge");
-  v("save_scales", o.save_scales, "directory for the picture after every scale, and a strip of them");
+  v("save_scales", o.save_scales, "directory for the picture after every scale, or row of codes, and a strip of them");
   v("cfg", o.cfg, "guidance, one number or one per scale (default: the model's own)");
   v("tau", o.tau, "temperature, one number or one per scale (default: the model's own)");
   v("top_p", o.top_p, "bit values less likely than 1 - top_p are never drawn (default: the model's own)");
@@ -59,12 +60,16 @@ template <class V> void fields(V& v, DrawOptions& o) {
     "where guidance mixes: 0 on the logits (default), -2 on what leaves the second last block; several mix in turn");
   v("negative", o.negative, "words that guidance leads away from");
   v("positive_prompt", o.positive_prompt, "prompts that speak of people get the publisher's words about faces");
+  v("top_k", o.top_k, "of models that draw by codes: the k most likely, 0: all (default: the model's own)");
+  v("window", o.window,
+    "of models that draw by codes: codes guessed ahead and read in one pass, the same picture in fewer passes");
   v("aspect", o.aspect,
     "width:height like 16:9, or height / width like 0.5625; the nearest shape that the model has (default: that of "
     "--init-image, else 1:1)");
   v("size", o.size, "exactly this size, width first, like 1344x768; one that the model has");
   v("pixels", o.pixels, "area of a released model's pictures: 0.06M, 0.25M, 0.60M or 1M (default: the model's own)");
-  v("init_image", o.init_image, "picture whose first scales are kept, cut to the shape that is drawn");
+  v("init_image", o.init_image,
+    "picture whose first scales, or rows of codes, are kept, cut to the shape that is drawn");
   v("keep_scales", o.keep_scales, "how many scales of --init-image are kept: more are closer to it");
   v("from", o.from, "an older name of --init-image");
   v("output", o.output, "Output");

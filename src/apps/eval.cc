@@ -8,6 +8,7 @@
 #include "apps/eval_tasks.h"
 #include "apps/text_request.h"
 #include "codec/objective.h"
+#include "codec/vq/objective.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/log.h"
@@ -98,10 +99,25 @@ std::vector<Image> codec_pictures(const EvalOptions& options, int64_t size) {
   return pictures;
 }
 
+Json measure_vq_codec(const EvalOptions& options, const vq::VqCodec& codec, at::Device device) {
+  const std::vector<Image> pictures = codec_pictures(options, codec.config.picture_size);
+  const vq::VqQuality quality = vq::quality_of(codec, pictures, device);
+  fmt::print("{} x {} codes  {:6.2f} dB, {:.1f}% of {} codes used, perplexity {:.0f}\n", codec.config.edge(),
+             codec.config.edge(), quality.psnr, 100 * quality.usage.share, codec.config.codes,
+             quality.usage.perplexity);
+  return {{"count", pictures.size()},
+          {"psnr", quality.psnr},
+          {"code_usage", quality.usage.share},
+          {"code_perplexity", quality.usage.perplexity},
+          {"codec", codec.config.fingerprint()}};
+}
+
 Json measure_codec(const EvalOptions& options) {
   const Path inside = options.model / "codec";
   const at::Device device = parse_device(options.compute.device);
-  const codec::Codec model = codec::load_codec(std::filesystem::is_directory(inside) ? inside : options.model, device);
+  const Path where = std::filesystem::is_directory(inside) ? inside : options.model;
+  if (vq::holds_vq(where)) return measure_vq_codec(options, vq::load_vq(where, device), device);
+  const codec::Codec model = codec::load_codec(where, device);
   const std::vector<Image> pictures = codec_pictures(options, model.config.picture_size);
   const std::vector<double> per_scale = codec::psnr_per_scale(model, pictures, device);
   for (size_t k = 0; k < per_scale.size(); ++k)

@@ -31,11 +31,13 @@ struct PictureSize {
 struct DrawRequest {
   std::vector<std::string> prompts;  // one picture each
   uint64_t seed = 0;
-  uint64_t first_picture = 0;   // index that the first prompt counts as: picture i draws by (seed, first_picture + i)
-  std::vector<double> cfg;      // guidance, one number or one per scale; empty: the model's own
-  std::vector<double> tau;      // temperature, one number or one per scale; empty: the model's own
-  std::optional<double> top_p;  // absent: the model's own
-  double aspect = 1;            // height / width
+  uint64_t first_picture = 0;     // index that the first prompt counts as: picture i draws by (seed, first_picture + i)
+  std::vector<double> cfg;        // guidance, one number or one per scale; empty: the model's own
+  std::vector<double> tau;        // temperature, one number or one per scale; empty: the model's own
+  std::optional<double> top_p;    // absent: the model's own
+  std::optional<int64_t> top_k;   // of models that draw by codes, 0: all; absent: the model's own
+  std::optional<int64_t> window;  // of them: codes guessed ahead and read in one pass; absent: the model's own
+  double aspect = 1;              // height / width
   std::optional<PictureSize> size;     // in place of `aspect`: exactly this size
   std::string pixels;                  // a published picture area that the model draws at; "": its own
   std::string negative;                // what guidance leads away from; "": no prompt

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "codec/objective.h"
+#include "codec/vq/objective.h"
 #include "core/error.h"
 #include "models/quantizable.h"
 #include "train/objective.h"
@@ -15,6 +16,9 @@
 namespace tessera {
 
 namespace infinity {
+ModelRegistration registration();
+}
+namespace liquid {
 ModelRegistration registration();
 }
 namespace lm {
@@ -27,10 +31,11 @@ ModelRegistration registration();
 const std::vector<ModelRegistration>& registered_models() {
   static const std::vector<ModelRegistration> all = {
       infinity::registration(),
+      liquid::registration(),
       lm::registration(),
       nvila::registration(),
-      {.objectives = {{.name = "codec",
-                       .make = codec::make_codec_objective}}},  // trained like them, loaded within them
+      {.objectives = {{.name = "codec", .make = codec::make_codec_objective},
+                      {.name = "vq-codec", .make = vq::make_vq_objective}}},  // trained like them, loaded within them
   };
   return all;
 }
@@ -83,7 +88,7 @@ std::unique_ptr<LoadedModel> load_model(const Path& directory, at::Device device
 
 std::unique_ptr<Quantizable> load_quantizable(const Path& directory, at::Device device,
                                               const std::vector<Path>& adapters) {
-  ModelDirectory found = read_model_directory(directory);
+  ModelDirectory found = found_at(directory);
   const auto packs = [](const ModelRegistration& model) { return model.load_quantizable != nullptr; };
   const ModelRegistration& model = registration_of(found, packs, "that can be packed");
   take_adapters(found, model, adapters);

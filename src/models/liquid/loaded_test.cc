@@ -1,0 +1,157 @@
+// Directories of both layouts as the program uses them: draw, see, write, convert and quantise, and what is refused.
+#include "models/liquid/loaded.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "core/json.h"
+#include "models/liquid/quantize.h"
+#include "models/liquid/testing.h"
+#include "models/quantizable.h"
+#include "models/registry.h"
+
+namespace tessera::liquid {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::ThrowsMessage;
+
+SeeRequest question(const Image& picture, const std::string& words) {
+  return {.messages = {{.role = "user", .content = words, .media = 1}},
+          .media = {{.frames = {picture}, .clip = false, .source = "a.png"}},
+          .options = {.max_new_tokens = 6}};
+}
+
+TEST(LoadedLiquid, OneSetOfWeightsDrawsSeesAndWrites) {
+  const TinyLiquid tiny;
+  const auto model = tiny.loaded();
+  EXPECT_EQ(model->model_type(), "liquid");
+  const std::vector<Image> pictures = model->draws()->draw({.prompts = {"red", "blue"}, .seed = 4});
+  ASSERT_EQ(pictures.size(), 2u);
+  EXPECT_EQ(pictures[0].width, 16);
+  EXPECT_EQ(pictures, model->draws()->draw({.prompts = {"red", "blue"}, .seed = 4, .batch = 1}));
+  EXPECT_EQ(pictures, model->draws()->draw({.prompts = {"red", "blue"}, .seed = 4, .window = 8}));
+  const auto said = model->sees()->see({question(pictures[0], "what?"), question(pictures[1], "what?")});
+  ASSERT_EQ(said.size(), 2u);
+  const auto alone = model->sees()->see({question(pictures[1], "what?")});
+  EXPECT_EQ(said[1].continuation.tokens, alone.front().continuation.tokens);
+  const auto written = model->writes()->write({"once"}, {.max_new_tokens = 8});
+  for (const int32_t id : written.front().continuation.tokens) EXPECT_LT(id, data::testing::byte_vocabulary);
+}
+
+TEST(LoadedLiquid, RowsAreShownAsTheyComeAndTheLastViewIsThePicture) {
+  const TinyLiquid tiny;
+  const auto model = tiny.loaded();
+  for (const int64_t window : {1, 8}) {
+    std::vector<size_t> rows;
+    std::vector<Image> last;
+    const std::vector<Image> pictures = model->draws()->draw(
+        {.prompts = {"red", "blue"}, .seed = 4, .window = window, .on_scale = [&](const ScaleView& view) {
+           EXPECT_EQ(view.scales, 4u);
+           rows.push_back(view.scale);
+           last = view.pictures;
+         }});
+    EXPECT_EQ(rows, (std::vector<size_t>{0, 1, 2, 3})) << window;
+    EXPECT_EQ(last, pictures);
+  }
+}
+
+TEST(LoadedLiquid, FirstRowsOfAPictureCanBeKept) {
+  const TinyLiquid tiny;
+  const LoadedLiquid model(tiny.bundle,
+                           {.model = tiny.bundle.model, .tokenizer = text::load_tokenizer(tiny.bundle.directory)});
+  const Image from = speckled(16, 16, 2);
+  const CodePlan plan = model.plan_of({.prompts = {"x"}, .from = from, .keep_scales = 3});
+  const auto whole = codes_of(tiny.bundle.codec, {from}).front();
+  EXPECT_EQ(plan.given, std::vector<int64_t>(whole.begin(), whole.begin() + 12));
+}
+
+TEST(LoadedLiquid, WhatThisModelHasNotIsRefusedInOneLine) {
+  const TinyLiquid tiny;
+  const auto model = tiny.loaded();
+  const auto refusal = [&](DrawRequest request, const std::string& message) {
+    if (request.prompts.empty()) request.prompts = {"red"};
+    EXPECT_THAT([&] { model->draws()->draw(request); }, ThrowsMessage<UserError>(HasSubstr(message)));
+  };
+  refusal({.prompts = {" "}}, "a prompt is empty");
+  refusal({.cfg = {1, 2}}, "2 numbers for cfg, want one");
+  refusal({.tau = {-1}}, "tau is -1, want 0");
+  refusal({.top_p = 0}, "top_p is 0, want more than 0");
+  refusal({.top_k = -1}, "top_k is -1, want at least 0");
+  refusal({.window = 0}, "window is 0, want 1");
+  refusal({.aspect = 0.5}, "this model draws squares");
+  refusal({.size = PictureSize{.width = 32, .height = 16}}, "size is 32x16, want 16x16");
+  refusal({.pixels = "1M"}, "for models that draw scale by scale");
+  refusal({.use_cache = false}, "without a cache");
+  refusal({.from = Image(4, 4, 3), .keep_scales = 5}, "keep_scales is 5, want 0 to 4");
+  refusal({.keep_scales = 1}, "no picture to keep them from");
+  SeeRequest clip = question(Image(4, 4, 3), "what?");
+  clip.media[0].clip = true;
+  EXPECT_THAT([&] { model->sees()->see({clip}); }, ThrowsMessage<UserError>(HasSubstr("a.png is a clip")));
+  EXPECT_THAT([&] { model->sees()->see({question(Image(4, 4, 3), std::string(200, 'x'))}); },
+              ThrowsMessage<UserError>(HasSubstr("18 of them for pictures; the context is 160")));
+  SeeRequest two = question(Image(4, 4, 3), "what?");
+  two.messages[0].media = 2;
+  EXPECT_THAT([&] { model->sees()->see({two}); },
+              ThrowsMessage<UserError>(HasSubstr("speaks of 2 pictures, 1 are given")));
+}
+
+TEST(LoadedLiquid, GuidanceLeadsAwayFromANegativePrompt) {
+  const TinyLiquid tiny;
+  const auto model = tiny.loaded();
+  const auto drawn = [&](const std::string& negative, double cfg) {
+    return model->draws()->draw({.prompts = {"red"}, .seed = 4, .cfg = {cfg}, .negative = negative});
+  };
+  EXPECT_NE(drawn("blue", 4), drawn("", 4));
+  EXPECT_EQ(drawn("blue", 1), drawn("", 1));
+}
+
+TEST(Fitted, PicturesAreCentredOnGreyAndClearOnesLaidOnWhite) {
+  const Image wide = fitted(Image(8, 3, 3, 200), 8);
+  EXPECT_EQ(std::vector<uint8_t>(wide.at(0, 0), wide.at(0, 0) + 3), (std::vector<uint8_t>{122, 116, 104}));
+  EXPECT_EQ(*wide.at(0, 2), 200);  // offset floor(5 / 2)
+  EXPECT_EQ(*wide.at(7, 4), 200);
+  EXPECT_EQ(*wide.at(0, 5), 122);
+  EXPECT_EQ(fitted(Image(8, 8, 4, 0), 8), Image(8, 8, 3, 255));
+}
+
+TEST(LiquidFiles, ACodecOfAnotherModelAndMissingRowsAreRefused) {
+  const TinyLiquid tiny;
+  const Path saved = tiny.saved();
+  const auto refusal = [&](const std::string& message) {
+    EXPECT_THAT([&] { load_model(saved, at::kCPU); }, ThrowsMessage<UserError>(HasSubstr(message)));
+  };
+  vq::save_vq(tiny_vq(8), saved / "codec", StoredAs::f32);
+  refusal("codec and language model do not belong together");
+  vq::VqConfig other = tiny_vq().config;
+  other.picture_size = 32;
+  vq::VqCodec larger(other);
+  vq::initialise(larger, 1);
+  vq::save_vq(larger, saved / "codec", StoredAs::f32);
+  refusal("has 8 x 8 codes, the model draws 4 x 4");
+  tiny.saved();
+  Json config = read_json_file(saved / "config.json");
+  config["text_config"]["vocab_size"] = 262;
+  write_file_atomically(saved / "config.json", config.dump());
+  refusal("the rows of the codes are missing");
+  config.erase("text_config");
+  write_file_atomically(saved / "config.json", config.dump());
+  refusal("no 'text_config'");
+}
+
+TEST(LiquidFiles, APackedModelDrawsAndAnswersAlmostAsBefore) {
+  TinyLiquid tiny("qwen2");
+  tiny.bundle.config.drawing.temperature = 0;
+  const Path saved = tiny.saved(), out = tiny.folder / "packed";
+  auto model = load_quantizable(saved, at::kCPU);
+  EXPECT_GT(
+      model->calibrate({.texts = {"some words to look at"}, .pictures = {speckled(16, 16, 1), speckled(20, 9, 2)}}), 0);
+  for (const quant::SharedInput& input : model->language_inputs()) EXPECT_FALSE(input.consumers.empty());
+  model->save(out, {});
+  EXPECT_EQ(load_model(out, at::kCPU)->draws()->draw({.prompts = {"red"}}),
+            load_model(saved, at::kCPU)->draws()->draw({.prompts = {"red"}}));
+}
+
+}  // namespace
+}  // namespace tessera::liquid

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Trains and measures the arms of docs/liquid.md's studies and prints their tables.
+
+    python3 tools/studies/liquid.py [--tessera build/release/tessera] [--threads 1] [--tokens 1000000] [--only interference|help|start]
+
+interference: each size alone on drawing, alone on text, and on both together, at equal tokens of a task (arXiv 2412.04332, figure 3).
+help: drawing with captioning added, and captioning with drawing added, at equal tokens of the task that is measured.
+start: from a language model against from nothing, the loss of drawing along the way.
+Every arm is `tessera train recipes/studies/liquid.toml` with a few --set; one whose model is already there is only read. Results:
+runs/studies/liquid.json.
+"""
+import argparse
+import json
+import math
+import pathlib
+
+from arms import interval, train
+
+RUNS = pathlib.Path("runs/studies")
+RECIPE = "recipes/studies/liquid.toml"
+SEEDS = (1, 2)
+SIZES = {  # width, depth, heads: parameters beside the vocabulary's rows
+    "0.3M": (96, 3, 3), "1M": (160, 4, 5), "3M": (256, 4, 4), "10M": (448, 4, 7),
+}
+TOKENS = 77  # of a sample: a picture's codes and its words, or a window of text
+BATCH = 16
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tessera", default="build/release/tessera")
+    parser.add_argument("--threads", default="1")
+    parser.add_argument("--tokens", type=int, default=1_000_000, help="of each task")
+    parser.add_argument("--sizes", default=",".join(SIZES))
+    parser.add_argument("--only", choices=("interference", "help", "start"))
+    return parser.parse_args()
+
+
+def measured(out):
+    """Every measurement of a run: step -> numbers."""
+    rows = {}
+    for line in (out / "metrics.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        rows.setdefault(row["step"], {}).update(row)
+    return {step: row for step, row in rows.items() if "heldout_loss" in row}
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+
+    def arm(self, name, tasks, seed, **settings):
+        """A run in which each of `tasks` sees options.tokens tokens. Returns its measurements by step."""
+        codec = RUNS / "liquid-vq"
+        train(self.options, codec, "recipes/emoji-vq.toml", {"data.emoji.ground": '"pastel"', "data.emoji.names": 100, "train.steps": 600})
+        weights = {"data.mixture.0.weight": 1.0 if "pictures" in tasks else 1e-9, "data.mixture.1.weight": 1.0 if "text" in tasks else 1e-9}
+        steps = len(tasks) * self.options.tokens // (TOKENS * BATCH)
+        out = RUNS / f"liquid-{name}-s{seed}"
+        train(self.options, out, RECIPE, weights | {"train.steps": steps, "train.evaluate_every": max(1, steps // 8), "train.seed": seed} | settings)
+        return measured(out)
+
+    def sized(self, size):
+        width, depth, heads = SIZES[size]
+        return {"model.width": width, "model.depth": depth, "model.heads": heads, "model.kv_heads": heads}
+
+
+def last(arm, key):
+    return arm[max(arm)][key]
+
+
+def interference(bench):
+    rows, gaps = [], {"heldout_drawing": [], "heldout_text": []}
+    for size in bench.options.sizes.split(","):
+        cells = [size]
+        for key, alone in (("heldout_drawing", "pictures"), ("heldout_text", "text")):
+            differences = []
+            for seed in SEEDS:
+                single = bench.arm(f"{size}-{alone}", [alone], seed, **bench.sized(size))
+                joint = bench.arm(f"{size}-joint", ["pictures", "text"], seed, **bench.sized(size))
+                differences.append(last(joint, key) - last(single, key))
+            mean, half = interval(differences)
+            gaps[key].append((size, mean))
+            cells += [f"{mean:+.3f} ± {half:.3f}"]
+        rows.append(cells)
+    table("Joint less single task, nats a token (mean and interval over seeds)", ["parameters", "drawing", "text"], rows)
+    for key, points in gaps.items():
+        x = [math.log10(float(size[:-1])) for size, _ in points]
+        y = [gap for _, gap in points]
+        mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
+        spread = sum((a - mean_x) ** 2 for a in x)
+        slope = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y)) / spread if spread else float("nan")
+        print(f"{key}: gap = {mean_y - slope * mean_x:.3f} {slope:+.3f} log10(parameters in millions)")
+    return gaps
+
+
+def mutual_help(bench):
+    rows, data = [], {}
+    size = bench.sized("1M")
+    for key, share in (("heldout_drawing", 1.0), ("heldout_caption", 0.0)):
+        differences = []
+        for seed in SEEDS:
+            single = bench.arm(f"help-{share:g}", ["pictures"], seed, **size, **{"loss.drawing": share})
+            both = bench.arm("help-both", ["pictures", "pictures"], seed, **size, **{"loss.drawing": 0.5})
+            differences.append(last(both, key) - last(single, key))
+        data[key] = interval(differences)
+        rows.append([key, f"{data[key][0]:+.3f} ± {data[key][1]:.3f}"])
+    table("The other task added, at equal tokens of the task measured: difference of its loss", ["task", "nats a token"], rows)
+    return data
+
+
+def start(bench):
+    rows, data = [], {}
+    for seed in SEEDS:
+        fresh = bench.arm("start-fresh", ["pictures"], seed, **{"model.width": 256, "model.depth": 5, "model.heads": 4, "model.kv_heads": 1, "model.hidden": 512})
+        tuned = bench.arm("start-lm", ["pictures"], seed, **{"model.from": '"models/books-lm"'})
+        data[seed] = {"fresh": fresh, "lm": tuned}
+        target = last(fresh, "heldout_drawing")
+        reached = next((step for step in sorted(tuned) if tuned[step]["heldout_drawing"] <= target), None)
+        rows.append([str(seed), f"{target:.3f}", f"{last(tuned, 'heldout_drawing'):.3f}", f"{reached / max(fresh):.2f}" if reached else "not reached"])
+    table("From books-lm against from nothing", ["seed", "from nothing, nats", "from books-lm, nats", "share of the tokens to equal loss"], rows)
+    return data
+
+
+def table(title, columns, rows):
+    print(f"\n{title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+def main():
+    options = arguments()
+    bench = Bench(options)
+    RUNS.mkdir(parents=True, exist_ok=True)
+    studies = {"interference": interference, "help": mutual_help, "start": start}
+    results = {name: study(bench) for name, study in studies.items() if options.only in (None, name)}
+    (RUNS / "liquid.json").write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
