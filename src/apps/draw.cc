@@ -116,6 +116,7 @@ DrawRequest request_of(const DrawOptions& options) {
                       .top_p = options.top_p,
                       .top_k = options.top_k,
                       .window = options.window,
+                      .settle = options.settle,
                       .pixels = options.pixels,
                       .negative = options.negative,
                       .positive_prompt = options.positive_prompt};

@@ -21,7 +21,7 @@ struct DrawOptions {
   std::vector<int64_t> cfg_layers;
   bool positive_prompt = false;
   std::filesystem::path init_image, from;
-  std::optional<int64_t> top_k, window;
+  std::optional<int64_t> top_k, window, settle;
   int64_t keep_scales = 1;
   OutputOptions output;
   ComputeOptions compute;
@@ -63,6 +63,9 @@ template <class V> void fields(V& v, DrawOptions& o) {
   v("top_k", o.top_k, "of models that draw by codes: the k most likely, 0: all (default: the model's own)");
   v("window", o.window,
     "of models that draw by codes: codes guessed ahead and read in one pass, the same picture in fewer passes");
+  v("settle", o.settle,
+    "with --window: passes after which guessed codes are taken as they are, for other pictures in fewer passes still; "
+    "0: never");
   v("aspect", o.aspect,
     "width:height like 16:9, or height / width like 0.5625; the nearest shape that the model has (default: that of "
     "--init-image, else 1:1)");

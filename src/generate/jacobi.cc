@@ -60,7 +60,7 @@ size_t take(GuessedRow& row, const std::vector<int32_t>& ids, const Tensor& logi
   if (kept > 1 || settles) row.passes = 0;
   row.guesses.clear();
   if (sequence.finished()) return kept;
-  const auto wanted = static_cast<size_t>(options.window) - 1;
+  const auto wanted = static_cast<size_t>(std::min(options.window, room_of(sequence)) - 1);
   for (size_t i = 0; i < wanted; ++i) {
     const size_t from = std::min(kept + i, ids.size() - 1);
     row.guesses.push_back(sequence.guess(logits_for(logits[static_cast<int64_t>(from)], sequence), i));
@@ -86,7 +86,7 @@ JacobiCounts run_jacobi(TokenSteps& steps, std::span<Sequence* const> sequences,
     const Tensor logits = first[static_cast<int64_t>(r)];
     sequence.take(sequence.draw(logits_for(logits, sequence)));
     ++counts.ids;
-    for (int64_t i = 0; i + 1 < options.window && !sequence.finished(); ++i)
+    for (int64_t i = 0; i + 1 < std::min(options.window, room_of(sequence)) && !sequence.finished(); ++i)
       rows[r].guesses.push_back(sequence.guess(logits_for(logits, sequence), static_cast<size_t>(i)));
   }
   while (true) {

@@ -37,7 +37,9 @@ struct DrawRequest {
   std::optional<double> top_p;    // absent: the model's own
   std::optional<int64_t> top_k;   // of models that draw by codes, 0: all; absent: the model's own
   std::optional<int64_t> window;  // of them: codes guessed ahead and read in one pass; absent: the model's own
-  double aspect = 1;              // height / width
+  std::optional<int64_t>
+      settle;         // of them: passes after which guesses are taken as they are, 0: never; absent: the model's own
+  double aspect = 1;  // height / width
   std::optional<PictureSize> size;     // in place of `aspect`: exactly this size
   std::string pixels;                  // a published picture area that the model draws at; "": its own
   std::string negative;                // what guidance leads away from; "": no prompt

@@ -68,7 +68,7 @@ TEST(LiquidGolden, PromptsHaveTheTwinsIds) {
   std::vector<int32_t> want = ids_in(twin.fixture["seeing.before"]);
   for (const int32_t id : twin.model.prompter().ids_of(codes)) want.push_back(id);
   for (const int32_t id : ids_in(twin.fixture["seeing.after"])) want.push_back(id);
-  const std::string question = twin.fixture.config<std::string>("question");
+  const std::string question = twin.fixture.config<std::vector<std::string>>("question").front();
   EXPECT_EQ(twin.model.prompter().seeing({{.role = "user", .content = question, .media = 1}}, {codes}), want);
 }
 

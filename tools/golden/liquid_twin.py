@@ -83,7 +83,7 @@ def main():
     words = tokenizer()
     first = words.get_vocab_size()
     config = GemmaConfig(vocab_size=first + CODES, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=2,
-                         num_key_value_heads=2, head_dim=32, max_position_embeddings=160, hidden_act="gelu", hidden_activation=None,
+                         num_key_value_heads=2, head_dim=32, max_position_embeddings=160, hidden_act="gelu_pytorch_tanh", hidden_activation="gelu_pytorch_tanh",
                          rms_norm_eps=1e-6, pad_token_id=0, bos_token_id=2, eos_token_id=1, attn_implementation="eager")
     model = GemmaForCausalLM(config).eval()
     with torch.no_grad():
@@ -124,7 +124,7 @@ def main():
     after = words.encode(f"<eoi>\n{question}<end_of_turn>\n<start_of_turn>model\n").ids[1:]
     tensors["seeing.before"], tensors["seeing.after"] = torch.tensor(before), torch.tensor(after)
     print("smallest greedy margin", min(margins), "text ids", first)
-    write_fixture("liquid", tensors, prompts=PROMPTS, question=question, first=first,
+    write_fixture("liquid", tensors, prompts=PROMPTS, question=[question], first=first,
                   drawing={"cfg": CFG, "temperature": TEMPERATURE, "top_k": TOP_K, "top_p": TOP_P})
 
 

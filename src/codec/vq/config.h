@@ -10,7 +10,7 @@
 
 namespace tessera::vq {
 
-/// Convolutional autoencoder and codebook (VQGAN, arXiv 2012.09841, section 3.1). The defaults are Chameleon's, whose codes Liquid draws.
+/// Convolutional autoencoder and codebook (VQGAN, arXiv 2012.09841, section 3.1). The defaults are Chameleon's.
 struct VqConfig {
   std::string name = "vq";                          // what errors and model cards call it
   int64_t picture_size = 512;                       // pixels on an edge of the square pictures it was made for

@@ -117,6 +117,8 @@ TEST(ReviveCodes, UnusedCodesMoveOntoRowsFarFromAllCodesAndUsedOnesStay) {
 TEST(VqObjective, RevivalBringsCodesIntoUse) {
   const auto used_after = [](int64_t revive_every) {
     const auto objective = objective_of({.revive_every = revive_every, .revive_pictures = 64});
+    Tensor codebook = objective->codec().codebook;  // a handle
+    codebook.fill_(100);                            // far from everything
     std::vector<Sample> batch;
     for (uint64_t i = 0; i < 32; ++i) batch.push_back(colours.at(i));
     for (int64_t step = 0; step < 4; ++step) objective->loss(batch, {.step = step, .total_steps = 10});

@@ -47,6 +47,7 @@ void validate(const DrawDefaults& d) {
   want(d.top_k >= 0, "top_k", static_cast<double>(d.top_k), "at least 0 (all)");
   want(d.top_p > 0 && d.top_p <= 1, "top_p", d.top_p, "more than 0 and at most 1");
   want(d.window >= 1 && d.window <= 4096, "window", static_cast<double>(d.window), "1 (nothing is guessed) to 4096");
+  want(d.settle >= 0, "settle", static_cast<double>(d.settle), "at least 0 (never)");
 }
 
 void require_same_codes(const PictureTokens& pictures, const vq::VqConfig& codec) {

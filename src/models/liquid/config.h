@@ -41,6 +41,7 @@ struct DrawDefaults {
   int64_t top_k = 4096;      // the k most likely codes and all that tie with the last of them; 0: all
   double top_p = 0.99;       // the most likely codes up to the one that takes their sum past top_p
   int64_t window = 1;        // codes that are guessed ahead and read in one pass; 1: none
+  int64_t settle = 0;  // passes after which guesses are taken as they are, which is another distribution; 0: never
 
   bool operator==(const DrawDefaults&) const = default;
 };
@@ -50,6 +51,7 @@ template <class V> void fields(V& v, DrawDefaults& d) {
   v("top_k", d.top_k, "the k most likely codes, 0: all");
   v("top_p", d.top_p, "the most likely codes up to the one that takes their sum past top_p");
   v("window", d.window, "codes that are guessed ahead and read in one pass, 1: none");
+  v("settle", d.settle, "passes after which guesses are taken as they are, 0: never");
 }
 
 /// What config.json has beside `text_config`, the language model's own.

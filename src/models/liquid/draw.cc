@@ -127,6 +127,17 @@ void PictureSteps::keep(std::span<const size_t> rows) {
   rows_ = std::move(pairs);
 }
 
+lm::DecoderLm with_code_head(const lm::DecoderLm& model, const PictureTokens& pictures) {
+  nn::Linear head = model.head();
+  if (head.packed || head.lora || !present(head.weight)) return model;
+  head.weight = head.weight.narrow(0, pictures.first, pictures.codes);
+  if (present(head.bias)) head.bias = head.bias.narrow(0, pictures.first, pictures.codes);
+  lm::DecoderLm drawing = model;  // tensors are handles: copying shares them
+  drawing.lm_head = head;
+  drawing.config.tied = false;
+  return drawing;
+}
+
 DrawnCodes draw_codes(const lm::DecoderLm& model, const Prompter& prompter,
                       const std::vector<std::vector<int32_t>>& prompts, const CodePlan& plan,
                       std::vector<std::vector<int64_t>>* so_far) {
@@ -166,7 +177,8 @@ DrawnCodes draw_codes(const lm::DecoderLm& model, const Prompter& prompter,
     if (so_far != nullptr) collect(*so_far);
     return plan.on_codes(least);
   };
-  PictureSteps steps(model, plan.unconditional.empty() ? prompter.unconditional() : plan.unconditional, plan.cfg,
+  const lm::DecoderLm drawing = with_code_head(model, pictures);
+  PictureSteps steps(drawing, plan.unconditional.empty() ? prompter.unconditional() : plan.unconditional, plan.cfg,
                      plan.decode);
   if (plan.jacobi.window > 1) {
     drawn.counts = generate::run_jacobi(steps, rows, plan.jacobi, on_step);

@@ -47,6 +47,10 @@ class PictureSteps final : public generate::TokenSteps {
   std::vector<Pair> rows_;
 };
 
+/// The model with a head that has the codes' rows alone, whose logits are [.., codes]: words are never drawn here, and most rows are words.
+/// Shares all tensors; `model` itself where the head is packed or has an adapter.
+lm::DecoderLm with_code_head(const lm::DecoderLm& model, const PictureTokens& pictures);
+
 struct CodePlan {
   double cfg = 7;
   CodeSampling sampling;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include <ATen/ops/tensor.h>
 
@@ -54,7 +55,9 @@ TEST(LiquidDraw, APictureDependsOnItsPromptSeedAndNumberAloneWhateverIsDrawnBesi
     plan.first_stream = i;
     EXPECT_EQ(drawer.draw({i == 1 ? "blue!" : "red"}, plan).codes.front(), together[i]) << i;
   }
-  EXPECT_NE(drawer.draw({"red"}, plan_with(3, 8)).codes.front(), together[0]);
+  std::set<std::vector<int64_t>> different;
+  for (uint64_t seed = 0; seed < 8; ++seed) different.insert(drawer.draw({"red"}, plan_with(3, seed)).codes.front());
+  EXPECT_GT(different.size(), 2u);
 }
 
 TEST(LiquidDraw, GuessingAheadGivesTheSamePicturesInNoMorePasses) {
@@ -97,6 +100,21 @@ TEST(LiquidDraw, GuidanceMixesBothHalvesAndUpToOneThereIsNoSecondHalf) {
     EXPECT_LT(lm::furthest(steps.next(id)[0], want(next)), 1e-5) << cfg;
     steps.rewind(0, prompt.length());
     EXPECT_LT(lm::furthest(steps.verify({id})[0], want(next)), 1e-4) << cfg;
+  }
+}
+
+TEST(LiquidDraw, AHeadOfTheCodesAloneGivesTheSameLogits) {
+  for (const char* family : {"qwen2", "llama"}) {  // tied and not
+    const TinyLiquid tiny(family);
+    const PictureTokens p = tiny.bundle.config.pictures;
+    const Prompter prompter(p, *tiny.tokenizer);
+    const generate::Prompt prompt{.ids = prompter.drawing("red")};
+    const generate::Prompt* const one[] = {&prompt};
+    const lm::DecoderLm codes = with_code_head(tiny.bundle.model, p);
+    PictureSteps whole(tiny.bundle.model, prompter.unconditional(), 3), part(codes, prompter.unconditional(), 3);
+    EXPECT_TRUE(at::equal(part.join(one), whole.join(one).narrow(1, p.first, p.codes))) << family;
+    const std::vector<int32_t> id{static_cast<int32_t>(p.first)};
+    EXPECT_TRUE(at::equal(part.next(id), whole.next(id).narrow(1, p.first, p.codes))) << family;
   }
 }
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/interrupt.h"
+#include "core/log.h"
 #include "media/compose.h"
 #include "models/lm/architecture/token_rows.h"
 
@@ -29,6 +31,15 @@ double one_number(const std::vector<double>& chosen, double own, std::string_vie
     throw UserError("[draw] {} numbers for {}, want one: this model draws code by code, without scales", chosen.size(),
                     what);
   return chosen.empty() ? own : chosen.front();
+}
+
+/// What guessing ahead saved, and what it cost where guesses were taken as they were.
+std::string told(const generate::JacobiCounts& counts, const generate::JacobiOptions& options) {
+  std::string text = fmt::format("{} codes in {} passes", counts.ids, counts.passes);
+  if (options.settle == 0) return text;
+  const double share = static_cast<double>(counts.settled) / static_cast<double>(std::max<int64_t>(1, counts.ids));
+  return text +
+         fmt::format("; {} of them ({:.1f}%) are guesses that would not have been drawn", counts.settled, 100 * share);
 }
 
 /// Whether requests are answered by the same settings and nobody watches, so that they can be rows of one call.
@@ -97,6 +108,7 @@ CodePlan LoadedLiquid::plan_of(const DrawRequest& request) const {
   chosen.top_p = request.top_p.value_or(chosen.top_p);
   chosen.top_k = request.top_k.value_or(chosen.top_k);
   chosen.window = request.window.value_or(chosen.window);
+  chosen.settle = request.settle.value_or(chosen.settle);
   validate(chosen);
   const int64_t edge = bundle_.config.pictures.edge;
   const int64_t size = bundle_.codec.config.picture_size;
@@ -119,7 +131,7 @@ CodePlan LoadedLiquid::plan_of(const DrawRequest& request) const {
                              .top_p = chosen.top_p,
                              .seed = request.seed},
                 .first_stream = request.first_picture,
-                .jacobi = {.window = chosen.window},
+                .jacobi = {.window = chosen.window, .settle = chosen.settle},
                 .decode = decode_};
   if (!request.negative.empty()) plan.unconditional = prompter_->drawing(request.negative);
   if (request.keep_scales > 0) {
@@ -135,7 +147,9 @@ std::vector<Image> LoadedLiquid::draw(const DrawRequest& request) const {
   const CodePlan whole = plan_of(request);
   std::vector<std::vector<int32_t>> prompts;
   for (const std::string& prompt : request.prompts) prompts.push_back(prompter_->drawing(prompt));
+  const bool earlier = InterruptGuard::raised();  // by something before this, which nobody guards any more
   std::vector<Image> pictures;
+  generate::JacobiCounts counts;
   const auto batch = static_cast<size_t>(request.batch);
   for (size_t begin = 0; begin < prompts.size(); begin += batch) {
     const size_t end = std::min(prompts.size(), begin + batch);
@@ -143,27 +157,28 @@ std::vector<Image> LoadedLiquid::draw(const DrawRequest& request) const {
     plan.first_stream += begin;
     std::vector<std::vector<int64_t>> so_far;
     int64_t shown = std::ssize(plan.given) / edge;
-    if (request.on_scale) {
-      plan.on_codes = [&](int64_t codes) {
-        for (; shown < codes / edge; ++shown) {
-          for (auto& each : so_far) each.resize(std::max<size_t>(each.size(), static_cast<size_t>((shown + 1) * edge)));
-          std::vector<std::vector<int64_t>> rows = so_far;
-          for (auto& each : rows) each.resize(static_cast<size_t>((shown + 1) * edge));
-          request.on_scale(
-              {static_cast<size_t>(shown), static_cast<size_t>(edge), begin, pictures_of(bundle_.codec, rows, edge)});
-        }
-        return true;
-      };
-    }
+    plan.on_codes = [&](int64_t codes) {
+      for (; request.on_scale && shown < codes / edge; ++shown) {
+        std::vector<std::vector<int64_t>> rows = so_far;
+        for (auto& each : rows) each.resize(static_cast<size_t>((shown + 1) * edge));
+        request.on_scale(
+            {static_cast<size_t>(shown), static_cast<size_t>(edge), begin, pictures_of(bundle_.codec, rows, edge)});
+      }
+      return earlier || !InterruptGuard::raised();
+    };
     const DrawnCodes drawn =
         draw_codes(bundle_.model, *prompter_,
                    {prompts.begin() + static_cast<ptrdiff_t>(begin), prompts.begin() + static_cast<ptrdiff_t>(end)},
                    plan, &so_far);
+    counts.passes += drawn.counts.passes, counts.ids += drawn.counts.ids, counts.settled += drawn.counts.settled;
+    const auto whole_picture = [&](const auto& each) { return std::ssize(each) == bundle_.config.pictures.count(); };
+    if (!std::ranges::all_of(drawn.codes, whole_picture)) break;  // interrupted: half a picture is none
     std::vector<Image> finished = pictures_of(bundle_.codec, drawn.codes, edge);
     const bool goes_on = !request.on_pictures || request.on_pictures(begin, finished);
     std::ranges::move(finished, std::back_inserter(pictures));
     if (!goes_on) break;
   }
+  if (whole.jacobi.window > 1) log_info("[draw] {}", told(counts, whole.jacobi));
   return pictures;
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/json.h"
 #include "models/liquid/quantize.h"
 #include "models/liquid/testing.h"
@@ -55,6 +56,24 @@ TEST(LoadedLiquid, RowsAreShownAsTheyComeAndTheLastViewIsThePicture) {
     EXPECT_EQ(rows, (std::vector<size_t>{0, 1, 2, 3})) << window;
     EXPECT_EQ(last, pictures);
   }
+}
+
+TEST(LoadedLiquid, AnInterruptLeavesOutThePicturesThatAreNotWhole) {
+  const TinyLiquid tiny;
+  const auto model = tiny.loaded();
+  const InterruptGuard guard;
+  size_t rows = 0, whole = 0;
+  const std::vector<Image> pictures =
+      model->draws()->draw({.prompts = {"a", "b", "c"},
+                            .batch = 1,
+                            .on_scale =
+                                [&](const ScaleView&) {
+                                  if (++rows == 6) InterruptGuard::raise();
+                                },
+                            .on_pictures = [&](size_t, const auto&) { return ++whole > 0; }});
+  EXPECT_EQ(pictures.size(), 1u);
+  EXPECT_EQ(whole, 1u);
+  EXPECT_EQ(rows, 6u);
 }
 
 TEST(LoadedLiquid, FirstRowsOfAPictureCanBeKept) {

@@ -39,7 +39,9 @@ std::optional<Path> released_codec(const Path& folder) {
 Bundle load_bundle(const ModelDirectory& found, const text::Tokenizer& tokenizer, const lm::LoadLmOptions& options) {
   const std::string where = found.path.string();
   const bool released = found.model_type == released_type;
-  Bundle bundle{.directory = found.path, .text_config = released ? found.config : text_part(found)};
+  Bundle bundle;
+  bundle.directory = found.path;
+  bundle.text_config = released ? found.config : text_part(found);
   if (!released) bundle.config = own_config(found);
   const std::optional<Path> codec = released ? released_codec(found.path) : found.path / codec_folder;
   if (!codec) throw UserError("[liquid] {} holds no vqgan.ckpt; want Chameleon's as chameleon/vqgan.ckpt", where);

@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
-#include "data/heldout.h"
 #include "media/compose.h"
 #include "media/png.h"
 #include "models/liquid/loaded.h"
@@ -69,6 +68,17 @@ std::string card(const Bundle& bundle, const std::string& base) {
       count_parameters(model), model.config.family, model.config.width, model.config.depth, model.config.vocabulary,
       p.codes, bundle.codec.config.picture_size, bundle.codec.config.picture_size, p.edge, p.edge,
       bundle.codec.config.name, model.config.context);
+}
+
+bool is_picture(const Sample& sample) { return sample.messages.empty() && !sample.picture.pixels.empty(); }
+
+/// The first captioned pictures that train.
+std::vector<Sample> first_pictures(const SampleSource& source) {
+  std::vector<Sample> pictures;
+  for (uint64_t i = 0; i < 8 * shown && pictures.size() < 2 * shown; ++i) {
+    if (Sample sample = source.at(i); is_picture(sample)) pictures.push_back(std::move(sample));
+  }
+  return pictures;
 }
 
 train::Sequence cut(const Prompter::Lesson& lesson, int64_t room) {
@@ -176,10 +186,10 @@ train::Loss LiquidObjective::prepared_loss(const train::PreparedBatch& batch, co
   return result;
 }
 
-std::map<std::string, double> LiquidObjective::evaluate() {
-  const at::NoGradGuard no_grad;
+void LiquidObjective::measure(const std::vector<Sample>& samples, const std::string& prefix,
+                              std::map<std::string, double>& metrics) {
   std::map<std::string, std::vector<Prompter::Lesson>> kinds;
-  for (const Sample& sample : parts_.measured) {
+  for (const Sample& sample : samples) {
     const auto prepared = prepare(sample);
     const Row& row = static_cast<const Row&>(*prepared);
     if (row.kind == Kind::text) kinds["text"].push_back(row.lesson);
@@ -188,7 +198,6 @@ std::map<std::string, double> LiquidObjective::evaluate() {
     kinds["drawing"].push_back(prompter_.drawing_lesson(row.caption, drawing_suffix, row.codes, false));
     kinds["caption"].push_back(prompter_.caption_lesson(row.caption, row.codes));
   }
-  std::map<std::string, double> metrics;
   double all_nats = 0, all_learned = 0;
   for (const auto& [kind, lessons] : kinds) {
     double nats = 0, learned = 0;
@@ -198,16 +207,25 @@ std::map<std::string, double> LiquidObjective::evaluate() {
           {lessons.begin() + static_cast<ptrdiff_t>(begin), lessons.begin() + static_cast<ptrdiff_t>(end)}, false);
       nats += graded.nats, learned += graded.learned;
     }
-    if (learned > 0) metrics["heldout_" + kind] = nats / learned;
+    if (learned > 0) metrics[prefix + kind] = nats / learned;
     all_nats += nats, all_learned += learned;
   }
-  if (all_learned > 0) metrics["heldout_loss"] = all_nats / all_learned;
+  if (all_learned > 0) metrics[prefix + "loss"] = all_nats / all_learned;
+}
+
+std::map<std::string, double> LiquidObjective::evaluate() {
+  const at::NoGradGuard no_grad;
+  std::map<std::string, double> metrics;
+  measure(parts_.measured, "heldout_", metrics);
+  measure(parts_.seen, "trained_", metrics);
   return metrics;
 }
 
 void LiquidObjective::save_samples(const Path& directory, const std::string& stem) {
   std::vector<std::string> prompts = parts_.training.sample_prompts;
-  for (const Sample& sample : parts_.measured) {
+  std::vector<Sample> samples = parts_.measured;
+  samples.insert(samples.end(), parts_.seen.begin(), parts_.seen.end());
+  for (const Sample& sample : samples) {
     const bool fresh = std::ranges::find(prompts, sample.caption) == prompts.end();
     if (parts_.training.sample_prompts.empty() && prompts.size() < shown && !sample.caption.empty() && fresh)
       prompts.push_back(sample.caption);
@@ -260,7 +278,9 @@ Bundle start_of(LiquidModelTable& table, const text::Tokenizer& tokenizer, uint6
   if (table.codec.empty())
     throw UserError(
         "[recipe] model.codec is missing; want the directory of a VQ codec, as recipes/emoji-vq.toml makes one");
-  Bundle bundle{.directory = language.tokenizer, .text_config = Json::object()};
+  Bundle bundle;
+  bundle.directory = language.tokenizer;
+  bundle.text_config = Json::object();
   bundle.codec = vq::load_vq(table.codec, device);
   bundle.model = language.from.empty() ? lm::new_model(language, tokenizer.vocabulary(), seed, device)
                                        : lm::start_of(language, device);
@@ -288,16 +308,18 @@ std::unique_ptr<train::Objective> make_liquid_objective(train::Recipe& recipe, c
   if (table.language.tokenizer.empty()) table.language.tokenizer = table.language.from;
   if (table.language.tokenizer.empty())
     throw UserError("[recipe] model.tokenizer is missing; want a tokenizer directory");
-  LiquidObjective::Parts parts{.tokenizer = text::load_tokenizer(table.language.tokenizer),
-                               .base = table.language.from,
-                               .training = training,
-                               .seed = static_cast<uint64_t>(recipe.train.seed),
-                               .device = device};
+  LiquidObjective::Parts parts;
+  parts.tokenizer = text::load_tokenizer(table.language.tokenizer);
+  parts.base = table.language.from;
+  parts.training = training;
+  parts.seed = static_cast<uint64_t>(recipe.train.seed);
+  parts.device = device;
   parts.bundle = start_of(table, *parts.tokenizer, parts.seed, device);
   parts.bundle.directory = table.language.tokenizer;
   parts.tune = table.language.tune;
   recipe.model = to_json(table), recipe.loss = to_json(training);
-  parts.measured = data::samples_to_measure(source, static_cast<uint64_t>(std::max<int64_t>(1, training.heldout)));
+  parts.measured = source.heldout(static_cast<uint64_t>(std::max<int64_t>(1, training.heldout)));
+  if (std::ranges::none_of(parts.measured, is_picture)) parts.seen = first_pictures(source);
   return std::make_unique<LiquidObjective>(std::move(parts));
 }
 

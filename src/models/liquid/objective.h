@@ -63,7 +63,8 @@ class LiquidObjective final : public train::Objective {
     std::string base;  // what the model started from; empty: a new one
     train::TuneConfig tune;
     LiquidTraining training;
-    std::vector<Sample> measured;
+    std::vector<Sample> measured;  // held out
+    std::vector<Sample> seen;      // that train, measured where no pictures are held out
     uint64_t seed = 0;
     at::Device device = at::kCPU;
   };
@@ -79,7 +80,8 @@ class LiquidObjective final : public train::Objective {
   void save_model(const Path& directory, FileSystem& files) override;
   /// STEM.png: the sample prompts, drawn; STEM.txt: the prompts, in that order.
   void save_samples(const Path& directory, const std::string& stem) override;
-  /// heldout_loss (nats a learned token), and of each kind that there is heldout_drawing, heldout_caption, heldout_talk and heldout_text.
+  /// heldout_loss (nats a learned token), and of each kind that there is heldout_drawing, heldout_caption, heldout_talk and heldout_text;
+  /// trained_drawing and so on where no pictures are held out.
   std::map<std::string, double> evaluate() override;
 
   const Bundle& bundle() const { return parts_.bundle; }
@@ -98,6 +100,7 @@ class LiquidObjective final : public train::Objective {
   };
   std::vector<int64_t> codes_of_picture(const Image& picture) const;
   Prompter::Lesson lesson_of(const Row& row, Rng rng) const;
+  void measure(const std::vector<Sample>& samples, const std::string& prefix, std::map<std::string, double>& metrics);
   Graded grade(const std::vector<Prompter::Lesson>& lessons, bool recompute) const;
   int64_t room() const;
 

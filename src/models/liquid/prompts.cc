@@ -41,10 +41,11 @@ const std::vector<std::string>& drawing_suffixes() {
 }
 
 std::vector<int32_t> Prompter::begun() const {
-  const std::vector<int32_t> around = tokenizer_->encode("");
-  const auto begin = tokenizer_->begin_token();
-  if (begin && !around.empty() && around.front() == *begin) return {*begin};
-  return {};
+  std::vector<int32_t> around = tokenizer_->encode("");
+  const auto begin = tokenizer_->begin_token(), end = tokenizer_->end_token();
+  const bool ends = !around.empty() && around.back() == end && (around.size() > 1 || begin != end);
+  if (ends) around.pop_back();  // some tokenizers end texts too
+  return around;
 }
 
 std::optional<int32_t> Prompter::end_of_turn() const {

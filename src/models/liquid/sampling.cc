@@ -51,7 +51,8 @@ CodeSequence::CodeSequence(generate::Prompt prompt, generate::SequenceOptions op
       on_code_(std::move(on_code)) {}
 
 int32_t CodeSequence::sample(const Tensor& logits, size_t index) const {
-  const Tensor codes = logits.narrow(0, pictures_.first, pictures_.codes);
+  const bool all = logits.size(0) != pictures_.codes;  // of the whole vocabulary, not of the codes alone
+  const Tensor codes = all ? logits.narrow(0, pictures_.first, pictures_.codes) : logits;
   if (sampling_.temperature == 0) {
     generate::require_finite(codes.max().item<float>());
     return static_cast<int32_t>(pictures_.first + codes.argmax().item<int64_t>());

@@ -35,7 +35,7 @@ class CodeSequence final : public generate::Sequence {
   std::vector<int64_t> codes() const;
 
  protected:
-  /// The code of the largest p / e, as torch.multinomial draws one.
+  /// The code of the largest p / e, as torch.multinomial draws one. `logits`: of the whole vocabulary or of the codes alone.
   int32_t sample(const Tensor& logits, size_t index) const override;
   void on_id(int32_t id) override;
 
