@@ -41,6 +41,17 @@ TEST(LoadedLiquid, OneSetOfWeightsDrawsSeesAndWrites) {
   for (const int32_t id : written.front().continuation.tokens) EXPECT_LT(id, data::testing::byte_vocabulary);
 }
 
+TEST(LoadedLiquid, LanguageModelsOfEveryKindOfFileDraw) {
+  for (const char* family : {"llama", "gemma2", "phi3", "olmo3"}) {
+    const TinyLiquid tiny(family);
+    const Prompter prompter(tiny.bundle.config.pictures, *tiny.tokenizer);
+    const CodePlan plan{.cfg = 3, .sampling = {.temperature = 1, .top_k = 0, .top_p = 1, .seed = 4}};
+    const auto codes = draw_codes(tiny.bundle.model, prompter, {prompter.drawing("red")}, plan).codes;
+    EXPECT_EQ(tiny.loaded()->draws()->draw({.prompts = {"red"}, .seed = 4}), pictures_of(tiny.bundle.codec, codes, 4))
+        << family;
+  }
+}
+
 TEST(LoadedLiquid, RowsAreShownAsTheyComeAndTheLastViewIsThePicture) {
   const TinyLiquid tiny;
   const auto model = tiny.loaded();

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "models/lm/architecture/fused_files.h"
 #include "tensor/weight_source.h"
 
 namespace tessera::liquid {
@@ -77,8 +78,9 @@ void save_bundle(const Bundle& bundle, StoredAs stored, const Json& generation, 
   LiquidConfig config = bundle.config;
   config.codec = vq::fingerprint(bundle.codec);
   if (bundle.directory != directory) copy_tokenizer(bundle.directory, directory, files);
-  save_tensors(directory / "model.safetensors", named_tensors(handles), files,
-               {.stored_as = stored, .metadata = {{"format", "pt"}}});
+  std::vector<NamedTensor> tensors = named_tensors(handles);
+  if (handles.config.fused) tensors = lm::joined_parts(tensors, handles.config);
+  save_tensors(directory / "model.safetensors", tensors, files, {.stored_as = stored, .metadata = {{"format", "pt"}}});
   write_file_atomically(directory / "generation_config.json", generation.dump(2) + "\n", files);
   Json text = lm::config_json(bundle.model.config);
   for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
