@@ -48,7 +48,7 @@ class QuantizableLiquid final : public Quantizable {
     }
     const auto packed = [](const nn::NamedLinear& layer) { return layer.linear->packed != nullptr; };
     if (std::ranges::any_of(nn::named_linears(bundle_.model), packed))
-      text["quantization_config"] = quant::int4_format_json(format, {"lm_head"});
+      text["quantization_config"] = quant::int4_format_json(format, lm::unpacked_layers(bundle_.model.config));
     vq::save_vq(bundle_.codec, out / "codec", vq::exact_format(bundle_.codec));
     Bundle stored = bundle_;
     stored.config.codec = vq::fingerprint(bundle_.codec);
