@@ -57,8 +57,9 @@ Pages pages_of_the_repository() {
   }
   for (const char* folder : {"src", "tests", "docs", "recipes", "models", "tools", "bench", "examples"}) {
     if (!fs::exists(root / folder)) continue;
-    for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
-      if (entry.is_regular_file()) add(entry.path());
+    for (auto entry = fs::recursive_directory_iterator(root / folder); entry != fs::end(entry); ++entry) {
+      if (entry->path().filename() == "node_modules") entry.disable_recursion_pending();  // what ./dev pages installed
+      else if (entry->is_regular_file()) add(entry->path());
     }
   }
   return found;

@@ -86,6 +86,20 @@ std::vector<int32_t> CitationIndex::continuations(Run run) const {
   return next;
 }
 
+CitationIndex::Occurrences CitationIndex::occurrences(Run run, size_t most) const {
+  Occurrences found;
+  if (run.empty() || std::ssize(run) > longest) return found;
+  const auto [first, last] =
+      std::ranges::equal_range(suffixes_, run, before, [&](int32_t at) { return cut(passage_from(at), run); });
+  found.count = last - first;
+  for (const int32_t at : std::span(first, last).first(std::min(most, static_cast<size_t>(found.count)))) {
+    const auto passage = std::ranges::upper_bound(ends_, at) - ends_.begin();
+    found.first.push_back({passage, at - (passage == 0 ? 0 : ends_[static_cast<size_t>(passage) - 1])});
+  }
+  std::ranges::sort(found.first, {}, [](const Occurrence& one) { return std::pair(one.passage, one.at); });
+  return found;
+}
+
 int64_t CitationIndex::match(Run text) const {
   text = text.first(std::min(text.size(), static_cast<size_t>(longest)));
   const auto place = std::ranges::lower_bound(suffixes_, text, before, [&](int32_t at) { return passage_from(at); });

@@ -36,6 +36,17 @@ class CitationIndex {
   std::vector<int32_t> continuations(std::span<const int32_t> run) const;
   /// How many tokens from the beginning of `text` occur in the corpus as one run; at most `longest`.
   int64_t match(std::span<const int32_t> text) const;
+  /// Where a run stands: a passage, and the token of it at which the run begins.
+  struct Occurrence {
+    int64_t passage = 0, at = 0;
+    bool operator==(const Occurrence&) const = default;
+  };
+  struct Occurrences {
+    std::vector<Occurrence> first;  // by passage and place, of those that come first in the index
+    int64_t count = 0;              // of all
+  };
+  /// Where `run` occurs, at most `most` places of it. None for an empty run and for one longer than `longest`.
+  Occurrences occurrences(std::span<const int32_t> run, size_t most) const;
   /// The longest run of `text`, from any position, that occurs in the corpus.
   int64_t longest_match(std::span<const int32_t> text) const;
 

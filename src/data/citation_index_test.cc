@@ -73,6 +73,24 @@ TEST(CitationIndex, EqualsALinearSearchOfTheCorpus) {
   EXPECT_GT(found, 100);
 }
 
+TEST(CitationIndex, NamesThePassagesInWhichARunStands) {
+  const Corpus corpus = noise(5, 30);
+  const CitationIndex index = CitationIndex::of(corpus.tokens, corpus.ends);
+  Rng rng(6);
+  for (int trial = 0; trial < 200; ++trial) {
+    Tokens run;
+    for (uint64_t n = 1 + rng.below(5); n > 0; --n) run.push_back(static_cast<int32_t>(rng.below(3)));
+    const auto [all, count] = index.occurrences(run, 1000);
+    std::vector<int64_t> places;
+    for (const auto& [passage, at] : all)
+      places.push_back(at + (passage == 0 ? 0 : corpus.ends[static_cast<size_t>(passage) - 1]));
+    EXPECT_EQ(places, positions_of(corpus, run));
+    EXPECT_EQ(count, std::ssize(places));
+    EXPECT_EQ(std::ssize(index.occurrences(run, 2).first), std::min<int64_t>(count, 2));
+  }
+  EXPECT_EQ(index.occurrences({}, 5).count, 0);
+}
+
 TEST(CitationIndex, FindsTheLongestRunAtAnyPosition) {
   const CitationIndex index = CitationIndex::of({1, 2, 3, 4, 5, 6, 7, 8, 9}, {5, 9});
   EXPECT_EQ(index.longest_match(Tokens{0, 0, 2, 3, 4, 0, 5}), 3);
