@@ -115,6 +115,19 @@ TEST(Spread, IntervalsAreQuantileDistancesAroundThePointTimesTheStretch) {
   EXPECT_NEAR(wide.high, 0.55 + 1.6 * 0.08, 1e-12);
 }
 
+TEST(ErrorSources, ANoisyRecipeAndAFarTargetAreLessCertain) {
+  const FittedLadder fitted;
+  const double predicted = fitted.ensemble.accuracy_at(kTarget);
+  const RunScale farther = {3 * kTarget.params, 3 * kTarget.tokens, 9 * kTarget.flops};
+  const ErrorSources near = error_sources(fitted.ensemble, kTarget, predicted);
+  const ErrorSources far = error_sources(fitted.ensemble, farther, predicted);
+  EXPECT_GT(near.form, 0.005);
+  EXPECT_GT(far.form, near.form);
+  TaskEnsemble noisy = fitted.ensemble;
+  for (TaskCurve& curve : noisy.curves) curve.scatter = 0.05;
+  EXPECT_GT(error_sources(noisy, kTarget, predicted).noise, 2 * near.noise);
+}
+
 TEST(Spread, IndependentSourcesOfErrorAddInSquares) {
   std::vector<double> samples;
   for (int i = 0; i <= 100; ++i) samples.push_back(0.4 + 0.002 * i);

@@ -21,7 +21,11 @@ constexpr double kOfResamples =
 ErrorSources error_sources(const TaskEnsemble& ensemble, const RunScale& at, double predicted) {
   const double decades = std::max(0.0, std::log10(at.flops / ensemble.largest_flops));
   const double change = kOfChange * (predicted - ensemble.largest_accuracy), way = kPerDecade * (0.5 + decades);
-  return {std::sqrt(ensemble.nearby.novelty(at)) * std::hypot(change, way), ensemble.scatter};
+  double run = 0;  // the target's own run scatters about the law as the rungs do, where accuracy may follow loss faster
+  for (size_t f = 0; f < ensemble.curves.size(); ++f) {
+    run += ensemble.shares[f] * ensemble.curves[f].accuracy_scatter(at);
+  }
+  return {std::sqrt(ensemble.nearby.novelty(at)) * std::hypot(change, way), std::max(ensemble.scatter, run)};
 }
 
 Spread spread_of(std::vector<double> samples, double point, const ErrorSources& sources, double coverage,

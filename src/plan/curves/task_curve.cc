@@ -83,6 +83,12 @@ double TaskCurve::accuracy_at(const RunScale& at) const {
   return direct->at(form.feature == Feature::flops ? at.flops : at.params, at.tokens);
 }
 
+double TaskCurve::accuracy_scatter(const RunScale& at) const {
+  if (direct) return accuracy_noise;
+  const double loss = loss_at(at);
+  return std::abs(sigmoid.at(loss * (1 + scatter)) - sigmoid.at(loss * (1 - scatter))) / 2;
+}
+
 AccuracyRange range_of(const Rungs& rungs, size_t task, std::string_view name) {
   double least = 1;
   for (const LadderRun* run : rungs) {

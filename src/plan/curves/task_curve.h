@@ -31,6 +31,8 @@ struct TaskCurve {
 
   double loss_at(const RunScale& at) const;
   double accuracy_at(const RunScale& at) const;
+  /// What a run's own scatter about the law does to its accuracy: one standard deviation.
+  double accuracy_scatter(const RunScale& at) const;
 };
 
 /// Exactly the paper's fit (arXiv 2412.04403, sections 3.1 and 3.2), run to convergence. Throws UserError when fewer
