@@ -141,6 +141,11 @@ TaskEnsemble fit_ensemble(const Rungs& rungs, const LadderTask& task, const std:
   const auto is_smaller = [](auto* a, auto* b) { return a->final_flops() < b->final_flops(); };
   const RunScale largest = final_scale(**std::max_element(rungs.begin(), rungs.end(), is_smaller));
   ensemble.largest_flops = largest.flops;
+  ensemble.shortest = ensemble.longest = largest.tokens / largest.params;
+  for (const LadderRun* run : rungs) {
+    ensemble.shortest = std::min(ensemble.shortest, run->final_tokens() / run->params);
+    ensemble.longest = std::max(ensemble.longest, run->final_tokens() / run->params);
+  }
   ensemble.largest_accuracy = ensemble.accuracy_at(largest);
   return ensemble;
 }

@@ -49,6 +49,7 @@ struct TaskEnsemble {
   double scatter = 0;           // of the rungs' final accuracies about the curves: measurement noise and run to run
   double largest_accuracy = 0;  // what the curves say of the largest rung
   double largest_flops = 0;
+  double shortest = 0, longest = 0;  // tokens per parameter of the rungs
 
   double accuracy_at(const RunScale& at) const;
 };

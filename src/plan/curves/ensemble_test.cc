@@ -123,6 +123,11 @@ TEST(ErrorSources, ANoisyRecipeAndAFarTargetAreLessCertain) {
   const ErrorSources far = error_sources(fitted.ensemble, farther, predicted);
   EXPECT_GT(near.form, 0.005);
   EXPECT_GT(far.form, near.form);
+  const RunScale longer = {kTarget.params / 30, kTarget.tokens, kTarget.flops / 30};  // 17,000 tokens a parameter
+  const double at_longer = fitted.ensemble.accuracy_at(longer);
+  TaskEnsemble long_rungs = fitted.ensemble;
+  long_rungs.longest = 1e6;
+  EXPECT_GT(error_sources(fitted.ensemble, longer, at_longer).form, error_sources(long_rungs, longer, at_longer).form);
   TaskEnsemble noisy = fitted.ensemble;
   for (TaskCurve& curve : noisy.curves) curve.scatter = 0.05;
   EXPECT_GT(error_sources(noisy, kTarget, predicted).noise, 2 * near.noise);

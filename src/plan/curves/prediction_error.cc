@@ -20,7 +20,10 @@ constexpr double kOfResamples =
 
 ErrorSources error_sources(const TaskEnsemble& ensemble, const RunScale& at, double predicted) {
   const double decades = std::max(0.0, std::log10(at.flops / ensemble.largest_flops));
-  const double change = kOfChange * (predicted - ensemble.largest_accuracy), way = kPerDecade * (0.5 + decades);
+  const double length = at.tokens / at.params;  // outside the rungs' too it is the law's form that answers
+  const double lengths = std::max({0.0, std::log10(length / ensemble.longest), std::log10(ensemble.shortest / length)});
+  const double change = kOfChange * (predicted - ensemble.largest_accuracy),
+               way = kPerDecade * (0.5 + decades + lengths);
   double run = 0;  // the target's own run scatters about the law as the rungs do, where accuracy may follow loss faster
   for (size_t f = 0; f < ensemble.curves.size(); ++f) {
     run += ensemble.shares[f] * ensemble.curves[f].accuracy_scatter(at);

@@ -21,6 +21,7 @@ namespace tessera::plan {
 namespace {
 
 constexpr std::array<std::string_view, 3> kSuffixes = {"_bpb", "_acc", "_ce"};
+constexpr std::string_view kScore = "_score";  // any score in [0, 1] stands for an accuracy
 constexpr size_t kAccuracy = 1, kLongestName = 100;
 constexpr double kLargest = 1e18, kLargestLoss = 1e6;  // beyond are slips, and numbers that overflow
 constexpr std::array<std::string_view, 2> kNoisyTasks = {"boolq", "winogrande"};
@@ -43,6 +44,9 @@ std::optional<std::pair<std::string, size_t>> task_column(std::string_view colum
     if (column.size() > suffix.size() && column.substr(column.size() - suffix.size()) == suffix) {
       return std::pair{std::string(column.substr(0, column.size() - suffix.size())), kind};
     }
+  }
+  if (column.size() > kScore.size() && column.substr(column.size() - kScore.size()) == kScore) {
+    return std::pair{std::string(column.substr(0, column.size() - kScore.size())), kAccuracy};
   }
   return std::nullopt;
 }
@@ -105,6 +109,10 @@ Columns find_columns(const CsvReader& csv, std::vector<std::string>& tasks) {
     if (known == tasks.end()) {
       tasks.push_back(found->first);
       columns.tasks.emplace_back();
+    }
+    if (columns.tasks[t][found->second]) {
+      throw UserError("[plan] {} has two columns for the {} of {}; keep one", csv.source(),
+                      found->second == kAccuracy ? "accuracy or score" : "loss", found->first);
     }
     columns.tasks[t][found->second] = at;
   }

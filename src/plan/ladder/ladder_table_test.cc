@@ -171,6 +171,19 @@ TEST(LadderTable, AnUnmeasuredTaskIsIgnored) {
                                  "boolq: left out as noisy; name it in --tasks to have it"));
 }
 
+TEST(LadderTable, AnyScoreBetweenZeroAndOneStandsForAnAccuracy) {
+  const LadderTable table = parse_ladder_table(
+      "run,role,n_params,tokens,humaneval_score,drop_score,drop_bpb\n"
+      "a,train,1e8,1e9,0,0.25,1.5\n",
+      "t.csv");
+  EXPECT_THAT(table.tasks, ElementsAre("humaneval", "drop"));
+  EXPECT_EQ(table.runs[0].tasks[0].acc[0], 0);
+  EXPECT_EQ(table.runs[0].tasks[1].acc[0], 0.25);
+  EXPECT_THAT(testing::refusal(
+                  [] { parse_ladder_table("run,role,n_params,tokens,a_score,a_acc\nx,train,1e8,1e9,0,0\n", "t.csv"); }),
+              HasSubstr("two columns for the accuracy or score of a"));
+}
+
 TEST(LadderTable, ATableWithoutTasksOrRungsIsRefused) {
   EXPECT_THAT(said_of("run,role,n_params,tokens\na,train,1,1\n"),
               AllOf(HasSubstr("has no task"), HasSubstr("got 'run, role, n_params, tokens'")));
