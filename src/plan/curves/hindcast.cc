@@ -19,7 +19,7 @@ constexpr size_t kFewestToLearn = 6, kFewestSizes = 2, kFewestLengths = 2;
 constexpr double kLeastError = 0.003;  // below it errors say nothing of a form
 constexpr double kLeastShare = 0.125;  // of the best form's
 constexpr size_t kMostForms = 4;
-constexpr double kLeastScale = 0.6, kMostScale = 3, kBlindScale = 1.4;
+constexpr double kLeastScale = 0.25, kMostScale = 3, kBlindScale = 1.4;
 constexpr double kLeastRise = 3, kLeastSkill = 0.2;        // of a task that can be predicted
 constexpr double kSplitsBelieved = 1;                      // of a ladder's scale being 1
 constexpr double kCorrelation = 0.3, kGroupsBelieved = 6;  // of the errors of two tasks, on other ladders

@@ -171,7 +171,7 @@ TEST(IntervalScale, ScaleStaysWithinItsBoundsAndIsLargeWithoutHindcasts) {
     near.push_back(hindcast(i, .5, .5));
   }
   EXPECT_EQ(interval_scale(far, .8), 3);
-  EXPECT_EQ(interval_scale(near, .8), 0.6);
+  EXPECT_EQ(interval_scale(near, .8), 0.25);
   EXPECT_GT(interval_scale({}, .8), 1);
 }
 
