@@ -17,6 +17,7 @@
 #include "apps/options.h"
 #include "apps/quantize.h"
 #include "apps/see.h"
+#include "apps/serve.h"
 #include "apps/train.h"
 #include "apps/write.h"
 #include "core/error.h"
@@ -43,6 +44,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"see", parse_and_run<SeeOptions, run_see>},
       {"write", parse_and_run<WriteOptions, run_write>},
       {"chat", parse_and_run<ChatOptions, run_chat>},
+      {"serve", parse_and_run<ServeOptions, run_serve>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
       {"data citations", parse_and_run<DataCitationsOptions, run_data_citations>},
       {"data prune", parse_and_run<DataPruneOptions, run_data_prune>},

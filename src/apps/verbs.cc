@@ -20,6 +20,7 @@
 #include "apps/pull.h"
 #include "apps/quantize.h"
 #include "apps/see.h"
+#include "apps/serve.h"
 #include "apps/train.h"
 #include "apps/write.h"
 
@@ -31,6 +32,7 @@ const std::vector<Verb>& verbs() {
       heavy<SeeOptions>(),
       heavy<WriteOptions>(),
       heavy<ChatOptions>(),
+      heavy<ServeOptions>(),
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
       heavy<QuantizeOptions>(),

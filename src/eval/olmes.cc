@@ -132,7 +132,8 @@ OlmesTokens olmes_tokens(const text::Tokenizer& tokenizer, std::string context, 
   if (whole.empty()) throw UserError("[eval] {}: a continuation has no tokens", where);
   const auto before = std::min(std::ssize(tokenizer.encode(context, plain)), std::ssize(whole) - 1);
   OlmesTokens tokens;
-  auto& [prompt, rest, unused] = tokens.request;
+  auto& prompt = tokens.request.prompt;
+  auto& rest = tokens.request.continuation;
   const std::vector<int32_t> opened = tokenizer.encode(context, {.add_special = true, .parse_special = false});
   const auto begin = tokenizer.begin_token();
   if (begin && !opened.empty() && opened.front() == *begin) prompt.push_back(*begin);

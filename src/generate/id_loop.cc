@@ -8,6 +8,8 @@
 
 namespace tessera::generate {
 
+TokenSteps::Ahead TokenSteps::read_ahead(const Prompt& prompt, int64_t /*most*/) { return {.left = prompt.length()}; }
+
 void IdLoop::join(std::span<Sequence* const> sequences) {
   if (sequences.empty()) return;
   std::vector<const Prompt*> prompts;
@@ -49,20 +51,23 @@ void IdLoop::draw(const Tensor& logits, std::span<Sequence* const> rows) {
   drawn_ += std::ssize(rows);
 }
 
-bool IdLoop::step() {
+void IdLoop::leave() {
   std::vector<size_t> staying;
   for (size_t r = 0; r < rows_.size(); ++r) {
     if (!rows_[r]->finished()) staying.push_back(r);
   }
-  if (staying.size() < rows_.size()) {
-    steps_->keep(staying);
-    for (size_t r = 0; r < staying.size(); ++r) {
-      rows_[r] = rows_[staying[r]];
-      last_[r] = last_[staying[r]];
-    }
-    rows_.resize(staying.size());
-    last_.resize(staying.size());
+  if (staying.size() == rows_.size()) return;
+  steps_->keep(staying);
+  for (size_t r = 0; r < staying.size(); ++r) {
+    rows_[r] = rows_[staying[r]];
+    last_[r] = last_[staying[r]];
   }
+  rows_.resize(staying.size());
+  last_.resize(staying.size());
+}
+
+bool IdLoop::step() {
+  leave();
   if (rows_.empty()) return false;
   const Tensor logits = steps_->next(last_);
   last_.clear();

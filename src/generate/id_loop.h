@@ -27,6 +27,19 @@ class TokenSteps {
   virtual void rewind(size_t row, int64_t length) = 0;
   /// Goes on with these rows alone, in this order.
   virtual void keep(std::span<const size_t> rows) = 0;
+
+  /// How far a prompt has been read that has not joined.
+  struct Ahead {
+    int64_t left = 0;   // positions that are still to be read, the last piece of them by join()
+    int64_t known = 0;  // positions that were there from earlier prompts
+  };
+  /// Reads on in a prompt that will join: some `most` positions, in the pieces in which join() would read it, so that what comes after is
+  /// the same bit for bit. The prompt must stay where it is until it joins or is forgotten.
+  virtual Ahead read_ahead(const Prompt& prompt, int64_t most);
+  /// A prompt that was read ahead will not join.
+  virtual void forget(const Prompt& /*prompt*/) {}
+  /// Positions of all blocks of memory that rows and prompts hold.
+  virtual int64_t held() const { return 0; }
   /// Rows, and positions of one.
   virtual size_t rows() const = 0;
   virtual int64_t length(size_t row) const = 0;
@@ -40,6 +53,8 @@ class IdLoop {
   void join(std::span<Sequence* const> sequences);
   /// One more id for every sequence that is under way; those that are finished leave. False when none is left.
   bool step();
+  /// Lets those that are finished leave now, and not with the next step.
+  void leave();
   const std::vector<Sequence*>& running() const { return rows_; }
   /// Ids drawn so far by all sequences.
   int64_t drawn() const { return drawn_; }

@@ -46,11 +46,13 @@ void Sequence::constrain(std::unique_ptr<Constraint> constraint) {
 }
 
 bool Sequence::greedy() const {
-  return options_.sampling.temperature == 0 && options_.sampling.repetition_penalty == 1 && constraints_.empty();
+  return options_.sampling.temperature == 0 && options_.sampling.repetition_penalty == 1 && constraints_.empty() &&
+         !watches();
 }
 
 int32_t Sequence::draw(Tensor logits) {
   const TokenSampling& sampling = options_.sampling;
+  if (watches()) see(logits);
   if (sampling.repetition_penalty != 1) penalise(logits, seen_, sampling.repetition_penalty);
   for (const auto& constraint : constraints_) constraint->mask(logits);
   return sample(logits, new_ids_.size());

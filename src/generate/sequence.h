@@ -70,6 +70,10 @@ class Sequence {
   void constrain(std::unique_ptr<Constraint> constraint);
   /// Whether the next id is simply the most likely one.
   virtual bool greedy() const;
+  /// Whether see() wants every logits.
+  virtual bool watches() const { return false; }
+  /// Sees the logits [V] fp32 (CPU) of the next id, as the model gave them.
+  virtual void see(const Tensor& /*logits*/) {}
   /// Draws the next id from logits [V] fp32 (CPU), which it may change. Throws FaultError for logits that are NaN.
   int32_t draw(Tensor logits);
   /// The id that would be drawn from logits [V] fp32 (CPU) `ahead` ids after the next one, by the same random numbers; penalties and

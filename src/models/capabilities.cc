@@ -45,6 +45,16 @@ void require_nothing_but_messages(const text::TemplateInputs& inputs) {
 }
 }  // namespace
 
+std::unique_ptr<generate::TokenSteps> Writes::steps(int64_t /*positions*/) const {
+  throw UserError("[model] this model writes whole texts only, none beside others");
+}
+
+int64_t Sees::prompt_length(const SeeRequest& request) const { return prompt(request).length(); }
+
+generate::Prompt Sees::prompt(const SeeRequest& /*request*/) const {
+  throw UserError("[model] this model answers whole requests only, none beside others");
+}
+
 Written Writes::chat(const std::vector<text::Message>& messages, const generate::TextOptions& options,
                      const text::TemplateInputs& inputs) const {
   require_nothing_but_messages(inputs);

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +17,10 @@
 #include "text/message.h"
 
 namespace tessera {
+
+namespace text {
+class ChatTemplate;
+}
 
 /// Pictures of one batch as decoded after a scale.
 struct ScaleView {
@@ -79,6 +85,8 @@ struct ScoredToken {
   double entropy = 0;          // nats
   double top_probability = 0;  // of the most likely token
   int32_t most_likely = 0;
+  std::vector<std::pair<int32_t, double>> top =
+      {};  // the most likely ones with their log probabilities, where they were asked for
 };
 
 /// Text from text.
@@ -103,11 +111,24 @@ class Writes {
                        const text::TemplateInputs& inputs) const;
   virtual std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages,
                                            const text::TemplateInputs& inputs) const;
+  /// Steps that sequences join and leave as they come; they must not outlive the model. Memory for keys and values of `positions` positions
+  /// is taken at once; a row needs its length rounded up to 64. Each row is what write() and a first chat() would make of it, bit for bit on the
+  /// CPU. Throws UserError where the model cannot.
+  virtual std::unique_ptr<generate::TokenSteps> steps(int64_t positions) const;
+  /// Bytes of one position in such steps.
+  virtual int64_t position_bytes() const { return 0; }
+  /// Options with what the model adds to them: its end tokens and its context; throws UserError as generate::check() does.
+  virtual generate::TextOptions completed(generate::TextOptions options) const { return options; }
+  /// Throws UserError for ids that the model has no embedding for. `what` names them.
+  virtual void require_known(std::span<const int32_t> /*ids*/, std::string_view /*what*/) const {}
+  /// The chat template; null where there is none.
+  virtual const text::ChatTemplate* chat_template() const { return nullptr; }
   /// The tokens of each `continuation` given its `prompt`, in the order given; prompts may be empty where the
   /// tokenizer has a begin token.
   struct ScoreRequest {
     std::vector<int32_t> prompt, continuation;
     double temperature = 1;  // above 0
+    int64_t top = 0;         // how many of the most likely tokens are told of each
   };
   /// `positions`: counts the positions that went through the model for it.
   virtual std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests,
@@ -126,6 +147,10 @@ class Sees {
   virtual ~Sees() = default;
   /// One answer for each request; requests are independent and may run as one batch.
   virtual std::vector<Written> see(const std::vector<SeeRequest>& requests) const = 0;
+  /// How many positions a request takes; throws UserError as see() does. Takes no time to speak of.
+  virtual int64_t prompt_length(const SeeRequest& request) const;
+  /// What the steps of the model's Writes go on from: what is seen in the pictures is computed here.
+  virtual generate::Prompt prompt(const SeeRequest& request) const;
   /// How many frames of a clip the model was made for, and at most.
   virtual int64_t default_frames() const = 0;
 };

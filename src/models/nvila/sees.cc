@@ -75,17 +75,29 @@ LoadedNvila::Asked LoadedNvila::asked(const SeeRequest& request, size_t place) c
   return one;
 }
 
+/// By itself: what stands beside a picture does not change what is seen in it.
+generate::Prompt LoadedNvila::seen(const Asked& one) const {
+  std::vector<Tensor> pixels;
+  for (size_t i = 0; i < one.plans.size(); ++i)
+    pixels.push_back(pixels_of(model_.config, one.request->media[i], one.plans[i]));
+  const Assembled row = assemble({one.row}, pixels, one.plans, model_.llm.embed_tokens.device());
+  return {.ids = one.row.words(), .embeddings = model_.embed(row).squeeze(0)};
+}
+
+int64_t LoadedNvila::prompt_length(const SeeRequest& request) const { return std::ssize(asked(request, 0).row.ids); }
+
+generate::Prompt LoadedNvila::prompt(const SeeRequest& request) const {
+  const c10::InferenceMode inference;
+  return seen(asked(request, 0));
+}
+
 void LoadedNvila::answer(const std::vector<Asked>& batch, std::vector<Written>& written) const {
   const auto began = Clock::now();
   std::vector<generate::Prompt> prompts;
   generate::TextOptions options = writer_->completed(batch.front().request->options);
   const bool numbered = !options.rows.empty();
-  for (const Asked& one : batch) {  // each by itself: what stands beside a picture does not change what is seen in it
-    std::vector<Tensor> pixels;
-    for (size_t i = 0; i < one.plans.size(); ++i)
-      pixels.push_back(pixels_of(model_.config, one.request->media[i], one.plans[i]));
-    const Assembled row = assemble({one.row}, pixels, one.plans, model_.llm.embed_tokens.device());
-    prompts.push_back({.ids = one.row.words(), .embeddings = model_.embed(row).squeeze(0)});
+  for (const Asked& one : batch) {
+    prompts.push_back(seen(one));
     if (!numbered) options.rows.push_back(one.place);
   }
   const double seen = since(began);

@@ -35,6 +35,8 @@ class LoadedNvila final : public LoadedModel, public Sees, public Embeds {
   /// Requests with the same options and no callbacks run as batches; each is what it would be alone. Throws UserError for
   /// conversations that do not end with a user's turn, media that they do not speak of, and prompts over the context length.
   std::vector<Written> see(const std::vector<SeeRequest>& requests) const override;
+  int64_t prompt_length(const SeeRequest& request) const override;
+  generate::Prompt prompt(const SeeRequest& request) const override;
   int64_t default_frames() const override { return model_.config.video.frames; }
 
   /// The vision tower's features, averaged over positions; pictures are stretched to its size.
@@ -46,6 +48,7 @@ class LoadedNvila final : public LoadedModel, public Sees, public Embeds {
  private:
   struct Asked;
   Asked asked(const SeeRequest& request, size_t place) const;
+  generate::Prompt seen(const Asked& one) const;
   void answer(const std::vector<Asked>& batch, std::vector<Written>& written) const;
 
   NvilaModel model_;

@@ -66,8 +66,10 @@ int64_t BlockCache::rewind(Row row, int64_t length) {
 }
 
 int32_t BlockCache::allocate() {
-  if (free_.empty() && std::ssize(idle_) > options_.known) forget(idle_.begin()->second);
+  const bool full = options_.capacity > 0 && std::ssize(blocks_) >= options_.capacity;
+  if (free_.empty() && !idle_.empty() && (full || std::ssize(idle_) > options_.known)) forget(idle_.begin()->second);
   if (free_.empty()) {
+    if (full) throw FaultError("[cache] all {} blocks are in use", options_.capacity);
     blocks_.emplace_back();
     free_.push_back(static_cast<int32_t>(blocks_.size()) - 1);
   }
@@ -140,9 +142,9 @@ void BlockCache::remember(Row row, std::span<const int32_t> ids, uint64_t salt) 
   }
 }
 
-int64_t BlockCache::recall(Row row, std::span<const int32_t> ids, int64_t multiple, uint64_t salt) {
-  RowState& state = rows_.at(row);
-  TORCH_INTERNAL_ASSERT(state.length == 0 && multiple % options_.block == 0, "an empty row, whole blocks");
+/// Known blocks that `ids` begin with, as recall() takes them.
+std::vector<int32_t> BlockCache::find_all(std::span<const int32_t> ids, int64_t multiple, uint64_t salt) const {
+  TORCH_INTERNAL_ASSERT(multiple % options_.block == 0, "whole blocks");
   std::vector<int32_t> found;
   uint64_t parent = mix64(salt);
   while ((std::ssize(found) + 1) * options_.block < std::ssize(ids)) {
@@ -153,16 +155,25 @@ int64_t BlockCache::recall(Row row, std::span<const int32_t> ids, int64_t multip
     if (block < 0) break;
     found.push_back(block), parent = hash;
   }
-  found.resize(found.size() / static_cast<size_t>(multiple / options_.block) *
-               static_cast<size_t>(multiple / options_.block));
-  if (options_.recurrent) {
-    const auto whole = static_cast<size_t>(multiple / options_.block);
-    while (!found.empty() && !blocks_[static_cast<size_t>(found.back())].states) found.resize(found.size() - whole);
-    if (!found.empty()) {
-      BlockState& last = blocks_[static_cast<size_t>(found.back())];
-      last.used = ++clock_;
-      state.states.start(last.states);
-    }
+  const auto whole = static_cast<size_t>(multiple / options_.block);
+  found.resize(found.size() / whole * whole);
+  while (options_.recurrent && !found.empty() && !blocks_[static_cast<size_t>(found.back())].states)
+    found.resize(found.size() - whole);
+  return found;
+}
+
+int64_t BlockCache::known(std::span<const int32_t> ids, int64_t multiple, uint64_t salt) const {
+  return std::ssize(find_all(ids, multiple, salt)) * options_.block;
+}
+
+int64_t BlockCache::recall(Row row, std::span<const int32_t> ids, int64_t multiple, uint64_t salt) {
+  RowState& state = rows_.at(row);
+  TORCH_INTERNAL_ASSERT(state.length == 0, "an empty row");
+  std::vector<int32_t> found = find_all(ids, multiple, salt);
+  if (options_.recurrent && !found.empty()) {
+    BlockState& last = blocks_[static_cast<size_t>(found.back())];
+    last.used = ++clock_;
+    state.states.start(last.states);
   }
   for (const int32_t block : found) {
     BlockState& held = blocks_[static_cast<size_t>(block)];
@@ -320,6 +331,14 @@ std::vector<BlockCache::Place> BlockCache::places() const {
 void BlockCache::make_room(at::ScalarType type, int64_t heads, int64_t head_dim) {
   const auto last = static_cast<int32_t>(blocks_.size()) - 1;
   for (BlockStorage& layer : layers_) layer.make_room(last, type, heads, head_dim);
+}
+
+void BlockCache::take_capacity(at::ScalarType type, int64_t heads, int64_t head_dim) {
+  const auto count = static_cast<int32_t>(options_.capacity);
+  for (BlockStorage& layer : layers_) {
+    if (count > 0) layer.make_room(count - 1, type, heads, head_dim);
+    for (int32_t block = 0; block < count; ++block) layer.clear(block);  // touched, so that it is there
+  }
 }
 
 void BlockCache::write_head(size_t layer, const Place& place, int64_t head, const float* k, const float* v) {

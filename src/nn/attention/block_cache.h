@@ -14,10 +14,11 @@
 namespace tessera::nn {
 
 struct BlockCacheOptions {
-  int64_t depth = 0;    // layers
-  int64_t block = 64;   // positions of a block
-  bool int8 = false;    // keys and values as 8-bit integers with a scale per position and head
-  int64_t known = 512;  // blocks without a row that are kept, because another prompt may begin with them
+  int64_t depth = 0;     // layers
+  int64_t block = 64;    // positions of a block
+  bool int8 = false;     // keys and values as 8-bit integers with a scale per position and head
+  int64_t capacity = 0;  // blocks at most; 0: as many as are needed
+  int64_t known = 512;   // blocks without a row that are kept, because another prompt may begin with them
   /// Some layers have a recurrent state. A row then begins, and is taken back to, only where states are at hand.
   bool recurrent = false;
   /// Bytes of the states that are kept at the ends of blocks; those used least recently leave first.
@@ -52,11 +53,15 @@ class BlockCache final : public KvCache {
   /// elsewhere for this row, until the next such call.
   void keep_states(Row row);
   int64_t length(Row row) const { return rows_.at(row).length; }
+  /// Blocks that rows hold.
+  int64_t held() const { return std::ssize(blocks_) - std::ssize(free_) - std::ssize(idle_); }
   int64_t rows() const { return static_cast<int64_t>(rows_.size()); }
 
   /// Names the whole blocks of a row by the ids in them: a block is known by its ids and by all before them (a chained hash;
   /// the ids themselves are compared too). `salt` tells apart what ids mean: another adapter, other pictures.
   void remember(Row row, std::span<const int32_t> ids, uint64_t salt = 0);
+  /// How many positions recall() would find.
+  int64_t known(std::span<const int32_t> ids, int64_t multiple, uint64_t salt = 0) const;
   /// Lets an empty row begin with the known blocks that `ids` begin with, in whole multiples of `multiple` positions and short
   /// of all of them; returns how many positions those are.
   int64_t recall(Row row, std::span<const int32_t> ids, int64_t multiple, uint64_t salt = 0);
@@ -79,6 +84,8 @@ class BlockCache final : public KvCache {
   /// Room in every layer for the blocks of the pass; calls with places are safe from several threads then. `type` is that of keys and
   /// values, on the CPU: fp32 or bf16.
   void make_room(at::ScalarType type, int64_t heads, int64_t head_dim);
+  /// Takes the memory of all `capacity` blocks now, so that a full cache cannot be refused it later.
+  void take_capacity(at::ScalarType type, int64_t heads, int64_t head_dim);
   /// Writes one head's key and value [head_dim] of a place.
   void write_head(size_t layer, const Place& place, int64_t head, const float* k, const float* v);
   /// Attention of query heads that share head `head` of keys and values; `query` without its blocks. `views` and `scores` are room that
@@ -112,6 +119,7 @@ class BlockCache final : public KvCache {
   void reserve(RowState& row, int64_t length);
   void keep_at(int32_t block, const KeptStates& states);
   RecurrentRow::Kept last_kept(const RowState& row, int64_t length);
+  std::vector<int32_t> find_all(std::span<const int32_t> ids, int64_t multiple, uint64_t salt) const;
   int32_t find(uint64_t hash, uint64_t parent, std::span<const int32_t> ids) const;
   void write(BlockStorage& layer, const Tensor& k, const Tensor& v);
   void attend_long(const BlockStorage& layer, const Piece& piece, const Tensor& q, const AttendOptions& options,

@@ -57,6 +57,13 @@ std::pair<BlockStorage::Slab*, int64_t> BlockStorage::find(int32_t block, const 
   return {&slabs_.at(slab), number - (first_slab << slab)};
 }
 
+void BlockStorage::clear(int32_t block) {
+  const auto [slab, index] = find(block, nullptr);
+  for (Tensor* part : {&slab->keys, &slab->values, &slab->key_scales, &slab->value_scales}) {
+    if (present(*part)) (*part)[index].zero_();
+  }
+}
+
 void BlockStorage::write(int32_t block, int64_t at, const Tensor& k, const Tensor& v) {
   const auto [slab, index] = find(block, &k);
   const int64_t count = k.size(1);

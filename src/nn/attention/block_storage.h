@@ -19,6 +19,8 @@ class BlockStorage {
   void write(int32_t block, int64_t at, const Tensor& k, const Tensor& v);
   /// Makes the slabs up to that of a block, for keys and values of `type` on the CPU.
   void make_room(int32_t block, at::ScalarType type, int64_t heads, int64_t head_dim);
+  /// Zeros in a block.
+  void clear(int32_t block);
   /// Writes one position of one head, k and v [head_dim] fp32, to where there is room.
   void write_head(int32_t block, int64_t at, int64_t head, const float* k, const float* v);
   /// The first `count` positions of one block become those of another.

@@ -25,8 +25,13 @@ LmSteps::LmSteps(const DecoderLm& model, const DecodeOptions& options)
       cache_({.depth = model.config.depth,
               .block = options.block,
               .int8 = options.cache_int8,
-              .known = 64,
-              .recurrent = model.config.linear.has_value()}) {}
+              .capacity = options.capacity / options.block,
+              .known = options.capacity > 0 ? options.capacity / options.block : 64,
+              .recurrent = model.config.linear.has_value()}) {
+  const LmConfig& c = model.config;
+  if (options.capacity > 0 && model.embed_tokens.device().is_cpu())
+    cache_.take_capacity(model.norm.weight.scalar_type(), c.kv_heads, c.head_dim);
+}
 
 Tensor LmSteps::embedded(std::span<const int32_t> ids) const {
   const int64_t rows = model_->config.vocabulary;
@@ -52,8 +57,8 @@ std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t c
   std::vector<int64_t> indexes;
   int64_t end = 1;
   for (const Reading* piece : pieces) {
-    const int64_t n = count > 0 ? count : piece->rest.size(0), begin = length(piece->row);
-    shape.push_back({rows_[piece->row].handle, n});
+    const int64_t n = count > 0 ? count : piece->rest.size(0), begin = cache_.length(piece->row);
+    shape.push_back({piece->row, n});
     embeddings.push_back(piece->rest.narrow(0, 0, n));
     for (int64_t i = 0; i < n; ++i) indexes.push_back(begin + i);
     end = std::max(end, begin + n);
@@ -85,7 +90,7 @@ std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t c
 /// Pieces that end at multiples of `chunk`; a short one at the end is left, to be read beside others.
 void LmSteps::read_but_short_end(Reading& reading, int64_t chunk) {
   for (int64_t left = reading.rest.size(0); left > 0; left = reading.rest.size(0)) {
-    const int64_t count = std::min(left, chunk - length(reading.row) % chunk);
+    const int64_t count = std::min(left, chunk - cache_.length(reading.row) % chunk);
     if (count == left && count < long_piece) return;
     if (count < long_piece) {  // up to a cut; row by row, as it would be beside others
       Reading piece{.row = reading.row, .rest = reading.rest.narrow(0, 0, count), .revocable = reading.revocable};
@@ -94,7 +99,7 @@ void LmSteps::read_but_short_end(Reading& reading, int64_t chunk) {
       reading.hidden.push_back(pass({&reading}, count).front());
     }
     reading.rest = reading.rest.narrow(0, count, left - count);
-    if (length(reading.row) % chunk == 0) cache_.keep_states(rows_[reading.row].handle);
+    if (cache_.length(reading.row) % chunk == 0) cache_.keep_states(reading.row);
   }
 }
 
@@ -138,22 +143,78 @@ LmSteps::Row LmSteps::begun(const generate::Prompt& prompt) {
   return row;
 }
 
+/// The row of a prompt that was read ahead, or a new one.
+LmSteps::Row LmSteps::taken(const generate::Prompt& prompt) {
+  const auto found = ahead_.find(&prompt);
+  if (found == ahead_.end()) return begun(prompt);
+  Row row = std::move(found->second.row);
+  ahead_.erase(found);
+  return row;
+}
+
+/// Takes over what other prompts have had read in the meantime.
+void LmSteps::catch_up(AheadRow& ahead) {
+  Row& row = ahead.row;
+  const int64_t at = cache_.length(row.handle);
+  if (row.ids.empty() || cache_.known(row.ids, options_.chunk) <= at) return;
+  cache_.release(row.handle);
+  row.handle = cache_.add();
+  const int64_t known = cache_.recall(row.handle, row.ids, options_.chunk);
+  ahead.known += known - at;
+  recalled_ += known - at;
+}
+
+LmSteps::Ahead LmSteps::read_ahead(const generate::Prompt& prompt, int64_t most) {
+  const c10::InferenceMode inference;
+  auto found = ahead_.find(&prompt);
+  if (found == ahead_.end()) {
+    Row row = begun(prompt);
+    const int64_t known = cache_.length(row.handle);
+    found = ahead_.emplace(&prompt, AheadRow{std::move(row), known}).first;
+  }
+  const int64_t all = prompt.length(), chunk = options_.chunk;
+  AheadRow& ahead = found->second;
+  for (int64_t read = 0; read < most;) {
+    catch_up(ahead);
+    const auto handle = ahead.row.handle;
+    const int64_t at = cache_.length(handle), count = chunk - at % chunk;
+    if (all - at <= count) break;  // the last piece is read when it joins
+    Reading piece{
+        .row = handle,
+        .rest = present(prompt.embeddings)
+                    ? prompt.embeddings.narrow(0, at, count)
+                    : embedded(std::span(ahead.row.ids).subspan(static_cast<size_t>(at), static_cast<size_t>(count)))};
+    pass({&piece}, count < long_piece ? 0 : count);
+    cache_.keep_states(handle);
+    if (!ahead.row.ids.empty()) cache_.remember(handle, ahead.row.ids);
+    read += count;
+  }
+  return {.left = all - cache_.length(ahead.row.handle), .known = ahead.known};
+}
+
+void LmSteps::forget(const generate::Prompt& prompt) {
+  const auto found = ahead_.find(&prompt);
+  if (found == ahead_.end()) return;
+  cache_.release(found->second.row.handle);
+  ahead_.erase(found);
+}
+
 Tensor LmSteps::join(std::span<const generate::Prompt* const> prompts) {
   const c10::InferenceMode inference;
   std::vector<Reading> readings;
   for (const generate::Prompt* prompt : prompts) {
     TORCH_INTERNAL_ASSERT(prompt->length() > 0, "a prompt of at least one position");
-    rows_.push_back(begun(*prompt));
+    rows_.push_back(taken(*prompt));
     const Row& row = rows_.back();
     const int64_t known = cache_.length(row.handle);
-    const Tensor rest = present(prompt->embeddings) ? prompt->embeddings
+    const Tensor rest = present(prompt->embeddings) ? prompt->embeddings.narrow(0, known, prompt->length() - known)
                                                     : embedded(std::span(row.ids).subspan(static_cast<size_t>(known)));
-    readings.push_back({.row = rows_.size() - 1, .rest = rest});
+    readings.push_back({.row = row.handle, .rest = rest});
     read_but_short_end(readings.back(), options_.chunk);
     if (!row.ids.empty()) cache_.remember(row.handle, row.ids);  // the next prompt may begin alike
   }
   read_short_ends(readings);
-  for (const Reading& reading : readings) cache_.keep_states(rows_[reading.row].handle);
+  for (const Reading& reading : readings) cache_.keep_states(reading.row);
   std::vector<Tensor> last;
   for (const Reading& reading : readings)
     last.push_back(reading.hidden.back().narrow(0, reading.hidden.back().size(0) - 1, 1));
@@ -165,7 +226,7 @@ std::vector<Tensor> LmSteps::read(const std::vector<std::vector<int32_t>>& ids) 
   TORCH_INTERNAL_ASSERT(ids.size() == rows_.size(), "ids for every row");
   std::vector<Reading> readings;
   for (size_t r = 0; r < ids.size(); ++r) {
-    readings.push_back({.row = r, .rest = embedded(ids[r]), .revocable = true});
+    readings.push_back({.row = rows_[r].handle, .rest = embedded(ids[r]), .revocable = true});
     if (!rows_[r].ids.empty()) rows_[r].ids.insert(rows_[r].ids.end(), ids[r].begin(), ids[r].end());
     read_but_short_end(readings.back(), read_chunk);
   }
@@ -187,7 +248,7 @@ Tensor LmSteps::next(std::span<const int32_t> ids) {
   std::vector<Reading*> together;
   std::vector<Tensor> logits;
   for (size_t r = 0; r < ids.size(); ++r) {
-    readings.push_back({.row = r, .rest = embedded(ids.subspan(r, 1))});
+    readings.push_back({.row = rows_[r].handle, .rest = embedded(ids.subspan(r, 1))});
     if (!rows_[r].ids.empty()) rows_[r].ids.push_back(ids[r]);
   }
   for (size_t begin = 0; begin < readings.size(); begin += short_together) {
@@ -213,7 +274,7 @@ void LmSteps::read_again(size_t row, int64_t length) {
   TORCH_INTERNAL_ASSERT(!rows_[row].ids.empty(), "embeddings are not kept, so they cannot be read again");
   const auto ids = std::span(rows_[row].ids).subspan(static_cast<size_t>(from), static_cast<size_t>(length - from));
   std::vector<Reading> again;
-  again.push_back({.row = row, .rest = embedded(ids)});
+  again.push_back({.row = rows_[row].handle, .rest = embedded(ids)});
   read_but_short_end(again.front(), options_.chunk);
   read_short_ends(again);
 }

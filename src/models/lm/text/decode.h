@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "generate/id_loop.h"
@@ -18,6 +19,8 @@ struct DecodeOptions {
   /// Prompts go through the model in pieces that end at multiples of so many positions, so that memory stays bounded and a prompt
   /// is read alike whatever is known of its beginning. A multiple of the cache's blocks.
   int64_t chunk = 256;
+  /// Positions for which there is memory from the start, a multiple of `block`; 0: memory grows. What rows need beyond it is refused.
+  int64_t capacity = 0;
   /// The row that leaves last is kept for a prompt that begins like it: the next turn of a conversation reads only what is new.
   bool keep_last = false;
 };
@@ -34,6 +37,9 @@ class LmSteps final : public generate::TokenSteps {
   Tensor verify(const std::vector<std::vector<int32_t>>& ids) override;
   void rewind(size_t row, int64_t length) override;
   void keep(std::span<const size_t> rows) override;
+  Ahead read_ahead(const generate::Prompt& prompt, int64_t most) override;
+  void forget(const generate::Prompt& prompt) override;
+  int64_t held() const override { return cache_.held() * options_.block; }
   size_t rows() const override { return rows_.size(); }
   int64_t length(size_t row) const override { return cache_.length(rows_[row].handle); }
 
@@ -57,12 +63,19 @@ class LmSteps final : public generate::TokenSteps {
   };
   /// New positions of a row: what is still to be read of them, and the hidden states of the others.
   struct Reading {
-    size_t row = 0;
+    nn::BlockCache::Row row = 0;
     Tensor rest;             // embeddings [n, C]
     bool revocable = false;  // some of it may be taken back
     std::vector<Tensor> hidden = {};
   };
+  /// A prompt that has not joined.
+  struct AheadRow {
+    Row row;
+    int64_t known = 0;
+  };
   Row begun(const generate::Prompt& prompt);
+  Row taken(const generate::Prompt& prompt);
+  void catch_up(AheadRow& ahead);
   /// Hidden states of each piece, or, with `logits`, those of what follows each position.
   std::vector<Tensor> pass(const std::vector<Reading*>& pieces, int64_t count, bool logits = false);
   void read_but_short_end(Reading& reading, int64_t chunk);
@@ -77,6 +90,7 @@ class LmSteps final : public generate::TokenSteps {
   nn::BlockCache cache_;
   std::vector<Row> rows_;
   std::optional<Row> last_;  // that was kept
+  std::unordered_map<const generate::Prompt*, AheadRow> ahead_;
   int64_t positions_ = 0, recalled_ = 0;
 };
 

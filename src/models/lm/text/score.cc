@@ -26,12 +26,13 @@ constexpr int64_t positions_at_once = 1024;  // of continuations
 struct ScoreRow {
   std::vector<int32_t> prompt, continuation;
   double temperature = 1;
+  int64_t top = 0;
   size_t request = 0;
 };
 
 ScoreRow row_of(const Writes::ScoreRequest& request, size_t number, const text::Tokenizer& tokenizer,
                 const LmConfig& config) {
-  ScoreRow row{request.prompt, request.continuation, request.temperature, number};
+  ScoreRow row{request.prompt, request.continuation, request.temperature, request.top, number};
   if (row.prompt.empty()) {
     const auto begin = tokenizer.begin_token();
     if (!begin)
@@ -49,11 +50,17 @@ ScoreRow row_of(const Writes::ScoreRequest& request, size_t number, const text::
 }
 
 /// What log probabilities [n, V] (CPU) say of the tokens that came, [n].
-void append(std::vector<ScoredToken>& scored, const Tensor& logs, const Tensor& target) {
+void append(std::vector<ScoredToken>& scored, const Tensor& logs, const Tensor& target, int64_t wanted) {
   const Tensor own = logs.gather(1, target.unsqueeze(1)).squeeze(1).to(at::kDouble);
   const Tensor entropy = -(logs.exp() * logs).nan_to_num(0).sum(-1).to(at::kDouble);
   const auto [most, where] = logs.max(-1);
   const Tensor top = most.exp().to(at::kDouble);
+  Tensor top_logs, top_ids;
+  if (wanted > 0) {
+    std::tie(top_logs, top_ids) = logs.topk(std::min(wanted, logs.size(-1)));
+    top_logs = top_logs.to(at::kDouble).contiguous();
+    top_ids = top_ids.contiguous();
+  }
   for (int64_t i = 0; i < target.numel(); ++i) {
     const int64_t id = target.const_data_ptr<int64_t>()[i], best = where.const_data_ptr<int64_t>()[i];
     scored.push_back({.id = static_cast<int32_t>(id),
@@ -62,6 +69,10 @@ void append(std::vector<ScoredToken>& scored, const Tensor& logs, const Tensor& 
                       .entropy = entropy.const_data_ptr<double>()[i],
                       .top_probability = top.const_data_ptr<double>()[i],
                       .most_likely = static_cast<int32_t>(best)});
+    const int64_t told = present(top_ids) ? top_ids.size(1) : 0;
+    for (int64_t k = i * told; k < (i + 1) * told; ++k)
+      scored.back().top.emplace_back(static_cast<int32_t>(top_ids.const_data_ptr<int64_t>()[k]),
+                                     top_logs.const_data_ptr<double>()[k]);
   }
 }
 
@@ -73,7 +84,7 @@ std::vector<ScoredToken> scored_tokens(const DecoderLm& model, const Tensor& hid
     const int64_t count = std::min(head_positions, targets.numel() - begin);
     const nn::RowByRow guard(count < nn::BlockCache::long_piece);
     const Tensor logits = model.logits(hidden.narrow(0, begin, count)) / row.temperature;
-    append(scored, at::log_softmax(logits, -1).cpu(), targets.narrow(0, begin, count));
+    append(scored, at::log_softmax(logits, -1).cpu(), targets.narrow(0, begin, count), row.top);
   }
   return scored;
 }

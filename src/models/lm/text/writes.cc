@@ -75,6 +75,23 @@ generate::TextOptions LmWriter::completed(generate::TextOptions options) const {
   return options;
 }
 
+std::unique_ptr<generate::TokenSteps> LmWriter::steps(int64_t positions) const {
+  DecodeOptions decode = parts_.decode;
+  decode.capacity = (positions + decode.block - 1) / decode.block * decode.block;
+  return std::make_unique<LmSteps>(parts_.model, decode);
+}
+
+int64_t LmWriter::position_bytes() const {
+  const LmConfig& c = parts_.model.config;
+  const auto width = static_cast<int64_t>(parts_.model.norm.weight.element_size());
+  const int64_t head = parts_.decode.cache_int8 ? c.head_dim + 4 : c.head_dim * width;
+  return 2 * c.depth * c.kv_heads * head;
+}
+
+void LmWriter::require_known(std::span<const int32_t> ids, std::string_view what) const {
+  require_rows(parts_.model.config, *parts_.tokenizer, ids, what);
+}
+
 std::vector<Written> LmWriter::continue_prompts(LmSteps& steps, std::vector<generate::Prompt> prompts,
                                                 const generate::TextOptions& completed) const {
   const auto began = Clock::now();

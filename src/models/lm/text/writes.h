@@ -74,7 +74,11 @@ class LmWriter : public Writes {
   const DecodeOptions& decode() const { return parts_.decode; }
   /// Options with what the model adds to them. A stop text that is a special token is that token: its text is never
   /// shown.
-  generate::TextOptions completed(generate::TextOptions options) const;
+  generate::TextOptions completed(generate::TextOptions options) const override;
+  std::unique_ptr<generate::TokenSteps> steps(int64_t positions) const override;
+  int64_t position_bytes() const override;
+  void require_known(std::span<const int32_t> ids, std::string_view what) const override;
+  const text::ChatTemplate* chat_template() const override { return parts_.chat ? &*parts_.chat : nullptr; }
 
  private:
   WriterParts parts_;

@@ -1,0 +1,174 @@
+// What takes no time is answered by the thread of input and output; everything else goes to the pool, and to the loader where a model has to
+// be loaded first.
+#include "serve/api.h"
+
+#include <random>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "serve/api_error.h"
+#include "serve/assets.h"
+
+namespace tessera::serve {
+
+std::string random_id(std::string_view prefix) {
+  static thread_local std::random_device device;
+  constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  std::string id(prefix);
+  for (int i = 0; i < 24; ++i) id += letters[device() % letters.size()];
+  return id;
+}
+
+uint64_t random_seed() {
+  static thread_local std::random_device device;
+  return (static_cast<uint64_t>(device()) << 32 | device()) & ((uint64_t{1} << 53) - 1);
+}
+
+Api::Api(Models& models, Metrics& metrics, const ApiOptions& options)
+    : models_(&models), metrics_(&metrics), options_(options), pool_(options.threads), loader_(1) {}
+
+Api::~Api() = default;
+
+void Api::respond(const std::shared_ptr<Exchange>& exchange, HttpReply reply) const {
+  const HttpRequest& request = exchange->request();
+  for (auto& header : common_headers(request, options_.access)) reply.headers.push_back(std::move(header));
+  exchange->reply(std::move(reply));
+}
+
+void Api::handle(std::shared_ptr<Exchange> exchange) {
+  const HttpRequest& request = exchange->request();
+  try {
+    if (request.method == "OPTIONS") return exchange->reply(preflight(request, options_.access));
+    if (request.method == "GET" || request.method == "HEAD") return respond(exchange, answer_get(request));
+    if (request.method == "POST") return post(exchange);
+    throw ApiError(405, fmt::format("the method {} is not known here", request.method));
+  } catch (...) {
+    const ApiError error = api_error_of(std::current_exception());
+    RequestLog{.metrics = metrics_, .client = request.peer, .method = request.method, .path = "other"}.close(
+        error.status());
+    respond(exchange, error.reply());
+  }
+}
+
+Json Api::model_json(const ModelCard& card) const {
+  Json abilities = Json::array();
+  if (card.chats) abilities.push_back("chat");
+  if (card.writes) abilities.push_back("write");
+  if (card.sees) abilities.push_back("see");
+  if (card.draws) abilities.push_back("draw");
+  return {{"id", card.name},
+          {"object", "model"},
+          {"created", card.created},
+          {"owned_by", "tessera"},
+          {"tessera",
+           {{"type", card.type},
+            {"abilities", std::move(abilities)},
+            {"context", card.context},
+            {"precision", card.precision},
+            {"hash", card.hash},
+            {"loaded", models_->is_loaded(card.name)}}}};
+}
+
+std::string Api::metrics_text() const {
+  std::string gauges;
+  const auto gauge = [&](std::string_view name, std::string_view help, double value) {
+    write_metric(gauges, name, "gauge", help, value);
+  };
+  gauge("tessera_requests_waiting", "Requests that wait for their turn.", static_cast<double>(models_->waiting()));
+  gauge("tessera_sequences_running", "Sequences that run or whose prompts are read.",
+        static_cast<double>(models_->running()));
+  gauge("tessera_cache_positions_held", "Positions of keys and values that sequences hold.",
+        static_cast<double>(models_->held()));
+  gauge("tessera_models_loaded", "Models in memory.", static_cast<double>(models_->loaded()));
+  return metrics_->text(gauges);
+}
+
+HttpReply Api::answer_get(const HttpRequest& request) {
+  const auto json = [](const Json& body) {
+    return HttpReply{.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
+                     .body = wire(body)};
+  };
+  if (request.path == "/health") return json({{"status", draining_ ? "draining" : "ok"}});
+  if (request.path == "/metrics")
+    return {.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, .body = metrics_text()};
+  if (request.path == "/v1/models") {
+    Json list = Json::array();
+    for (const ModelCard& card : models_->cards()) list.push_back(model_json(card));
+    return json({{"object", "list"}, {"data", std::move(list)}});
+  }
+  if (request.path.starts_with("/v1/models/")) {
+    const std::string name = request.path.substr(11);
+    models_->require(name);
+    for (const ModelCard& card : models_->cards()) {
+      if (card.name == name) return json(model_json(card));
+    }
+  }
+  if (const auto asset = asset_reply(request)) return *asset;
+  throw ApiError(404, fmt::format("there is nothing at {}", request.path));
+}
+
+void Api::post(const std::shared_ptr<Exchange>& exchange) {
+  if (draining_) throw ApiError(503, "the server is ending").retry_after(10);
+  ++reading_;
+  pool_.run([this, exchange] {
+    answer_post(exchange);
+    --reading_;
+  });
+}
+
+void Api::answer_post(const std::shared_ptr<Exchange>& exchange) {
+  const HttpRequest& request = exchange->request();
+  Call call{.exchange = exchange,
+            .body = nullptr,
+            .log = {.metrics = metrics_, .client = request.peer, .method = request.method, .path = request.path}};
+  const auto fail = [this](const Call& failed) {
+    const ApiError error = api_error_of(std::current_exception());
+    RequestLog log = failed.log;
+    if (error.status() == 404 && error.code().empty()) log.path = "other";
+    log.close(error.status());
+    respond(failed.exchange, error.reply());
+  };
+  try {
+    using Route = void (Api::*)(Call);
+    using Quick = Json (Api::*)(const Json&);
+    const std::map<std::string_view, Route> routes = {{"/v1/chat/completions", &Api::chat},
+                                                      {"/v1/completions", &Api::complete}};
+    const std::map<std::string_view, Quick> quick = {
+        {"/tokenize", &Api::tokenize}, {"/detokenize", &Api::detokenize}, {"/apply-template", &Api::apply_template}};
+    const auto route = routes.find(request.path);
+    const auto short_one = quick.find(request.path);
+    if (route == routes.end() && short_one == quick.end())
+      throw ApiError(404, fmt::format("there is nothing to post to at {}", request.path));
+    call.body = parse_body(request.body);
+    const std::string model = Fields(call.body).text("model");
+    models_->require(model);
+    const auto answer = [this, fail, route, short_one, has_route = route != routes.end(),
+                         function = route != routes.end() ? route->second : nullptr,
+                         quick_one = short_one != quick.end() ? short_one->second : nullptr](const Call& one) {
+      try {
+        if (has_route) return (this->*function)(one);
+        const Json said = (this->*quick_one)(one.body);
+        one.log.close(200);
+        respond(one.exchange,
+                {.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, .body = wire(said)});
+      } catch (...) {
+        fail(one);
+      }
+    };
+    if (models_->is_loaded(model)) return answer(call);
+    ++reading_;
+    loader_.run([this, call, answer, model, fail] {
+      try {
+        models_->get(model);
+        answer(call);
+      } catch (...) {
+        fail(call);
+      }
+      --reading_;
+    });
+  } catch (...) {
+    fail(call);
+  }
+}
+
+}  // namespace tessera::serve

@@ -1,0 +1,75 @@
+// The API: paths to functions. Stands on no socket, so that tests and `tessera replay` ask it in memory.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "serve/access.h"
+#include "serve/answer.h"
+#include "serve/json_fields.h"
+#include "serve/models.h"
+#include "serve/pool.h"
+#include "serve/text_request.h"
+
+namespace tessera::serve {
+
+struct ApiOptions {
+  AccessRules access;
+  int64_t max_tokens = 2048;  // of an answer whose request gives no limit
+  Path runs;                  // training runs to show; "": none
+  int threads = 2;            // that read requests
+};
+
+class Api {
+ public:
+  Api(Models& models, Metrics& metrics, const ApiOptions& options);
+  ~Api();
+
+  /// Answers now, or later from another thread.
+  void handle(std::shared_ptr<Exchange> exchange);
+  /// The check of a head, for the server.
+  std::optional<HttpReply> refused(const HttpRequest& head) const { return serve::refused(head, options_.access); }
+  /// Takes no further request for work.
+  void drain() { draining_ = true; }
+  /// Requests that are read at this moment or wait for it.
+  int64_t reading() const { return reading_; }
+
+ private:
+  struct Call {
+    std::shared_ptr<Exchange> exchange;
+    Json body;
+    RequestLog log;
+  };
+  void respond(const std::shared_ptr<Exchange>& exchange, HttpReply reply) const;
+  void post(const std::shared_ptr<Exchange>& exchange);
+  void answer_post(const std::shared_ptr<Exchange>& exchange);
+  HttpReply answer_get(const HttpRequest& request);
+  Json model_json(const ModelCard& card) const;
+  std::string metrics_text() const;
+
+  // text_routes.cc
+  void chat(Call call);
+  void complete(Call call);
+  Json tokenize(const Json& body);
+  Json detokenize(const Json& body);
+  Json apply_template(const Json& body);
+  AnswerOptions answer_options(const Call& call, const Worker& worker, const TextRequest& request, std::string_view id);
+  TextTask task_of(const Worker& worker, const TextRequest& request, std::vector<int32_t> prompt) const;
+  void submit(Worker& worker, std::vector<TextTask> tasks, const std::shared_ptr<Answer>& answer) const;
+  std::string client_of(const Call& call, const TextRequest& request) const;
+
+  Models* models_;
+  Metrics* metrics_;
+  ApiOptions options_;
+  std::atomic<bool> draining_{false};
+  std::atomic<int64_t> reading_{0};
+  Pool pool_, loader_;  // the last to come and the first to go
+};
+
+/// An id of an answer: "chatcmpl-" and 24 random characters.
+std::string random_id(std::string_view prefix);
+/// A seed that survives JSON in every language: below 2^53.
+uint64_t random_seed();
+
+}  // namespace tessera::serve

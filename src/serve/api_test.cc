@@ -1,0 +1,301 @@
+// The shapes of answers and errors are those of OpenAI's reference, over models that ship.
+#include "serve/api.h"
+
+#include <gmock/gmock.h>
+
+#include "serve/chat_request.h"
+#include "serve/testing.h"
+
+namespace tessera::serve {
+namespace {
+
+using testing::events_of;
+using testing::get_request;
+using ::testing::HasSubstr;
+using testing::post_request;
+using testing::ServedModels;
+
+class ApiTest : public ::testing::Test {
+ protected:
+  static ServedModels& served() {
+    static const Path models = Path(TESSERA_SOURCE_DIR) / "models";
+    static ServedModels all({models / "books-lm", models / "emoji-nvila", models / "emoji-infinity"});
+    return all;
+  }
+  static Json chat(const Json& more = Json::object()) {
+    Json body = {{"model", "emoji-nvila"},
+                 {"messages", {{{"role", "user"}, {"content", "What is this?"}}}},
+                 {"temperature", 0},
+                 {"max_tokens", 12}};
+    body.update(more);
+    return body;
+  }
+  static Json completion(const Json& more = Json::object()) {
+    Json body = {{"model", "books-lm"}, {"prompt", "Once upon a time"}, {"temperature", 0}, {"max_tokens", 12}};
+    body.update(more);
+    return body;
+  }
+  static void expect_refused(const std::string& path, const Json& body, int status, const std::string& param,
+                             const std::string& words) {
+    const HttpReply reply = served().post(path, body);
+    EXPECT_EQ(reply.status, status) << reply.body;
+    const Json error = Json::parse(reply.body).at("error");
+    EXPECT_EQ(error.at("param"), param.empty() ? Json(nullptr) : Json(param)) << reply.body;
+    EXPECT_THAT(error.at("message").get<std::string>(), HasSubstr(words));
+    EXPECT_TRUE(error.contains("type") && error.contains("code"));
+  }
+};
+
+TEST_F(ApiTest, ModelsSayWhatTheyCan) {
+  const Json list = Json::parse(served().get("/v1/models").body);
+  EXPECT_EQ(list.at("object"), "list");
+  ASSERT_EQ(list.at("data").size(), 3u);
+  const Json& books = list["data"][0];
+  EXPECT_EQ(books.at("id"), "books-lm");
+  EXPECT_EQ(books.at("object"), "model");
+  EXPECT_EQ(books["tessera"]["abilities"], Json::array({"write"}));
+  EXPECT_EQ(books["tessera"]["context"], 512);
+  EXPECT_EQ(list["data"][2]["tessera"]["abilities"], Json::array({"draw"}));
+  EXPECT_EQ(Json::parse(served().get("/v1/models/books-lm").body), books);
+  EXPECT_EQ(served().get("/v1/models/absent").status, 404);
+}
+
+TEST_F(ApiTest, AChatHasTheShapeOfTheReference) {
+  const Json answer = served().json("/v1/chat/completions", chat());
+  EXPECT_EQ(answer.at("object"), "chat.completion");
+  EXPECT_THAT(answer.at("id").get<std::string>(), ::testing::StartsWith("chatcmpl-"));
+  const Json& choice = answer.at("choices").at(0);
+  EXPECT_EQ(choice.at("index"), 0);
+  EXPECT_EQ(choice.at("message").at("role"), "assistant");
+  EXPECT_TRUE(choice.at("message").at("content").is_string());
+  EXPECT_TRUE(choice.at("logprobs").is_null());
+  EXPECT_EQ(answer["usage"]["total_tokens"],
+            answer["usage"]["prompt_tokens"].get<int>() + answer["usage"]["completion_tokens"].get<int>());
+  EXPECT_EQ(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
+}
+
+TEST_F(ApiTest, AStreamJoinsToTheWholeAndSaysUsageOnlyWhenAsked) {
+  for (const bool usage : {false, true}) {
+    Json body = chat({{"stream", true}});
+    if (usage) body["stream_options"] = {{"include_usage", true}};
+    const HttpReply reply = served().post("/v1/chat/completions", body);
+    const std::vector<Json> events = events_of(reply.body);
+    ASSERT_GT(events.size(), 3u);
+    EXPECT_EQ(events.back(), "[DONE]");
+    std::string text;
+    Json reason;
+    for (size_t i = 0; i + 1 < events.size(); ++i) {
+      EXPECT_EQ(events[i].at("object"), "chat.completion.chunk");
+      EXPECT_EQ(events[i].at("id"), events[0].at("id"));
+      EXPECT_EQ(events[i].contains("usage"), usage);
+      if (events[i]["choices"].empty()) continue;
+      const Json& choice = events[i]["choices"][0];
+      if (choice["delta"].contains("content")) text += choice["delta"]["content"].get<std::string>();
+      if (!choice["finish_reason"].is_null()) reason = choice["finish_reason"];
+    }
+    const Json whole = served().json("/v1/chat/completions", chat());
+    EXPECT_EQ(text, whole["choices"][0]["message"]["content"]);
+    EXPECT_EQ(reason, whole["choices"][0]["finish_reason"]);
+    if (usage) {
+      const Json& last = events[events.size() - 2];
+      EXPECT_TRUE(last["choices"].empty());
+      EXPECT_EQ(last["usage"]["completion_tokens"], whole["usage"]["completion_tokens"]);
+    }
+  }
+}
+
+TEST_F(ApiTest, LogProbabilitiesNameTokensTheirBytesAndTheMostLikely) {
+  const Json answer = served().json("/v1/chat/completions", chat({{"logprobs", true}, {"top_logprobs", 3}}));
+  std::string joined;
+  for (const Json& token : answer["choices"][0]["logprobs"]["content"]) {
+    for (const Json& byte : token.at("bytes")) joined += static_cast<char>(byte.get<int>());
+    EXPECT_EQ(token.at("top_logprobs").size(), 3u);
+    EXPECT_EQ(token["top_logprobs"][0]["token"], token["token"]);  // greedy
+    EXPECT_NEAR(token["top_logprobs"][0]["logprob"].get<double>(), token["logprob"].get<double>(), 1e-9);
+  }
+  EXPECT_EQ(joined, answer["choices"][0]["message"]["content"]);
+}
+
+TEST_F(ApiTest, CompletionsTakeTextsAndIdsAndSeveralOfEach) {
+  const Json text = served().json("/v1/completions", completion());
+  EXPECT_EQ(text.at("object"), "text_completion");
+  EXPECT_EQ(text["choices"][0]["finish_reason"], "length");
+  EXPECT_EQ(text["usage"]["completion_tokens"], 12);
+  const Json ids =
+      served().json("/tokenize", {{"model", "books-lm"}, {"content", "Once upon a time"}, {"add_special", true}});
+  const Json by_ids = served().json("/v1/completions", completion({{"prompt", ids["tokens"]}}));
+  EXPECT_EQ(by_ids["choices"][0]["text"], text["choices"][0]["text"]);
+  const Json two =
+      served().json("/v1/completions", completion({{"prompt", {"Once upon a time", "The sea"}}, {"n", 2}}));
+  ASSERT_EQ(two["choices"].size(), 4u);
+  EXPECT_EQ(two["choices"][0]["text"], text["choices"][0]["text"]);
+  EXPECT_EQ(two["choices"][3]["index"], 3);
+}
+
+TEST_F(ApiTest, AStopTextEndsAndIsNotShown) {
+  const std::string whole = served().json("/v1/completions", completion())["choices"][0]["text"];
+  const std::string stop = whole.substr(8, 3);
+  const Json cut = served().json("/v1/completions", completion({{"stop", stop}}));
+  EXPECT_EQ(cut["choices"][0]["text"], whole.substr(0, whole.find(stop)));
+  EXPECT_EQ(cut["choices"][0]["finish_reason"], "stop");
+}
+
+TEST_F(ApiTest, EchoGivesThePromptWithTheScoresThatTheModelGivesIt) {
+  const Json answer =
+      served().json("/v1/completions", completion({{"echo", true}, {"logprobs", 1}, {"max_tokens", 0}}));
+  const Json& choice = answer["choices"][0];
+  EXPECT_EQ(choice["text"], "Once upon a time");
+  const Json& logs = choice["logprobs"];
+  EXPECT_TRUE(logs["token_logprobs"][0].is_null());
+  ASSERT_EQ(logs["tokens"].size(), logs["token_logprobs"].size());
+  const auto worker = served().models().get("books-lm");
+  const Writes& writes = worker->writes();
+  const std::vector<int32_t> ids = text::encode_prompt(writes.tokenizer(), "Once upon a time");
+  const auto scored = writes.score({{.prompt = {ids[0]}, .continuation = {ids.begin() + 1, ids.end()}}}).front();
+  ASSERT_EQ(scored.size() + 1, logs["token_logprobs"].size());
+  for (size_t i = 0; i < scored.size(); ++i) {
+    EXPECT_EQ(logs["token_logprobs"][i + 1].get<double>(), scored[i].log_probability);
+    double most = -1e9;
+    for (const auto& [token, log] : logs["top_logprobs"][i + 1].items()) most = std::max(most, log.get<double>());
+    EXPECT_EQ(most == logs["token_logprobs"][i + 1].get<double>(), scored[i].greedy);
+  }
+  const Json longer =
+      served().json("/v1/completions", completion({{"echo", true}, {"logprobs", 1}, {"max_tokens", 2}}));
+  EXPECT_EQ(longer["choices"][0]["logprobs"]["tokens"].size(), ids.size() + 2);
+}
+
+TEST_F(ApiTest, ASeedRepeatsAnAnswerAndNoSeedDoesNot) {
+  const auto say = [&](const Json& more) {
+    return served().json("/v1/completions", completion(more))["choices"][0]["text"].get<std::string>();
+  };
+  EXPECT_EQ(say({{"temperature", 1}, {"seed", 5}}), say({{"temperature", 1}, {"seed", 5}}));
+  EXPECT_NE(say({{"temperature", 1}, {"seed", 5}}), say({{"temperature", 1}, {"seed", 6}}));
+  EXPECT_NE(say({{"temperature", 1}}), say({{"temperature", 1}}));
+}
+
+TEST_F(ApiTest, TheContextIsRefusedAtItsEndAndNotBefore) {
+  Json ids = Json::array();
+  for (int i = 0; i < 511; ++i) ids.push_back(20);
+  const Json full = served().json("/v1/completions", completion({{"prompt", ids}}));
+  EXPECT_EQ(full["usage"]["completion_tokens"], 1);
+  EXPECT_EQ(full["choices"][0]["finish_reason"], "length");
+  ids.push_back(20);
+  const HttpReply over = served().post("/v1/completions", completion({{"prompt", ids}}));
+  EXPECT_EQ(over.status, 400);
+  EXPECT_EQ(Json::parse(over.body)["error"]["code"], "context_length_exceeded");
+  EXPECT_THAT(over.body, AllOf(HasSubstr("512 tokens"), HasSubstr("context is 512")));
+}
+
+TEST_F(ApiTest, MistakesNameTheirField) {
+  const std::string path = "/v1/chat/completions";
+  expect_refused(path, chat({{"temperature", "hot"}}), 400, "temperature", "want a number");
+  expect_refused(path, chat({{"temperature", 3}}), 400, "temperature", "from 0 to 2");
+  expect_refused(path, chat({{"n", 0}}), 400, "n", "whole number");
+  expect_refused(path, chat({{"messages", "hi"}}), 400, "messages", "list");
+  expect_refused(path, chat({{"messages", Json::array()}}), 400, "messages", "list");
+  expect_refused(path, chat({{"messages", {{{"role", "robot"}, {"content", "x"}}}}}), 400, "messages[0].role", "robot");
+  expect_refused(path, chat({{"top_logprobs", 2}}), 400, "top_logprobs", "logprobs");
+  expect_refused(path, chat({{"response_format", {{"type", "nonsense"}}}}), 400, "response_format.type", "nonsense");
+  expect_refused(path, chat({{"model", "absent"}}), 404, "model", "books-lm, emoji-nvila, emoji-infinity");
+  expect_refused(path, chat({{"model", "books-lm"}}), 400, "model", "it can: write");
+  expect_refused("/v1/completions", completion({{"model", "emoji-infinity"}}), 400, "model", "it can: draw");
+  expect_refused("/v1/completions", completion({{"max_tokens", 0}}), 400, "max_tokens", "echo");
+  expect_refused("/v1/completions", completion({{"prompt", {1, -5}}}), 400, "prompt", "token ids");
+  expect_refused("/v1/completions", completion({{"prompt", {999999}}}), 400, "", "999999");
+  expect_refused("/v1/nothing", Json::object(), 404, "", "/v1/nothing");
+}
+
+TEST_F(ApiTest, BodiesThatAreNoJsonAreRefused) {
+  for (const std::string body : {"", "{", "[]", "nonsense", "\"x\"", "{\"a\":1}}"}) {
+    const HttpReply reply = served().begin(post_request("/v1/chat/completions", body))->wait();
+    EXPECT_EQ(reply.status, 400) << body;
+  }
+  const HttpReply deep = served().begin(post_request("/v1/chat/completions", std::string(100000, '[')))->wait();
+  EXPECT_THAT(deep.body, HasSubstr("nested"));
+}
+
+TEST_F(ApiTest, PicturesComeAsDataAloneAndNothingIsFetched) {
+  const auto ask = [&](const std::string& url) {
+    return chat({{"messages",
+                  {{{"role", "user"},
+                    {"content",
+                     {{{"type", "image_url"}, {"image_url", {{"url", url}}}},
+                      {{"type", "text"}, {"text", "What is this?"}}}}}}}});
+  };
+  for (const char* url :
+       {"http://example.org/a.png", "file:///etc/passwd", "/etc/passwd", "data:image/png,raw", "data:"})
+    expect_refused("/v1/chat/completions", ask(url), 400, "messages[0].content[0]", "data URI");
+  expect_refused("/v1/chat/completions", ask("data:image/png;base64,!!!"), 400, "messages[0].content[0]", "base64");
+  expect_refused("/v1/chat/completions", ask("data:image/png;base64,AAAA"), 400, "messages[0].content[0]",
+                 "messages[0].content[0]");
+  const std::string apple = read_file(Path(TESSERA_SOURCE_DIR) / "tests/golden/data/red-apple.png");
+  const Json answer = served().json("/v1/chat/completions", ask("data:image/png;base64," + base64_encoded(apple)));
+  const auto worker = served().models().get("emoji-nvila");
+  SeeRequest request{.messages = {{.role = "user", .content = "What is this?", .media = 1}},
+                     .media = decoded_media({{apple, "apple"}}, 8)};
+  request.options.max_new_tokens = 12;
+  EXPECT_EQ(answer["choices"][0]["message"]["content"], worker->sees().see({request}).front().continuation.text);
+}
+
+TEST_F(ApiTest, TokensGoThereAndBack) {
+  const Json there =
+      served().json("/tokenize", {{"model", "books-lm"}, {"content", "The sea\u2019s edge"}, {"with_pieces", true}});
+  Json ids = Json::array();
+  for (const Json& token : there["tokens"]) ids.push_back(token["id"]);
+  EXPECT_EQ(served().json("/detokenize", {{"model", "books-lm"}, {"tokens", ids}})["content"], "The sea\u2019s edge");
+  expect_refused("/detokenize", {{"model", "books-lm"}, {"tokens", {-1}}}, 400, "tokens", "token ids");
+}
+
+TEST_F(ApiTest, TheTemplateIsShownAsTheModelGetsIt) {
+  const Json shown = served().json("/apply-template", chat());
+  EXPECT_THAT(shown["prompt"].get<std::string>(), HasSubstr("What is this?"));
+}
+
+TEST_F(ApiTest, MetricsCountWhatWasDone) {
+  const auto value = [&](const std::string& name) {
+    const std::string text = served().get("/metrics").body;
+    const size_t at = text.find("\n" + name + " ");
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(at + name.size() + 2));
+  };
+  const double before = value("tessera_generated_tokens_total"), requests = value("tessera_request_seconds_count");
+  served().json("/v1/completions", completion());
+  EXPECT_EQ(value("tessera_generated_tokens_total") - before, 12);
+  EXPECT_EQ(value("tessera_request_seconds_count") - requests, 1);
+  EXPECT_EQ(value("tessera_cache_positions_held"), 0);
+}
+
+TEST_F(ApiTest, AClientThatLeavesStopsItsRequest) {
+  const auto exchange =
+      served().begin(post_request("/v1/completions", completion({{"max_tokens", 400}, {"stream", true}}).dump()));
+  ASSERT_NE(exchange->wait_for("data: "), "");
+  exchange->leave();
+  exchange->wait();
+  EXPECT_LT(events_of(exchange->wait().body).size(), 390u);
+}
+
+TEST_F(ApiTest, ADrainingServerTakesNothingNew) {
+  ServedModels other({Path(TESSERA_SOURCE_DIR) / "models/books-lm"});
+  other.api().drain();
+  EXPECT_EQ(other.post("/v1/completions", completion()).status, 503);
+  EXPECT_EQ(Json::parse(other.get("/health").body)["status"], "draining");
+}
+
+TEST_F(ApiTest, ToolCallsAreTakenOutOfWhatAModelWrote) {
+  const Json tools = {{{"type", "function"}, {"function", {{"name", "weather"}}}}};
+  std::string text =
+      "Let me see.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Bonn\"}}\n</tool_call>";
+  const auto calls = take_tool_calls(text, tools);
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0].name, "weather");
+  EXPECT_EQ(Json::parse(calls[0].arguments)["city"], "Bonn");
+  EXPECT_EQ(text, "Let me see.\n");
+  std::string alone = R"({"name": "weather", "parameters": {"city": "Bonn"}})";
+  EXPECT_EQ(take_tool_calls(alone, tools).size(), 1u);
+  EXPECT_EQ(alone, "");
+  std::string other = R"(<tool_call>{"name": "absent", "arguments": {}}</tool_call> <tool_call>{broken)";
+  EXPECT_TRUE(take_tool_calls(other, tools).empty());
+  EXPECT_THAT(other, HasSubstr("absent"));
+}
+
+}  // namespace
+}  // namespace tessera::serve

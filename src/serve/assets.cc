@@ -1,0 +1,44 @@
+// Serving embedded files.
+#include "serve/assets.h"
+
+#include <array>
+
+namespace tessera::serve {
+
+namespace {
+
+constexpr std::string_view start_page =
+    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
+    "content=\"width=device-width\"><title>Tessera</title>"
+    "<h1>Tessera</h1><p>This server speaks OpenAI's API: <code>/v1/models</code>, <code>/v1/chat/completions</code>, "
+    "<code>/v1/completions</code>.</p></html>";
+
+constexpr std::array<Asset, 1> start_assets = {Asset{"/", "text/html; charset=utf-8", start_page}};
+
+/// Nothing from elsewhere, no script or style in the page itself, no frame around it.
+constexpr std::string_view policy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' data: "
+    "blob:; "
+    "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors "
+    "'none'";
+
+}  // namespace
+
+std::span<const Asset> page_assets() { return start_assets; }
+
+std::optional<HttpReply> asset_reply(const HttpRequest& request) {
+  for (const Asset& asset : page_assets()) {
+    if (asset.path != request.path) continue;
+    HttpReply reply{.headers = {{"Content-Type", std::string(asset.kind)},
+                                {"Content-Security-Policy", std::string(policy)},
+                                {"Cross-Origin-Opener-Policy", "same-origin"},
+                                {"Permissions-Policy", "camera=(), microphone=(), geolocation=()"},
+                                {"Cache-Control", "no-cache"}},
+                    .body = std::string(asset.bytes)};
+    if (asset.gzipped) reply.headers.emplace_back("Content-Encoding", "gzip");
+    return reply;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tessera::serve

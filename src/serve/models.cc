@@ -1,0 +1,251 @@
+// Which models are in memory. The least recently used one that is idle makes room.
+#include "serve/models.h"
+
+#include <algorithm>
+#include <charconv>
+#include <thread>
+
+#include <fmt/ranges.h>
+
+#include "core/error.h"
+#include "core/log.h"
+#include "core/rng.h"
+#include "serve/api_error.h"
+
+namespace tessera::serve {
+
+namespace {
+
+std::vector<Path> files_of(const Path& path) {
+  if (!std::filesystem::is_directory(path)) return {path};
+  std::vector<Path> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+int64_t bytes_of(const Path& path) {
+  int64_t all = 0;
+  for (const Path& file : files_of(path)) {
+    const std::string kind = file.extension().string();
+    if (kind == ".safetensors" || kind == ".gguf" || kind == ".bin" || kind == ".pth" || kind == ".pt")
+      all += static_cast<int64_t>(std::filesystem::file_size(file));
+  }
+  return all;
+}
+
+int64_t written_at(const Path& path) {
+  const Path file = std::filesystem::is_directory(path) ? path / "config.json" : path;
+  std::error_code error;
+  const auto when = std::filesystem::last_write_time(file, error);
+  if (error) return 0;
+  const auto system = std::chrono::file_clock::to_sys(when);
+  return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
+}
+
+bool has_template(const Writes& writes) { return writes.chat_template() != nullptr; }
+
+}  // namespace
+
+std::string served_name(const Path& path) {
+  Path clean = path.lexically_normal();
+  if (clean.filename().empty()) clean = clean.parent_path();
+  if (clean.filename() == "." || clean.filename() == "..") clean = std::filesystem::canonical(path);
+  return clean.extension() == ".gguf" ? clean.stem().string() : clean.filename().string();
+}
+
+std::string hash_of_model(const Path& path) {
+  uint64_t hash = 0x7E55E6A;
+  const auto add = [&](std::string_view bytes) {
+    for (size_t i = 0; i < bytes.size(); i += 8) {
+      uint64_t word = 0;
+      for (size_t k = i; k < std::min(i + 8, bytes.size()); ++k)
+        word = word << 8 | static_cast<unsigned char>(bytes[k]);
+      hash = mix64(hash ^ word) + bytes.size();
+    }
+  };
+  for (const Path& file : files_of(path)) {
+    const auto size = std::filesystem::file_size(file);
+    add(std::filesystem::is_directory(path) ? file.lexically_relative(path).string() : "");
+    add(std::to_string(size));
+    if (size == 0) continue;
+    const MappedFile map(file);
+    constexpr size_t part = 1 << 20;
+    add(map.bytes().substr(0, part));
+    if (size > part) add(map.bytes().substr(std::max<size_t>(part, size - part)));
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+int64_t parse_bytes(const std::string& text, std::string_view option) {
+  if (text.empty()) return 0;
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view unit = std::string_view(text).substr(static_cast<size_t>(end - text.data()));
+  double factor = 0;
+  if (unit.empty() || unit == "B") factor = 1;
+  else if (unit == "K" || unit == "k" || unit == "KB" || unit == "KiB") factor = 1 << 10;
+  else if (unit == "M" || unit == "MB" || unit == "MiB") factor = 1 << 20;
+  else if (unit == "G" || unit == "GB" || unit == "GiB") factor = 1 << 30;
+  if (error != std::errc() || factor == 0 || !(value > 0) || value * factor > 1e15)
+    throw UserError("[serve] {} is '{}', want a size such as 8G or 512M", option, text);
+  return static_cast<int64_t>(value * factor);
+}
+
+Models::Models(const ModelsOptions& options, Metrics& metrics) : options_(options), metrics_(&metrics) {
+  for (const Path& path : options_.paths) {
+    Entry entry{.path = path, .card = {.name = served_name(path), .precision = options_.load.dtype}, .worker = nullptr};
+    for (const Entry& other : entries_) {
+      if (other.card.name == entry.card.name)
+        throw UserError("[serve] {} and {} would both be called '{}'; rename one", other.path.string(), path.string(),
+                        entry.card.name);
+    }
+    entries_.push_back(std::move(entry));
+  }
+  for (Entry& entry : entries_) {
+    load(entry);
+    if (options_.memory > 0 && entry.bytes > options_.memory)
+      throw UserError("[serve] {} takes {} MiB with its cache, --memory allows {} MiB", entry.path.string(),
+                      entry.bytes >> 20, options_.memory >> 20);
+    make_room(entry);
+  }
+}
+
+Models::~Models() {
+  for (Entry& entry : entries_) entry.worker.reset();
+}
+
+std::vector<ModelCard> Models::cards() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ModelCard> all;
+  for (const Entry& entry : entries_) all.push_back(entry.card);
+  return all;
+}
+
+size_t Models::find(const std::string& name) const {
+  if (name.empty() && entries_.size() == 1) return 0;
+  std::vector<std::string> known;
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    if (entries_[i].card.name == name) return i;
+    known.push_back(entries_[i].card.name);
+  }
+  throw ApiError(404, fmt::format("there is no model '{}' here, but: {}", name, fmt::join(known, ", ")), "model",
+                 "model_not_found");
+}
+
+void Models::require(const std::string& name) const { find(name); }
+
+bool Models::is_loaded(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  return entries_[find(name)].worker != nullptr;
+}
+
+/// Into memory, and what is said of it into the card.
+void Models::load(Entry& entry) {
+  const auto began = Clock::now();
+  auto model = load_model(entry.path, options_.device, options_.load);
+  ModelCard card = entry.card;
+  card.type = model->model_type();
+  if (card.hash.empty()) card.hash = hash_of_model(entry.path);
+  card.created = written_at(entry.path);
+  card.sees = model->sees() != nullptr;
+  card.draws = model->draws() != nullptr;
+  EngineOptions engine = options_.engine;
+  int64_t cache = 0;
+  if (const Writes* writes = model->writes(); writes != nullptr && writes->position_bytes() > 0) {
+    card.writes = true;
+    card.chats = has_template(*writes);
+    card.context = writes->context();
+    cache = options_.cache_bytes;
+    if (cache == 0) {
+      const auto free = static_cast<int64_t>(available_memory());
+      cache = 4 * (card.context + memory_block) * writes->position_bytes();
+      if (free > 0) cache = std::min(cache, free / 4);
+      if (options_.memory > 0) cache = std::min(cache, std::max(options_.memory / 4, int64_t{64} << 20));
+    }
+    engine.positions = std::max(cache / writes->position_bytes() / memory_block * memory_block, 4 * memory_block);
+    cache = engine.positions * writes->position_bytes();
+  }
+  auto worker = std::make_shared<Worker>(std::move(model), card, engine, turns_, *metrics_);
+  const std::lock_guard lock(mutex_);
+  entry.card = card;
+  entry.bytes = bytes_of(entry.path) + cache;
+  entry.worker = std::move(worker);
+  entry.used = Clock::now();
+  log_info("loaded {} in {:.1f} s: {}; context {}, {} MiB for {} positions", card.name,
+           seconds_between(began, Clock::now()), abilities_of(card), card.context, cache >> 20, engine.positions);
+}
+
+/// Unloads idle models, those used least recently first, until `wanted` fits. False where those that work leave no room.
+bool Models::make_room(const Entry& wanted) {
+  if (options_.memory == 0) return true;
+  std::vector<std::shared_ptr<Worker>> leaving;  // ended without the lock
+  const std::lock_guard lock(mutex_);
+  while (true) {
+    int64_t taken = wanted.worker ? 0 : wanted.bytes;
+    Entry* oldest = nullptr;
+    for (Entry& entry : entries_) {
+      if (!entry.worker) continue;
+      taken += entry.bytes;
+      const bool idle = &entry != &wanted && entry.worker.use_count() == 1 && entry.worker->idle();
+      if (idle && (oldest == nullptr || entry.used < oldest->used)) oldest = &entry;
+    }
+    if (taken <= options_.memory) return true;
+    if (oldest == nullptr) return false;
+    log_info("unloaded {}", oldest->card.name);
+    leaving.push_back(std::move(oldest->worker));
+    oldest->worker = nullptr;
+  }
+}
+
+std::shared_ptr<Worker> Models::get(const std::string& name) {
+  const size_t index = find(name);
+  const auto loaded = [&]() -> std::shared_ptr<Worker> {
+    const std::lock_guard lock(mutex_);
+    Entry& entry = entries_[index];
+    entry.used = Clock::now();
+    return entry.worker;
+  };
+  if (auto worker = loaded()) return worker;
+  const std::lock_guard one(loading_);
+  if (auto worker = loaded()) return worker;
+  const auto until = Clock::now() + std::chrono::seconds(60);
+  while (!make_room(entries_[index])) {
+    if (Clock::now() > until)
+      throw ApiError(503, fmt::format("the model '{}' has to wait for others that work", entries_[index].card.name))
+          .retry_after(10);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  load(entries_[index]);
+  return loaded();
+}
+
+size_t Models::waiting() const {
+  const std::lock_guard lock(mutex_);
+  size_t all = 0;
+  for (const Entry& entry : entries_) all += entry.worker ? entry.worker->waiting() : 0;
+  return all;
+}
+
+size_t Models::running() const {
+  const std::lock_guard lock(mutex_);
+  size_t all = 0;
+  for (const Entry& entry : entries_) all += entry.worker ? entry.worker->running() : 0;
+  return all;
+}
+
+int64_t Models::held() const {
+  const std::lock_guard lock(mutex_);
+  int64_t all = 0;
+  for (const Entry& entry : entries_) all += entry.worker ? entry.worker->held() : 0;
+  return all;
+}
+
+size_t Models::loaded() const {
+  const std::lock_guard lock(mutex_);
+  return static_cast<size_t>(std::ranges::count_if(entries_, [](const Entry& e) { return e.worker != nullptr; }));
+}
+
+}  // namespace tessera::serve

@@ -1,0 +1,75 @@
+// The models that are served: loaded at the start, or, under a limit of memory, when they are asked for. What is at work is never unloaded.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/files.h"
+#include "models/registry.h"
+#include "serve/worker.h"
+
+namespace tessera::serve {
+
+struct ModelsOptions {
+  std::vector<Path> paths;
+  at::Device device = at::kCPU;
+  LoadOptions load;
+  EngineOptions engine;  // `positions` is found from `cache_bytes`
+  int64_t cache_bytes =
+      0;  // of keys and values of each model that writes; 0: four full contexts, or a quarter of the free memory
+  int64_t memory = 0;  // of all models and their caches together; 0: no limit
+};
+
+class Models {
+ public:
+  /// Loads every model once, so that a mistake shows at once; those that do not fit together are unloaded again. Throws UserError for two
+  /// models of one name, and for one that alone is larger than the limit.
+  Models(const ModelsOptions& options, Metrics& metrics);
+  ~Models();
+
+  std::vector<ModelCard> cards() const;
+  /// The model of that name, "" where there is but one; held in memory as long as the pointer lives. Loads it where it is not there, and waits
+  /// for others to be idle where there is no room. Throws ApiError 404 that names those there are.
+  std::shared_ptr<Worker> get(const std::string& name);
+  /// Throws as get() does, and loads nothing.
+  void require(const std::string& name) const;
+  /// Whether get() would return at once.
+  bool is_loaded(const std::string& name) const;
+  /// Over all models: that wait, that run, positions held.
+  size_t waiting() const;
+  size_t running() const;
+  int64_t held() const;
+  size_t loaded() const;
+
+ private:
+  struct Entry {
+    Path path;
+    ModelCard card;
+    int64_t bytes = 0;  // of its files and its cache
+    std::shared_ptr<Worker> worker;
+    Clock::time_point used;
+  };
+  size_t find(const std::string& name) const;
+  void load(Entry& entry);
+  bool make_room(const Entry& wanted);
+
+  ModelsOptions options_;
+  Metrics* metrics_;
+  Turns turns_;
+  mutable std::mutex mutex_;  // of the entries
+  std::mutex loading_;        // one at a time
+  std::vector<Entry> entries_;
+};
+
+/// What a model is called: the name of its folder, or of its file without ".gguf".
+std::string served_name(const Path& path);
+/// Of the first and last megabyte and the size of each file that holds weights, and of what else the model is made of.
+std::string hash_of_model(const Path& path);
+
+/// "8G", "512M", "1500000": bytes. Throws UserError; `option` names it.
+int64_t parse_bytes(const std::string& text, std::string_view option);
+
+}  // namespace tessera::serve

@@ -1,0 +1,94 @@
+// What a field means here is what OpenAI's reference says of it; what cannot be done is refused by its name.
+#include "serve/text_request.h"
+
+#include <charconv>
+#include <unordered_map>
+
+#include "serve/api_error.h"
+
+namespace tessera::serve {
+
+namespace {
+
+/// logit_bias, presence_penalty and frequency_penalty: added to and taken from logits, by what was drawn so far.
+class Biases final : public generate::Constraint {
+ public:
+  Biases(std::vector<std::pair<int32_t, float>> biases, double presence, double frequency)
+      : biases_(std::move(biases)), presence_(presence), frequency_(frequency) {}
+  void mask(Tensor& logits) override {
+    float* const values = logits.mutable_data_ptr<float>();
+    const int64_t count = logits.numel();
+    for (const auto& [id, bias] : biases_) {
+      if (id < count) values[id] += bias;
+    }
+    for (const auto& [id, times] : seen_) {
+      if (id < count) values[id] -= static_cast<float>(presence_ + frequency_ * static_cast<double>(times));
+    }
+  }
+  void advance(int32_t id) override {
+    if (presence_ != 0 || frequency_ != 0) ++seen_[id];
+  }
+
+ private:
+  std::vector<std::pair<int32_t, float>> biases_;
+  double presence_, frequency_;
+  std::unordered_map<int32_t, int64_t> seen_;
+};
+
+std::vector<std::pair<int32_t, float>> read_biases(const Fields& fields) {
+  std::vector<std::pair<int32_t, float>> biases;
+  const Json* const map = fields.object("logit_bias");
+  if (map == nullptr) return biases;
+  for (const auto& [key, value] : map->items()) {
+    int32_t id = -1;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
+    if (error != std::errc() || end != key.data() + key.size() || id < 0 || !value.is_number() ||
+        !(std::abs(value.get<double>()) <= 100))
+      fields.refuse("logit_bias", *map, "token ids, each with a number from -100 to 100");
+    biases.emplace_back(id, value.get<float>());
+  }
+  return biases;
+}
+
+}  // namespace
+
+TextRequest read_text_request(const Fields& fields) {
+  TextRequest request{.model = fields.text("model"), .user = fields.text("user", fields.text("safety_identifier"))};
+  request.stream = fields.flag("stream");
+  if (const Json* options = fields.object("stream_options"))
+    request.usage = request.stream && Fields(*options, "stream_options.").flag("include_usage");
+  request.temperature = fields.number("temperature", 0, 2);
+  request.top_p = fields.number("top_p", 0, 1);
+  request.min_p = fields.number("min_p", 0, 1);
+  request.top_k = fields.whole("top_k", 0, 1 << 30);
+  request.repetition_penalty = fields.number("repetition_penalty", 0.01, 100);
+  if (const auto seed = fields.whole("seed", INT64_MIN, INT64_MAX)) request.seed = static_cast<uint64_t>(*seed);
+  request.choices = fields.whole("n", 1, 128).value_or(1);
+  request.options.stop = fields.texts("stop", 16);
+  std::erase(request.options.stop, "");
+  const double presence = fields.number("presence_penalty", -2, 2).value_or(0),
+               frequency = fields.number("frequency_penalty", -2, 2).value_or(0);
+  auto biases = read_biases(fields);
+  if (!biases.empty() || presence != 0 || frequency != 0) {
+    request.options.constraints.push_back(
+        [=](const std::vector<int32_t>&) { return std::make_unique<Biases>(biases, presence, frequency); });
+  }
+  if (const Json* own = fields.object("tessera")) request.receipt = Fields(*own, "tessera.").flag("receipt");
+  return request;
+}
+
+generate::TokenSampling sampling_of(const TextRequest& request, const generate::TokenSampling& model_own,
+                                    uint64_t seed) {
+  generate::TokenSampling sampling = model_own;
+  if (sampling == generate::TokenSampling{}) sampling.temperature = 1;
+  sampling.temperature = request.temperature.value_or(sampling.temperature);
+  sampling.top_p = request.top_p.value_or(sampling.top_p);
+  if (sampling.top_p == 0) sampling.top_p = 1e-9;  // the most likely token alone
+  sampling.min_p = request.min_p.value_or(sampling.min_p);
+  sampling.top_k = request.top_k.value_or(sampling.top_k);
+  sampling.repetition_penalty = request.repetition_penalty.value_or(sampling.repetition_penalty);
+  sampling.seed = request.seed.value_or(seed);
+  return sampling;
+}
+
+}  // namespace tessera::serve

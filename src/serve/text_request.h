@@ -1,0 +1,35 @@
+// What requests for text have in common: how tokens are drawn, how many, what ends them, what is reported.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "generate/text_sequence.h"
+#include "serve/json_fields.h"
+
+namespace tessera::serve {
+
+struct TextRequest {
+  std::string model;
+  std::string user;               // takes turns with other users
+  generate::TextOptions options;  // max_new_tokens 0: not said
+  std::optional<double> temperature, top_p, min_p, repetition_penalty;
+  std::optional<int64_t> top_k;
+  std::optional<uint64_t> seed;
+  int64_t choices = 1;
+  int64_t notes = -1;                  // log probabilities, with so many of the most likely tokens; -1: none
+  bool stream = false, usage = false;  // a last chunk with what was used
+  bool receipt = false;                // the answer carries what repeats it
+};
+
+/// Reads model, stream, stream_options, temperature, top_p, seed, n, stop, penalties, logit_bias and, as further fields, top_k, min_p and
+/// repetition_penalty. Throws ApiError.
+TextRequest read_text_request(const Fields& fields);
+
+/// The drawing of a request on top of the model's own; what neither says is OpenAI's default, temperature 1. `seed`: where the request has none.
+generate::TokenSampling sampling_of(const TextRequest& request, const generate::TokenSampling& model_own,
+                                    uint64_t seed);
+
+}  // namespace tessera::serve

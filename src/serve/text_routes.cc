@@ -1,0 +1,271 @@
+// /v1/chat/completions, /v1/completions and what shows tokens. Everything that can be wrong with a request is found here, before the first
+// byte of an answer.
+#include "core/error.h"
+#include "serve/api.h"
+#include "serve/api_error.h"
+#include "serve/chat_request.h"
+#include "text/chat_template.h"
+
+namespace tessera::serve {
+
+namespace {
+
+void require_room(int64_t length, int64_t context, std::string_view param) {
+  if (length < context) return;
+  throw ApiError(
+      400,
+      fmt::format(
+          "the prompt has {} tokens, the model's context is {}; want at most {}, so that there is room for an answer",
+          length, context, context - 1),
+      std::string(param), "context_length_exceeded");
+}
+
+/// `prompt` of /v1/completions: a text, ids, or a list of either.
+std::vector<std::vector<int32_t>> read_prompts(const Fields& fields, const Writes& writes) {
+  const Json& given = fields.required("prompt");
+  constexpr size_t most = 2048;
+  const auto is_ids = [](const Json& list) {
+    if (!list.is_array() || list.empty()) return false;
+    for (const Json& id : list) {
+      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) return false;
+    }
+    return true;
+  };
+  const auto read = [&](const Json& one) -> std::vector<int32_t> {
+    if (one.is_string()) return text::encode_prompt(writes.tokenizer(), one.get<std::string>());
+    if (is_ids(one)) return one.get<std::vector<int32_t>>();
+    fields.refuse("prompt", given, "a text, a list of token ids, or a list of either");
+  };
+  std::vector<std::vector<int32_t>> prompts;
+  if (!given.is_array() || is_ids(given)) {
+    prompts.push_back(read(given));
+  } else {
+    if (given.empty() || given.size() > most) fields.refuse("prompt", given, fmt::format("1 to {} prompts", most));
+    for (const Json& one : given) prompts.push_back(read(one));
+  }
+  for (std::vector<int32_t>& prompt : prompts) {
+    if (prompt.empty()) {  // as OpenAI's reference has it: from the beginning of a document
+      const auto begin = writes.tokenizer().begin_token();
+      if (!begin) throw ApiError(400, "the prompt is empty and the tokenizer has no begin token", "prompt");
+      prompt.push_back(*begin);
+    }
+    writes.require_known(prompt, "the prompt");
+  }
+  return prompts;
+}
+
+void refuse_formats(const Fields& fields) {
+  const Json* const format = fields.object("response_format");
+  if (format == nullptr) return;
+  const std::string type = Fields(*format, "response_format.").required_text("type");
+  if (type != "text")
+    throw ApiError(400, fmt::format("'response_format.type' is '{}', which is not enforced here; want text", type),
+                   "response_format.type");
+}
+
+}  // namespace
+
+std::string Api::client_of(const Call& call, const TextRequest& request) const {
+  return call.exchange->request().peer + (request.user.empty() ? "" : " " + request.user);
+}
+
+AnswerOptions Api::answer_options(const Call& call, const Worker& worker, const TextRequest& request,
+                                  std::string_view id) {
+  return {.id = random_id(id),
+          .model = worker.card().name,
+          .stream = request.stream,
+          .usage = request.usage,
+          .notes = request.notes >= 0,
+          .choices = static_cast<size_t>(request.choices),
+          .headers = common_headers(call.exchange->request(), options_.access),
+          .tokenizer = &worker.writes().tokenizer()};
+}
+
+TextTask Api::task_of(const Worker& worker, const TextRequest& request, std::vector<int32_t> prompt) const {
+  TextTask task{.prompt = {}, .options = request.options, .choices = request.choices, .notes = request.notes};
+  const auto length = std::ssize(prompt);
+  task.prompt.ids = std::move(prompt);
+  task.prompt_length = length;
+  if (task.options.max_new_tokens == 0) task.options.max_new_tokens = options_.max_tokens;
+  task.options = worker.writes().completed(std::move(task.options));
+  return task;
+}
+
+void Api::submit(Worker& worker, std::vector<TextTask> tasks, const std::shared_ptr<Answer>& answer) const {
+  size_t first = 0;
+  for (TextTask& task : tasks) {
+    task.listener = answer->part(first);
+    first += static_cast<size_t>(task.choices);
+    try {
+      worker.submit(std::move(task));
+    } catch (...) {
+      answer->fail(std::current_exception());
+      return;
+    }
+  }
+  answer->open();
+}
+
+void Api::chat(Call call) {
+  const Fields fields(call.body);
+  TextRequest request = read_text_request(fields);
+  if (fields.flag("logprobs")) request.notes = fields.whole("top_logprobs", 0, 20).value_or(0);
+  else if (fields.has("top_logprobs"))
+    throw ApiError(400, "'top_logprobs' wants 'logprobs' to be true", "top_logprobs");
+  request.options.max_new_tokens = fields.whole("max_completion_tokens", 1, INT32_MAX)
+                                       .value_or(fields.whole("max_tokens", 1, INT32_MAX).value_or(0));
+  refuse_formats(fields);
+  for (const char* name : {"audio", "prediction"}) {
+    if (fields.has(name)) throw ApiError(400, fmt::format("'{}' is not supported", name), name);
+  }
+  const Conversation conversation = read_conversation(fields);
+  const auto worker = models_->get(request.model);
+  const Writes& writes = worker->writes("chat");
+  if (!worker->card().chats)
+    throw ApiError(400,
+                   fmt::format("the model '{}' has no chat template; it can: {}", worker->card().name,
+                               abilities_of(worker->card())),
+                   "model", "model_cannot");
+  request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
+  TextTask task;
+  if (conversation.media.empty()) {
+    std::vector<int32_t> prompt = writes.chat_prompt(conversation.messages, conversation.inputs);
+    writes.require_known(prompt, "the conversation");
+    task = task_of(*worker, request, std::move(prompt));
+  } else {
+    const Sees& sees = worker->sees();
+    task = task_of(*worker, request, {});
+    const auto seen = std::make_shared<SeeRequest>(
+        SeeRequest{conversation.messages, decoded_media(conversation.media, sees.default_frames()), task.options});
+    task.prompt_length = sees.prompt_length(*seen);
+    task.see = [seen, &sees] { return sees.prompt(*seen); };
+  }
+  require_room(task.prompt_length, task.options.context, "messages");
+  task.client = client_of(call, request);
+  task.arrived = call.log.arrived;
+  AnswerOptions options = answer_options(call, *worker, request, "chatcmpl-");
+  call.log.model = worker->card().name;
+  const auto answer = make_chat_answer(call.exchange, std::move(options), call.log, conversation.inputs.tools);
+  std::vector<TextTask> tasks;
+  tasks.push_back(std::move(task));
+  submit(*worker, std::move(tasks), answer);
+}
+
+namespace {
+
+/// Prompts as they are echoed, scored where log probabilities are wanted.
+std::vector<Echo> echoes_of(const Writes& writes, const std::vector<std::vector<int32_t>>& prompts, int64_t notes) {
+  std::vector<Echo> echoes;
+  std::vector<Writes::ScoreRequest> requests;
+  for (const auto& prompt : prompts) {
+    echoes.push_back({.text = writes.tokenizer().decode(prompt, false), .notes = {}});
+    if (notes >= 0) requests.push_back({{prompt.front()}, {prompt.begin() + 1, prompt.end()}, 1, notes});
+  }
+  if (notes < 0) return echoes;
+  const auto scores = writes.score(requests);
+  for (size_t p = 0; p < prompts.size(); ++p) {
+    echoes[p].notes.push_back({.id = prompts[p].front(), .log_probability = 0, .top = {}});
+    for (const ScoredToken& token : scores[p]) echoes[p].notes.push_back({token.id, token.log_probability, token.top});
+  }
+  return echoes;
+}
+
+}  // namespace
+
+void Api::complete(Call call) {
+  const Fields fields(call.body);
+  TextRequest request = read_text_request(fields);
+  request.notes = fields.whole("logprobs", 0, 20).value_or(-1);
+  const auto limit = fields.whole("max_tokens", 0, INT32_MAX);
+  request.options.max_new_tokens = limit.value_or(16);  // as OpenAI's reference has it
+  const bool echo = fields.flag("echo");
+  if (limit == 0 && !echo) throw ApiError(400, "'max_tokens' is 0, which only 'echo' makes sense of", "max_tokens");
+  refuse_formats(fields);
+  if (fields.has("suffix")) throw ApiError(400, "'suffix' is not supported", "suffix");
+  if (fields.whole("best_of", 1, 128).value_or(request.choices) != request.choices)
+    throw ApiError(400, "'best_of' is not supported beyond 'n'", "best_of");
+  const auto worker = models_->get(request.model);
+  const Writes& writes = worker->writes();
+  request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
+  const auto prompts = std::make_shared<std::vector<std::vector<int32_t>>>(read_prompts(fields, writes));
+  std::vector<TextTask> tasks;
+  for (const auto& prompt : *prompts) {
+    TextTask task = task_of(*worker, request, prompt);
+    task.client = client_of(call, request);
+    task.arrived = call.log.arrived;
+    require_room(task.prompt_length, task.options.context + (limit == 0 ? 1 : 0), "prompt");
+    tasks.push_back(std::move(task));
+  }
+  AnswerOptions options = answer_options(call, *worker, request, "cmpl-");
+  options.choices *= prompts->size();
+  options.parts = prompts->size();
+  call.log.model = worker->card().name;
+  if (!echo) {
+    submit(*worker, std::move(tasks), make_completion_answer(call.exchange, std::move(options), call.log, {}));
+    return;
+  }
+  const auto waiting = std::make_shared<std::vector<TextTask>>(std::move(tasks));
+  worker->run([this, prompts, waiting, options, call, notes = request.notes, only_echo = limit == 0,
+               own = worker.get()](Turn&) {
+    std::shared_ptr<Answer> answer;
+    try {
+      answer = make_completion_answer(call.exchange, options, call.log, echoes_of(own->writes(), *prompts, notes));
+      if (!only_echo) return submit(*own, std::move(*waiting), answer);
+      for (size_t p = 0; p < prompts->size(); ++p) {
+        const auto each = options.choices / prompts->size();
+        const auto part = answer->part(p * each);
+        part->started(std::ssize((*prompts)[p]), 0);
+        for (size_t c = 0; c < each; ++c) part->ended(c, generate::StopReason::length, 0);
+      }
+    } catch (...) {
+      if (answer) return answer->fail(std::current_exception());
+      const ApiError error = api_error_of(std::current_exception());
+      call.log.close(error.status());
+      respond(call.exchange, error.reply());
+    }
+  });
+}
+
+Json Api::tokenize(const Json& body) {
+  const Fields fields(body);
+  const auto worker = models_->get(fields.text("model"));
+  const text::Tokenizer& tokenizer = worker->writes("tokenize").tokenizer();
+  const std::string content = fields.has("content") ? fields.text("content") : fields.required_text("prompt");
+  const std::vector<int32_t> ids = tokenizer.encode(
+      content, {.add_special = fields.flag("add_special"), .parse_special = fields.flag("parse_special", true)});
+  Json tokens = ids;
+  if (fields.flag("with_pieces")) {
+    tokens = Json::array();
+    for (const int32_t id : ids) tokens.push_back({{"id", id}, {"piece", token_text(tokenizer, id)}});
+  }
+  return {{"tokens", std::move(tokens)}, {"count", ids.size()}};
+}
+
+Json Api::detokenize(const Json& body) {
+  const Fields fields(body);
+  const auto worker = models_->get(fields.text("model"));
+  const text::Tokenizer& tokenizer = worker->writes("detokenize").tokenizer();
+  const Json& list = fields.required("tokens");
+  std::vector<int32_t> ids;
+  if (!list.is_array()) fields.refuse("tokens", list, "a list of token ids");
+  for (const Json& id : list) {
+    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= tokenizer.vocabulary())
+      fields.refuse("tokens", list, fmt::format("token ids from 0 to {}", tokenizer.vocabulary() - 1));
+    ids.push_back(id.get<int32_t>());
+  }
+  return {{"content", tokenizer.decode(ids, false)}};
+}
+
+Json Api::apply_template(const Json& body) {
+  const Fields fields(body);
+  const Conversation conversation = read_conversation(fields);
+  const auto worker = models_->get(fields.text("model"));
+  const text::ChatTemplate* const chat = worker->writes("chat").chat_template();
+  if (chat == nullptr)
+    throw ApiError(400, fmt::format("the model '{}' has no chat template", worker->card().name), "model",
+                   "model_cannot");
+  return {
+      {"prompt", chat->render(conversation.messages, fields.flag("add_generation_prompt", true), conversation.inputs)}};
+}
+
+}  // namespace tessera::serve
