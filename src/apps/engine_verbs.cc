@@ -16,6 +16,7 @@
 #include "apps/eval.h"
 #include "apps/options.h"
 #include "apps/quantize.h"
+#include "apps/replay.h"
 #include "apps/see.h"
 #include "apps/serve.h"
 #include "apps/train.h"
@@ -44,6 +45,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"see", parse_and_run<SeeOptions, run_see>},
       {"write", parse_and_run<WriteOptions, run_write>},
       {"chat", parse_and_run<ChatOptions, run_chat>},
+      {"replay", parse_and_run<ReplayOptions, run_replay>},
       {"serve", parse_and_run<ServeOptions, run_serve>},
       {"data emoji", parse_and_run<DataEmojiOptions, run_data_emoji>},
       {"data citations", parse_and_run<DataCitationsOptions, run_data_citations>},

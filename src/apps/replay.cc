@@ -11,11 +11,14 @@ namespace tessera::apps {
 
 int run_replay(const ReplayOptions& options) {
   Json receipt = read_json_file(options.receipt);
-  if (receipt.is_object() && receipt.contains("tessera") && receipt["tessera"].is_object() && receipt["tessera"].contains("receipt"))
+  if (receipt.is_object() && receipt.contains("tessera") && receipt["tessera"].is_object() &&
+      receipt["tessera"].contains("receipt"))
     receipt = Json(receipt["tessera"]["receipt"]);
-  if (options.beside < 0 || options.beside > 256) throw UserError("[replay] --beside is {}, want 0 to 256", options.beside);
+  if (options.beside < 0 || options.beside > 256)
+    throw UserError("[replay] --beside is {}, want 0 to 256", options.beside);
   std::string precision = "auto";
-  if (receipt.is_object() && receipt.contains("model") && receipt["model"].is_object()) precision = receipt["model"].value("precision", "auto");
+  if (receipt.is_object() && receipt.contains("model") && receipt["model"].is_object())
+    precision = receipt["model"].value("precision", "auto");
   serve::Metrics metrics;
   serve::Models models({.paths = {options.model},
                         .device = parse_device(options.compute.device),

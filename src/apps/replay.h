@@ -20,12 +20,14 @@ struct ReplayOptions {
             .required = {"receipt", "model"},
             .models = {"model"},
             .short_names = {{"model", 'm'}},
-            .examples = {"tessera replay receipt.json -m models/books-lm", "tessera replay receipt.json -m models/books-lm --beside 15"},
+            .examples = {"tessera replay receipt.json -m models/books-lm",
+                         "tessera replay receipt.json -m models/books-lm --beside 15"},
             .files = {"receipt"}};
   }
 };
 template <class V> void fields(V& v, ReplayOptions& o) {
-  v("receipt", o.receipt, "the receipt, or the whole answer that holds it (asked for with \"tessera\": {\"receipt\": true})");
+  v("receipt", o.receipt,
+    "the receipt, or the whole answer that holds it (asked for with \"tessera\": {\"receipt\": true})");
   v("model", o.model, "the model that gave the answer, a directory or a GGUF file");
   v("beside", o.beside, "so many other requests run at the same time");
   v("cache_int8", o.cache_int8, "keys and values in 8 bits, where the answer was given so");

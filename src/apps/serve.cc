@@ -35,8 +35,10 @@ int run_serve(const ServeOptions& options) {
   server.models.load = load_options(options.memory);
   server.models.cache_bytes = serve::parse_bytes(options.cache, "--cache");
   server.models.memory = serve::parse_bytes(options.memory_limit, "--memory-limit");
-  server.models.engine = {
-      .rows = options.parallel, .step_tokens = options.step_tokens, .queue = static_cast<size_t>(options.queue)};
+  server.models.engine = {.rows = options.parallel,
+                          .step_tokens = options.step_tokens,
+                          .speculate = options.speculate,
+                          .queue = static_cast<size_t>(options.queue)};
   serve_until_signal(server, [&](uint16_t port) {
     const std::string host = options.host.find(':') == std::string::npos ? options.host : "[" + options.host + "]";
     const std::string address = fmt::format("http://{}:{}", host, port);

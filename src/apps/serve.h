@@ -33,6 +33,7 @@ struct ServeOptions {
   int64_t queue = 256;
   int64_t step_tokens = 256;
   int64_t max_tokens = 2048;
+  int64_t speculate = 2;
   AccessOptions access;
   MemoryOptions memory;
   OutputOptions output;
@@ -62,13 +63,16 @@ template <class V> void fields(V& v, ServeOptions& o) {
     "memory of all models and their caches together, like 8G: models are then loaded and unloaded as they are asked "
     "for");
   v("cache", o.cache,
-    "memory for keys and values of each model, like 1G, taken at the start (default: four full contexts, at most a "
+    "memory for keys and values of each model, like 1G, taken at the start (default: eight full contexts, at most 2G "
+    "and a "
     "quarter of the free memory)");
   v("parallel", o.parallel, "sequences that run at once");
   v("queue", o.queue, "requests that wait; further ones are answered with 429");
   v("step_tokens", o.step_tokens,
     "positions of one step: a token for each running sequence, then pieces of new prompts");
   v("max_tokens", o.max_tokens, "tokens of an answer to a chat that gives no limit");
+  v("speculate", o.speculate,
+    "sequences that run at once at most for n-grams to be guessed; 0: never. Answers do not depend on it");
   v("access", o.access, "Access");
   v("memory", o.memory, "Memory");
   v("output", o.output, "Output");

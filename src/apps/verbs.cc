@@ -19,6 +19,7 @@
 #include "apps/plan_rank.h"
 #include "apps/pull.h"
 #include "apps/quantize.h"
+#include "apps/replay.h"
 #include "apps/see.h"
 #include "apps/serve.h"
 #include "apps/train.h"
@@ -33,6 +34,7 @@ const std::vector<Verb>& verbs() {
       heavy<WriteOptions>(),
       heavy<ChatOptions>(),
       heavy<ServeOptions>(),
+      heavy<ReplayOptions>(),
       heavy<TrainOptions>(),
       heavy<EvalOptions>(),
       heavy<QuantizeOptions>(),

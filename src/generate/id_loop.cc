@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "generate/ngram_guess.h"
 
 namespace tessera::generate {
 
@@ -73,6 +74,48 @@ bool IdLoop::step() {
   last_.clear();
   draw(logits, rows_);
   return true;
+}
+
+bool IdLoop::step(NgramGuess& guess) {
+  leave();
+  if (rows_.empty()) return false;
+  std::vector<std::vector<int32_t>> ids;
+  bool any = false;
+  for (size_t r = 0; r < rows_.size(); ++r) {
+    ids.push_back({last_[r]});
+    std::vector<int32_t> next = guess(*rows_[r]);
+    next.resize(std::min(next.size(), static_cast<size_t>(rows_[r]->left() - 1)));  // the last id is not read
+    ids.back().insert(ids.back().end(), next.begin(), next.end());
+    any = any || ids.back().size() > 1;
+  }
+  if (!any) return step();
+  check(steps_->verify(ids), ids, guess);
+  return true;
+}
+
+/// Draws after each id of a row as long as it is the next one of the guess; takes back what was read in vain. `logits` [T, V]: of what follows
+/// each id, row after row.
+void IdLoop::check(const Tensor& logits, const std::vector<std::vector<int32_t>>& ids, NgramGuess& guess) {
+  int64_t at = 0;
+  for (size_t r = 0; r < rows_.size(); ++r) {
+    Sequence& row = *rows_[r];
+    const auto guessed = std::ssize(ids[r]) - 1;
+    const int64_t before = steps_->length(r) - guessed - 1;
+    int64_t right = 0;
+    for (int64_t i = 0;; ++i) {
+      const Tensor& next = logits[at + i];
+      const int64_t counted =
+          row.options().vocabulary > 0 ? std::min(next.size(0), row.options().vocabulary) : next.size(0);
+      last_[r] = row.draw(next.narrow(0, 0, counted).to(at::kCPU, at::kFloat, false, /*copy=*/true).contiguous());
+      row.take(last_[r]);
+      ++drawn_;
+      if (row.finished() || i == guessed || ids[r][static_cast<size_t>(i) + 1] != last_[r]) break;
+      ++right;
+    }
+    if (guessed > 0) guess.learn(row, guessed, right);
+    if (right < guessed) steps_->rewind(r, before + 1 + right);
+    at += guessed + 1;
+  }
 }
 
 void run(TokenSteps& steps, std::span<Sequence* const> sequences, const std::function<bool(int64_t ids)>& on_step) {

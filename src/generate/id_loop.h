@@ -45,6 +45,8 @@ class TokenSteps {
   virtual int64_t length(size_t row) const = 0;
 };
 
+class NgramGuess;
+
 /// Sequences over steps that it does not own. Sequences and steps must outlive it.
 class IdLoop {
  public:
@@ -53,6 +55,8 @@ class IdLoop {
   void join(std::span<Sequence* const> sequences);
   /// One more id for every sequence that is under way; those that are finished leave. False when none is left.
   bool step();
+  /// The same, and where guesses of what follows are right, several ids at once. What is drawn does not depend on them.
+  bool step(NgramGuess& guess);
   /// Lets those that are finished leave now, and not with the next step.
   void leave();
   const std::vector<Sequence*>& running() const { return rows_; }
@@ -61,6 +65,7 @@ class IdLoop {
 
  private:
   void draw(const Tensor& logits, std::span<Sequence* const> rows);
+  void check(const Tensor& logits, const std::vector<std::vector<int32_t>>& ids, NgramGuess& guess);
   TokenSteps* steps_;
   std::vector<Sequence*> rows_;  // as the steps have them
   std::vector<int32_t> last_;    // the id that each drew last

@@ -64,6 +64,8 @@ class Sequence {
   const SequenceOptions& options() const { return options_; }
   const std::vector<int32_t>& new_ids() const { return new_ids_; }
   bool finished() const { return finished_; }
+  /// Ids that it may still have at most.
+  int64_t left() const { return most_ - std::ssize(new_ids_); }
   StopReason reason() const { return reason_; }
 
   /// Each constraint changes the logits after the ones before it.

@@ -56,6 +56,8 @@ struct DrawRequest {
   int64_t batch = 16;     // prompts drawn at once
   bool use_cache = true;  // false: every scale goes through all earlier ones again (the slow second way)
   std::function<void(const ScaleView&)> on_scale;  // absent: only finished pictures are decoded
+  /// Called after every scale, before on_scale; false: drawing ends here, and the batch under way is lost.
+  std::function<bool(size_t scale, size_t scales)> on_step;
   /// Takes pictures as they are finished, of which `first` is the prompt of the first one; false: no more are to be drawn.
   std::function<bool(size_t first, const std::vector<Image>& pictures)> on_pictures;
 };
@@ -64,8 +66,10 @@ struct DrawRequest {
 class Draws {
  public:
   virtual ~Draws() = default;
-  /// One picture for each prompt, for fewer where on_pictures ended it. Throws UserError for an empty or over-long prompt and for numbers out of range.
+  /// One picture for each prompt, for fewer where on_pictures or on_step ended it. Throws UserError for an empty or over-long prompt and for numbers out of range.
   virtual std::vector<Image> draw(const DrawRequest& request) const = 0;
+  /// Throws what draw() would throw of a request, without drawing.
+  virtual void check(const DrawRequest& /*request*/) const {}
 };
 
 /// What came of a request for text, with what it took.

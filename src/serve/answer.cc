@@ -110,6 +110,7 @@ void Answer::ended(size_t index, generate::StopReason reason, int64_t tokens) {
   log_.new_tokens += tokens;
   on_choice_end(index);
   if (++ended_ < choices_.size()) return;
+  close(exchange_->gone() ? 499 : 200);
   if (options_.stream) {
     on_end();
     exchange_->end();
@@ -119,13 +120,13 @@ void Answer::ended(size_t index, generate::StopReason reason, int64_t tokens) {
     headers.emplace_back("Cache-Control", "no-store");
     exchange_->reply({.status = 200, .headers = headers, .body = wire(whole())});
   }
-  close(exchange_->gone() ? 499 : 200);
 }
 
 void Answer::fail(const std::exception_ptr& failure) {
   const ApiError error = api_error_of(failure);
   const std::lock_guard lock(mutex_);
   if (closed_) return;
+  close(exchange_->gone() ? 499 : error.status());
   if (open_) {
     event(error.json());
     exchange_->end();
@@ -134,7 +135,6 @@ void Answer::fail(const std::exception_ptr& failure) {
     reply.headers.insert(reply.headers.end(), options_.headers.begin(), options_.headers.end());
     exchange_->reply(std::move(reply));
   }
-  close(exchange_->gone() ? 499 : error.status());
 }
 
 void Answer::close(int status) {

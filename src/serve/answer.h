@@ -113,6 +113,10 @@ struct Echo {
 std::shared_ptr<Answer> make_completion_answer(std::shared_ptr<Exchange> exchange, AnswerOptions options,
                                                RequestLog log, std::vector<Echo> echo);
 
+/// /v1/responses. `said`: fields of the request that the response repeats.
+std::shared_ptr<Answer> make_response_answer(std::shared_ptr<Exchange> exchange, AnswerOptions options, RequestLog log,
+                                             Json tools, Json said);
+
 /// {"token": "...", "logprob": -0.1, "bytes": [...]}
 Json token_json(const text::Tokenizer& tokenizer, int32_t id, double log_probability);
 /// A token's text, or "bytes:\xNN..." where it is no whole UTF-8.

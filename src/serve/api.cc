@@ -8,6 +8,8 @@
 #include "core/log.h"
 #include "serve/api_error.h"
 #include "serve/assets.h"
+#include "serve/picture_request.h"
+#include "serve/runs.h"
 
 namespace tessera::serve {
 
@@ -103,6 +105,7 @@ HttpReply Api::answer_get(const HttpRequest& request) {
       if (card.name == name) return json(model_json(card));
     }
   }
+  if (const auto run = runs_reply(request, options_.runs)) return *run;
   if (const auto asset = asset_reply(request)) return *asset;
   throw ApiError(404, fmt::format("there is nothing at {}", request.path));
 }
@@ -132,14 +135,18 @@ void Api::answer_post(const std::shared_ptr<Exchange>& exchange) {
     using Route = void (Api::*)(Call);
     using Quick = Json (Api::*)(const Json&);
     const std::map<std::string_view, Route> routes = {{"/v1/chat/completions", &Api::chat},
-                                                      {"/v1/completions", &Api::complete}};
+                                                      {"/v1/responses", &Api::respond_once},
+                                                      {"/v1/completions", &Api::complete},
+                                                      {"/v1/images/generations", &Api::draw},
+                                                      {"/v1/images/edits", &Api::edit}};
     const std::map<std::string_view, Quick> quick = {
         {"/tokenize", &Api::tokenize}, {"/detokenize", &Api::detokenize}, {"/apply-template", &Api::apply_template}};
     const auto route = routes.find(request.path);
     const auto short_one = quick.find(request.path);
     if (route == routes.end() && short_one == quick.end())
       throw ApiError(404, fmt::format("there is nothing to post to at {}", request.path));
-    call.body = parse_body(request.body);
+    const std::string_view type = request.header("content-type");
+    call.body = type.starts_with("multipart/") ? json_of_form(request.body, type) : parse_body(request.body);
     const std::string model = Fields(call.body).text("model");
     models_->require(model);
     const auto answer = [this, fail, route, short_one, has_route = route != routes.end(),

@@ -48,14 +48,23 @@ class Api {
   Json model_json(const ModelCard& card) const;
   std::string metrics_text() const;
 
-  // text_routes.cc
+  // chat_routes.cc
   void chat(Call call);
+  void respond_once(Call call);
+  using MakeAnswer =
+      std::function<std::shared_ptr<Answer>(AnswerOptions options, const RequestLog& log, const Json& tools)>;
+  void answer_chat(Call call, const Json& body, std::string_view id, const MakeAnswer& make);
+  // text_routes.cc
   void complete(Call call);
+  // picture_routes.cc
+  void draw(Call call);
+  void edit(Call call);
+  void start_drawing(Call call, bool edits);
   Json tokenize(const Json& body);
   Json detokenize(const Json& body);
   Json apply_template(const Json& body);
   AnswerOptions answer_options(const Call& call, const Worker& worker, const TextRequest& request, std::string_view id);
-  TextTask task_of(const Worker& worker, const TextRequest& request, std::vector<int32_t> prompt) const;
+  TextTask task_of(const Worker& worker, const TextRequest& request, std::vector<int32_t> prompt, int64_t length) const;
   void submit(Worker& worker, std::vector<TextTask> tasks, const std::shared_ptr<Answer>& answer) const;
   std::string client_of(const Call& call, const TextRequest& request) const;
 

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "serve/chat_request.h"
 #include "serve/testing.h"
 
@@ -53,7 +55,7 @@ TEST_F(ApiTest, ModelsSayWhatTheyCan) {
   const Json& books = list["data"][0];
   EXPECT_EQ(books.at("id"), "books-lm");
   EXPECT_EQ(books.at("object"), "model");
-  EXPECT_EQ(books["tessera"]["abilities"], Json::array({"write"}));
+  EXPECT_EQ(books["tessera"]["abilities"], Json::array({"chat", "write"}));
   EXPECT_EQ(books["tessera"]["context"], 512);
   EXPECT_EQ(list["data"][2]["tessera"]["abilities"], Json::array({"draw"}));
   EXPECT_EQ(Json::parse(served().get("/v1/models/books-lm").body), books);
@@ -164,6 +166,34 @@ TEST_F(ApiTest, EchoGivesThePromptWithTheScoresThatTheModelGivesIt) {
   EXPECT_EQ(longer["choices"][0]["logprobs"]["tokens"].size(), ids.size() + 2);
 }
 
+TEST_F(ApiTest, AnHarnessThatScoresThroughTheApiFindsWhatEvalFinds) {
+  const auto worker = served().models().get("books-lm");
+  const Writes& writes = worker->writes();
+  std::vector<Writes::ScoreRequest> requests;
+  Json prompts = Json::array();
+  for (const char* context :
+       {"Once upon a time there was a king who",
+        "The sea was calm and the captain, who had been below since noon, came up and looked about him. Then he"}) {
+    for (const char* end : {" had three sons.", " said nothing", " was"}) {
+      std::vector<int32_t> before = text::encode_prompt(writes.tokenizer(), context);
+      const std::vector<int32_t> after = writes.tokenizer().encode(end, {.add_special = false});
+      requests.push_back({.prompt = before, .continuation = after});
+      before.insert(before.end(), after.begin(), after.end());
+      prompts.push_back(before);
+    }
+  }
+  const Json answer = served().json(
+      "/v1/completions", completion({{"prompt", prompts}, {"echo", true}, {"logprobs", 1}, {"max_tokens", 1}}));
+  const auto scored = writes.score(requests);
+  for (size_t r = 0; r < requests.size(); ++r) {
+    const Json& logs = answer["choices"][r]["logprobs"]["token_logprobs"];
+    double by_eval = 0, by_api = 0;
+    for (const ScoredToken& token : scored[r]) by_eval += token.log_probability;
+    for (size_t t = requests[r].prompt.size(); t + 1 < logs.size(); ++t) by_api += logs[t].get<double>();
+    EXPECT_NEAR(by_api, by_eval, 1e-5 * std::abs(by_eval)) << r;
+  }
+}
+
 TEST_F(ApiTest, ASeedRepeatsAnAnswerAndNoSeedDoesNot) {
   const auto say = [&](const Json& more) {
     return served().json("/v1/completions", completion(more))["choices"][0]["text"].get<std::string>();
@@ -197,7 +227,7 @@ TEST_F(ApiTest, MistakesNameTheirField) {
   expect_refused(path, chat({{"top_logprobs", 2}}), 400, "top_logprobs", "logprobs");
   expect_refused(path, chat({{"response_format", {{"type", "nonsense"}}}}), 400, "response_format.type", "nonsense");
   expect_refused(path, chat({{"model", "absent"}}), 404, "model", "books-lm, emoji-nvila, emoji-infinity");
-  expect_refused(path, chat({{"model", "books-lm"}}), 400, "model", "it can: write");
+  expect_refused(path, chat({{"model", "emoji-infinity"}}), 400, "model", "it can: draw");
   expect_refused("/v1/completions", completion({{"model", "emoji-infinity"}}), 400, "model", "it can: draw");
   expect_refused("/v1/completions", completion({{"max_tokens", 0}}), 400, "max_tokens", "echo");
   expect_refused("/v1/completions", completion({{"prompt", {1, -5}}}), 400, "prompt", "token ids");
@@ -261,6 +291,8 @@ TEST_F(ApiTest, MetricsCountWhatWasDone) {
   served().json("/v1/completions", completion());
   EXPECT_EQ(value("tessera_generated_tokens_total") - before, 12);
   EXPECT_EQ(value("tessera_request_seconds_count") - requests, 1);
+  for (int i = 0; i < 500 && value("tessera_cache_positions_held") > 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(value("tessera_cache_positions_held"), 0);
 }
 

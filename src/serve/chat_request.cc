@@ -2,6 +2,7 @@
 #include "serve/chat_request.h"
 
 #include <array>
+#include <mutex>
 
 #include "core/error.h"
 #include "media/read_media.h"
@@ -11,7 +12,7 @@ namespace tessera::serve {
 
 namespace {
 
-constexpr size_t most_messages = 4096, most_media = 64;
+constexpr size_t most_messages = 4096, most_media = 64, most_decoded = size_t{512} << 20;
 constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The data URI of an image_url, video_url or input_image part.
@@ -181,12 +182,23 @@ std::string data_uri_bytes(std::string_view uri, const std::string& param) {
 }
 
 std::vector<Media> decoded_media(const std::vector<Attachment>& attachments, int64_t frames) {
+  static std::mutex one_at_a_time;  // a small file may unfold into a quarter of a gigabyte
+  const std::lock_guard lock(one_at_a_time);
   std::vector<Media> all;
+  size_t bytes = 0;
   for (const Attachment& one : attachments) {
     try {
       all.push_back(media::decode_media(one.bytes, one.path, frames));
     } catch (const UserError& error) {
       throw ApiError(400, error.what(), one.path);
+    }
+    for (const Image& frame : all.back().frames) bytes += frame.pixels.size();
+    if (bytes > most_decoded) {
+      throw ApiError(
+          413,
+          fmt::format("the pictures and clips of a request unfold into more than this server's limit of {} MB",
+                      most_decoded >> 20),
+          one.path);
     }
   }
   return all;

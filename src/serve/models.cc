@@ -9,8 +9,8 @@
 
 #include "core/error.h"
 #include "core/log.h"
-#include "core/rng.h"
 #include "serve/api_error.h"
+#include "serve/receipt.h"
 
 namespace tessera::serve {
 
@@ -57,15 +57,8 @@ std::string served_name(const Path& path) {
 }
 
 std::string hash_of_model(const Path& path) {
-  uint64_t hash = 0x7E55E6A;
-  const auto add = [&](std::string_view bytes) {
-    for (size_t i = 0; i < bytes.size(); i += 8) {
-      uint64_t word = 0;
-      for (size_t k = i; k < std::min(i + 8, bytes.size()); ++k)
-        word = word << 8 | static_cast<unsigned char>(bytes[k]);
-      hash = mix64(hash ^ word) + bytes.size();
-    }
-  };
+  std::string all;
+  const auto add = [&](std::string_view bytes) { all += digest_of(bytes) + " "; };
   for (const Path& file : files_of(path)) {
     const auto size = std::filesystem::file_size(file);
     add(std::filesystem::is_directory(path) ? file.lexically_relative(path).string() : "");
@@ -76,7 +69,7 @@ std::string hash_of_model(const Path& path) {
     add(map.bytes().substr(0, part));
     if (size > part) add(map.bytes().substr(std::max<size_t>(part, size - part)));
   }
-  return fmt::format("{:016x}", hash);
+  return digest_of(all);
 }
 
 int64_t parse_bytes(const std::string& text, std::string_view option) {
@@ -161,7 +154,8 @@ void Models::load(Entry& entry) {
     cache = options_.cache_bytes;
     if (cache == 0) {
       const auto free = static_cast<int64_t>(available_memory());
-      cache = 4 * (card.context + memory_block) * writes->position_bytes();
+      const int64_t context = (card.context + memory_block) * writes->position_bytes();
+      cache = std::max(std::min(8 * context, int64_t{2} << 30), std::max(context, 16384 * writes->position_bytes()));
       if (free > 0) cache = std::min(cache, free / 4);
       if (options_.memory > 0) cache = std::min(cache, std::max(options_.memory / 4, int64_t{64} << 20));
     }

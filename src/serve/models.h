@@ -19,7 +19,7 @@ struct ModelsOptions {
   LoadOptions load;
   EngineOptions engine;  // `positions` is found from `cache_bytes`
   int64_t cache_bytes =
-      0;  // of keys and values of each model that writes; 0: four full contexts, or a quarter of the free memory
+      0;  // of keys and values of each model that writes; 0: eight full contexts, 2 GiB and a quarter of the free memory at most
   int64_t memory = 0;  // of all models and their caches together; 0: no limit
 };
 

@@ -13,7 +13,7 @@ namespace tessera::serve {
 
 namespace {
 
-std::optional<std::pair<int64_t, int64_t>> read_size(const Fields& fields) {
+std::optional<PictureSize> read_size(const Fields& fields) {
   const std::string text = fields.text("size", "auto");
   if (text == "auto") return std::nullopt;
   int64_t width = 0, height = 0;
@@ -25,7 +25,7 @@ std::optional<std::pair<int64_t, int64_t>> read_size(const Fields& fields) {
   if (x == std::string::npos || !whole(std::string_view(text).substr(0, x), width) ||
       !whole(std::string_view(text).substr(x + 1), height))
     fields.refuse("size", fields.required("size"), "auto, or WIDTHxHEIGHT");
-  return std::pair(width, height);
+  return PictureSize{width, height};
 }
 
 /// A number, or a list of one for each scale.
@@ -61,9 +61,12 @@ Image read_picture(const Fields& fields) {
 
 void refuse_others(const Fields& fields, bool edits) {
   if (fields.has("mask"))
-    throw ApiError(400, "'mask' is not supported: models here keep the coarse scales of a picture (keep_scales), not a part of it", "mask");
+    throw ApiError(
+        400, "'mask' is not supported: models here keep the coarse scales of a picture (keep_scales), not a part of it",
+        "mask");
   if (fields.text("response_format", "b64_json") != "b64_json")
-    throw ApiError(400, "'response_format' must be b64_json: this server keeps no pictures that a URL could lead to", "response_format");
+    throw ApiError(400, "'response_format' must be b64_json: this server keeps no pictures that a URL could lead to",
+                   "response_format");
   if (fields.text("background", "auto") == "transparent")
     throw ApiError(400, "'background' cannot be transparent", "background");
   if (!edits && fields.has("image")) throw ApiError(400, "'image' belongs to /v1/images/edits", "image");
@@ -73,7 +76,8 @@ void refuse_others(const Fields& fields, bool edits) {
 
 PictureRequest read_picture_request(const Fields& fields, bool edits) {
   refuse_others(fields, edits);
-  PictureRequest request{.model = fields.text("model"), .user = fields.text("user"), .prompt = fields.required_text("prompt")};
+  PictureRequest request{
+      .model = fields.text("model"), .user = fields.text("user"), .prompt = fields.required_text("prompt")};
   request.count = fields.whole("n", 1, 64).value_or(1);
   request.size = read_size(fields);
   if (const auto seed = fields.whole("seed", INT64_MIN, INT64_MAX)) request.seed = static_cast<uint64_t>(*seed);
@@ -111,8 +115,10 @@ Json json_of_form(std::string_view body, std::string_view content_type) {
     }
     if (part.body.size() > (64 << 10)) throw ApiError(400, fmt::format("'{}' is too long", part.name), part.name);
     const std::string text(part.body);
-    static const std::vector<std::string> plain = {"prompt", "model", "size", "user", "output_format", "response_format", "background", "quality"};
-    const Json parsed = std::ranges::find(plain, part.name) == plain.end() ? Json::parse(text, nullptr, false) : Json(text);
+    static const std::vector<std::string> plain = {"prompt",        "model",           "size",       "user",
+                                                   "output_format", "response_format", "background", "quality"};
+    const Json parsed =
+        std::ranges::find(plain, part.name) == plain.end() ? Json::parse(text, nullptr, false) : Json(text);
     tree[part.name] = parsed.is_discarded() ? Json(text) : parsed;
   }
   return tree;

@@ -7,6 +7,7 @@
 
 #include "media/image.h"
 #include "media/picture_file.h"
+#include "models/capabilities.h"
 #include "serve/json_fields.h"
 
 namespace tessera::serve {
@@ -14,14 +15,14 @@ namespace tessera::serve {
 struct PictureRequest {
   std::string model, user, prompt;
   int64_t count = 1;
-  std::optional<std::pair<int64_t, int64_t>> size;  // width, height; absent: the model's own
+  std::optional<PictureSize> size;  // absent: the model's own
   std::optional<uint64_t> seed;
   std::vector<double> cfg, tau;
   std::optional<double> top_p;
-  std::optional<Image> from;     // edits
+  std::optional<Image> from;  // edits
   int64_t keep_scales = 0;
   bool stream = false, receipt = false;
-  int64_t partial = 0;           // pictures on the way that are sent with a stream
+  int64_t partial = 0;  // pictures on the way that are sent with a stream
   media::PictureKind kind = media::PictureKind::png;
   std::string kind_name = "png";
 };

@@ -2,14 +2,13 @@
 #include "core/error.h"
 #include "serve/api.h"
 #include "serve/api_error.h"
+#include "serve/chat_request.h"
 #include "serve/picture_request.h"
+#include "serve/receipt.h"
 
 namespace tessera::serve {
 
 namespace {
-
-/// Thrown through a drawing that nobody waits for.
-struct ClientLeft {};
 
 int64_t seconds_now() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -53,7 +52,8 @@ struct Drawing {
   std::string base64(const Image& picture) const;
   /// Whether the picture after this scale is one of those that are sent on the way, spread evenly over the scales.
   std::optional<int64_t> partial_index(size_t scale, size_t scales) const {
-    const auto on_the_way = static_cast<int64_t>(scales) - 1, wanted = std::min(request.partial, on_the_way), s = static_cast<int64_t>(scale);
+    const auto on_the_way = static_cast<int64_t>(scales) - 1, wanted = std::min(request.partial, on_the_way),
+               s = static_cast<int64_t>(scale);
     for (int64_t i = 0; i < wanted; ++i) {
       if ((i + 1) * on_the_way / wanted - 1 == s) return i;
     }
@@ -70,7 +70,13 @@ struct Drawing {
   void fail(const std::exception_ptr& failure);
 };
 
+std::string Drawing::base64(const Image& picture) const {
+  return base64_encoded(media::encode_picture(picture, request.kind));
+}
+
 void Drawing::finish(const std::vector<Image>& pictures) {
+  log.metrics->pictures.add(pictures.size());
+  log.close(200);
   if (!receipt.is_null()) {
     receipt["pictures"] = Json::array();
     for (const Image& picture : pictures) receipt["pictures"].push_back(picture_digest(picture));
@@ -83,19 +89,22 @@ void Drawing::finish(const std::vector<Image>& pictures) {
   } else {
     Json data = Json::array();
     for (const Image& picture : pictures) data.push_back({{"b64_json", base64(picture)}});
-    const Json body = {{"created", seconds_now()},   {"data", std::move(data)}, {"size", size_of(pictures.front())},
-                       {"output_format", request.kind_name}, {"quality", "auto"},       {"background", "opaque"},
+    const Json body = {{"created", seconds_now()},
+                       {"data", std::move(data)},
+                       {"size", size_of(pictures.front())},
+                       {"output_format", request.kind_name},
+                       {"quality", "auto"},
+                       {"background", "opaque"},
                        {"tessera", own}};
     headers.emplace_back("Content-Type", "application/json");
     headers.emplace_back("Cache-Control", "no-store");
     exchange->reply({.headers = headers, .body = wire(body)});
   }
-  log.metrics->pictures.add(pictures.size());
-  log.close(200);
 }
 
 void Drawing::fail(const std::exception_ptr& failure) {
   const ApiError error = api_error_of(failure);
+  log.close(exchange->gone() ? 499 : error.status());
   if (open) {
     exchange->write("event: error\ndata: " + wire(error.json()) + "\n\n");
     exchange->end();
@@ -104,7 +113,6 @@ void Drawing::fail(const std::exception_ptr& failure) {
     reply.headers.insert(reply.headers.end(), headers.begin(), headers.end());
     exchange->reply(std::move(reply));
   }
-  log.close(exchange->gone() ? 499 : error.status());
 }
 
 }  // namespace
@@ -131,11 +139,8 @@ void Api::start_drawing(Call call, bool edits) {
   draw.top_p = request.top_p;
   draw.from = request.from;
   draw.keep_scales = request.keep_scales;
-  if (request.size) draw.aspect = static_cast<double>(request.size->second) / static_cast<double>(request.size->first);
-  const auto [width, height] = draws.size(draw);  // refuses what cannot be drawn
-  if (request.size && request.size != std::pair(width, height))
-    throw ApiError(400, fmt::format("'size' is {}x{}; with these sides the model '{}' draws {}x{}", request.size->first, request.size->second,
-                                    worker->card().name, width, height), "size");
+  draw.size = request.size;
+  draws.check(draw);
   if (request.receipt) {
     Json repeated = call.body;
     repeated["seed"] = draw.seed;
@@ -149,7 +154,8 @@ void Api::start_drawing(Call call, bool edits) {
         turn.pass();
         return !drawing->exchange->gone();
       };
-      if (drawing->request.stream && drawing->request.partial > 0) drawing->draw.on_scale = [&](const ScaleView& view) { drawing->show(view); };
+      if (drawing->request.stream && drawing->request.partial > 0)
+        drawing->draw.on_scale = [&](const ScaleView& view) { drawing->show(view); };
       const std::vector<Image> pictures = draws.draw(drawing->draw);
       if (pictures.size() < drawing->draw.prompts.size()) throw ApiError(499, "the client left");
       drawing->finish(pictures);

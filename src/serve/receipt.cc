@@ -97,18 +97,24 @@ Json receipt_of(const ModelCard& card, const std::string& path, Json body) {
 ReplayOutcome replay(const Json& receipt, Api& api, const ModelCard& card, int64_t beside) {
   require(receipt.is_object() && receipt.contains("request") && receipt.contains("path") && receipt.contains("model"),
           "it has no request, path or model");
-  require(receipt["request"].is_object() && receipt["path"].is_string() && receipt["model"].is_object(), "its parts are of other types");
+  require(receipt["request"].is_object() && receipt["path"].is_string() && receipt["model"].is_object(),
+          "its parts are of other types");
   const bool drawn = receipt.contains("pictures");
   require(drawn || receipt.contains("texts"), "it holds neither texts nor pictures");
   const auto said = [&](const char* name) { return receipt["model"].value(name, std::string()); };
   if (said("hash") != card.hash)
-    throw UserError("[replay] the receipt is of the model '{}' with hash {}, this one is '{}' with {}", said("name"), said("hash"), card.name, card.hash);
+    throw UserError("[replay] the receipt is of the model '{}' with hash {}, this one is '{}' with {}", said("name"),
+                    said("hash"), card.name, card.hash);
   if (said("precision") != card.precision)
-    throw UserError("[replay] the receipt's model was held as {}, this one is as {}", said("precision"), card.precision);
+    throw UserError("[replay] the receipt's model was held as {}, this one is as {}", said("precision"),
+                    card.precision);
   std::vector<std::shared_ptr<Waiting>> others;
   for (int64_t i = 0; i < beside && !drawn; ++i) {
-    Json other = {{"model", card.name}, {"prompt", fmt::format("{} other texts stand beside, this is number {}:", beside, i)},
-                  {"max_tokens", 64 + 8 * (i % 5)}, {"temperature", 1}, {"seed", i}};
+    Json other = {{"model", card.name},
+                  {"prompt", fmt::format("{} other texts stand beside, this is number {}:", beside, i)},
+                  {"max_tokens", 64 + 8 * (i % 5)},
+                  {"temperature", 1},
+                  {"seed", i}};
     others.push_back(ask(api, "/v1/completions", other));
   }
   Json request = receipt["request"];
@@ -124,7 +130,8 @@ ReplayOutcome replay(const Json& receipt, Api& api, const ModelCard& card, int64
   if (now == then) return {true, fmt::format("{} {}, all the same", then.size(), drawn ? "pictures" : "texts")};
   for (size_t i = 0; i < then.size(); ++i) {
     if (i < now.size() && now[i] == then[i]) continue;
-    return {false, fmt::format("number {} was {} and is {}", i + 1, wire(then[i]), i < now.size() ? wire(now[i]) : "absent")};
+    return {false,
+            fmt::format("number {} was {} and is {}", i + 1, wire(then[i]), i < now.size() ? wire(now[i]) : "absent")};
   }
   return {false, fmt::format("there were {}, and are {}", then.size(), now.size())};
 }

@@ -131,11 +131,11 @@ void TextEngine::read_prompts() {
       const int64_t before = steps_->read_ahead(next.prompt(), 0).left;
       const auto [left, known] = steps_->read_ahead(next.prompt(), before > piece ? 1 : 0);
       if (active.joined == 0) active.known = known;
-      if (left > piece) {
+      if (before > piece) {
         budget -= piece;
-        break;
+        continue;
       }
-      budget -= before > piece ? piece + left : left;
+      budget -= left;  // the last piece, which is read by joining
       ready.push_back(&active);
       ++active.joined;
       if (!active.started) break;
@@ -177,6 +177,7 @@ void TextEngine::clear_finished() {
       ++at;
       continue;
     }
+    for (const auto& sequence : at->sequences) guess_.forget(*sequence);
     for (size_t s = at->joined; s < at->sequences.size(); ++s) steps_->forget(at->sequences[s]->prompt());
     reserved_ -= at->reserved;
     at = active_.erase(at);
@@ -203,14 +204,17 @@ bool TextEngine::step() {
     if (!loop_->running().empty()) {
       const auto began = Clock::now();
       const int64_t rows = std::ssize(loop_->running());
-      loop_->step();
-      metrics_->new_tokens.add(static_cast<uint64_t>(rows));
+      const int64_t before = loop_->drawn();
+      if (rows <= options_.speculate) loop_->step(guess_);
+      else loop_->step();
+      metrics_->new_tokens.add(static_cast<uint64_t>(loop_->drawn() - before));
       metrics_->step_seconds.observe(seconds_between(began, Clock::now()));
     }
     read_prompts();
     clear_finished();
   } catch (...) {  // the state of the rows is not known any more
     fail_all(std::current_exception());
+    guess_ = {};
     loop_.reset();
     steps_ = writes_->steps(options_.positions);
     loop_ = std::make_unique<generate::IdLoop>(*steps_);

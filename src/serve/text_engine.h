@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "generate/ngram_guess.h"
 #include "models/capabilities.h"
 #include "serve/metrics.h"
 #include "serve/served_sequence.h"
@@ -27,7 +28,8 @@ struct EngineOptions {
   int64_t rows = 32;      // sequences that run at once
   int64_t step_tokens =
       256;  // positions of a step: those of running sequences, then of prompts; one piece of a prompt at least
-  size_t queue = 256;  // requests that wait
+  int64_t speculate = 2;  // sequences that run at once at most for n-grams to be guessed; 0: never
+  size_t queue = 256;     // requests that wait
 };
 
 /// One model's requests. submit() may be called from any thread; everything else belongs to the engine's.
@@ -77,6 +79,7 @@ class TextEngine {
   Metrics* metrics_;
   std::unique_ptr<generate::TokenSteps> steps_;
   std::unique_ptr<generate::IdLoop> loop_;
+  generate::NgramGuess guess_;
   std::list<Active> active_;
   int64_t reserved_ = 0;
   std::atomic<size_t> running_{0};

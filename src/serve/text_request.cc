@@ -52,6 +52,25 @@ std::vector<std::pair<int32_t, float>> read_biases(const Fields& fields) {
 
 }  // namespace
 
+void require_room(int64_t length, int64_t context, std::string_view param) {
+  if (length < context) return;
+  throw ApiError(
+      400,
+      fmt::format(
+          "the prompt has {} tokens, the model's context is {}; want at most {}, so that there is room for an answer",
+          length, context, context - 1),
+      std::string(param), "context_length_exceeded");
+}
+
+void refuse_formats(const Fields& fields) {
+  const Json* const format = fields.object("response_format");
+  if (format == nullptr) return;
+  const std::string type = Fields(*format, "response_format.").required_text("type");
+  if (type != "text")
+    throw ApiError(400, fmt::format("'response_format.type' is '{}', which is not enforced here; want text", type),
+                   "response_format.type");
+}
+
 TextRequest read_text_request(const Fields& fields) {
   TextRequest request{.model = fields.text("model"), .user = fields.text("user", fields.text("safety_identifier"))};
   request.stream = fields.flag("stream");
@@ -63,6 +82,7 @@ TextRequest read_text_request(const Fields& fields) {
   request.top_k = fields.whole("top_k", 0, 1 << 30);
   request.repetition_penalty = fields.number("repetition_penalty", 0.01, 100);
   if (const auto seed = fields.whole("seed", INT64_MIN, INT64_MAX)) request.seed = static_cast<uint64_t>(*seed);
+  request.ignore_eos = fields.flag("ignore_eos");
   request.choices = fields.whole("n", 1, 128).value_or(1);
   request.options.stop = fields.texts("stop", 16);
   std::erase(request.options.stop, "");

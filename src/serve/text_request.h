@@ -21,12 +21,18 @@ struct TextRequest {
   int64_t choices = 1;
   int64_t notes = -1;                  // log probabilities, with so many of the most likely tokens; -1: none
   bool stream = false, usage = false;  // a last chunk with what was used
+  bool ignore_eos = false;             // go on after end tokens, as benchmarks want it
   bool receipt = false;                // the answer carries what repeats it
 };
 
 /// Reads model, stream, stream_options, temperature, top_p, seed, n, stop, penalties, logit_bias and, as further fields, top_k, min_p and
 /// repetition_penalty. Throws ApiError.
 TextRequest read_text_request(const Fields& fields);
+
+/// Throws ApiError context_length_exceeded for a prompt that leaves no room for an answer.
+void require_room(int64_t length, int64_t context, std::string_view param);
+/// Throws ApiError for a response_format other than text.
+void refuse_formats(const Fields& fields);
 
 /// The drawing of a request on top of the model's own; what neither says is OpenAI's default, temperature 1. `seed`: where the request has none.
 generate::TokenSampling sampling_of(const TextRequest& request, const generate::TokenSampling& model_own,

@@ -1,24 +1,15 @@
-// /v1/chat/completions, /v1/completions and what shows tokens. Everything that can be wrong with a request is found here, before the first
+// /v1/completions and what shows tokens. Everything that can be wrong with a request is found here, before the first
 // byte of an answer.
 #include "core/error.h"
 #include "serve/api.h"
 #include "serve/api_error.h"
 #include "serve/chat_request.h"
+#include "serve/receipt.h"
 #include "text/chat_template.h"
 
 namespace tessera::serve {
 
 namespace {
-
-void require_room(int64_t length, int64_t context, std::string_view param) {
-  if (length < context) return;
-  throw ApiError(
-      400,
-      fmt::format(
-          "the prompt has {} tokens, the model's context is {}; want at most {}, so that there is room for an answer",
-          length, context, context - 1),
-      std::string(param), "context_length_exceeded");
-}
 
 /// `prompt` of /v1/completions: a text, ids, or a list of either.
 std::vector<std::vector<int32_t>> read_prompts(const Fields& fields, const Writes& writes) {
@@ -54,13 +45,10 @@ std::vector<std::vector<int32_t>> read_prompts(const Fields& fields, const Write
   return prompts;
 }
 
-void refuse_formats(const Fields& fields) {
-  const Json* const format = fields.object("response_format");
-  if (format == nullptr) return;
-  const std::string type = Fields(*format, "response_format.").required_text("type");
-  if (type != "text")
-    throw ApiError(400, fmt::format("'response_format.type' is '{}', which is not enforced here; want text", type),
-                   "response_format.type");
+/// A receipt whose request has the seed that was drawn for it.
+Json receipt_with_seed(const ModelCard& card, const std::string& path, Json body, uint64_t seed) {
+  body["seed"] = static_cast<int64_t>(seed);
+  return receipt_of(card, path, std::move(body));
 }
 
 }  // namespace
@@ -77,17 +65,23 @@ AnswerOptions Api::answer_options(const Call& call, const Worker& worker, const 
           .usage = request.usage,
           .notes = request.notes >= 0,
           .choices = static_cast<size_t>(request.choices),
+          .receipt = request.receipt
+                         ? receipt_with_seed(worker.card(), call.log.path, call.body, request.options.sampling.seed)
+                         : Json(nullptr),
           .headers = common_headers(call.exchange->request(), options_.access),
           .tokenizer = &worker.writes().tokenizer()};
 }
 
-TextTask Api::task_of(const Worker& worker, const TextRequest& request, std::vector<int32_t> prompt) const {
+TextTask Api::task_of(const Worker& worker, const TextRequest& request, std::vector<int32_t> prompt,
+                      int64_t length) const {
   TextTask task{.prompt = {}, .options = request.options, .choices = request.choices, .notes = request.notes};
-  const auto length = std::ssize(prompt);
   task.prompt.ids = std::move(prompt);
   task.prompt_length = length;
-  if (task.options.max_new_tokens == 0) task.options.max_new_tokens = options_.max_tokens;
+  if (task.options.max_new_tokens == 0)
+    task.options.max_new_tokens =
+        std::clamp<int64_t>(worker.positions() / request.choices - length, 1, options_.max_tokens);
   task.options = worker.writes().completed(std::move(task.options));
+  if (request.ignore_eos) task.options.end_tokens.clear();
   return task;
 }
 
@@ -106,51 +100,6 @@ void Api::submit(Worker& worker, std::vector<TextTask> tasks, const std::shared_
   answer->open();
 }
 
-void Api::chat(Call call) {
-  const Fields fields(call.body);
-  TextRequest request = read_text_request(fields);
-  if (fields.flag("logprobs")) request.notes = fields.whole("top_logprobs", 0, 20).value_or(0);
-  else if (fields.has("top_logprobs"))
-    throw ApiError(400, "'top_logprobs' wants 'logprobs' to be true", "top_logprobs");
-  request.options.max_new_tokens = fields.whole("max_completion_tokens", 1, INT32_MAX)
-                                       .value_or(fields.whole("max_tokens", 1, INT32_MAX).value_or(0));
-  refuse_formats(fields);
-  for (const char* name : {"audio", "prediction"}) {
-    if (fields.has(name)) throw ApiError(400, fmt::format("'{}' is not supported", name), name);
-  }
-  const Conversation conversation = read_conversation(fields);
-  const auto worker = models_->get(request.model);
-  const Writes& writes = worker->writes("chat");
-  if (!worker->card().chats)
-    throw ApiError(400,
-                   fmt::format("the model '{}' has no chat template; it can: {}", worker->card().name,
-                               abilities_of(worker->card())),
-                   "model", "model_cannot");
-  request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
-  TextTask task;
-  if (conversation.media.empty()) {
-    std::vector<int32_t> prompt = writes.chat_prompt(conversation.messages, conversation.inputs);
-    writes.require_known(prompt, "the conversation");
-    task = task_of(*worker, request, std::move(prompt));
-  } else {
-    const Sees& sees = worker->sees();
-    task = task_of(*worker, request, {});
-    const auto seen = std::make_shared<SeeRequest>(
-        SeeRequest{conversation.messages, decoded_media(conversation.media, sees.default_frames()), task.options});
-    task.prompt_length = sees.prompt_length(*seen);
-    task.see = [seen, &sees] { return sees.prompt(*seen); };
-  }
-  require_room(task.prompt_length, task.options.context, "messages");
-  task.client = client_of(call, request);
-  task.arrived = call.log.arrived;
-  AnswerOptions options = answer_options(call, *worker, request, "chatcmpl-");
-  call.log.model = worker->card().name;
-  const auto answer = make_chat_answer(call.exchange, std::move(options), call.log, conversation.inputs.tools);
-  std::vector<TextTask> tasks;
-  tasks.push_back(std::move(task));
-  submit(*worker, std::move(tasks), answer);
-}
-
 namespace {
 
 /// Prompts as they are echoed, scored where log probabilities are wanted.
@@ -158,7 +107,9 @@ std::vector<Echo> echoes_of(const Writes& writes, const std::vector<std::vector<
   std::vector<Echo> echoes;
   std::vector<Writes::ScoreRequest> requests;
   for (const auto& prompt : prompts) {
-    echoes.push_back({.text = writes.tokenizer().decode(prompt, false), .notes = {}});
+    const bool begins = prompt.front() == writes.tokenizer().begin_token();  // is no part of what people wrote
+    echoes.push_back(
+        {.text = writes.tokenizer().decode({prompt.begin() + (begins ? 1 : 0), prompt.end()}, false), .notes = {}});
     if (notes >= 0) requests.push_back({{prompt.front()}, {prompt.begin() + 1, prompt.end()}, 1, notes});
   }
   if (notes < 0) return echoes;
@@ -190,7 +141,7 @@ void Api::complete(Call call) {
   const auto prompts = std::make_shared<std::vector<std::vector<int32_t>>>(read_prompts(fields, writes));
   std::vector<TextTask> tasks;
   for (const auto& prompt : *prompts) {
-    TextTask task = task_of(*worker, request, prompt);
+    TextTask task = task_of(*worker, request, prompt, std::ssize(prompt));
     task.client = client_of(call, request);
     task.arrived = call.log.arrived;
     require_room(task.prompt_length, task.options.context + (limit == 0 ? 1 : 0), "prompt");

@@ -60,6 +60,9 @@ void check_layers(const std::vector<int64_t>& layers, int64_t depth) {
   }
 }
 
+/// Whoever watches wants no more.
+struct DrawingEnded {};
+
 /// `picture` over all of width x height at its own proportions, what stands out cut off evenly.
 Image covering(const Image& picture, int64_t width, int64_t height) {
   const double factor = std::max(static_cast<double>(width) / static_cast<double>(picture.width),
@@ -72,6 +75,17 @@ Image covering(const Image& picture, int64_t width, int64_t height) {
 }
 
 }  // namespace
+
+void DrawingInfinity::check(const DrawRequest& request) const {
+  check_prompts(request.prompts, bundle_.text ? std::numeric_limits<int64_t>::max() : bundle_.model.config.text_length);
+  DrawRequest without_picture = request;  // which would take time
+  without_picture.from.reset();
+  without_picture.keep_scales = 0;
+  const DrawPlan plan = plan_of(without_picture);
+  const auto scales = std::ssize(plan.schedule.scales);
+  if (request.keep_scales < 0 || request.keep_scales > scales)
+    throw UserError("[draw] keep_scales is {}, want 0 to {}", request.keep_scales, scales);
+}
 
 DrawPlan DrawingInfinity::plan_of(const DrawRequest& request) const {
   const InfinityConfig& config = bundle_.model.config;
@@ -147,7 +161,12 @@ std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
                to = prompts.begin() + static_cast<ptrdiff_t>(end);
     const at::NoGradGuard no_grad;
     const nn::TextStates text = bundle_.text ? batch_of(states, begin, end) : bundle_.model.encode({from, to});
-    std::vector<Image> drawn = draw_batch(request, text, plan, begin);
+    std::vector<Image> drawn;
+    try {
+      drawn = draw_batch(request, text, plan, begin);
+    } catch (const DrawingEnded&) {
+      break;
+    }
     const bool goes_on = !request.on_pictures || request.on_pictures(begin, drawn);
     std::ranges::move(drawn, std::back_inserter(pictures));
     if (!goes_on) break;
@@ -162,8 +181,10 @@ std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, const
   const int64_t count = text.states.size(0);
   plan.first_picture = request.first_picture + begin;
   for (Tensor& bits : plan.given) bits = bits.expand({count, bits.size(1), bits.size(2), bits.size(3)});
-  if (request.on_scale) {
+  if (request.on_scale || request.on_step) {
     plan.on_scale = [&](size_t k, const Tensor& sum) {
+      if (request.on_step && !request.on_step(k, plan.schedule.scales.size())) throw DrawingEnded();
+      if (!request.on_scale) return;
       request.on_scale({k, plan.schedule.scales.size(), begin, codec::tensor_to_pictures(codec.decode(sum))});
     };
   }

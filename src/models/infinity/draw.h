@@ -43,6 +43,7 @@ class DrawingInfinity final : public LoadedModel, public Draws {
   std::string model_type() const override { return infinity::model_type; }
   const Draws* draws() const override { return this; }
   std::vector<Image> draw(const DrawRequest& request) const override;
+  void check(const DrawRequest& request) const override;
   const Bundle& bundle() const { return bundle_; }
 
  private:

@@ -1,0 +1,89 @@
+// /v1/chat/completions and /v1/responses. Everything that can be wrong with a request is found here, before the first byte of an answer.
+#include "core/error.h"
+#include "serve/api.h"
+#include "serve/api_error.h"
+#include "serve/chat_request.h"
+#include "serve/response_request.h"
+
+namespace tessera::serve {
+
+namespace {
+
+void refuse_what_is_not_there(const Fields& fields) {
+  for (const char* name : {"audio", "prediction", "web_search_options"}) {
+    if (fields.has(name)) throw ApiError(400, fmt::format("'{}' is not supported", name), name);
+  }
+  if (const Json* kinds = fields.list("modalities"); kinds != nullptr && *kinds != Json::array({"text"}))
+    fields.refuse("modalities", *kinds, "[\"text\"]");
+}
+
+TextRequest read_chat_request(const Fields& fields) {
+  TextRequest request = read_text_request(fields);
+  if (fields.flag("logprobs")) request.notes = fields.whole("top_logprobs", 0, 20).value_or(0);
+  else if (fields.has("top_logprobs"))
+    throw ApiError(400, "'top_logprobs' wants 'logprobs' to be true", "top_logprobs");
+  request.options.max_new_tokens = fields.whole("max_completion_tokens", 1, INT32_MAX)
+                                       .value_or(fields.whole("max_tokens", 1, INT32_MAX).value_or(0));
+  return request;
+}
+
+}  // namespace
+
+void Api::chat(Call call) {
+  const Json body = call.body;
+  const auto exchange = call.exchange;
+  answer_chat(std::move(call), body, "chatcmpl-", [&](AnswerOptions options, const RequestLog& log, const Json& tools) {
+    return make_chat_answer(exchange, std::move(options), log, tools);
+  });
+}
+
+void Api::respond_once(Call call) {
+  const Json body = chat_of_response_request(call.body);
+  const Json said = repeated_of_response_request(call.body);
+  const auto exchange = call.exchange;
+  answer_chat(std::move(call), body, "resp_", [&](AnswerOptions options, const RequestLog& log, const Json& tools) {
+    return make_response_answer(exchange, std::move(options), log, tools, said);
+  });
+}
+
+void Api::answer_chat(Call call, const Json& body, std::string_view id, const MakeAnswer& make) {
+  const Fields fields(body);
+  refuse_what_is_not_there(fields);
+  refuse_formats(fields);
+  TextRequest request = read_chat_request(fields);
+  const Conversation conversation = read_conversation(fields);
+  const auto worker = models_->get(request.model);
+  const Writes& writes = worker->writes("chat");
+  if (!worker->card().chats) {
+    throw ApiError(400,
+                   fmt::format("the model '{}' has no chat template; it can: {}", worker->card().name,
+                               abilities_of(worker->card())),
+                   "model", "model_cannot");
+  }
+  request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
+  TextTask task;
+  if (conversation.media.empty()) {
+    std::vector<int32_t> prompt = writes.chat_prompt(conversation.messages, conversation.inputs);
+    writes.require_known(prompt, "the conversation");
+    const auto length = std::ssize(prompt);
+    task = task_of(*worker, request, std::move(prompt), length);
+  } else {
+    const Sees& sees = worker->sees();
+    const auto seen = std::make_shared<SeeRequest>(
+        SeeRequest{conversation.messages, decoded_media(conversation.media, sees.default_frames()), {}});
+    const int64_t length = sees.prompt_length(*seen);
+    task = task_of(*worker, request, {}, length);
+    task.see = [seen, &sees] { return sees.prompt(*seen); };
+  }
+  require_room(task.prompt_length, task.options.context, "messages");
+  task.client = client_of(call, request);
+  task.arrived = call.log.arrived;
+  call.log.model = worker->card().name;
+  AnswerOptions options = answer_options(call, *worker, request, id);
+  const auto answer = make(std::move(options), call.log, conversation.inputs.tools);
+  std::vector<TextTask> tasks;
+  tasks.push_back(std::move(task));
+  submit(*worker, std::move(tasks), answer);
+}
+
+}  // namespace tessera::serve
