@@ -32,9 +32,9 @@ int run_serve(const ServeOptions& options) {
   server.api.runs = options.runs;
   server.models.paths = options.model;
   server.models.device = parse_device(options.compute.device);
-  server.models.load = load_options(options.memory);
+  server.models.load = load_options(options.held);
   server.models.cache_bytes = serve::parse_bytes(options.cache, "--cache");
-  server.models.memory = serve::parse_bytes(options.memory_limit, "--memory-limit");
+  server.models.memory = serve::parse_bytes(options.memory, "--memory");
   server.models.engine = {.rows = options.parallel,
                           .step_tokens = options.step_tokens,
                           .speculate = options.speculate,

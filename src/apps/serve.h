@@ -27,7 +27,7 @@ struct ServeOptions {
   uint16_t port = 8080;
   std::filesystem::path socket;
   std::filesystem::path runs;
-  std::string memory_limit;
+  std::string memory;
   std::string cache;
   int64_t parallel = 32;
   int64_t queue = 256;
@@ -35,7 +35,7 @@ struct ServeOptions {
   int64_t max_tokens = 2048;
   int64_t speculate = 2;
   AccessOptions access;
-  MemoryOptions memory;
+  MemoryOptions held;
   OutputOptions output;
   ComputeOptions compute;
 
@@ -46,7 +46,7 @@ struct ServeOptions {
             .models = {"model"},
             .short_names = {{"model", 'm'}},
             .examples = {"tessera serve -m models/books-lm",
-                         "tessera serve -m DIR -m models/emoji-infinity --port 9000 --memory-limit 8G",
+                         "tessera serve -m DIR -m models/emoji-infinity --port 9000 --memory 8G",
                          "tessera serve -m model.gguf --host 0.0.0.0 --key-file key.txt",
                          "curl localhost:8080/v1/chat/completions -H 'content-type: application/json' -d "
                          "'{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'"}};
@@ -59,7 +59,7 @@ template <class V> void fields(V& v, ServeOptions& o) {
   v("port", o.port, "port to listen on; 0 takes a free one");
   v("socket", o.socket, "UNIX socket to listen on as well");
   v("runs", o.runs, "folder of training runs to show");
-  v("memory_limit", o.memory_limit,
+  v("memory", o.memory,
     "memory of all models and their caches together, like 8G: models are then loaded and unloaded as they are asked "
     "for");
   v("cache", o.cache,
@@ -74,7 +74,7 @@ template <class V> void fields(V& v, ServeOptions& o) {
   v("speculate", o.speculate,
     "sequences that run at once at most for n-grams to be guessed; 0: never. Answers do not depend on it");
   v("access", o.access, "Access");
-  v("memory", o.memory, "Memory");
+  v("held", o.held, "Models in memory");
   v("output", o.output, "Output");
   v("compute", o.compute, "Compute");
 }
