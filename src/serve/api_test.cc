@@ -226,6 +226,10 @@ TEST_F(ApiTest, MistakesNameTheirField) {
   expect_refused(path, chat({{"messages", {{{"role", "robot"}, {"content", "x"}}}}}), 400, "messages[0].role", "robot");
   expect_refused(path, chat({{"top_logprobs", 2}}), 400, "top_logprobs", "logprobs");
   expect_refused(path, chat({{"response_format", {{"type", "nonsense"}}}}), 400, "response_format.type", "nonsense");
+  expect_refused(
+      path, chat({{"response_format", {{"type", "json_schema"}, {"json_schema", {{"schema", {{"nonsense", 1}}}}}}}}),
+      400, "response_format.json_schema.schema", "nonsense");
+  expect_refused(path, chat({{"tool_choice", "required"}}), 400, "tool_choice", "tools");
   expect_refused(path, chat({{"model", "absent"}}), 404, "model", "books-lm, emoji-nvila, emoji-infinity");
   expect_refused(path, chat({{"model", "emoji-infinity"}}), 400, "model", "it can: draw");
   expect_refused("/v1/completions", completion({{"model", "emoji-infinity"}}), 400, "model", "it can: draw");
@@ -310,6 +314,46 @@ TEST_F(ApiTest, ADrainingServerTakesNothingNew) {
   other.api().drain();
   EXPECT_EQ(other.post("/v1/completions", completion()).status, 503);
   EXPECT_EQ(Json::parse(other.get("/health").body)["status"], "draining");
+}
+
+TEST_F(ApiTest, ASchemaIsKeptWhateverTheModelWouldSay) {
+  const Json schema = {
+      {"type", "object"},
+      {"properties",
+       {{"colour", {{"enum", {"red", "green"}}}}, {"count", {{"type", "integer"}, {"maximum", 9}, {"minimum", 0}}}}},
+      {"required", {"colour", "count"}},
+      {"additionalProperties", false}};
+  for (int seed = 0; seed < 4; ++seed) {
+    const Json answer = served().json(
+        "/v1/chat/completions",
+        chat({{"temperature", 1},
+              {"seed", seed},
+              {"max_tokens", 64},
+              {"response_format", {{"type", "json_schema"}, {"json_schema", {{"name", "x"}, {"schema", schema}}}}}}));
+    const Json said = Json::parse(answer["choices"][0]["message"]["content"].get<std::string>());
+    EXPECT_TRUE(said["colour"] == "red" || said["colour"] == "green");
+    EXPECT_LE(said["count"], 9);
+    EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop");
+  }
+}
+
+TEST_F(ApiTest, ACallThatIsRequiredIsMade) {
+  const Json tools = {{{"type", "function"},
+                       {"function",
+                        {{"name", "weather"},
+                         {"parameters",
+                          {{"type", "object"},
+                           {"properties", {{"city", {{"enum", {"Bonn", "Ulm"}}}}}},
+                           {"required", {"city"}},
+                           {"additionalProperties", false}}}}}}};
+  for (const Json& choice : {Json("required"), Json{{"type", "function"}, {"function", {{"name", "weather"}}}}}) {
+    const Json answer =
+        served().json("/v1/chat/completions", chat({{"tools", tools}, {"tool_choice", choice}, {"max_tokens", 64}}));
+    EXPECT_EQ(answer["choices"][0]["finish_reason"], "tool_calls") << answer;
+    const Json call = answer["choices"][0]["message"]["tool_calls"][0];
+    EXPECT_EQ(call["function"]["name"], "weather");
+    EXPECT_TRUE(Json::parse(call["function"]["arguments"].get<std::string>()).contains("city"));
+  }
 }
 
 TEST_F(ApiTest, ToolCallsAreTakenOutOfWhatAModelWrote) {

@@ -107,13 +107,8 @@ void read_tools(const Fields& fields, Conversation& conversation) {
     throw ApiError(400, "'functions' is the old form and not supported; use 'tools'", "functions");
   const Json* const tools = fields.list("tools");
   const Json* const choice = fields.find("tool_choice");
-  std::string chosen = "auto";
-  if (choice != nullptr) {
-    if (!choice->is_string() || (*choice != "auto" && *choice != "none"))
-      fields.refuse("tool_choice", *choice, "auto or none: no model here can be made to call");
-    chosen = choice->get<std::string>();
-  }
-  if (tools == nullptr || tools->empty() || chosen == "none") return;
+  const bool none = choice != nullptr && *choice == "none";
+  if (tools == nullptr || tools->empty() || none) return;
   for (size_t i = 0; i < tools->size(); ++i) {
     const Fields tool((*tools)[i], "tools[" + std::to_string(i) + "].");
     if (tool.text("type", "function") != "function")

@@ -1,5 +1,6 @@
 // /v1/chat/completions and /v1/responses. Everything that can be wrong with a request is found here, before the first byte of an answer.
 #include "core/error.h"
+#include "generate/json/json_constraint.h"
 #include "serve/api.h"
 #include "serve/api_error.h"
 #include "serve/chat_request.h"
@@ -49,9 +50,10 @@ void Api::respond_once(Call call) {
 void Api::answer_chat(Call call, const Json& body, std::string_view id, const MakeAnswer& make) {
   const Fields fields(body);
   refuse_what_is_not_there(fields);
-  refuse_formats(fields);
+  auto grammar = read_format(fields);
   TextRequest request = read_chat_request(fields);
   const Conversation conversation = read_conversation(fields);
+  if (auto call_grammar = read_required_call(fields)) grammar = std::move(call_grammar);
   const auto worker = models_->get(request.model);
   const Writes& writes = worker->writes("chat");
   if (!worker->card().chats) {
@@ -61,6 +63,7 @@ void Api::answer_chat(Call call, const Json& body, std::string_view id, const Ma
                    "model", "model_cannot");
   }
   request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
+  if (grammar) request.options.constraints.push_back(generate::json_constraint(grammar, worker->token_trie()));
   TextTask task;
   if (conversation.media.empty()) {
     std::vector<int32_t> prompt = writes.chat_prompt(conversation.messages, conversation.inputs);

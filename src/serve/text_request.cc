@@ -4,6 +4,7 @@
 #include <charconv>
 #include <unordered_map>
 
+#include "core/error.h"
 #include "serve/api_error.h"
 
 namespace tessera::serve {
@@ -62,13 +63,55 @@ void require_room(int64_t length, int64_t context, std::string_view param) {
       std::string(param), "context_length_exceeded");
 }
 
-void refuse_formats(const Fields& fields) {
+std::shared_ptr<const generate::JsonGrammar> read_format(const Fields& fields) {
   const Json* const format = fields.object("response_format");
-  if (format == nullptr) return;
-  const std::string type = Fields(*format, "response_format.").required_text("type");
-  if (type != "text")
-    throw ApiError(400, fmt::format("'response_format.type' is '{}', which is not enforced here; want text", type),
-                   "response_format.type");
+  if (format == nullptr) return nullptr;
+  const Fields inner(*format, "response_format.");
+  const std::string type = inner.required_text("type");
+  if (type == "text") return nullptr;
+  if (type == "json_object") return generate::JsonGrammar::any_object();
+  if (type != "json_schema") inner.refuse("type", *inner.find("type"), "text, json_object or json_schema");
+  inner.required("json_schema");
+  const Fields schema(*inner.object("json_schema"), "response_format.json_schema.");
+  try {
+    return generate::JsonGrammar::of_schema(schema.required("schema"));
+  } catch (const UserError& error) {
+    throw ApiError(400, error.what(), "response_format.json_schema.schema");
+  }
+}
+
+std::shared_ptr<const generate::JsonGrammar> read_required_call(const Fields& fields) {
+  const Json* const choice = fields.find("tool_choice");
+  const Json* const tools = fields.list("tools");
+  if (choice == nullptr || *choice == "auto" || *choice == "none") return nullptr;
+  std::string wanted;
+  if (choice->is_object()) {
+    const Fields named(*choice, "tool_choice.");
+    named.required("function");
+    wanted = Fields(*named.object("function"), "tool_choice.function.").required_text("name");
+  } else if (*choice != "required") {
+    fields.refuse("tool_choice", *choice, "auto, none, required or a function");
+  }
+  Json calls = Json::array();
+  for (const Json& tool : tools == nullptr ? Json::array() : *tools) {
+    const Json& function = tool.at("function");
+    if (!wanted.empty() && function["name"] != wanted) continue;
+    const Json nothing = {{"type", "object"}, {"properties", Json::object()}, {"additionalProperties", false}};
+    const bool takes =
+        function.contains("parameters") && function["parameters"].is_object() && !function["parameters"].empty();
+    calls.push_back(
+        {{"type", "object"},
+         {"properties",
+          {{"name", {{"const", function["name"]}}}, {"arguments", takes ? function["parameters"] : nothing}}},
+         {"required", Json::array({"name", "arguments"})},
+         {"additionalProperties", false}});
+  }
+  if (calls.empty()) fields.refuse("tool_choice", *choice, "one of the 'tools'");
+  try {
+    return generate::JsonGrammar::of_schema(calls.size() == 1 ? calls[0] : Json{{"anyOf", calls}});
+  } catch (const UserError& error) {
+    throw ApiError(400, error.what(), "tools");
+  }
 }
 
 TextRequest read_text_request(const Fields& fields) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "generate/json/grammar.h"
 #include "generate/text_sequence.h"
 #include "serve/json_fields.h"
 
@@ -31,8 +32,10 @@ TextRequest read_text_request(const Fields& fields);
 
 /// Throws ApiError context_length_exceeded for a prompt that leaves no room for an answer.
 void require_room(int64_t length, int64_t context, std::string_view param);
-/// Throws ApiError for a response_format other than text.
-void refuse_formats(const Fields& fields);
+/// What `response_format` lets an answer be; null for any text. Throws ApiError that names a keyword which is not enforced.
+std::shared_ptr<const generate::JsonGrammar> read_format(const Fields& fields);
+/// The calls that `tool_choice` leaves an answer, as {"name": ..., "arguments": ...}; null where it leaves others. The tools were read.
+std::shared_ptr<const generate::JsonGrammar> read_required_call(const Fields& fields);
 
 /// The drawing of a request on top of the model's own; what neither says is OpenAI's default, temperature 1. `seed`: where the request has none.
 generate::TokenSampling sampling_of(const TextRequest& request, const generate::TokenSampling& model_own,

@@ -1,6 +1,7 @@
 // /v1/completions and what shows tokens. Everything that can be wrong with a request is found here, before the first
 // byte of an answer.
 #include "core/error.h"
+#include "generate/json/json_constraint.h"
 #include "serve/api.h"
 #include "serve/api_error.h"
 #include "serve/chat_request.h"
@@ -131,13 +132,14 @@ void Api::complete(Call call) {
   request.options.max_new_tokens = limit.value_or(16);  // as OpenAI's reference has it
   const bool echo = fields.flag("echo");
   if (limit == 0 && !echo) throw ApiError(400, "'max_tokens' is 0, which only 'echo' makes sense of", "max_tokens");
-  refuse_formats(fields);
+  const auto grammar = read_format(fields);
   if (fields.has("suffix")) throw ApiError(400, "'suffix' is not supported", "suffix");
   if (fields.whole("best_of", 1, 128).value_or(request.choices) != request.choices)
     throw ApiError(400, "'best_of' is not supported beyond 'n'", "best_of");
   const auto worker = models_->get(request.model);
   const Writes& writes = worker->writes();
   request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
+  if (grammar) request.options.constraints.push_back(generate::json_constraint(grammar, worker->token_trie()));
   const auto prompts = std::make_shared<std::vector<std::vector<int32_t>>>(read_prompts(fields, writes));
   std::vector<TextTask> tasks;
   for (const auto& prompt : *prompts) {

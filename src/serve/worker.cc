@@ -58,6 +58,12 @@ const Draws& Worker::draws() const {
   return *model_->draws();
 }
 
+std::shared_ptr<const generate::TokenTrie> Worker::token_trie() const {
+  std::call_once(trie_once_,
+                 [&] { trie_ = std::make_shared<const generate::TokenTrie>(model_->writes()->tokenizer()); });
+  return trie_;
+}
+
 void Worker::submit(TextTask task) {
   engine_->submit(std::move(task));
   {

@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "generate/json/token_trie.h"
 #include "models/capabilities.h"
 #include "serve/text_engine.h"
 #include "serve/turns.h"
@@ -43,6 +44,9 @@ class Worker {
   const Sees& sees() const;
   const Draws& draws() const;
 
+  /// The vocabulary as constraints want it; made by the first who asks.
+  std::shared_ptr<const generate::TokenTrie> token_trie() const;
+
   /// Requests for text. Throws ApiError as TextEngine::submit does.
   void submit(TextTask task);
   int64_t positions() const { return engine_ ? engine_->positions() : 0; }
@@ -64,6 +68,8 @@ class Worker {
   size_t most_waiting_;
   Turns* turns_;
   std::unique_ptr<TextEngine> engine_;
+  mutable std::once_flag trie_once_;
+  mutable std::shared_ptr<const generate::TokenTrie> trie_;
   mutable std::mutex mutex_;
   std::condition_variable woken_;
   std::deque<std::function<void(Turn&)>> work_;

@@ -88,8 +88,9 @@ TEST(Fuzz, MutatedChatRequestsAreReadOrRefused) {
     const Json body = serve::parse_body(bytes);
     const serve::Fields fields(body);
     serve::read_text_request(fields);
-    serve::refuse_formats(fields);
+    serve::read_format(fields);
     serve::read_conversation(fields);
+    serve::read_required_call(fields);
   });
 }
 
