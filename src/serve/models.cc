@@ -124,6 +124,10 @@ size_t Models::find(const std::string& name) const {
     if (entries_[i].card.name == name) return i;
     known.push_back(entries_[i].card.name);
   }
+  if (name.empty()) {
+    throw ApiError(400, fmt::format("'model' is missing; there are: {}", fmt::join(known, ", ")), "model",
+                   "missing_required_parameter");
+  }
   throw ApiError(404, fmt::format("there is no model '{}' here, but: {}", name, fmt::join(known, ", ")), "model",
                  "model_not_found");
 }
