@@ -51,6 +51,7 @@ struct TextTask {
   int64_t choices = 1;            // choice c draws by (seed, c)
   int64_t notes = -1;             // most likely tokens in each note; -1: no notes
   std::shared_ptr<Listener> listener;
+  std::shared_ptr<void> lease;  // of the model, which stays as long as somebody holds one
   Clock::time_point arrived = Clock::now();
 };
 

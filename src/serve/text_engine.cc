@@ -91,6 +91,7 @@ bool TextEngine::admit() {
   TextTask task = std::move(queue.front());
   queue.pop_front();
   --waiting_;
+  running_ += static_cast<size_t>(task.choices);
   turns_.pop_front();
   if (queue.empty()) queues_.erase(client);
   else turns_.push_back(client);
@@ -101,6 +102,7 @@ bool TextEngine::admit() {
 
 void TextEngine::begin(TextTask task, int64_t reserved) {
   const auto listener = task.listener;
+  const auto choices = static_cast<size_t>(task.choices);
   try {
     Active active{.task = std::move(task), .sequences = {}, .reserved = reserved, .began = Clock::now()};
     generate::Prompt prompt = active.task.see ? active.task.see() : std::move(active.task.prompt);
@@ -111,6 +113,7 @@ void TextEngine::begin(TextTask task, int64_t reserved) {
     active_.push_back(std::move(active));
     reserved_ += reserved;
   } catch (...) {
+    running_ -= choices;
     listener->failed(std::current_exception());
   }
 }

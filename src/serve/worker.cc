@@ -65,6 +65,7 @@ std::shared_ptr<const generate::TokenTrie> Worker::token_trie() const {
 }
 
 void Worker::submit(TextTask task) {
+  task.lease = in_use_;
   engine_->submit(std::move(task));
   {
     const std::lock_guard lock(mutex_);
@@ -80,7 +81,7 @@ void Worker::run(std::function<void(Turn&)> work) {
       throw ApiError(429, fmt::format("{} requests wait already, which is this server's limit", work_.size()), "",
                      "queue_full")
           .retry_after(10);
-    work_.push_back(std::move(work));
+    work_.push_back([lease = in_use_, work = std::move(work)](Turn& turn) { work(turn); });
   }
   woken_.notify_all();
 }

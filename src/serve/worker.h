@@ -56,7 +56,8 @@ class Worker {
 
   size_t waiting() const;
   size_t running() const;
-  bool idle() const { return waiting() == 0 && running() == 0; }
+  /// Whether no request that was taken is left.
+  bool idle() const { return in_use_.use_count() == 1; }
   /// Positions that sequences hold.
   int64_t held() const { return held_; }
 
@@ -68,6 +69,7 @@ class Worker {
   size_t most_waiting_;
   Turns* turns_;
   std::unique_ptr<TextEngine> engine_;
+  std::shared_ptr<void> in_use_ = std::make_shared<int>(0);  // requests hold it too
   mutable std::once_flag trie_once_;
   mutable std::shared_ptr<const generate::TokenTrie> trie_;
   mutable std::mutex mutex_;
