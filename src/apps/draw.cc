@@ -6,6 +6,7 @@
 
 #include <fmt/ranges.h>
 
+#include "apps/terminal_picture.h"
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -88,6 +89,37 @@ class ScaleFiles {
   std::vector<std::string> written_;
 };
 
+/// Of one picture, which may take long, the scales are counted; of several, the pictures.
+class DrawProgress {
+ public:
+  explicit DrawProgress(int64_t pictures) : count_(pictures) {
+    if (count_ > 1) bar_.emplace("draw", count_, "pictures");
+  }
+  void step(size_t scale, size_t scales) {
+    const auto now = std::chrono::steady_clock::now();
+    if (scale < scales && seconds_.size() == scale)
+      seconds_.push_back(std::chrono::duration<double>(now - last_).count());
+    last_ = now;
+    if (count_ > 1) return;
+    if (!bar_) bar_.emplace("draw", static_cast<int64_t>(scales), "scales");
+    bar_->update(static_cast<int64_t>(scale) + 1);
+  }
+  void pictures(int64_t done) {
+    if (count_ > 1) bar_->update(done);
+  }
+  void finish() {
+    if (bar_) bar_->finish();
+  }
+  /// Of the first pictures; that of the first scale holds reading the prompt.
+  const std::vector<double>& scale_seconds() const { return seconds_; }
+
+ private:
+  int64_t count_;
+  std::optional<Progress> bar_;
+  std::vector<double> seconds_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
 /// "one picture", "600 pictures", "interrupted after 192 of 600 pictures".
 std::string told(size_t drawn, size_t asked) {
   if (drawn < asked) return fmt::format("interrupted after {} of {} pictures", drawn, asked);
@@ -120,6 +152,7 @@ DrawRequest request_of(const DrawOptions& options) {
                       .pixels = options.pixels,
                       .negative = options.negative,
                       .positive_prompt = options.positive_prompt};
+  request.fast = fast_drawing(options.fast);
   if (!options.cfg_layers.empty()) request.cfg_layers = options.cfg_layers;
   if (!options.size.empty() && (!options.aspect.empty() || !options.pixels.empty()))
     throw UserError("[draw] --size says all; leave out --aspect and --pixels");
@@ -147,8 +180,13 @@ int run_draw(const DrawOptions& options) {
   require_writable(paths.back(), "draw");
   if (!options.save_scales.empty()) require_writable(options.save_scales / "1-strip.png", "draw");
 
+  std::optional<PicturePainter> painter;
+  if (options.show || options.show_as != "auto") painter.emplace(options.show_as);
+  if (painter && !painter->paints())
+    log_warning("[draw] standard output is no terminal; --show paints nothing (--show-as blocks paints all the same)");
+
   const auto model =
-      load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
+      load_model(options.model, parse_device(options.compute.device), load_options(options.memory, options.adapter));
   const Draws* draws = model->draws();
   if (!draws)
     throw UserError("[draw] {} holds a model of type '{}', which cannot draw", options.model.string(),
@@ -161,12 +199,16 @@ int run_draw(const DrawOptions& options) {
     written.push_back(path.string());
   };
   const InterruptGuard guard;
-  Progress progress("draw", std::ssize(request.prompts), "pictures");
+  DrawProgress progress(std::ssize(request.prompts));
+  request.on_step = [&](size_t scale, size_t scales) {
+    progress.step(scale, scales);
+    return request.prompts.size() > 1 || !InterruptGuard::raised();  // a batch of several is drawn to its end
+  };
   if (!options.save_scales.empty()) request.on_scale = [&](const ScaleView& view) { scale_files.take(view); };
   request.on_pictures = [&](size_t first, const std::vector<Image>& pictures) {
     for (size_t i = 0; i < pictures.size() && !options.sheet; ++i)
       write(paths[first + i], enlarged(pictures[i], options.enlarge));
-    progress.update(static_cast<int64_t>(first) + std::ssize(pictures));
+    progress.pictures(static_cast<int64_t>(first) + std::ssize(pictures));
     return !InterruptGuard::raised();
   };
   const auto began = std::chrono::steady_clock::now();
@@ -174,7 +216,10 @@ int run_draw(const DrawOptions& options) {
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   progress.finish();
 
-  if (options.sheet) {
+  if (painter && !options.output.json) {
+    for (const Image& picture : pictures) painter->paint(picture);
+  }
+  if (options.sheet && !pictures.empty()) {
     for (Image& picture : pictures) picture = enlarged(picture, options.enlarge);
     write(paths[0], media::contact_sheet(pictures, {.columns = options.count > 1 ? options.count : 0}));
   }
@@ -186,6 +231,7 @@ int run_draw(const DrawOptions& options) {
                 {"prompts", request.prompts},
                 {"seed", request.seed},
                 {"interrupted", interrupted},
+                {"scale_seconds", progress.scale_seconds()},
                 {"seconds", seconds}});
   }
   return interrupted ? interrupted_status : 0;

@@ -1,7 +1,7 @@
 // Options of `tessera draw`.
 #pragma once
 
-#include "apps/options.h"
+#include "apps/text_options.h"
 
 namespace tessera::apps {
 
@@ -23,6 +23,10 @@ struct DrawOptions {
   std::filesystem::path init_image, from;
   std::optional<int64_t> top_k, window, settle;
   int64_t keep_scales = 1;
+  bool show = false;
+  std::string show_as = "auto";
+  FastOptions fast;
+  MemoryOptions memory;
   OutputOptions output;
   ComputeOptions compute;
 
@@ -34,12 +38,15 @@ struct DrawOptions {
         .required = {"model", "out"},
         .models = {"model", "adapter"},
         .short_names = {{"model", 'm'}, {"out", 'o'}, {"count", 'n'}},
-        .examples = {
-            "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png",
-            "tessera draw -m models/emoji-infinity \"red apple\" \"cat face\" -n 4 --sheet -o sheet.png",
-            "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png --save-scales scales --cfg 4 --tau 0.5",
-            "tessera draw -m models/emoji-infinity \"green apple\" --init-image apple.png --keep-scales 2 -o green.png",
-            "tessera draw -m infinity-2b \"a fox in the snow\" --size 1344x768 --negative \"blurry\" -o fox.png"}};
+        .examples =
+            {"tessera draw -m models/emoji-infinity \"red apple\" -o apple.png --show",
+             "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png",
+             "tessera draw -m models/emoji-infinity \"red apple\" \"cat face\" -n 4 --sheet -o sheet.png",
+             "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png --save-scales scales --cfg 4 --tau 0.5",
+             "tessera draw -m models/emoji-infinity \"green apple\" --init-image apple.png --keep-scales 2 -o "
+             "green.png",
+             "tessera draw -m infinity-2b \"a fox in the snow\" --size 1344x768 --negative \"blurry\" -o fox.png"},
+        .choices = {{"show_as", {"auto", "kitty", "sixel", "blocks", "ascii"}}}};
   }
 };
 template <class V> void fields(V& v, DrawOptions& o) {
@@ -75,6 +82,11 @@ template <class V> void fields(V& v, DrawOptions& o) {
     "picture whose first scales, or rows of codes, are kept, cut to the shape that is drawn");
   v("keep_scales", o.keep_scales, "how many scales of --init-image are kept: more are closer to it");
   v("from", o.from, "an older name of --init-image");
+  v("show", o.show, "paint the pictures in the terminal");
+  v("show_as", o.show_as,
+    "how: auto (by what the terminal says), kitty, sixel, blocks (half blocks in colour) or ascii; not auto: --show");
+  v("fast", o.fast, "Faster, at some cost");
+  v("memory", o.memory, "Memory");
   v("output", o.output, "Output");
   v("compute", o.compute, "Compute");
 }

@@ -76,6 +76,33 @@ TEST_F(DrawVerb, KeepsThePicturesThatWereDrawnBeforeCtrlC) {
   EXPECT_GT(drawn("out.png").width, 4 * 12);
 }
 
+TEST_F(DrawVerb, OnePictureIsLeftOutWhereCtrlCCameBetweenItsScales) {
+  const InterruptGuard outer;
+  InterruptGuard::raise();
+  for (const bool sheet : {false, true}) {
+    options.sheet = sheet;
+    EXPECT_EQ(run_draw(options), interrupted_status);
+    EXPECT_FALSE(std::filesystem::exists(directory / "out.png"));
+  }
+}
+
+TEST_F(DrawVerb, TakesSizesNegativePromptsAndTheShapeOfAFirstPicture) {
+  options.size = "12x12";
+  options.negative = "dog";
+  options.fast.fast = true;
+  EXPECT_EQ(run_draw(options), 0);
+  EXPECT_EQ(drawn("out.png").width, 12);
+  options.aspect = "1:1";
+  EXPECT_THAT([&] { run_draw(options); }, ThrowsMessage<UserError>(HasSubstr("--size says all")));
+  options.size = options.aspect = "";
+  media::write_png(directory / "tall.png", Image(10, 20, 3, 90));
+  options.init_image = directory / "tall.png";
+  EXPECT_EQ(run_draw(options), 0);
+  EXPECT_EQ(drawn("out.png").height, 2 * drawn("out.png").width);
+  options.from = options.init_image;
+  EXPECT_THAT([&] { run_draw(options); }, ThrowsMessage<UserError>(HasSubstr("an older name")));
+}
+
 TEST_F(DrawVerb, WritesTheKindOfPictureThatTheNameEndsIn) {
   run_draw(options);
   const Image want = drawn("out.png");

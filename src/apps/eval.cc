@@ -134,7 +134,11 @@ eval::DrawingTask drawing_task(const EvalOptions& options, Progress& progress) {
   return {.emoji = emoji_of(options),
           .count = count_or(options, kPictures),
           .seed = options.compute.seed,
-          .request = {.cfg = options.cfg, .tau = options.tau, .top_p = options.top_p, .batch = options.batch},
+          .request = {.cfg = options.cfg,
+                      .tau = options.tau,
+                      .top_p = options.top_p,
+                      .fast = fast_drawing(options.fast),
+                      .batch = options.batch},
           .on_progress = [&progress](int64_t done, int64_t) { progress.update(done); }};
 }
 

@@ -1,7 +1,7 @@
 // Options of `tessera eval`.
 #pragma once
 
-#include "apps/options.h"
+#include "apps/text_options.h"
 
 namespace tessera::apps {
 
@@ -99,6 +99,7 @@ struct EvalOptions {
   std::string task;
   int64_t count = -1;
   std::vector<double> cfg, tau;
+  FastOptions fast;
   std::optional<double> top_p;
   int64_t batch = 16;
   std::string split;
@@ -150,6 +151,7 @@ template <class V> void fields(V& v, EvalOptions& o) {
     "pictures: drop bit values less likely than 1 - top-p (default: the model's); diversity: draw from the most likely "
     "tokens that "
     "make up this share");
+  v("fast", o.fast, "Faster drawing, at some cost");
   v("split", o.split,
     "train: names and pairings the model was trained on; heldout: the others (default: train; emoji-qa: heldout "
     "pairings)");

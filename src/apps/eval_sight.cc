@@ -128,6 +128,7 @@ DrawnAndReal draw_captions(const EvalOptions& options) {
                       .cfg = options.cfg,
                       .tau = options.tau,
                       .top_p = options.top_p,
+                      .fast = fast_drawing(options.fast),
                       .batch = options.batch};
   Progress progress("draw", std::ssize(request.prompts), "pictures");
   request.on_pictures = [&](size_t first, const std::vector<Image>& drawn) {

@@ -76,9 +76,15 @@ void require_eights(const std::vector<SharedInput>& inputs) {
   }
 }
 
+/// Of weights; of a folder that holds none itself, of all files.
 uint64_t bytes_of(const Path& directory) {
   uint64_t bytes = 0;
-  for (const Path& file : weight_files(directory)) bytes += fs::file_size(file);
+  if (holds_weights(directory)) {
+    for (const Path& file : weight_files(directory)) bytes += fs::file_size(file);
+    return bytes;
+  }
+  for (const auto& entry : fs::recursive_directory_iterator(directory))
+    bytes += entry.is_regular_file() ? entry.file_size() : 0;
   return bytes;
 }
 

@@ -2,6 +2,7 @@
 // ever left out of a question.
 #include "apps/see.h"
 
+#include "apps/terminal_picture.h"
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -69,6 +70,10 @@ Json to_json(const Asked& asked, const Written& written, uint64_t seed) {
 int run_see(const SeeOptions& options) {
   const Asked what = asked(options);
   text_options(options.sampling, {}, 0);  // refuses bad numbers before anything is loaded
+  std::optional<PicturePainter> painter;
+  if (options.show || options.show_as != "auto") painter.emplace(options.show_as);
+  if (painter && !painter->paints())
+    log_warning("[see] standard output is no terminal; --show paints nothing (--show-as blocks paints all the same)");
   const ModelNotes notes = read_notes(options.model);
   if (notes.must_see && what.files.empty())
     throw UserError(
@@ -83,6 +88,9 @@ int run_see(const SeeOptions& options) {
   SeeRequest request{.messages = {{.role = "user", .content = what.question, .media = std::ssize(what.files)}}};
   const int64_t frames = options.frames > 0 ? options.frames : sees.default_frames();
   for (const std::string& file : what.files) request.media.push_back(media::read_media(file, frames));
+  if (painter && !options.output.json) {
+    for (const Media& media : request.media) painter->paint(media.frames.front());
+  }
   const Writes* writes = model->writes();
   request.options =
       text_options(options.sampling, writes ? writes->sampling() : generate::TokenSampling{}, options.compute.seed);

@@ -10,6 +10,8 @@ struct SeeOptions {
   std::vector<std::string> adapter;
   std::vector<std::string> words;
   int64_t frames = 0;
+  bool show = false;
+  std::string show_as = "auto";
   SamplingOptions sampling{.max_new_tokens = 512};
   MemoryOptions memory;
   OutputOptions output;
@@ -25,7 +27,8 @@ struct SeeOptions {
             .examples = {"tessera see -m models/emoji-nvila picture.png \"What is this?\"",
                          "tessera see -m DIR before.jpg after.jpg \"What has changed?\" --json",
                          "tessera see -m DIR clip.mp4 \"Which way does it go?\" --frames 16"},
-            .files = {"words"}};
+            .files = {"words"},
+            .choices = {{"show_as", {"auto", "kitty", "sixel", "blocks", "ascii"}}}};
   }
 };
 template <class V> void fields(V& v, SeeOptions& o) {
@@ -33,6 +36,9 @@ template <class V> void fields(V& v, SeeOptions& o) {
   v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
   v("words", o.words, "pictures and clips, in order, and last the question");
   v("frames", o.frames, "frames of each clip, spread evenly; 0: as many as the model was made for");
+  v("show", o.show, "paint the pictures in the terminal, of a clip its first frame");
+  v("show_as", o.show_as,
+    "how: auto (by what the terminal says), kitty, sixel, blocks (half blocks in colour) or ascii; not auto: --show");
   v("sampling", o.sampling, "Sampling");
   v("memory", o.memory, "Memory");
   v("output", o.output, "Output");

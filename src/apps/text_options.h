@@ -1,4 +1,4 @@
-// Options that the verbs which write text share. Free of LibTorch.
+// Options that the verbs which write text or draw share. Free of LibTorch.
 #pragma once
 
 #include "apps/options.h"
@@ -37,7 +37,7 @@ template <class V> void fields(V& v, ShapeOptions& o) {
     "reached");
 }
 
-/// How a text model is held in memory: `v("memory", o.memory, "Memory")`.
+/// How a model is held in memory: `v("memory", o.memory, "Memory")`.
 struct MemoryOptions {
   std::string dtype = "auto";
   bool cache_int8 = false;
@@ -45,7 +45,22 @@ struct MemoryOptions {
 template <class V> void fields(V& v, MemoryOptions& o) {
   v("dtype", o.dtype, "format of the weights: auto (as stored), fp32 or bf16");
   v("cache_int8", o.cache_int8,
-    "keys and values in 8 bits: a quarter of the memory of long texts, a little less exact");
+    "keys and values in 8 bits: a quarter of the memory of long texts and large pictures, a little less exact");
+}
+
+/// Faster drawing: `v("fast", o.fast, "Faster, at some cost")`.
+struct FastOptions {
+  bool fast = false;
+  std::optional<int64_t> unguided_scales, local_attention;
+  std::optional<double> settled;
+};
+template <class V> void fields(V& v, FastOptions& o) {
+  v("fast", o.fast, "--unguided-scales 1 --local-attention 8; docs/infinity.md has what each switch costs and gains");
+  v("unguided_scales", o.unguided_scales, "so many last scales without guidance: half of their work");
+  v("local_attention", o.local_attention,
+    "tokens of scales of more than 256 see others within this distance, and small scales whole; 0: all");
+  v("settled", o.settled,
+    "share of the last two scales' tokens, those that changed least, that are taken from the scale before");
 }
 
 }  // namespace tessera::apps

@@ -73,6 +73,12 @@ std::vector<std::filesystem::path> adapter_paths(const std::vector<std::string>&
   return {adapters.begin(), adapters.end()};
 }
 
+FastDrawing fast_drawing(const FastOptions& flags) {
+  return {.unguided_scales = flags.unguided_scales.value_or(flags.fast ? 1 : 0),
+          .settled = flags.settled.value_or(0),
+          .local_attention = flags.local_attention.value_or(flags.fast ? 8 : 0)};
+}
+
 LoadOptions load_options(const MemoryOptions& flags, const std::vector<std::string>& adapters) {
   const std::vector<std::string> known = {"auto", "fp32", "bf16"};
   if (std::find(known.begin(), known.end(), flags.dtype) == known.end())

@@ -19,6 +19,8 @@ std::vector<generate::ConstraintMaker> shape_constraints(const ShapeOptions& fla
 void check(const ShapeOptions& flags);
 /// Throws UserError for an unknown dtype.
 LoadOptions load_options(const MemoryOptions& flags, const std::vector<std::string>& adapters = {});
+/// What the flags of faster drawing ask for.
+FastDrawing fast_drawing(const FastOptions& flags);
 /// Paths of adapter directories.
 std::vector<std::filesystem::path> adapter_paths(const std::vector<std::string>& adapters);
 

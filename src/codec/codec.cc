@@ -1,10 +1,13 @@
 // Codec directories, initial weights and the way between pictures and tensors.
 #include "codec/codec.h"
 
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
 #include <cmath>
 
+#include "codec/banded.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "tensor/build.h"
@@ -21,6 +24,17 @@ CodecConfig checked(const CodecConfig& config) {
 }  // namespace
 
 Codec::Codec(const CodecConfig& c) : config(checked(c)), encoder(c.shape()), decoder(c.shape()) {}
+
+Tensor Codec::decode(const Tensor& codes) const {
+  constexpr int64_t largest_at_once = 640 * 640;  // pixels; at 1024 x 1024 the released decoder would take 4 GB
+  const int64_t factor = config.spatial_factor();
+  if (at::GradMode::is_enabled() || codes.size(2) * codes.size(3) * factor * factor <= largest_at_once)
+    return decoder.forward(codes).clamp(-1, 1);
+  std::vector<Tensor> pictures;
+  for (int64_t b = 0; b < codes.size(0); ++b)
+    pictures.push_back(decode_in_bands(decoder, codes.narrow(0, b, 1)).clamp_(-1, 1));
+  return pictures.size() == 1 ? pictures.front() : at::cat(pictures);
+}
 
 void initialise(Codec& codec, uint64_t seed) {
   const Rng rng(seed);

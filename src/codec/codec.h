@@ -23,8 +23,9 @@ struct Codec {
 
   /// Pictures [B, 3, H, W] in [-1, 1] -> latents [B, d, H/f, W/f]; the encoder runs in fp32.
   Tensor encode(const Tensor& pictures) const { return encoder.forward(pictures); }
-  /// Summed codes [B, d, h, w] -> pictures [B, 3, h*f, w*f] in [-1, 1].
-  Tensor decode(const Tensor& codes) const { return decoder.forward(codes).clamp(-1, 1); }
+  /// Summed codes [B, d, h, w] -> pictures [B, 3, h*f, w*f] in [-1, 1]. Large ones one by one in bands of rows (codec/banded.h), unless they
+  /// are to have gradients.
+  Tensor decode(const Tensor& codes) const;
   /// The square schedule of the config.
   std::vector<ScaleShape> scales() const { return square_scales(config.scales); }
 };

@@ -34,6 +34,15 @@ struct PictureSize {
   int64_t width = 0, height = 0;
 };
 
+/// Ways to draw faster that change the picture a little (docs/infinity.md has what each costs and gains). 0: not.
+struct FastDrawing {
+  int64_t unguided_scales = 0;  // so many last scales without guidance: half of their work
+  double settled =
+      0;  // in the last two scales, the share of tokens that changed least before; they are taken from the scale before
+  int64_t local_attention = 0;  // tokens of large scales see others within this distance, and small scales whole
+  bool operator==(const FastDrawing&) const = default;
+};
+
 struct DrawRequest {
   std::vector<std::string> prompts;  // one picture each
   uint64_t seed = 0;
@@ -53,10 +62,11 @@ struct DrawRequest {
   bool positive_prompt = false;        // prompts that speak of people get the publisher's words about faces
   std::optional<Image> from;           // a picture whose first `keep_scales` scales are kept ("gt_leak")
   int64_t keep_scales = 0;
+  FastDrawing fast;
   int64_t batch = 16;     // prompts drawn at once
   bool use_cache = true;  // false: every scale goes through all earlier ones again (the slow second way)
   std::function<void(const ScaleView&)> on_scale;  // absent: only finished pictures are decoded
-  /// Called after every scale, before on_scale; false: drawing ends here, and the batch under way is lost.
+  /// Called after every scale of a batch, before the next; false: no more is to be drawn, and the pictures under way are left out.
   std::function<bool(size_t scale, size_t scales)> on_step;
   /// Takes pictures as they are finished, of which `first` is the prompt of the first one; false: no more are to be drawn.
   std::function<bool(size_t first, const std::vector<Image>& pictures)> on_pictures;

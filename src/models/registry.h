@@ -37,7 +37,7 @@ struct LoadOptions {
 
 /// How a converted model is stored.
 struct ConvertOptions {
-  /// Of the weights: f32, f16, bf16, or in a GGUF file a type that rounds to nearest: q8_0, q5_1, q5_0, q4_1, q4_0, q6_K, q5_K, q4_K.
+  /// Of the weights: f32, f16, bf16, or in a GGUF file a type that rounds to nearest: q8_0, q5_1, q5_0, q4_1, q4_0, q6_K, q5_K, q4_K; models that draw also int8 and int4.
   std::string format = "bf16";
   std::function<void(int64_t done, int64_t of)> on_progress;  // tensors
   std::vector<Path> adapters = {};                            // PEFT directories that are merged into the weights

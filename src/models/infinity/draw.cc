@@ -51,6 +51,9 @@ namespace {
 /// Of a batch that keeps its keys and values, at the most.
 constexpr int64_t most_cache_bytes = int64_t{4} << 30;
 
+/// Leaves a drawing between two scales.
+struct Ended {};
+
 void check_layers(const std::vector<int64_t>& layers, int64_t depth) {
   if (layers.empty()) throw UserError("[draw] no layer is named for guidance; 0 is on the logits");
   for (const int64_t layer : layers) {
@@ -60,8 +63,13 @@ void check_layers(const std::vector<int64_t>& layers, int64_t depth) {
   }
 }
 
-/// Whoever watches wants no more.
-struct DrawingEnded {};
+void check_fast(const FastDrawing& fast, size_t scales) {
+  if (fast.unguided_scales < 0 || fast.unguided_scales > static_cast<int64_t>(scales))
+    throw UserError("[draw] unguided_scales is {}, want 0 to {}", fast.unguided_scales, scales);
+  if (!(fast.settled >= 0 && fast.settled < 1))
+    throw UserError("[draw] settled is {}, want at least 0 and below 1", fast.settled);
+  if (fast.local_attention < 0) throw UserError("[draw] local_attention is {}, want at least 0", fast.local_attention);
+}
 
 /// `picture` over all of width x height at its own proportions, what stands out cut off evenly.
 Image covering(const Image& picture, int64_t width, int64_t height) {
@@ -99,12 +107,15 @@ DrawPlan DrawingInfinity::plan_of(const DrawRequest& request) const {
                 .seed = request.seed,
                 .guided_layers = request.cfg_layers,
                 .kept = bundle_.kept,
+                .fast = request.fast,
                 .use_cache = request.use_cache};
   const size_t scales = plan.schedule.scales.size();
   plan.cfg = per_scale(request.cfg, bundle_.defaults.cfg, scales, "cfg", 0);
   plan.tau = per_scale(request.tau, bundle_.defaults.tau, scales, "tau", 0);
   plan.top_p = request.top_p.value_or(bundle_.defaults.top_p);
   check_layers(plan.guided_layers, config.depth);
+  check_fast(plan.fast, scales);
+  std::fill_n(plan.cfg.rbegin(), plan.fast.unguided_scales, 1.0);
   if (!(plan.top_p > 0 && plan.top_p <= 1))
     throw UserError("[draw] top_p is {}, want more than 0 and at most 1", plan.top_p);
   if (request.keep_scales < 0 || request.keep_scales > static_cast<int64_t>(scales)) {
@@ -130,6 +141,7 @@ std::vector<Tensor> DrawingInfinity::kept_bits(const Image& picture, const Sched
 }
 
 int64_t DrawingInfinity::batch_for(const DrawRequest& request, const DrawPlan& plan) const {
+  if (plan.fast.settled > 0) return 1;  // which tokens change is each picture's own matter
   const InfinityConfig& config = bundle_.model.config;
   const int64_t kept = plan.schedule.begin(plan.schedule.scales.size() - 1);
   const int64_t bytes = 2 * 2 * kept * config.width * config.depth * static_cast<int64_t>(c10::elementSize(plan.kept));
@@ -164,7 +176,7 @@ std::vector<Image> DrawingInfinity::draw(const DrawRequest& request) const {
     std::vector<Image> drawn;
     try {
       drawn = draw_batch(request, text, plan, begin);
-    } catch (const DrawingEnded&) {
+    } catch (const Ended&) {
       break;
     }
     const bool goes_on = !request.on_pictures || request.on_pictures(begin, drawn);
@@ -181,13 +193,11 @@ std::vector<Image> DrawingInfinity::draw_batch(const DrawRequest& request, const
   const int64_t count = text.states.size(0);
   plan.first_picture = request.first_picture + begin;
   for (Tensor& bits : plan.given) bits = bits.expand({count, bits.size(1), bits.size(2), bits.size(3)});
-  if (request.on_scale || request.on_step) {
-    plan.on_scale = [&](size_t k, const Tensor& sum) {
-      if (request.on_step && !request.on_step(k, plan.schedule.scales.size())) throw DrawingEnded();
-      if (!request.on_scale) return;
-      request.on_scale({k, plan.schedule.scales.size(), begin, codec::tensor_to_pictures(codec.decode(sum))});
-    };
-  }
+  const size_t scales = plan.schedule.scales.size();
+  plan.on_scale = [&](size_t k, const Tensor& sum) {
+    if (request.on_scale) request.on_scale({k, scales, begin, codec::tensor_to_pictures(codec.decode(sum))});
+    if (request.on_step && !request.on_step(k, scales)) throw Ended();
+  };
   const Tensor sum = draw_codes(bundle_.model, text, plan).codes.sum;
   return codec::tensor_to_pictures(codec.decode(sum));
 }

@@ -22,6 +22,7 @@ struct DrawPlan {
   std::optional<nn::TextStates> negative;  // of one row or of all: what guidance leads away from; absent: "no prompt"
   std::vector<Tensor> exponentials;  // per scale [B, tokens, bits per token, 2]: see generate::BitSampling; or none
   at::ScalarType kept = at::kFloat;  // format of keys and values: fp32, bf16 or int8
+  FastDrawing fast;                  // unguided scales are those of cfg 1; the others need the cache
   bool use_cache = true;
   std::function<void(size_t scale, const Tensor& sum)> on_scale;
 };

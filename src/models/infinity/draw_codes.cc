@@ -17,12 +17,17 @@ class Stepper {
       : model_(model), cached_(plan.use_cache),
         positions_(positions_of(model.config, plan.schedule, text.states.device(), /*with_mask=*/false)) {
     condition_ = model.condition(text);
-    if (cached_) state_ = model.start(condition_, positions_, plan.kept);
+    if (!cached_) return;
+    state_ = model.start(condition_, positions_, plan.kept);
+    nn::LocalAttention local{.radius = plan.fast.local_attention, .grids = {}};
+    for (const ScaleShape& scale : plan.schedule.scales) local.grids.emplace_back(scale.height, scale.width);
+    state_.cache.see_locally(std::move(local));
+    state_.keeps_hidden = plan.fast.settled > 0;
   }
 
   /// features [B, tokens of k, bits per token], absent for k = 0.
-  Tensor logits(size_t k, const Tensor& features, const HiddenGuidance& guidance) {
-    if (cached_) return model_.step(k, features, state_, positions_, guidance);
+  Tensor logits(size_t k, const Tensor& features, const HiddenGuidance& guidance, double settled) {
+    if (cached_) return model_.step(k, features, state_, positions_, {.guidance = guidance, .settled = settled});
     if (k > 0) seen_ = present(seen_) ? at::cat({seen_, features}, 1) : features;
     Schedule so_far = positions_.schedule;
     so_far.scales.resize(k + 1);
@@ -100,7 +105,8 @@ DrawnCodes draw_codes(const Infinity& model, const nn::TextStates& text, const D
     if (guides && unguided && k == guided_until) stepper.keep_rows(batch);
     Tensor features = k == 0 ? Tensor() : features_of(sum, scale, patchify);
     if (guides && !unguided && k > 0) features = at::cat({features, features});
-    Tensor logits = stepper.logits(k, features, {.cfg = plan.cfg[k], .after = after});
+    const double settled = k + 2 >= plan.schedule.scales.size() ? plan.fast.settled : 0;
+    Tensor logits = stepper.logits(k, features, {.cfg = plan.cfg[k], .after = after}, settled);
     if (guides && !unguided) {
       const Tensor conditional = logits.slice(0, 0, batch);
       const bool mixes = on_logits && plan.cfg[k] != 1;

@@ -139,7 +139,7 @@ TEST(InfinityDraw, KeysInFewerBitsDrawAlmostTheSame) {
   const nn::TextStates text = model.encode({"red apple"});
   DrawPlan plan = plan_of();
   const DrawnCodes exact = draw_codes(model, text, plan);
-  for (const auto [kept, tolerance, bytes] : {std::tuple(at::kBFloat16, 0.05, 2), std::tuple(at::kChar, 0.05, 1)}) {
+  for (const auto& [kept, tolerance, bytes] : {std::tuple(at::kBFloat16, 0.05, 2), std::tuple(at::kChar, 0.05, 1)}) {
     plan.kept = kept;
     plan.given = exact.codes.bits;  // or one other bit would make it another picture
     const DrawnCodes rounded = draw_codes(model, text, plan);
@@ -149,6 +149,29 @@ TEST(InfinityDraw, KeysInFewerBitsDrawAlmostTheSame) {
   }
   // Two layers, two rows, keys and values of five positions (the last scale's nine are never kept), 32 wide, in fp32.
   EXPECT_EQ(exact.cache_bytes, 2 * 2 * 2 * 5 * 32 * 4);
+}
+
+TEST(InfinityDraw, UnguidedScalesAreThoseOfGuidanceOne) {
+  const DrawingInfinity drawing = tiny_drawing();
+  const Image want = drawing.draw({.prompts = {"cat"}, .seed = 8, .cfg = {3, 3, 1}})[0];
+  EXPECT_EQ(drawing.draw({.prompts = {"cat"}, .seed = 8, .cfg = {3}, .fast = {.unguided_scales = 1}})[0], want);
+}
+
+TEST(InfinityDraw, SettledTokensTakeWhatTheScaleBeforeGaveTheirPlace) {
+  const at::NoGradGuard no_grad;
+  const Infinity model = tiny_infinity();
+  const nn::TextStates text = model.encode({"red apple"});
+  DrawPlan plan = plan_of();
+  const DrawnCodes all = draw_codes(model, text, plan);
+  plan.given = all.codes.bits;
+  plan.fast.settled = 1e-6;  // none of nine
+  EXPECT_LT(furthest(draw_codes(model, text, plan).logits, all.logits), 1e-5);
+  plan.fast.settled = 0.5;
+  const DrawnCodes half = draw_codes(model, text, plan);
+  EXPECT_LT(furthest({half.logits[0], half.logits[1]}, {all.logits[0], all.logits[1]}), 1e-5)
+      << "before the second scale nothing has changed yet";
+  const Tensor moved = (half.logits[2] - all.logits[2]).abs().amax({0, 2, 3});
+  EXPECT_GE((moved > 1e-3).sum().item<int64_t>(), 4) << "four of nine tokens did not run";
 }
 
 TEST(InfinityDraw, KeptScalesAreThoseOfThePictureAndAllOfThemReproduceIt) {
@@ -198,6 +221,9 @@ TEST(InfinityDraw, RefusesRequestsOutOfRange) {
            {.prompts = {"cat"}, .cfg_layers = {1}},
            {.prompts = {"cat"}, .cfg_layers = {-2}},
            {.prompts = {"cat"}, .cfg_layers = {}},
+           {.prompts = {"cat"}, .fast = {.unguided_scales = 4}},
+           {.prompts = {"cat"}, .fast = {.settled = 1}},
+           {.prompts = {"cat"}, .fast = {.local_attention = -1}},
            {.prompts = {"cat"}, .keep_scales = 2},
            {.prompts = {"cat"}, .from = noise_picture(1), .keep_scales = 4},
        }) {

@@ -1,12 +1,14 @@
 // Model directories: what is saved loads again, and a codec that does not belong is refused by name.
 #include "models/infinity/model_files.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 
 #include "core/error.h"
 #include "models/infinity/testing.h"
+#include "nn/layers/adapters.h"
 
 namespace tessera::infinity {
 namespace {
@@ -32,10 +34,58 @@ TEST(ModelFiles, ASavedModelLoadsUnchanged) {
   EXPECT_EQ(bundle.model.config.codec, fingerprint(tiny_codec()));
 }
 
-TEST(ModelFiles, TheFingerprintDoesNotDependOnStoringAsF16) {
+TEST(ModelFiles, TheFingerprintDoesNotDependOnStoringInSixteenBits) {
+  for (const StoredAs stored : {StoredAs::f16, StoredAs::bf16}) {
+    const Path directory = fresh_directory();
+    save_model(tiny_infinity(), tiny_codec(), {}, stored, directory);
+    EXPECT_NO_THROW(load_model(directory, at::kCPU));
+  }
+}
+
+TEST(ModelFiles, PackedBlocksLoadAsTheyWereSaved) {
+  InfinityConfig config = tiny_config();
+  config.hidden = 64;
+  for (const int64_t bits : {4, 8}) {
+    const Path directory = fresh_directory();
+    Bundle bundle{tiny_infinity(7, config), tiny_codec(), {}};
+    const int64_t group = pack_blocks(bundle.model, bits).group;
+    EXPECT_EQ(group, bits == 4 ? 32 : 0);
+    save_bundle(bundle, StoredAs::bf16, directory, disk(), group);
+    Bundle loaded = load_model(directory, at::kCPU);
+    EXPECT_EQ(loaded.kept, at::kBFloat16);
+    const auto before = nn::named_linears(bundle.model), after = nn::named_linears(loaded.model);
+    ASSERT_EQ(before.size(), after.size());
+    for (size_t i = 0; i < before.size(); ++i) {
+      const bool packs = before[i].name.starts_with("blocks.") && !(bits == 8 && before[i].name.ends_with("fc2"));
+      ASSERT_EQ(after[i].linear->packed != nullptr, packs) << before[i].name;
+      if (!packs) continue;
+      EXPECT_TRUE(after[i].linear->packed->unpack().allclose(before[i].linear->packed->unpack(), 1e-3, 1e-5));
+    }
+    EXPECT_THROW(pack_blocks(loaded.model, bits), UserError);
+  }
+  EXPECT_THROW(
+      {
+        Infinity narrow = tiny_infinity();
+        pack_blocks(narrow, 4);
+      },
+      UserError)
+      << "48 is no multiple of 32";
+}
+
+TEST(ModelFiles, MatricesAreHeldInTheFormatThatIsAskedFor) {
   const Path directory = fresh_directory();
-  save_model(tiny_infinity(), tiny_codec(), {}, StoredAs::f16, directory);
-  EXPECT_NO_THROW(load_model(directory, at::kCPU));
+  save_model(tiny_infinity(), tiny_codec(), {}, StoredAs::f32, directory);
+  const auto held = [&](const char* dtype) {
+    return load_model(read_model_directory(directory), {.dtype = dtype, .writable = false});
+  };
+  const Bundle narrow = held("bf16"), small = held("auto");
+  EXPECT_EQ(narrow.model.blocks[0].ffn.fc1.weight.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(narrow.model.blocks[0].ca_norm.weight.scalar_type(), at::kFloat);
+  EXPECT_EQ(narrow.model.head.weight.scalar_type(), at::kFloat);
+  EXPECT_EQ(narrow.kept, at::kBFloat16);
+  EXPECT_EQ(small.model.blocks[0].ffn.fc1.weight.scalar_type(), at::kFloat);
+  EXPECT_EQ(small.kept, at::kFloat);
+  EXPECT_THROW(held("fp8"), UserError);
 }
 
 TEST(ModelFiles, ACodecWithOtherWeightsIsRefusedByBothFingerprints) {

@@ -9,6 +9,7 @@
 #include <ATen/ops/gelu.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/silu.h>
+#include <ATen/ops/topk.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
@@ -129,7 +130,9 @@ void DrawState::keep_rows(int64_t rows) {
           &m.shift_feed_forward, &block.prompt.keys, &block.prompt.values, &block.padding})
       first(*t);
   }
-  for (Tensor* t : {&condition.pooled, &condition.modulation, &condition.prompt, &condition.padding}) first(*t);
+  for (Tensor* t :
+       {&condition.pooled, &condition.modulation, &condition.prompt, &condition.padding, &hidden, &hidden_before})
+    first(*t);
   cache.keep_rows(rows);
 }
 
@@ -152,15 +155,44 @@ Tensor mixed(const Tensor& x, double cfg) {
 }
 }  // namespace
 
+namespace {
+
+/// The positions [m] of a grid, in order, where what left the last block changed most between the two scales before.
+Tensor unsettled(const DrawState& state, ScaleShape scale, double settled) {
+  const Tensor before = codec::grow(state.hidden_before, {state.hidden.size(2), state.hidden.size(3)});
+  const Tensor change = (state.hidden - before).square().sum({0, 1}, /*keepdim=*/true);  // [1, 1, h, w]
+  const int64_t count = scale.area() - static_cast<int64_t>(settled * static_cast<double>(scale.area()));
+  const Tensor grown = codec::grow(change, scale).flatten();
+  return std::get<0>(std::get<1>(grown.topk(std::max<int64_t>(1, count))).sort());
+}
+
+}  // namespace
+
 Tensor Infinity::step(size_t k, const Tensor& features, DrawState& state, const Positions& positions,
-                      const HiddenGuidance& guidance) const {
-  const int64_t begin = positions.schedule.begin(k), end = begin + positions.schedule.scales[k].area();
+                      const StepOptions& options) const {
+  const ScaleShape scale = positions.schedule.scales[k];
+  const int64_t begin = positions.schedule.begin(k), end = begin + scale.area();
   Tensor x = k == 0 ? start_token(state.condition) : embed(features, positions.levels.slice(0, begin, end));
-  const nn::Rope2d rope = positions.rope.slice(begin, end);
+  nn::Rope2d rope = positions.rope.slice(begin, end);
+  Tensor running;  // absent: all
+  if (options.settled > 0 && present(state.hidden_before)) {
+    running = unsettled(state, scale, options.settled);
+    x = x.index_select(1, running);
+    rope = {rope.cos.index_select(0, running), rope.sin.index_select(0, running)};
+  }
+  const HiddenGuidance& guidance = options.guidance;
   for (size_t i = 0; i < blocks.size(); ++i) {
     x = blocks[i].forward(x, state.blocks[i], rope, {}, i, &state.cache);
     const bool mixes = guidance.cfg != 1 && std::ranges::count(guidance.after, static_cast<int64_t>(i)) > 0;
     if (mixes) x = mixed(x, guidance.cfg);
+  }
+  if (present(running)) {
+    const Tensor whole = codec::grow(state.hidden, scale).flatten(2).transpose(1, 2).contiguous();
+    x = whole.index_copy(1, running, x);
+  }
+  if (state.keeps_hidden) {
+    state.hidden_before = state.hidden;
+    state.hidden = x.transpose(1, 2).unflatten(2, {scale.height, scale.width}).contiguous();
   }
   return logits(x, state.condition.pooled);
 }

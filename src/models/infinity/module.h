@@ -54,6 +54,9 @@ struct DrawState {
   std::vector<BlockCondition> blocks;
   nn::ScaleCache cache;
   Condition condition;
+  bool keeps_hidden = false;
+  Tensor hidden,
+      hidden_before;  // what left the last block at the last scale and at the one before, [B, C, h, w]; where it is kept
 
   /// Goes on with the first `rows` rows alone.
   void keep_rows(int64_t rows);
@@ -64,6 +67,14 @@ struct DrawState {
 struct HiddenGuidance {
   double cfg = 1;
   std::vector<int64_t> after;
+};
+
+/// How one scale goes through.
+struct StepOptions {
+  HiddenGuidance guidance;
+  /// Share of the scale's tokens that do not go through the blocks: those where what left the last block changed least between the two scales
+  /// before. Theirs is that of the scale before, grown. Wants `keeps_hidden` and a state of one picture.
+  double settled = 0;
 };
 
 /// Adaptive self attention, cross attention to the prompt, adaptive feed-forward.
@@ -151,7 +162,7 @@ struct Infinity {
   /// Scale k alone, after scales 0..k-1 went through this state. features [B, tokens of k, bits per token], absent for
   /// k = 0. Returns its logits.
   Tensor step(size_t k, const Tensor& features, DrawState& state, const Positions& positions,
-              const HiddenGuidance& guidance = {}) const;
+              const StepOptions& options = {}) const;
 
  private:
   Tensor embed(const Tensor& features, const Tensor& levels) const;

@@ -21,7 +21,8 @@
 #include "media/compose.h"
 #include "media/png.h"
 #include "models/infinity/draw.h"
-#include "models/infinity/model_files.h"
+#include "models/infinity/released.h"
+#include "nn/layers/peft.h"
 #include "tensor/build.h"
 
 namespace tessera::infinity {
@@ -83,17 +84,11 @@ bool takes_weight_decay(std::string_view name, const Tensor& t) {
   return true;
 }
 
-namespace {
-/// Drawing refuses what the text encoder would cut off.
-bool can_be_drawn(std::string_view prompt, int64_t text_length) {
-  return prompt.find_first_not_of(" \t\r\n") != std::string_view::npos && std::ssize(prompt) < text_length;
-}
-}  // namespace
-
 InfinityObjective::InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training,
-                                     std::vector<Sample> fixed, at::Device device)
+                                     std::vector<Sample> fixed, at::Device device, InfinityStart start)
     : model_(std::move(model)), codec_(std::move(codec)), training_(std::move(training)), fixed_(std::move(fixed)),
-      device_(device) {
+      device_(device), start_(std::move(start)) {
+  train::validate(start_.tune);
   if (training_.correction != "off" && training_.correction != "flips" && training_.correction != "requantise") {
     throw UserError("[infinity] correction is '{}', want off, flips or requantise", training_.correction);
   }
@@ -104,17 +99,40 @@ InfinityObjective::InfinityObjective(Infinity model, codec::Codec codec, Infinit
     throw UserError("[infinity] drop_prompt is {}, want 0 to 1", training_.drop_prompt);
   }
   for (const std::string& prompt : training_.sample_prompts) {
-    if (!can_be_drawn(prompt, model_.config.text_length))
+    if (!can_be_drawn(prompt))
       throw UserError("[infinity] sample prompt '{}' has {} bytes, want 1 to {}", prompt, prompt.size(),
                       model_.config.text_length - 1);
   }
   require_same_codes(model_.config, codec_.config);
   model_.config.codec = fingerprint(codec_);
-  positions_ = positions_of(model_.config, schedule_for(model_.config), device_);
+  positions_ = positions_of(model_.config, schedule_for(model_.config, 1, start_.pixels), device_);
   weights_ = position_weights(positions_.schedule, device_);
 }
 
+/// Drawing refuses what a text encoder inside the model would cut off.
+bool InfinityObjective::can_be_drawn(std::string_view prompt) const {
+  return prompt.find_first_not_of(" \t\r\n") != std::string_view::npos &&
+         (start_.text || std::ssize(prompt) < model_.config.text_length);
+}
+
+nn::TextStates InfinityObjective::states_of(const std::vector<std::string>& captions) {
+  if (!start_.text) return model_.encode(captions);
+  std::set<std::string> unknown;
+  for (const std::string& caption : captions) {
+    if (!states_.contains(caption)) unknown.insert(caption);
+  }
+  const std::vector<std::string> list(unknown.begin(), unknown.end());
+  if (!list.empty()) {
+    const std::vector<Tensor> encoded = start_.text->encode(list);
+    for (size_t i = 0; i < list.size(); ++i) states_.emplace(list[i], encoded[i]);
+  }
+  std::vector<Tensor> states;
+  for (const std::string& caption : captions) states.push_back(states_.at(caption));
+  return batch_of(states, 0, states.size());
+}
+
 std::vector<train::Parameter> InfinityObjective::parameters() {
+  if (start_.tune.what != "full") return train::tuned_parameters(model_, start_.tune, start_.seed);
   std::vector<train::Parameter> all;
   for_each_tensor(model_, [&](const std::string& name, Tensor& t) {
     if (is_constant(name)) return;
@@ -176,7 +194,7 @@ train::Loss InfinityObjective::prepared_loss(const train::PreparedBatch& samples
     captions.push_back(batch[static_cast<size_t>(i)]->caption);
     drop.mutable_data_ptr<bool>()[i] = rng.chance(training_.drop_prompt);
   }
-  const Condition condition = model_.condition(model_.without_prompt(model_.encode(captions), drop.to(device_)));
+  const Condition condition = model_.condition(model_.without_prompt(states_of(captions), drop.to(device_)));
   const Graded graded =
       grade(model_.forward(lesson.features, condition, positions_), lesson.labels, weights_, model_.config);
 
@@ -204,7 +222,7 @@ Graded InfinityObjective::measure(const std::vector<const Captioned*>& batch, in
   std::vector<std::string> captions;
   for (const Captioned* each : batch) captions.push_back(each->caption);
   const Lesson lesson = make_lesson(latents_of(batch), schedule, model_.config.patchify, "requantise", flips);
-  const Tensor logits = model_.forward(lesson.features, model_.condition(model_.encode(captions)), positions_);
+  const Tensor logits = model_.forward(lesson.features, model_.condition(states_of(captions)), positions_);
   return grade(logits, lesson.labels, weights_, model_.config);
 }
 
@@ -214,11 +232,21 @@ std::map<std::string, double> InfinityObjective::evaluate() {
   if (fixed_.empty()) return metrics;
   train::PreparedBatch fixed;
   for (const Sample& sample : fixed_) fixed.push_back(prepare(sample));
+  // A few at once of large models; all of small ones.
+  const auto at_once = static_cast<size_t>(std::max<int64_t>(1, 16384 / positions_.schedule.tokens()));
+  const auto all = train::prepared_as<Captioned>(fixed);
   for (const int64_t percent : {0, 10, 20, 30}) {
-    const Graded graded = measure(train::prepared_as<Captioned>(fixed), percent);
-    if (percent == 0) metrics["clean_loss"] = graded.loss.item<double>();
-    metrics[percent == 0 ? "clean_bit_acc" : fmt::format("bit_acc_flips_{}", percent)] =
-        graded.correct.mean().item<double>();
+    double loss = 0, correct = 0;
+    for (size_t begin = 0; begin < all.size(); begin += at_once) {
+      const size_t end = std::min(all.size(), begin + at_once);
+      const Graded graded =
+          measure({all.begin() + static_cast<ptrdiff_t>(begin), all.begin() + static_cast<ptrdiff_t>(end)}, percent);
+      const double share = static_cast<double>(end - begin) / static_cast<double>(all.size());
+      loss += share * graded.loss.item<double>();
+      correct += share * graded.correct.mean().item<double>();
+    }
+    if (percent == 0) metrics["clean_loss"] = loss;
+    metrics[percent == 0 ? "clean_bit_acc" : fmt::format("bit_acc_flips_{}", percent)] = correct;
   }
   return metrics;
 }
@@ -229,8 +257,7 @@ std::vector<const Sample*> InfinityObjective::shown_samples() const {
   std::set<std::string_view> captions;
   for (const Sample& sample : fixed_) {
     if (shown.size() == most) break;
-    if (can_be_drawn(sample.caption, model_.config.text_length) && captions.insert(sample.caption).second)
-      shown.push_back(&sample);
+    if (can_be_drawn(sample.caption) && captions.insert(sample.caption).second) shown.push_back(&sample);
   }
   return shown;
 }
@@ -248,16 +275,55 @@ void InfinityObjective::save_samples(const Path& directory, const std::string& s
   if (prompts.empty()) return;
   const int64_t columns = std::ssize(cells);  // 0, about square, where there are no pictures to compare with
   const DrawingInfinity drawing(
-      {model_, codec_, {.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p}});
-  for (Image& drawn : drawing.draw({.prompts = prompts, .seed = 1})) cells.push_back(std::move(drawn));
+      {model_, codec_, {.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p}, start_.text});
+  for (Image& drawn : drawing.draw({.prompts = prompts, .seed = 1, .pixels = start_.pixels}))
+    cells.push_back(std::move(drawn));
   media::write_png(directory / (stem + ".png"), media::contact_sheet(cells, {.columns = columns}));
   write_file_atomically(directory / (stem + ".txt"), fmt::format("{}\n", fmt::join(prompts, "\n")));
 }
 
 void InfinityObjective::save_model(const Path& directory, FileSystem& files) {
   const DrawDefaults defaults{.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p};
-  infinity::save_model(model_, codec_, defaults, training_.half ? StoredAs::f16 : StoredAs::f32, directory, files);
+  const std::vector<nn::NamedLinear> linears = nn::named_linears(model_);
+  const bool adapts =
+      std::ranges::any_of(linears, [](const nn::NamedLinear& each) { return each.linear->lora.has_value(); });
+  if (adapts) nn::save_adapters(linears, directory / "adapter", start_.base, files);
+  save_bundle({adapts ? merged(model_) : model_, codec_, defaults, start_.text},
+              training_.half ? StoredAs::f16 : StoredAs::f32, directory, files);
 }
+
+namespace {
+
+/// The model to begin with; its matrices may stay as they are stored where nothing is written into them.
+Bundle started(const Path& from, const train::TuneConfig& tune, at::Device device) {
+  const bool writes = tune.what == "full" || tune.what == "norms" || !tune.also.empty();
+  const LoadBundleOptions options{.device = device, .dtype = writes ? "fp32" : "auto", .writable = writes};
+  if (std::filesystem::is_directory(from) && !std::filesystem::exists(from / "config.json") && released_folder(from))
+    return load_released_folder(from, options);
+  return load_model(read_model_directory(from), options);
+}
+
+/// The shape of a new model, as the codec and the text encoder have it where the recipe says nothing.
+void complete_shape(InfinityConfig& shape, const train::Recipe& recipe, const codec::CodecConfig& codec) {
+  if (!recipe.model.contains("bits")) shape.bits = codec.bits;
+  if (!recipe.model.contains("scales")) {
+    shape.scales = codec.scales;
+    for (int64_t& edge : shape.scales) edge /= shape.patchify ? 2 : 1;
+  }
+  if (!recipe.model.contains("text_width")) shape.text_width = shape.text_encoder->width;
+}
+
+void require_captions_that_fit(const SampleSource& source, const InfinityConfig& shape, bool given) {
+  const auto longest = static_cast<int64_t>(source.longest_caption());
+  if (longest < shape.text_length) return;
+  throw UserError(
+      "[infinity] the longest caption has {} bytes, and the model reads {}, in training as in drawing; want shorter "
+      "ones, {}",
+      longest, shape.text_length - 1,
+      given ? "since the model to begin with is given" : fmt::format("or model.text_length = {}", longest + 1));
+}
+
+}  // namespace
 
 std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source,
                                                           at::Device device) {
@@ -265,46 +331,44 @@ std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe,
   from_json(recipe.model, table, "recipe", "model");
   InfinityTraining training;
   from_json(recipe.loss, training, "recipe", "loss");
-  std::optional<Bundle> start;
+  train::validate(table.tune);
+  std::optional<Bundle> given;
   if (!table.from.empty()) {
-    start = load_model(table.from, device);
-    table.shape = start->model.config;
-    table.codec_directory = (Path(table.from) / "codec").string();
+    given = started(table.from, table.tune, device);
+    table.shape = given->model.config;
+    if (std::filesystem::exists(Path(table.from) / "codec"))
+      table.codec_directory = (Path(table.from) / "codec").string();
   }
-  if (table.codec_directory.empty())
+  if (table.codec_directory.empty() && !given)
     throw UserError("[recipe] model.codec_directory is missing; want the directory of a trained codec");
-  if (!table.shape.text_encoder)
+  if (!table.shape.text_encoder && !(given && given->text))
     throw UserError("[recipe] model.text_encoder is missing; want at least [model.text_encoder] width = 128");
 
-  codec::Codec codec = codec::load_codec(table.codec_directory, device);
+  codec::Codec codec = given ? given->codec : codec::load_codec(table.codec_directory, device);
   InfinityConfig& shape = table.shape;
-  if (!start && !recipe.model.contains("bits")) shape.bits = codec.config.bits;
-  if (!start && !recipe.model.contains("scales")) {
-    shape.scales = codec.config.scales;
-    for (int64_t& edge : shape.scales) edge /= shape.patchify ? 2 : 1;
-  }
-  if (!start && !recipe.model.contains("text_width")) shape.text_width = shape.text_encoder->width;
+  if (!given) complete_shape(shape, recipe, codec.config);
   shape.codec = fingerprint(codec);
   recipe.model = to_json(table);
   recipe.loss = to_json(training);
+  if (shape.text_encoder) require_captions_that_fit(source, shape, given.has_value());
 
-  if (const auto longest = static_cast<int64_t>(source.longest_caption()); longest >= shape.text_length) {
-    throw UserError(
-        "[infinity] the longest caption has {} bytes, and the model reads {}, in training as in drawing; want shorter "
-        "ones, {}",
-        longest, shape.text_length - 1,
-        start ? "since the model to begin with is given" : fmt::format("or model.text_length = {}", longest + 1));
-  }
   const BuildDevice on(device);
-  Infinity model = start ? std::move(start->model) : Infinity(shape);
-  if (!start) initialise(model, static_cast<uint64_t>(recipe.train.seed), training.initial);
+  Infinity model = given ? std::move(given->model) : Infinity(shape);
+  if (!given) initialise(model, static_cast<uint64_t>(recipe.train.seed), training.initial);
   std::vector<Sample> fixed = data::samples_to_measure(source, 64);
   const Image& first = fixed.front().picture;
-  if (first.width != codec.config.picture_size || first.height != codec.config.picture_size) {
-    throw UserError("[infinity] pictures are {} x {}, but the codec was made for {}", first.width, first.height,
-                    codec.config.picture_size);
+  const Schedule schedule = schedule_for(shape, 1, table.pixels);
+  const int64_t edge = schedule.latent_scales(shape.patchify).back().height * codec.config.spatial_factor();
+  if (first.width != edge || first.height != edge) {
+    throw UserError("[infinity] pictures are {} x {}, but the model is trained on {} x {}", first.width, first.height,
+                    edge, edge);
   }
-  return std::make_unique<InfinityObjective>(std::move(model), std::move(codec), training, std::move(fixed), device);
+  return std::make_unique<InfinityObjective>(std::move(model), std::move(codec), training, std::move(fixed), device,
+                                             InfinityStart{.text = given ? given->text : nullptr,
+                                                           .pixels = table.pixels,
+                                                           .base = table.from,
+                                                           .tune = table.tune,
+                                                           .seed = static_cast<uint64_t>(recipe.train.seed)});
 }
 
 }  // namespace tessera::infinity

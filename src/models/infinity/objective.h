@@ -4,10 +4,10 @@
 #include <optional>
 #include <unordered_map>
 
-#include "codec/codec.h"
-#include "models/infinity/module.h"
+#include "models/infinity/model_files.h"
 #include "train/objective.h"
 #include "train/recipe.h"
+#include "train/tune.h"
 
 namespace tessera::infinity {
 
@@ -42,13 +42,17 @@ template <class V> void fields(V& v, InfinityTraining& t) {
 
 /// A recipe's `[model]` table: where the frozen codec is, and the shape of the transformer over it.
 struct ModelTable {
-  std::string from;  // model directory to start from; shape and codec are then its own
+  std::string from;    // model directory, or folder of released files, to start from; shape and codec are then its own
+  std::string pixels;  // published area to train at; "": the model's own
   std::string codec_directory;
-  InfinityConfig shape;  // bits and scales default to the codec's, text_width to the text encoder's
+  train::TuneConfig tune;  // what of it learns
+  InfinityConfig shape;    // bits and scales default to the codec's, text_width to the text encoder's
 };
 template <class V> void fields(V& v, ModelTable& t) {
-  v("from", t.from, "model directory to start from; shape and codec are then its own");
+  v("from", t.from, "model directory or folder of released files to start from; shape and codec are then its own");
+  v("train_pixels", t.pixels, "published area to train at: 0.06M, 0.25M, 0.60M or 1M (empty: the model's own)");
   v("codec_directory", t.codec_directory, "directory of the trained codec");
+  v("tune", t.tune, "what of the model learns");
   fields(v, t.shape);
 }
 
@@ -76,18 +80,29 @@ Graded grade(const Tensor& logits, const Tensor& labels, const Tensor& weights, 
 /// Tables, single vectors and scalars take no weight decay.
 bool takes_weight_decay(std::string_view name, const Tensor& t);
 
+/// What a training starts from beside the transformer and its codec.
+struct InfinityStart {
+  std::shared_ptr<const PromptEncoder> text;  // absent where the model has a text encoder of its own
+  std::string pixels;                         // published area; "": the model's own
+  std::string base;                           // where the model comes from, as adapters say it; "": from nothing
+  train::TuneConfig tune;
+  uint64_t seed = 0;  // of new adapters
+};
+
 class InfinityObjective final : public train::Objective {
  public:
   /// Throws UserError when the codec's bits or scales are not the model's, or `training` names no such correction.
   /// `fixed`: samples measured by evaluate(), held-out ones where there are any; may be empty.
   InfinityObjective(Infinity model, codec::Codec codec, InfinityTraining training, std::vector<Sample> fixed,
-                    at::Device device);
+                    at::Device device, InfinityStart start = {});
 
+  /// All tensors, or those that `start.tune` names.
   std::vector<train::Parameter> parameters() override;
   /// The picture as numbers, and its caption.
   std::unique_ptr<train::Prepared> prepare(Sample sample) const override;
   train::Loss prepared_loss(const train::PreparedBatch& batch, const train::StepContext& context) override;
-  /// config.json, model.safetensors, generation_config.json and codec/.
+  /// config.json, model.safetensors, generation_config.json, codec/ and a T5 where there is one. Of a tuned model adapters are merged, and stand
+  /// in adapter/ by themselves too.
   void save_model(const Path& directory, FileSystem& files) override;
   /// STEM.png: the sample prompts as one sheet; where the recipe names none, captions of samples to measure, drawn below
   /// their pictures. STEM.txt: the prompts, in that order.
@@ -105,6 +120,9 @@ class InfinityObjective final : public train::Objective {
     std::string caption;
     std::optional<uint64_t> picture_id;
   };
+  /// Of a prompt encoder outside the model, each caption's states are kept.
+  nn::TextStates states_of(const std::vector<std::string>& captions);
+  bool can_be_drawn(std::string_view prompt) const;
   Tensor latents_of(const std::vector<const Captioned*>& batch);
   Graded measure(const std::vector<const Captioned*>& batch, int64_t flip_percent);
   std::vector<const Sample*> shown_samples() const;  // different captions that drawing takes
@@ -117,6 +135,8 @@ class InfinityObjective final : public train::Objective {
   Positions positions_;
   Tensor weights_;                                // [L]
   std::unordered_map<uint64_t, Tensor> latents_;  // by picture_id, [d, H, W]
+  InfinityStart start_;
+  std::unordered_map<std::string, Tensor> states_;  // by caption, [T, text width]
 };
 
 /// The objective "infinity" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Measures on 64 held-out samples; where the

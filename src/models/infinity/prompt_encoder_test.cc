@@ -7,7 +7,9 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "models/infinity/draw.h"
+#include "models/infinity/objective.h"
 #include "models/infinity/testing.h"
+#include "models/registry.h"
 #include "tensor/model_dir.h"
 #include "tests/support/scratch.h"
 
@@ -79,6 +81,53 @@ TEST_F(PromptEncoders, DrawingReadsThePromptThroughIt) {
   EXPECT_NE(drawing.draw(cat), drawing.draw(dog));
   EXPECT_EQ(drawing.draw({.prompts = {"a cat", "a dog, far away"}, .seed = 3})[0], drawing.draw(cat)[0])
       << "a longer neighbour changes nothing";
+}
+
+/// Two pictures of noise with captions.
+class TwoPictures final : public SampleSource {
+ public:
+  Sample at(uint64_t index) const override {
+    return {.picture = noise_picture(index % 2),
+            .caption = index % 2 == 0 ? "a cat" : "a dog, far away",
+            .picture_id = index % 2};
+  }
+  std::optional<uint64_t> pass_length() const override { return 2; }
+};
+
+TEST_F(PromptEncoders, AdaptersAreTrainedOnItsStatesAndDrawWithTheModelTheyBelongTo) {
+  InfinityConfig shape = tiny_config();
+  shape.text_encoder.reset();
+  shape.text_width = 16;
+  Bundle bundle{tiny_infinity(7, shape), tiny_codec(), {}};
+  bundle.text = prompt_encoder_of(shape, folder(), at::kCPU);
+  save_bundle(bundle, StoredAs::f32, scratch_ / "model");
+  train::Recipe recipe;
+  recipe.model = {{"from", (scratch_ / "model").string()}, {"tune", {{"what", "lora"}, {"rank", 4}}}};
+  recipe.loss = {{"half", false}, {"flip_percent", 0}};
+  const auto objective = make_infinity_objective(recipe, TwoPictures(), at::kCPU);
+  const std::vector<train::Parameter> parameters = objective->parameters();
+  for (const train::Parameter& p : parameters) EXPECT_THAT(p.name, HasSubstr("lora_")) << "the base stays as it is";
+  const double before = objective->evaluate()["clean_loss"];
+  for (int64_t step = 0; step < 20; ++step) {
+    objective->loss({TwoPictures().at(0), TwoPictures().at(1)}, {.step = step, .rng = Rng(4, 1)}).value.backward();
+    const at::NoGradGuard no_grad;
+    for (const train::Parameter& p : parameters) {
+      p.tensor.sub_(p.tensor.grad().sign() * 0.01);
+      p.tensor.mutable_grad() = Tensor();
+    }
+  }
+  const auto after = objective->evaluate();
+  EXPECT_LT(after.at("clean_loss"), 0.9 * before);
+  EXPECT_GT(after.at("clean_bit_acc"), 0.5);
+
+  objective->save_model(scratch_ / "tuned", disk());
+  const auto tuned = tessera::load_model(scratch_ / "tuned", at::kCPU);
+  const auto beside = tessera::load_model(scratch_ / "model", at::kCPU, {.adapters = {scratch_ / "tuned/adapter"}});
+  const DrawRequest cat{.prompts = {"a cat"}, .seed = 3, .tau = {0}};
+  const Image merged_one = tuned->draws()->draw(cat)[0],
+              plain = tessera::load_model(scratch_ / "model", at::kCPU)->draws()->draw(cat)[0];
+  EXPECT_EQ(merged_one, beside->draws()->draw(cat)[0]) << "merged or beside, it is the same model";
+  EXPECT_NE(merged_one, plain);
 }
 
 TEST_F(PromptEncoders, WhatDoesNotFitIsRefused) {

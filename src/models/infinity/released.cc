@@ -180,7 +180,8 @@ codec::CodecConfig released_codec_config(const WeightSource& vae, std::string_vi
   return c;
 }
 
-Bundle load_released(const Path& transformer_file, const Path& vae_file, std::string_view pixels, at::Device device) {
+Bundle load_released(const Path& transformer_file, const Path& vae_file, std::string_view pixels,
+                     const LoadBundleOptions& options) {
   const WeightSource vae = vae_tensors(WeightSource(vae_file));
   const WeightSource transformer = transformer_tensors(WeightSource(transformer_file));
   const codec::CodecConfig codec_config = released_codec_config(vae, vae_file.stem().string(), pixels);
@@ -191,9 +192,9 @@ Bundle load_released(const Path& transformer_file, const Path& vae_file, std::st
     bundle.codec = codec::Codec(codec_config);
     bundle.model = Infinity(config);
   }
-  const MapOptions map{.device = device, .format = at::kFloat};
-  map_weights(tensor_slots(bundle.codec), vae, "codec", map);
-  map_weights(tensor_slots(bundle.model), transformer, "infinity", map);
+  map_weights(tensor_slots(bundle.codec), vae, "codec",
+              {.device = options.device, .format = at::kFloat, .writable = options.writable});
+  bundle.kept = fill_transformer(bundle.model, transformer, Json(), options);
   bundle.model.config.codec = fingerprint(bundle.codec);
   return bundle;
 }
@@ -274,14 +275,14 @@ std::optional<ReleasedFolder> released_folder(const Path& folder) {
   return ReleasedFolder{transformers.front(), vae, texts.front()};
 }
 
-Bundle load_released_folder(const Path& folder, at::Device device) {
+Bundle load_released_folder(const Path& folder, const LoadBundleOptions& options) {
   const std::optional<ReleasedFolder> files = released_folder(folder);
   if (!files) throw UserError("[infinity] {} holds no released transformer (infinity_*.pth)", folder.string());
   if (is_unregularised_vae(files->vae))
     log_warning("[infinity] {} loads, but draws poorly with the 2B, which was trained with infinity_vae_d32reg.pth",
                 files->vae.filename().string());
-  Bundle bundle = load_released(files->transformer, files->vae, pixels_of_file(files->transformer), device);
-  bundle.text = prompt_encoder_of(bundle.model.config, files->text, device);
+  Bundle bundle = load_released(files->transformer, files->vae, pixels_of_file(files->transformer), options);
+  bundle.text = prompt_encoder_of(bundle.model.config, files->text, options.device);
   return bundle;
 }
 

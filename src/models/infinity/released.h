@@ -23,7 +23,8 @@ codec::CodecConfig released_codec_config(const WeightSource& vae, std::string_vi
 
 /// Both, paired, with the released settings of drawing (guidance 3, temperature .5). Throws UserError that names file and tensor for what is
 /// missing, unexpected or of another shape, and for a pair that does not belong together.
-Bundle load_released(const Path& transformer, const Path& vae, std::string_view pixels, at::Device device);
+Bundle load_released(const Path& transformer, const Path& vae, std::string_view pixels,
+                     const LoadBundleOptions& options = {.writable = false});
 
 /// The files of a folder as it was fetched: one transformer, its VAE (of several the one that belongs to it by name), and the folder of a T5.
 struct ReleasedFolder {
@@ -32,7 +33,7 @@ struct ReleasedFolder {
 /// Nothing where the folder holds no transformer under a released name. Throws UserError for several, and for a missing VAE or T5.
 std::optional<ReleasedFolder> released_folder(const Path& folder);
 /// All of it, ready to draw; warns of a VAE that draws poorly.
-Bundle load_released_folder(const Path& folder, at::Device device);
+Bundle load_released_folder(const Path& folder, const LoadBundleOptions& options = {.writable = false});
 
 /// The area that a released file's name is known for ("infinity_2b_reg.pth": 1M), 1M for others; and whether a VAE's name is that of the one
 /// which shapes cannot tell from the right one (d32 in place of d32reg).

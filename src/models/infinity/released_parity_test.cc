@@ -59,7 +59,7 @@ std::vector<Recorded> recorded(bool encodes) {
 class PublishedCode : public ::testing::TestWithParam<Recorded> {
  protected:
   void SetUp() override {
-    bundle = load_released(GetParam().transformer, GetParam().vae, "0.06M", at::kCPU);
+    bundle = load_released(GetParam().transformer, GetParam().vae, "0.06M");
     run.emplace(GetParam().file);
   }
   bool has(const std::string& name) const {

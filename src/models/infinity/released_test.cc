@@ -67,7 +67,7 @@ class Released : public ::testing::Test {
 };
 
 TEST_F(Released, APairIsReadFromItsNamesAndShapes) {
-  Bundle bundle = load_released(transformer(), vae(), pixels_of_file(transformer()), at::kCPU);
+  Bundle bundle = load_released(transformer(), vae(), pixels_of_file(transformer()));
   InfinityConfig want = without_encoder();
   want.codec = fingerprint(bundle.codec);
   EXPECT_TRUE(bundle.model.config == want);
@@ -84,7 +84,7 @@ TEST_F(Released, NothingMayBeMissingOrLeftOver) {
   tensors.pop_back();
   tensors.push_back({"stray", at::zeros({2})});
   save(transformer(), tensors, released_name);
-  EXPECT_THAT([&] { load_released(transformer(), vae(), "0.06M", at::kCPU); },
+  EXPECT_THAT([&] { load_released(transformer(), vae(), "0.06M"); },
               ThrowsMessage<UserError>(AllOf(HasSubstr("head.bias"), HasSubstr("stray"))));
 }
 
@@ -94,9 +94,9 @@ TEST_F(Released, PairsThatDoNotBelongTogetherAreRefused) {
   const codec::Codec wrong = tiny_codec(5, other);
   codec::Codec handles = wrong;
   save(vae(), named_tensors(handles), inserted_name);
-  EXPECT_THAT([&] { load_released(transformer(), vae(), "0.06M", at::kCPU); },
+  EXPECT_THAT([&] { load_released(transformer(), vae(), "0.06M"); },
               ThrowsMessage<UserError>(HasSubstr("writes 4 bits a token, but the VAE has 6 bits a position")));
-  EXPECT_THAT([&] { load_released(vae(), transformer(), "0.06M", at::kCPU); },
+  EXPECT_THAT([&] { load_released(vae(), transformer(), "0.06M"); },
               ThrowsMessage<UserError>(HasSubstr("is it the file that its name says?")));
 }
 

@@ -46,6 +46,63 @@ TEST(CosineSelfAttention, CachedStepsEqualOneMaskedPass) {
   EXPECT_TRUE(at::allclose(at::cat({first, second}, 1), whole, 1e-5, 1e-5));
 }
 
+TEST(ScaleCache, KeysInEightBitsAreNearAndTheLastPassIsExactAndNotKept) {
+  at::manual_seed(3);
+  const auto three = [](int64_t n) {
+    return std::tuple(at::randn({2, 2, n, 8}), at::randn({2, 2, n, 8}), at::randn({2, 2, n, 8}));
+  };
+  const auto [q1, k1, v1] = three(5);
+  const auto [q2, k2, v2] = three(4);
+  const Tensor want = attend(q2, at::cat({k1, k2}, 2), at::cat({v1, v2}, 2), {}, 1.0);
+  for (const auto& [kept, tolerance] :
+       {std::pair(at::kFloat, 1e-5), std::pair(at::kBFloat16, 0.05), std::pair(at::kChar, 0.05)}) {
+    ScaleCache cache(1, 2, 2, 5, 8, q1.options(), kept);
+    cache.attend(0, q1, k1, v1, {});
+    const int64_t bytes = cache.bytes();
+    EXPECT_LT((cache.attend(0, q2, k2, v2, {}) - want).abs().max().item<double>(), tolerance) << kept;
+    EXPECT_EQ(cache.bytes(), bytes);
+  }
+}
+
+TEST(ScaleCache, GoesOnWithTheFirstRows) {
+  at::manual_seed(3);
+  const Tensor k = at::randn({2, 2, 5, 8}), v = at::randn({2, 2, 5, 8}), q = at::randn({2, 2, 3, 8});
+  for (const at::ScalarType kept : {at::kFloat, at::kChar}) {
+    ScaleCache both(1, 2, 2, 5, 8, k.options(), kept), first(1, 2, 2, 5, 8, k.options(), kept);
+    both.attend(0, k, k, v, {});
+    first.attend(0, k, k, v, {});
+    first.keep_rows(1);
+    EXPECT_EQ(2 * first.bytes(), both.bytes());
+    const Tensor want = both.attend(0, q, q, q, {}),
+                 got = first.attend(0, q.slice(0, 0, 1), q.slice(0, 0, 1), q.slice(0, 0, 1), {});
+    EXPECT_LT((got - want.slice(0, 0, 1)).abs().max().item<double>(), 1e-5);
+  }
+}
+
+TEST(LocalAttention, SeesEverythingWhereItsRadiusIsLargeAndOnlyWhatIsNearElse) {
+  at::manual_seed(5);
+  LocalAttention local{.radius = 99, .grids = {{1, 1}, {17, 20}, {33, 40}}};
+  const int64_t before = 1 + 17 * 20, n = 33 * 40;
+  const Tensor q = at::randn({1, 2, n, 4}), k = at::randn({1, 2, before + n, 4}), v = at::randn({1, 2, before + n, 4});
+  EXPECT_EQ(local.scale_of(before, n), 2);
+  EXPECT_EQ(local.scale_of(0, 1), -1) << "small scales see everything";
+  EXPECT_EQ(local.scale_of(before, n - 1), -1) << "not a whole scale";
+  EXPECT_LT((attend_locally(q, k, v, local, 2, 0.5) - attend(q, k, v, {}, 0.5)).abs().max().item<double>(), 1e-5);
+
+  local.radius = 3;
+  const Tensor near = attend_locally(q, k, v, local, 2, 0.5);
+  Tensor far_values = v.clone();
+  far_values.select(2, before + n - 1).fill_(1e3);  // the last corner
+  const Tensor moved = (attend_locally(q, k, far_values, local, 2, 0.5) - near).abs().amax({0, 2}).view({33, 40});
+  EXPECT_EQ(moved.slice(0, 0, 16).max().item<double>(), 0);
+  EXPECT_EQ(moved.slice(1, 0, 16).max().item<double>(), 0);
+  EXPECT_GT(moved[32][39].item<double>(), 0);
+  Tensor first_value = v.clone();
+  first_value.select(2, 0).fill_(1e3);
+  EXPECT_GT((attend_locally(q, k, first_value, local, 2, 0.5) - near).abs().amax({0, 2}).min().item<double>(), 0)
+      << "small scales are seen from everywhere";
+}
+
 TEST(CosineSelfAttention, DoesNotDependOnTheLengthOfItsQueriesAndKeys) {
   CosineSelfAttention attention(16, 2);
   randomise(attention);

@@ -61,7 +61,9 @@ Tensor ScaleCache::attend(size_t index, const Tensor& q, const Tensor& k, const 
     layer.values.put(layer.length, end, v);
   }
   const Tensor keys = layer.keys.with(end, k), values = layer.values.with(end, v);
+  const int64_t scale = local_.radius > 0 ? local_.scale_of(layer.length, k.size(2)) : -1;
   layer.length = end;
+  if (scale >= 0) return attend_locally(q, keys, values, local_, scale, options.scale);
   return nn::attend(q, keys, values, {}, options.scale);
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "nn/attention/kv_cache.h"
+#include "nn/attention/local_attention.h"
 
 namespace tessera::nn {
 
@@ -18,6 +19,8 @@ class ScaleCache final : public KvCache {
 
   /// q, k and v [B, H, n, head_dim] -> [B, n, H * head_dim].
   Tensor attend(size_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const AttendOptions& options) override;
+  /// From now on passes of large scales see what is near alone; those that are not whole scales, and all behind such a one, see everything.
+  void see_locally(LocalAttention local) { local_ = std::move(local); }
   /// Goes on with the first `rows` rows alone.
   void keep_rows(int64_t rows);
   int64_t bytes() const override;
@@ -39,6 +42,7 @@ class ScaleCache final : public KvCache {
     int64_t length = 0;  // positions that are filled
   };
   std::vector<Layer> layers_;
+  LocalAttention local_;
 };
 
 }  // namespace tessera::nn
