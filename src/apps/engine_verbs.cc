@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "apps/align.h"
 #include "apps/chat.h"
 #include "apps/convert.h"
 #include "apps/data.h"
@@ -55,6 +56,9 @@ const std::map<std::string, Run>& engine_verbs() {
       {"devices", parse_and_run<DevicesOptions, run_devices>},
       {"convert", parse_and_run<ConvertOptions, run_convert>},
       {"quantize", parse_and_run<QuantizeOptions, run_quantize>},
+      {"align", parse_and_run<AlignOptions, run_align_verb>},
+      {"align status", parse_and_run<AlignStatusOptions, run_align_status>},
+      {"align export", parse_and_run<AlignExportOptions, run_align_export>},
       {"train", parse_and_run<TrainOptions, run_train>},
   };
   return table;

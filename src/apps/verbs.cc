@@ -1,6 +1,7 @@
 // One line per verb. A heavy one has a second line in engine_verbs.cc.
 #include "apps/verbs.h"
 
+#include "apps/align.h"
 #include "apps/chat.h"
 #include "apps/completion.h"
 #include "apps/convert.h"
@@ -36,6 +37,9 @@ const std::vector<Verb>& verbs() {
       heavy<ServeOptions>(),
       heavy<ReplayOptions>(),
       heavy<TrainOptions>(),
+      heavy<AlignOptions>(),
+      heavy<AlignStatusOptions>(),
+      heavy<AlignExportOptions>(),
       heavy<EvalOptions>(),
       heavy<QuantizeOptions>(),
       heavy<ConvertOptions>(),

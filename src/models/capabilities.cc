@@ -67,4 +67,8 @@ std::vector<int32_t> Writes::chat_prompt(const std::vector<text::Message>& messa
   return chat_prompt(messages);
 }
 
+Tensor Writes::represent(const std::vector<std::string>& /*texts*/) const {
+  throw UserError("[model] this model has no representation of texts");
+}
+
 }  // namespace tessera

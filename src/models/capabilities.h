@@ -147,6 +147,9 @@ class Writes {
   /// `positions`: counts the positions that went through the model for it.
   virtual std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests,
                                                       int64_t* positions = nullptr) const = 0;
+  /// The mean over its positions of each text's last hidden states, [N, C] fp32 on the CPU; of longer texts the beginning that the context
+  /// holds. Throws UserError where the model cannot, and for a text of no tokens.
+  virtual Tensor represent(const std::vector<std::string>& texts) const;
 };
 
 struct SeeRequest {

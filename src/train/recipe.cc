@@ -44,9 +44,14 @@ void assign(Json& tree, const std::string& assignment) {
 }
 }  // namespace
 
-Recipe read_recipe(const Path& file, const std::vector<std::string>& overrides) {
+Json read_settings(const Path& file, const std::vector<std::string>& overrides) {
   Json tree = read_toml_file(file);
   for (const std::string& assignment : overrides) assign(tree, assignment);
+  return tree;
+}
+
+Recipe read_recipe(const Path& file, const std::vector<std::string>& overrides) {
+  const Json tree = read_settings(file, overrides);
   Recipe recipe;
   from_json(tree, recipe, file.string());
   if (recipe.objective.empty()) throw UserError("[recipe] {}: 'objective' is missing", file.string());

@@ -39,8 +39,11 @@ template <class V> void fields(V& v, Recipe& r) {
   v("loss", r.loss, "weights and choices of the objective");
 }
 
-/// Reads a recipe; `overrides` are "train.steps=200"-like assignments with TOML values, applied before reading; a number
-/// names an entry of a list, from 0, as in "data.mixture.0.weight=2".
+/// The settings of a TOML file with `overrides` applied: "train.steps=200"-like assignments with TOML values; a number names an entry of a
+/// list, from 0, as in "data.mixture.0.weight=2". Throws UserError.
+Json read_settings(const Path& file, const std::vector<std::string>& overrides);
+
+/// Reads a recipe; `overrides` are applied before.
 /// Throws UserError for an unknown key (naming the nearest), a wrong type, or an assignment without '='.
 Recipe read_recipe(const Path& file, const std::vector<std::string>& overrides = {});
 

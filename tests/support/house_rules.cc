@@ -23,6 +23,7 @@ const std::map<std::string, int> kFloors = {
 /// Neighbours on one floor that may look at each other, each with its reason.
 const std::set<std::pair<std::string, std::string>> kSideways = {
     {"text", "tensor"},     // a GGUF file holds its tokenizer
+    {"align", "tune"},      // each round trains by a recipe
     {"codec", "train"},     // the codec's objective is trained by the one loop
     {"generate", "codec"},  // the scale loop sums codes by the codec's own arithmetic
 };

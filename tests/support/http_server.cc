@@ -15,14 +15,22 @@ namespace tessera::testing {
 
 namespace {
 
-/// The head of a request; "" when the connection ends before it does.
+/// Reads on until `text` is `size` long. False when the connection ends before.
+bool read_up_to(int connection, std::string& text, size_t size) {
+  char bytes[4096];
+  while (text.size() < size) {
+    const ssize_t got = ::recv(connection, bytes, sizeof bytes, 0);
+    if (got <= 0) return false;
+    text.append(bytes, static_cast<size_t>(got));
+  }
+  return true;
+}
+
+/// A request up to its body, and what of that came along; "" when the connection ends before it does.
 std::string read_head(int connection) {
   std::string head;
-  char bytes[4096];
   while (head.find("\r\n\r\n") == std::string::npos && head.size() < 65536) {
-    const ssize_t got = ::recv(connection, bytes, sizeof bytes, 0);
-    if (got <= 0) return "";
-    head.append(bytes, static_cast<size_t>(got));
+    if (!read_up_to(connection, head, head.size() + 1)) return "";
   }
   return head;
 }
@@ -93,7 +101,11 @@ void HttpServer::serve() {
 void HttpServer::serve_one(int connection) {
   const std::string head = read_head(connection);
   if (head.empty()) return;
-  const HttpSeen asked = parsed(head);
+  HttpSeen asked = parsed(head);
+  if (const auto length = asked.headers.find("content-length"); length != asked.headers.end()) {
+    asked.body = head.substr(head.find("\r\n\r\n") + 4);
+    read_up_to(connection, asked.body, std::stoul(length->second));
+  }
   {
     const std::lock_guard lock(mutex_);
     seen_.push_back(asked);

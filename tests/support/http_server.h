@@ -16,6 +16,7 @@ namespace tessera::testing {
 struct HttpSeen {
   std::string method, target;                  // "GET", "/path?query"
   std::map<std::string, std::string> headers;  // names in small letters
+  std::string body = {};
 };
 
 /// What it is told; the connection is closed afterwards.

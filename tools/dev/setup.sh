@@ -3,7 +3,7 @@
 torch_version=2.13.0
 packages=(g++ cmake ninja-build pkg-config ccache mold python3-venv libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
   libfmt-dev libcurl4-openssl-dev libssl-dev libnlopt-dev libjs-d3 libpng-dev zlib1g-dev libjpeg-dev libwebp-dev libfreetype-dev libharfbuzz-dev libpugixml-dev fonts-noto-color-emoji unicode-data libboost1.81-dev
-  unicode-cldr-core libpcre2-dev libutf8proc-dev libsentencepiece-dev libyaml-dev libgif-dev libhwy-dev
+  unicode-cldr-core libpcre2-dev libutf8proc-dev libsentencepiece-dev libyaml-dev libgif-dev libhwy-dev libsqlite3-dev
   libavformat-dev libavcodec-dev libswscale-dev libavutil-dev libgtest-dev libgmock-dev libbenchmark-dev)
 
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

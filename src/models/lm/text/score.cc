@@ -5,6 +5,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <c10/core/InferenceMode.h>
 
@@ -155,6 +156,22 @@ std::vector<std::vector<ScoredToken>> LmWriter::score(const std::vector<ScoreReq
   }
   if (positions != nullptr) *positions += steps.positions();
   return scored;
+}
+
+Tensor LmWriter::represent(const std::vector<std::string>& texts) const {
+  const at::NoGradGuard no_grad;
+  LmSteps steps(parts_.model, parts_.decode);
+  std::vector<std::vector<int32_t>> ids;
+  for (const std::string& text : texts) {
+    ids.push_back(text::encode_prompt(*parts_.tokenizer, text));
+    if (ids.back().empty()) throw UserError("[lm] a text of no tokens has no representation");
+    require_rows(parts_.model.config, *parts_.tokenizer, ids.back(), "a text");
+    ids.back().resize(std::min(ids.back().size(), static_cast<size_t>(context())));
+    steps.add();
+  }
+  std::vector<Tensor> means;
+  for (const Tensor& states : steps.read(ids)) means.push_back(states.to(at::kCPU, at::kFloat).mean(0));
+  return at::stack(means);
 }
 
 }  // namespace tessera::lm

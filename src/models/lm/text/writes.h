@@ -63,6 +63,7 @@ class LmWriter : public Writes {
   /// What requests have in common in front of their continuations is read once.
   std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests,
                                               int64_t* positions = nullptr) const override;
+  Tensor represent(const std::vector<std::string>& texts) const override;
 
   /// Continues rows of token ids. What write() and chat() come down to.
   std::vector<Written> continue_ids(const std::vector<std::vector<int32_t>>& prompts,

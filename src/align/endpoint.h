@@ -1,0 +1,63 @@
+// Answers from other machines: any server that speaks OpenAI's chat completions, several at once. What must stay true: every job is answered once
+// or the run ends with a fault that names the server; a server that is lost leaves its work to the others.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/fields.h"
+#include "core/json.h"
+
+namespace tessera::align {
+
+/// A server, in a recipe's list of endpoints.
+struct Endpoint {
+  std::string url;
+  std::string model;
+  std::string key_env;
+  int64_t at_once = 4;
+  double per_minute = 0;
+  double timeout = 300;
+  int64_t retries = 6;
+  bool operator==(const Endpoint&) const = default;
+};
+template <class V> void fields(V& v, Endpoint& e) {
+  v("url", e.url, "where its API begins, like http://127.0.0.1:8080/v1");
+  v("model", e.model, "name of the model there");
+  v("key_env", e.key_env, "environment variable that holds the key (empty: no key); keys stand in no file");
+  v("at_once", e.at_once, "requests under way at the same time");
+  v("per_minute", e.per_minute, "requests a minute at most (0: no limit)");
+  v("timeout", e.timeout, "seconds until a request counts as lost");
+  v("retries", e.retries, "failures in a row after which the server counts as lost");
+}
+
+/// Throws UserError for an address that is none, for numbers out of range, and for a key that the environment does not hold.
+void check(const std::vector<Endpoint>& endpoints);
+
+/// A request to POST to URL/chat/completions; "model" is added by the server that takes it.
+struct EndpointJob {
+  Json body;
+  size_t key = 0;  // of the caller
+};
+
+/// What a server answered.
+struct EndpointAnswer {
+  size_t key = 0;
+  Json body;
+};
+
+/// A wait before the n-th try in a row, seconds: 1, 2, 4, ... up to 60, each by up to half longer by chance of `seed`, and at least what the
+/// server asked for.
+double back_off(int64_t failures, double asked, uint64_t seed);
+
+/// Asks all jobs. Servers take from one queue as they have room. 408, 429 and 5xx, broken connections, timeouts and answers that are no JSON of the
+/// expected shape are tried again after a wait, by whichever server is free; a server that fails `retries` times in a row is lost, and said to
+/// be. `done` gets answers as they come and says whether it can use them: false tries again (three times, then the answer counts); `stop` is
+/// asked between events. Throws FaultError when all servers are lost and for an answer that will not change (401, 404, 400 ...), with the server's words.
+void ask_endpoints(const std::vector<Endpoint>& endpoints, std::vector<EndpointJob> jobs,
+                   const std::function<bool(const EndpointAnswer&, bool last_try)>& done,
+                   const std::function<bool()>& stop);
+
+}  // namespace tessera::align

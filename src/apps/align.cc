@@ -1,0 +1,77 @@
+// `tessera align`: runs the rounds; and what a run's store says, for people and machines.
+#include "apps/align.h"
+
+#include "align/pipeline.h"
+#include "core/error.h"
+#include "core/interrupt.h"
+#include "core/json.h"
+#include "core/log.h"
+#include "tensor/device.h"
+
+namespace tessera::apps {
+
+namespace {
+Path store_file(const Path& run) {
+  const Path file = align::store_of(run);
+  if (!std::filesystem::exists(file))
+    throw UserError("[align] {} holds no alignment run; want a directory with store.sqlite", run.string());
+  return file;
+}
+
+std::string clock_text(double seconds) {
+  const auto whole = static_cast<int64_t>(seconds);
+  if (whole >= 3600) return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  if (whole >= 60) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
+  return fmt::format("{:.1f}s", seconds);
+}
+
+/// "prompts 100, mean 5.21" of a step's detail.
+std::string words_of(const Json& detail) {
+  std::string words;
+  for (const auto& [key, value] : detail.items()) {
+    const std::string shown = value.is_number_float() ? fmt::format("{:.4g}", value.get<double>()) : value.dump();
+    words += (words.empty() ? "" : ", ") + key + " " + shown;
+  }
+  return words;
+}
+}  // namespace
+
+int run_align_verb(const AlignOptions& options) {
+  set_threads(options.threads);
+  if (options.recipe.empty()) throw UserError("[align] want a recipe, as in 'tessera align recipes/books-chat.toml'");
+  align::AlignRecipe recipe = align::read_align_recipe(options.recipe, options.set);
+  if (!options.out.empty()) recipe.out = options.out.string();
+  const align::AlignResult result = align::run_align(recipe, parse_device(options.device));
+  if (result.interrupted) log_info("stopped in round {}; go on with the same command", result.rounds + 1);
+  else log_info("{} rounds are done; the model is in {}", result.rounds, result.model.string());
+  if (options.output.json)
+    print_json({{"rounds", result.rounds}, {"interrupted", result.interrupted}, {"model", result.model.string()}});
+  return result.interrupted ? interrupted_status : 0;
+}
+
+int run_align_status(const AlignStatusOptions& options) {
+  const align::Store store(store_file(options.run), /*writable=*/false);
+  Json steps = Json::array();
+  for (const align::StoredStep& step : store.steps()) {
+    const Json detail = parse_json(step.detail, step.name);
+    steps.push_back({{"step", step.name}, {"state", step.state}, {"seconds", step.seconds}, {"detail", detail}});
+    fmt::print("{:<22} {:<8} {:>8}  {}\n", step.name, step.state, clock_text(step.seconds), words_of(detail));
+  }
+  if (options.output.json) {
+    print_json({{"steps", steps},
+                {"seed_prompts", store.count_prompts("seed")},
+                {"synthetic_prompts", store.count_prompts("synthetic")}});
+  }
+  return 0;
+}
+
+int run_align_export(const AlignExportOptions& options) {
+  const align::Store store(store_file(options.run), /*writable=*/false);
+  require_writable(options.out, "align");
+  const int64_t rows = store.export_jsonl(options.out);
+  fmt::print("{} rows in {}\n", rows, options.out.string());
+  if (options.output.json) print_json({{"rows", rows}, {"out", options.out.string()}});
+  return 0;
+}
+
+}  // namespace tessera::apps

@@ -1,0 +1,17 @@
+// Stands for the verbs of alignment where SQLite is not there (TESSERA_ALIGN=OFF).
+#include "apps/align.h"
+#include "core/error.h"
+
+namespace tessera::apps {
+
+namespace {
+[[noreturn]] void refuse_alignment() {
+  throw UserError("[align] this build has no alignment; configure with -DTESSERA_ALIGN=ON, which needs SQLite");
+}
+}  // namespace
+
+int run_align_verb(const AlignOptions&) { refuse_alignment(); }
+int run_align_status(const AlignStatusOptions&) { refuse_alignment(); }
+int run_align_export(const AlignExportOptions&) { refuse_alignment(); }
+
+}  // namespace tessera::apps
