@@ -60,15 +60,17 @@ class AlignRun : public ::testing::Test {
     r.prompts = {.pool = 14, .max_tokens = 12, .near = 1, .attempts = 40};
     r.answers = {.prompts = 4, .samples = 5, .max_tokens = 6, .at_once = 4};
     r.judge.distil = 4;
-    const Json training = {{"loss", {{"stored", "f32"}}},
-                           {"train",
-                            {{"batch", 4},
-                             {"steps", 3},
-                             {"checkpoint_every", 2},
-                             {"schedule", {{"kind", "constant"}, {"learning_rate", 1e-3}, {"warmup_steps", 0}}}}}};
-    r.sft = training;
-    r.judge.training = training;
-    r.dpo = training;
+    const auto training = [](int64_t steps, double rate) -> Json {
+      return {{"loss", {{"stored", "f32"}}},
+              {"train",
+               {{"batch", 6},
+                {"steps", steps},
+                {"checkpoint_every", 15},
+                {"schedule", {{"kind", "constant"}, {"learning_rate", rate}, {"warmup_steps", 0}}}}}};
+    };
+    r.sft = training(40, 1e-2);  // until its answers end
+    r.judge.training = training(2, 1e-3);
+    r.dpo = training(2, 1e-3);
     return r;
   }
   /// Everything that a run has made but for times, ids and where it stands.

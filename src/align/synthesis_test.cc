@@ -24,7 +24,7 @@ TEST(FewShot, APromptIsTheLineThatWasWritten) {
   EXPECT_EQ(prompt_in(""), "");
 }
 
-class Choice : public ::testing::Test {
+class RoundPrompts : public ::testing::Test {
  protected:
   void SetUp() override {
     std::vector<StoredPrompt> prompts;
@@ -48,7 +48,7 @@ class Choice : public ::testing::Test {
   Store store_{scratch_ / "store.sqlite"};
 };
 
-TEST_F(Choice, DiversifiedPromptsComeFromDifferentClusters) {
+TEST_F(RoundPrompts, DiversifiedPromptsComeFromDifferentClusters) {
   const std::vector<int64_t> ids = choose_prompts(store_, 1, 10, true, 7);
   EXPECT_EQ(std::set<int64_t>(ids.begin(), ids.end()).size(), 10u);
   EXPECT_EQ(clusters_of(ids).size(), 10u);
@@ -56,11 +56,11 @@ TEST_F(Choice, DiversifiedPromptsComeFromDifferentClusters) {
   EXPECT_NE(choose_prompts(store_, 2, 10, true, 7), ids);
 }
 
-TEST_F(Choice, RandomPromptsFollowTheCrowd) {
+TEST_F(RoundPrompts, RandomPromptsFollowTheCrowd) {
   EXPECT_LT(clusters_of(choose_prompts(store_, 1, 10, false, 7)).size(), 10u);
 }
 
-TEST_F(Choice, NoPromptIsChosenTwiceOverRoundsUntilNoneIsLeft) {
+TEST_F(RoundPrompts, NoPromptIsChosenTwiceOverRoundsUntilNoneIsLeft) {
   std::set<int64_t> all;
   for (int64_t round = 1; round <= 4; ++round) {
     const std::vector<int64_t> ids = choose_prompts(store_, round, 10, true, 7);

@@ -22,7 +22,7 @@ const std::vector<std::string> requests = {
     R"({"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"x"}]},{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"y"}],"instructions":"z","max_output_tokens":5,"text":{"format":{"type":"text"}},"tools":[{"type":"function","name":"f","parameters":{}}]})",
     R"({"prompt":"red apple","n":3,"size":"64x64","seed":1,"cfg":[1,2],"partial_images":2,"stream":true,"output_format":"webp"})",
     R"({"prompt":"x","image":["data:image/png;base64,iVBORw0KGgo="],"keep_scales":2,"size":"auto"})"};
-const std::vector<std::string> words = {"null",
+const std::vector<std::string> api_words = {"null",
                                         "-1",
                                         "1e999",
                                         "\"\"",
@@ -72,7 +72,7 @@ template <class Read> void fuzz(const std::vector<std::string>& corpus, uint64_t
   Rng rng(seed);
   int accepted = 0;
   for (int round = 0; round < rounds; ++round) {
-    const std::string bytes = mutate(corpus, words, rng);
+    const std::string bytes = mutate(corpus, api_words, rng);
     try {
       accepted += accepts_request([&] { read(bytes); });
     } catch (const std::exception& error) {
@@ -131,7 +131,7 @@ TEST(Fuzz, MutatedHeadsAreLetInOrRefused) {
     head.path = "/v1/models";
     for (const char* name : {"host", "origin", "content-type", "authorization", "sec-fetch-site"})
       head.headers.emplace_back(name,
-                                rng.below(4) == 0 ? mutate(values, words, rng) : values[rng.below(values.size())]);
+                                rng.below(4) == 0 ? mutate(values, api_words, rng) : values[rng.below(values.size())]);
     refused += serve::refused(head, {.key = "0123456789"}).has_value();
   }
   EXPECT_GT(refused, 0);
