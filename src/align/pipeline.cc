@@ -198,7 +198,8 @@ void Pipeline::train_judge(Json& detail) {
     rows += row_of(lesson[0].content, lesson[1].content);
   }
   write_file_atomically(data_file("ratings"), rows);
-  train_on("judge", recipe_.base, data_file("ratings"), recipe_.judge.training, "lm", recipe_.seed, detail);
+  train_on("judge", recipe_.base, data_file("ratings"), recipe_.judge.training,
+           models::conversation_objective(recipe_.base), recipe_.seed, detail);
 }
 
 /// The judge rates answers of its own side of the pool and learns from its ratings, going on from itself (ALMA 3.3). They count as round 0.
@@ -219,8 +220,8 @@ void Pipeline::distil_judge(Json& detail) {
                      judge_answer(std::llround(each.score)));
   }
   write_file_atomically(data_file("distilled"), rows);
-  train_on("judge-distilled", model_dir("judge"), data_file("distilled"), recipe_.judge.training, "lm", recipe_.seed,
-           detail);
+  train_on("judge-distilled", model_dir("judge"), data_file("distilled"), recipe_.judge.training,
+           models::conversation_objective(recipe_.base), recipe_.seed, detail);
 }
 
 void Pipeline::run_round(int64_t round) {

@@ -66,7 +66,7 @@ class Pipeline {
   void train_on(const std::string& name, const Path& from, const Path& data, const Json& tables,
                 std::string_view objective, int64_t seed, Json& detail);
   void train_sft(const std::string& name, const Path& data, int64_t seed, Json& detail) {
-    train_on(name, recipe_.base, data, recipe_.sft, "lm", seed, detail);
+    train_on(name, recipe_.base, data, recipe_.sft, models::conversation_objective(recipe_.base), seed, detail);
   }
   void make_pool(Json& detail);
   void make_clusters(Json& detail);

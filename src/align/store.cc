@@ -59,7 +59,8 @@ class Store::Statement {
     return *this;
   }
   Statement& bind(std::string_view value) {
-    sqlite3_bind_text64(statement_, ++bound_, value.data(), value.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    sqlite3_bind_text64(statement_, ++bound_, value.empty() ? "" : value.data(), value.size(), SQLITE_TRANSIENT,
+                        SQLITE_UTF8);
     return *this;
   }
   /// The next row; false at the end.

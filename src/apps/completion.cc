@@ -34,6 +34,10 @@ std::vector<std::string> verb_families(const std::vector<Verb>& verbs) {
   return families;
 }
 
+bool is_verb(const std::vector<Verb>& verbs, const std::string& name) {
+  return std::ranges::any_of(verbs, [&](const Verb& verb) { return verb.line.verb == name; });
+}
+
 std::string brief_help(const std::string& help) {
   constexpr size_t longest = 80;
   std::string brief = help.substr(0, help.find("; "));
@@ -127,22 +131,28 @@ std::string bash_completion(const std::vector<Verb>& verbs) {
   for (const Verb& verb : verbs) {
     if (verb.line.verb.find(' ') == std::string::npos) words += verb.line.verb + " ";
   }
+  std::string pure;  // families whose first word is no verb
+  for (const std::string& family : families) pure += is_verb(verbs, family) ? "" : family + " ";
   script += fmt::format(
-      "  if ((COMP_CWORD == 1)); then\n    _tessera_words \"$word\" \"{}{} help --help --version\"\n    return\n  fi\n",
-      words, fmt::join(families, " "));
+      "  if ((COMP_CWORD == 1)); then\n    _tessera_words \"$word\" \"{}{}help --help --version\"\n    return\n  fi\n",
+      words, pure);
   for (const std::string& family : families) {
     std::string seconds;
     for (const Verb& verb : verbs) {
       if (verb.line.verb.starts_with(family + " ")) seconds += " " + verb.line.verb.substr(family.size() + 1);
     }
+    const bool alone = is_verb(verbs, family);  // the first word is a verb by itself too, which may take a file
     script += fmt::format(
-        "  if [[ $verb == {} ]]; then\n    if ((COMP_CWORD == 2)); then\n      _tessera_words \"$word\" \"{} --help\"\n"
-        "      return\n    fi\n    verb+=\" ${{COMP_WORDS[2]}}\"\n  fi\n",
-        family, seconds.substr(1));
+        "  if [[ $verb == {0} ]]; then\n    if ((COMP_CWORD == 2)) && [[ $word != -* ]]; then\n      _tessera_words "
+        "\"$word\" "
+        "\"{1}\"\n{2}      return\n    fi\n    if [[ \" {1} \" == *\" ${{COMP_WORDS[2]}} \"* ]]; then verb+=\" "
+        "${{COMP_WORDS[2]}}\"; fi\n  fi\n",
+        family, seconds.substr(1),
+        alone ? "      mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$word\")\n" : "");
   }
   script += "  case $verb in\n";
   for (const Verb& verb : verbs) script += fmt::format("    \"{}\")\n{}      ;;\n", verb.line.verb, bash_lists(verb));
-  script += fmt::format("    help) rest=\"{}{}\" ;;\n  esac\n", words, fmt::join(families, " "));
+  script += fmt::format("    help) rest=\"{}{}\" ;;\n  esac\n", words, pure);
   return script + std::string(bash_end);
 }
 

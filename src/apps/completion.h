@@ -37,6 +37,8 @@ Completed completed(const CommandLine& line, const Option& option);
 
 /// The first words of verbs of two: "plan", "data".
 std::vector<std::string> verb_families(const std::vector<Verb>& verbs);
+/// Whether there is a verb of this name.
+bool is_verb(const std::vector<Verb>& verbs, const std::string& name);
 /// The beginning of a help text, without what only explains it further.
 std::string brief_help(const std::string& help);
 

@@ -81,6 +81,7 @@ std::vector<std::pair<std::string, std::string>> described_words(const std::vect
   }
   if (!family.empty()) return words;
   for (const std::string& each : verb_families(verbs)) {
+    if (is_verb(verbs, each)) continue;
     std::vector<std::string> seconds;
     for (const auto& [word, help] : described_words(verbs, each)) seconds.push_back(word);
     words.emplace_back(each, fmt::format("{}", fmt::join(seconds, ", ")));
@@ -116,10 +117,17 @@ std::string zsh_completion(const std::vector<Verb>& verbs) {
       "  local -a candidates\n  local verb=$words[2]\n  if ((CURRENT == 2)); then\n    candidates=(" +
       zsh_described(described_words(verbs, "")) + ")\n    _describe -t verbs verb candidates\n    return\n  fi\n";
   for (const std::string& family : verb_families(verbs)) {
-    script += "  if [[ $verb == " + family + " ]]; then\n    if ((CURRENT == 3)); then\n      candidates=(" +
-              zsh_described(described_words(verbs, family)) +
-              ")\n      _describe -t verbs verb candidates\n      return\n    fi\n"
-              "    verb=\"$verb $words[3]\"\n    shift words\n    ((CURRENT--))\n  fi\n";
+    std::vector<std::string> seconds;
+    for (const auto& [word, help] : described_words(verbs, family)) seconds.push_back(word);
+    script +=
+        "  if [[ $verb == " + family +
+        " ]]; then\n    if ((CURRENT == 3)) && [[ $words[3] != -* ]]; then\n      candidates=(" +
+        zsh_described(described_words(verbs, family)) + ")\n      _describe -t verbs verb candidates\n" +
+        (is_verb(verbs, family) ? "      _files\n" : "") +
+        fmt::format(
+            "      return\n    fi\n    if [[ $words[3] == ({}) ]]; then\n      verb=\"$verb $words[3]\"\n      shift "
+            "words\n      ((CURRENT--))\n    fi\n  fi\n",
+            fmt::join(seconds, "|"));
   }
   script += "  shift words\n  ((CURRENT--))\n  case $verb in\n";
   for (const Verb& verb : verbs) script += "    '" + verb.line.verb + "')\n" + zsh_arguments(verb) + "      ;;\n";
@@ -130,13 +138,18 @@ std::string zsh_completion(const std::vector<Verb>& verbs) {
 
 std::string fish_completion(const std::vector<Verb>& verbs) {
   const std::vector<std::string> families = verb_families(verbs);
+  std::vector<std::string> both;  // verbs of two words
+  for (const Verb& verb : verbs) {
+    if (verb.line.verb.find(' ') != std::string::npos) both.push_back(fish_quoted(verb.line.verb));
+  }
   std::string script = fmt::format(
       "# Completion of tessera in fish, made by `tessera completion fish`.\n"
       "function __tessera_is\n  set -l words (commandline -opc)[2..-1]\n"
-      "  if test (count $words) -ge 2; and contains -- $words[1] {}\n    test \"$words[1] $words[2]\" = \"$argv[1]\"\n"
+      "  if test (count $words) -ge 2; and contains -- \"$words[1] $words[2]\" {}\n    test \"$words[1] $words[2]\" = "
+      "\"$argv[1]\"\n"
       "  else\n    test (count $words) -ge 1; and test \"$words[1]\" = \"$argv[1]\"\n  end\nend\n"
       "complete -c tessera -f\n",
-      fmt::join(families, " "));
+      fmt::join(both, " "));
   for (const auto& [word, help] : described_words(verbs, ""))
     script += fmt::format("complete -c tessera -n 'test (count (commandline -opc)) -eq 1' -a {} -d {}\n", word,
                           fish_quoted(help));

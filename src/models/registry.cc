@@ -125,6 +125,13 @@ void complete_data(train::Recipe& recipe) {
   if (const auto complete = objective(recipe.objective).complete_data) complete(recipe);
 }
 
+std::string conversation_objective(const Path& directory) {
+  const ModelRegistration& model = registration_of(
+      read_model_directory(directory), [](const ModelRegistration& each) { return !each.objectives.empty(); },
+      "that is trained");
+  return model.objectives.front().name;
+}
+
 std::unique_ptr<train::Objective> make_objective(train::Recipe& recipe, const SampleSource& source, at::Device device) {
   return objective(recipe.objective).make(recipe, source, device);
 }

@@ -97,6 +97,9 @@ std::string objective_of(const ModelDirectory& directory);
 /// unknown name.
 void complete_data(train::Recipe& recipe);
 
+/// The objective that teaches conversations to the model of a directory. Throws UserError when its kind is not trained.
+std::string conversation_objective(const Path& directory);
+
 /// Builds the objective that `recipe` names, with weights initialised from recipe.train.seed, and writes its full
 /// `model` and `loss` tables back into the recipe. Throws UserError for an unknown name (naming the nearest) or key.
 std::unique_ptr<train::Objective> make_objective(train::Recipe& recipe, const SampleSource& source, at::Device device);

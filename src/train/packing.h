@@ -20,12 +20,12 @@ struct Sequence {
 
 /// Rows as tensors; what is not used of a row is padding at its end, a segment of its own.
 struct PackedRows {
-  Tensor ids;                   // [R, L] int64
-  Tensor targets;               // [R, L] int64, -1 where nothing is learned
-  Tensor segments;              // [R, L] int64, the sequences of a row counted from 0
+  Tensor ids;                                  // [R, L] int64
+  Tensor targets;                              // [R, L] int64, -1 where nothing is learned
+  Tensor segments;                             // [R, L] int64, the sequences of a row counted from 0
   std::vector<std::vector<size_t>> sequences;  // which ones each row holds, in its order
-  double padding = 0;           // share of positions that are padding
-  double padding_unpacked = 0;  // what that share would be with a row for each sequence
+  double padding = 0;                          // share of positions that are padding
+  double padding_unpacked = 0;                 // what that share would be with a row for each sequence
 };
 
 /// `together`: several in a row of at most `room`; otherwise each has its own. Rows are as long as the longest.
