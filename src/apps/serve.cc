@@ -30,6 +30,7 @@ int run_serve(const ServeOptions& options) {
                        .origins = options.access.allow_origin};
   server.api.max_tokens = options.max_tokens;
   server.api.runs = options.runs;
+  server.api.studio = {.runs = options.runs, .votes = options.votes, .citations = options.citations};
   server.models.paths = options.model;
   server.models.device = parse_device(options.compute.device);
   server.models.load = load_options(options.held);

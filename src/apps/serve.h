@@ -27,6 +27,8 @@ struct ServeOptions {
   uint16_t port = 8080;
   std::filesystem::path socket;
   std::filesystem::path runs;
+  std::filesystem::path votes;
+  std::filesystem::path citations;
   std::string memory;
   std::string cache;
   int64_t parallel = 32;
@@ -58,7 +60,10 @@ template <class V> void fields(V& v, ServeOptions& o) {
   v("host", o.host, "address to listen on; 0.0.0.0 is every one of this machine");
   v("port", o.port, "port to listen on; 0 takes a free one");
   v("socket", o.socket, "UNIX socket to listen on as well");
-  v("runs", o.runs, "folder of training runs to show");
+  v("runs", o.runs, "folder of training runs that the page shows, with the data of their recipes");
+  v("votes", o.votes, "file that the page's votes are appended to, as pairs for preference tuning");
+  v("citations", o.citations,
+    "what a model has read, for 'Where did it read this?' (`tessera data citations` makes it)");
   v("memory", o.memory,
     "memory of all models and their caches together, like 8G: models are then loaded and unloaded as they are asked "
     "for");

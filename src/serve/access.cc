@@ -80,7 +80,7 @@ bool has_known_content(const HttpRequest& head) {
 bool is_open(const HttpRequest& head) {
   return head.path == "/health" ||
          (is_safe(head) && !head.path.starts_with("/v1/") && !head.path.starts_with("/runs") &&
-          !head.path.starts_with("/data") && head.path != "/metrics");
+          !head.path.starts_with("/data") && head.path != "/metrics" && head.path != "/studio/server");
 }
 
 }  // namespace

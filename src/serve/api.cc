@@ -27,7 +27,8 @@ uint64_t random_seed() {
 }
 
 Api::Api(Models& models, Metrics& metrics, const ApiOptions& options)
-    : models_(&models), metrics_(&metrics), options_(options), pool_(options.threads), loader_(1) {}
+    : models_(&models), metrics_(&metrics), options_(options), studio_(options.studio, models), pool_(options.threads),
+      loader_(1) {}
 
 Api::~Api() = default;
 
@@ -41,6 +42,13 @@ void Api::handle(std::shared_ptr<Exchange> exchange) {
   const HttpRequest& request = exchange->request();
   try {
     if (request.method == "OPTIONS") return exchange->reply(preflight(request, options_.access));
+    if (request.method != "HEAD" && Studio::takes(request)) {
+      ++reading_;
+      return pool_.run([this, exchange] {
+        answer_page(exchange);
+        --reading_;
+      });
+    }
     if (request.method == "GET" || request.method == "HEAD") return respond(exchange, answer_get(request));
     if (request.method == "POST") return post(exchange);
     throw ApiError(405, fmt::format("the method {} is not known here", request.method));
@@ -108,6 +116,20 @@ HttpReply Api::answer_get(const HttpRequest& request) {
   if (const auto run = runs_reply(request, options_.runs)) return *run;
   if (const auto asset = asset_reply(request)) return *asset;
   throw ApiError(404, fmt::format("there is nothing at {}", request.path));
+}
+
+/// What the page asks for beside OpenAI's API.
+void Api::answer_page(const std::shared_ptr<Exchange>& exchange) {
+  const HttpRequest& request = exchange->request();
+  const RequestLog log{.metrics = metrics_, .client = request.peer, .method = request.method, .path = request.path};
+  try {
+    respond(exchange, studio_.answer(request));
+    if (request.method == "POST") log.close(200);  // a page that looks at runs asks every two seconds
+  } catch (...) {
+    const ApiError error = api_error_of(std::current_exception());
+    log.close(error.status());
+    respond(exchange, error.reply());
+  }
 }
 
 void Api::post(const std::shared_ptr<Exchange>& exchange) {

@@ -10,6 +10,7 @@
 #include "serve/json_fields.h"
 #include "serve/models.h"
 #include "serve/pool.h"
+#include "serve/studio.h"
 #include "serve/text_request.h"
 
 namespace tessera::serve {
@@ -18,6 +19,7 @@ struct ApiOptions {
   AccessRules access;
   int64_t max_tokens = 2048;  // of an answer whose request gives no limit
   Path runs;                  // training runs to show; "": none
+  StudioOptions studio;       // what else the page may show
   int threads = 2;            // that read requests
 };
 
@@ -43,6 +45,7 @@ class Api {
   };
   void respond(const std::shared_ptr<Exchange>& exchange, HttpReply reply) const;
   void post(const std::shared_ptr<Exchange>& exchange);
+  void answer_page(const std::shared_ptr<Exchange>& exchange);
   void answer_post(const std::shared_ptr<Exchange>& exchange);
   HttpReply answer_get(const HttpRequest& request);
   Json model_json(const ModelCard& card) const;
@@ -71,6 +74,7 @@ class Api {
   Models* models_;
   Metrics* metrics_;
   ApiOptions options_;
+  Studio studio_;
   std::atomic<bool> draining_{false};
   std::atomic<int64_t> reading_{0};
   Pool pool_, loader_;  // the last to come and the first to go

@@ -1,19 +1,9 @@
 // Serving embedded files.
 #include "serve/assets.h"
 
-#include <array>
-
 namespace tessera::serve {
 
 namespace {
-
-constexpr std::string_view start_page =
-    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport "
-    "content=\"width=device-width\"><title>Tessera</title>"
-    "<h1>Tessera</h1><p>This server speaks OpenAI's API: <code>/v1/models</code>, <code>/v1/chat/completions</code>, "
-    "<code>/v1/completions</code>.</p></html>";
-
-constexpr std::array<Asset, 1> start_assets = {Asset{"/", "text/html; charset=utf-8", start_page}};
 
 /// Nothing from elsewhere, no script or style in the page itself, no frame around it.
 constexpr std::string_view policy =
@@ -23,8 +13,6 @@ constexpr std::string_view policy =
     "'none'";
 
 }  // namespace
-
-std::span<const Asset> page_assets() { return start_assets; }
 
 std::optional<HttpReply> asset_reply(const HttpRequest& request) {
   for (const Asset& asset : page_assets()) {

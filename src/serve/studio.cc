@@ -1,0 +1,47 @@
+// Paths of the page's requests to functions.
+#include "serve/studio.h"
+
+#include "core/error.h"
+#include "serve/api_error.h"
+#include "serve/json_fields.h"
+
+namespace tessera::serve {
+
+Studio::Studio(StudioOptions options, Models& models) : options_(std::move(options)), models_(&models) {
+  if (!options_.runs.empty() && !std::filesystem::is_directory(options_.runs))
+    throw UserError("[serve] --runs {} is no folder", options_.runs.string());
+  if (!options_.citations.empty() && !std::filesystem::is_regular_file(options_.citations))
+    throw UserError("[serve] --citations {} is no file; `tessera data citations` makes one",
+                    options_.citations.string());
+}
+
+bool Studio::takes(const HttpRequest& request) {
+  if (request.method == "POST") return request.path == "/citations" || request.path == "/votes";
+  return request.path == "/studio/server" || request.path == "/data" || request.path == "/data/samples";
+}
+
+HttpReply Studio::answer(const HttpRequest& request) {
+  const auto json = [](const Json& body) {
+    return HttpReply{.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
+                     .body = wire(body)};
+  };
+  const std::string& path = request.path;
+  if (request.method == "POST") {
+    const Json body = parse_body(request.body);
+    return json(path == "/votes" ? vote(body) : citations(body));
+  }
+  if (path == "/studio/server") return json(server());
+  if (path == "/data") return json(list_data());
+  if (path == "/data/samples") return json(data_samples(request));
+  throw ApiError(404, fmt::format("there is nothing at {}", path));
+}
+
+Json Studio::server() const {
+  Json quoting = Json::array();
+  for (const ModelCard& card : models_->cards()) {
+    if (card.writes && !options_.citations.empty()) quoting.push_back(card.name);
+  }
+  return {{"runs", !options_.runs.empty()}, {"data", true}, {"votes", !options_.votes.empty()}, {"citations", quoting}};
+}
+
+}  // namespace tessera::serve

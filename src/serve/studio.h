@@ -1,0 +1,53 @@
+// What the page at / asks for beside OpenAI's API and the runs: samples of data, passages that an answer quotes, and votes. A client names data
+// by the names of a list that the server gave; no path is taken from it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "core/json.h"
+#include "data/citation_index.h"
+#include "serve/http.h"
+#include "serve/models.h"
+
+namespace tessera::serve {
+
+struct StudioOptions {
+  Path runs;       // folder of training runs; "": none
+  Path votes;      // file that votes are appended to; "": none are taken
+  Path citations;  // what `tessera data citations` made; "": none
+};
+
+class Studio {
+ public:
+  /// Throws UserError for a folder of runs or a citation index that is not there.
+  Studio(StudioOptions options, Models& models);
+  ~Studio();
+
+  /// Whether a request is the page's.
+  static bool takes(const HttpRequest& request);
+  /// Answers it; reads files, so it belongs into the pool. Throws ApiError.
+  HttpReply answer(const HttpRequest& request);
+
+ private:
+  Json server() const;
+  std::map<std::string, Path> recipes() const;
+  Json list_data();
+  Json data_samples(const HttpRequest& request);
+  Json citations(const Json& body);
+  Json vote(const Json& body);
+
+  struct Data;
+  std::shared_ptr<const Data> data_of(const std::string& name);
+  StudioOptions options_;
+  Models* models_;
+  std::mutex mutex_;  // of what follows
+  std::map<std::string, std::shared_ptr<const Data>> data_;
+  std::map<std::string, std::shared_ptr<const data::CitationIndex>> indexes_;  // by the tokenizer's fingerprint
+  int64_t votes_ = 0;
+};
+
+}  // namespace tessera::serve
