@@ -1,5 +1,5 @@
 // Small parts that all views are made of.
-import { html, useEffect, useRef, useState } from "./vendor/preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./vendor/preact.js";
 import { marked } from "./vendor/marked.js";
 import { choice, setChoice } from "./store.js";
 
@@ -33,7 +33,7 @@ export const Empty = ({ title, children }) => html`<div class="empty"><div class
 /** A dialog over the page: Escape, the button and a click beside it close it. */
 export function Dialog({ title, onClose, children, wide }) {
   const box = useRef();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     box.current.showModal();
     return () => before?.focus?.();
