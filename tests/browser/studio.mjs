@@ -49,6 +49,15 @@ async function visit(name, options, look) {
   await context.close();
 }
 
+/** Whether `test` holds of how many there are, within 10 s: a page draws what a key did a moment later. */
+async function becomes(locator, test) {
+  for (const end = Date.now() + 10000; ;) {
+    if (test(await locator.count())) return true;
+    if (Date.now() > end) return false;
+    await new Promise((next) => setTimeout(next, 50));
+  }
+}
+
 const shot = (page, name) => pictures && page.screenshot({ path: join(pictures, `${name}.png`) });
 const view = async (page, name) => {
   await page.evaluate((hash) => { location.hash = hash; }, name);
@@ -101,7 +110,7 @@ await visit("chat", {}, async (page) => {
   await page.reload();
   await page.waitForSelector(".message.assistant");
   check("chat: branches are kept over a reload", (await page.locator(".message.user .said").innerText()) === "Once" &&
-    await page.locator(".branches").count() === 2);
+    await becomes(page.locator(".branches"), (count) => count === 2));
   const download = page.waitForEvent("download");
   await page.click('[aria-label="Save as a page"]');
   const saved = readFileSync(await (await download).path(), "utf8");
@@ -131,7 +140,7 @@ await visit("probabilities", {}, async (page) => {
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("Enter");
   const others = page.locator(".alternative");
-  check("probabilities: Enter shows what else was likely", await others.count() >= 4);
+  check("probabilities: Enter shows what else was likely", await becomes(others, (count) => count >= 4));
   await sound(page, "probabilities");
   await shot(page, "probabilities");
   await others.nth(2).click();
@@ -155,18 +164,18 @@ await visit("pictures", {}, async (page) => {
   await sound(page, "pictures");
   await shot(page, "draw");
   await page.click("text=Contact sheet");
-  check("pictures: the contact sheet holds both", await page.locator(".sheet figure").count() === 2);
+  check("pictures: the contact sheet holds both", await becomes(page.locator(".sheet figure"), (count) => count === 2));
   const uri = await page.locator(".sheet img").first().getAttribute("src");
   await page.reload();
   await page.waitForSelector(".drawing");
-  check("pictures: drawings are kept over a reload", await page.locator(".drawing").count() === 2);
+  check("pictures: drawings are kept over a reload", await becomes(page.locator(".drawing"), (count) => count === 2));
   await view(page, "chat");
   await choose(page, "emoji-nvila");
   await page.locator("input[type=file]").setInputFiles({ name: "apple.png", mimeType: "image/png", buffer: Buffer.from(uri.split(",")[1], "base64") });
   await page.waitForSelector(".composer .media img");
   await ask(page, "What is this?");
   check("pictures: a model that sees answers about a picture", (await said(page)).length > 1, await said(page));
-  check("pictures: the picture stands beside the question", await page.locator(".message.user img").count() === 1);
+  check("pictures: the picture stands beside the question", await becomes(page.locator(".message.user img"), (count) => count === 1));
   await shot(page, "see");
 });
 
@@ -178,8 +187,8 @@ await visit("compare", {}, async (page) => {
   await page.fill("form textarea", "Once");
   await page.keyboard.press("Enter");
   await page.waitForSelector(".votes");
-  check("compare: two models stand side by side", await page.locator(".column-card").count() === 2);
-  check("compare: what differs is marked", await page.locator(".column-card mark").count() > 0);
+  check("compare: two models stand side by side", await becomes(page.locator(".column-card"), (count) => count === 2));
+  check("compare: what differs is marked", await becomes(page.locator(".column-card mark"), (count) => count > 0));
   await sound(page, "compare");
   await shot(page, "compare");
   await page.getByText("Blind", { exact: true }).click();
@@ -199,7 +208,7 @@ await visit("runs", {}, async (page) => {
   await shot(page, "runs");
   await view(page, "data");
   await page.waitForSelector(".sheet figure");
-  check("data: samples are shown", await page.locator(".sheet figure").count() === 24);
+  check("data: samples are shown", await becomes(page.locator(".sheet figure"), (count) => count === 24));
   await page.getByLabel("Later samples").click();
   await page.waitForFunction(() => document.querySelector(".sheet figcaption small")?.textContent === "24");
   await sound(page, "data");
@@ -218,7 +227,7 @@ await visit("errors", {}, async (page, complaints) => {
   await last(page).getByLabel("Answer again").click();
   await page.waitForTimeout(50);
   await settled(page);
-  check("errors: and then it answers again", await last(page).locator(".problem").count() === 0);
+  check("errors: and then it answers again", await becomes(last(page).locator(".problem"), (count) => count === 0));
   complaints.length = 0; // the browser itself speaks of failed requests
 });
 
@@ -262,12 +271,12 @@ await visit("keyboard", {}, async (page) => {
   await page.keyboard.press("Alt+1");
   await page.waitForSelector(".view.chat");
   await page.keyboard.press("/");
-  check("keyboard: / leads to the box", await page.evaluate(() => document.activeElement?.id === "say"));
+  check("keyboard: / leads to the box", await becomes(page.locator("#say:focus"), (count) => count === 1));
   await page.evaluate(() => document.activeElement.blur());
   await page.keyboard.press("?");
-  check("keyboard: ? shows the keys", await page.locator("dialog kbd").count() > 3);
+  check("keyboard: ? shows the keys", await becomes(page.locator("dialog kbd"), (count) => count > 3));
   await page.keyboard.press("Escape");
-  check("keyboard: Escape closes the dialog", await page.locator("dialog").count() === 0);
+  check("keyboard: Escape closes the dialog", await becomes(page.locator("dialog"), (count) => count === 0));
   const reached = new Set();
   for (let i = 0; i < 25; ++i) {
     await page.keyboard.press("Tab");
