@@ -238,7 +238,7 @@ await visit("stop", {}, async (page) => {
   await page.keyboard.press("Escape");
   await page.fill("#say", "Once");
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => document.querySelector(".message.assistant .prose")?.textContent.length > 20);
+  await page.waitForFunction(() => document.querySelector(".message.assistant .prose")?.textContent.length > 60);
   await page.keyboard.press("Escape");
   await settled(page);
   check("stop: Escape ends an answer and keeps what came", (await said(page)).length > 20);
