@@ -5,6 +5,7 @@
 #include <string>
 
 #include "apps/align.h"
+#include "apps/align_rate.h"
 #include "apps/chat.h"
 #include "apps/convert.h"
 #include "apps/data.h"
@@ -59,6 +60,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"align", parse_and_run<AlignOptions, run_align_verb>},
       {"align status", parse_and_run<AlignStatusOptions, run_align_status>},
       {"align export", parse_and_run<AlignExportOptions, run_align_export>},
+      {"align rate", parse_and_run<AlignRateOptions, run_align_rate>},
       {"train", parse_and_run<TrainOptions, run_train>},
   };
   return table;

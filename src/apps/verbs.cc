@@ -2,6 +2,7 @@
 #include "apps/verbs.h"
 
 #include "apps/align.h"
+#include "apps/align_rate.h"
 #include "apps/chat.h"
 #include "apps/completion.h"
 #include "apps/convert.h"
@@ -40,6 +41,7 @@ const std::vector<Verb>& verbs() {
       heavy<AlignOptions>(),
       heavy<AlignStatusOptions>(),
       heavy<AlignExportOptions>(),
+      heavy<AlignRateOptions>(),
       heavy<EvalOptions>(),
       heavy<QuantizeOptions>(),
       heavy<ConvertOptions>(),

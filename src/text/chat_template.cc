@@ -117,6 +117,20 @@ std::string ChatTemplate::render(const std::vector<Message>& messages, bool add_
   return text;
 }
 
+std::string spelled_end(const ChatTemplate& chat, const Tokenizer& tokenizer) {
+  std::vector<ChatPiece> pieces;
+  try {
+    pieces = chat.pieces({{.role = "user", .content = "a"}, {.role = "assistant", .content = "b"}}, false);
+  } catch (const UserError&) {
+    return "";
+  }
+  std::string end;
+  for (const ChatPiece& piece : pieces) end += piece.answer && piece.control ? piece.text : "";
+  const std::vector<int32_t> ids = tokenizer.encode(end, {.add_special = false});
+  const bool token = std::ranges::any_of(ids, [&](int32_t id) { return tokenizer.is_special(id); });
+  return token ? "" : end;
+}
+
 ChatIds encode_chat(const Tokenizer& tokenizer, const std::vector<ChatPiece>& pieces) {
   ChatIds chat;
   std::vector<TextPart> parts;

@@ -84,6 +84,10 @@ StoredTemplates stored_templates(const Path& tokenizer_directory);
 /// bos_token, eos_token and pad_token as a tokenizer has them.
 SpecialTokens special_tokens_of(const Tokenizer& tokenizer);
 
+/// What a template writes behind an answer, where the tokenizer has no token for it ("<|im_end|>" with a vocabulary of another family): a
+/// model must then spell it, and nothing ends its answers. "" where a token of its own stands there, or the template refuses a plain conversation.
+std::string spelled_end(const ChatTemplate& chat, const Tokenizer& tokenizer);
+
 /// A conversation as ids.
 struct ChatIds {
   struct Media {

@@ -192,6 +192,15 @@ TEST(ChatTemplate, UnknownRolesAreRefused) {
   EXPECT_THROW(ChatTemplate::named("plain").render({}), UserError);
 }
 
+TEST(ChatTemplate, AnEndThatTheTokenizerWouldSpellIsTold) {
+  const ScratchFolder folder;
+  testing::make_tokenizer(folder.path());
+  const auto tokenizer = load_tokenizer(folder.path());
+  EXPECT_EQ(spelled_end(ChatTemplate::of(folder.path()), *tokenizer), "");
+  EXPECT_THAT(spelled_end(ChatTemplate::named("chatml"), *tokenizer), HasSubstr("<|im_end|>"));
+  EXPECT_EQ(spelled_end(of_source("{{ raise_exception('no') }}"), *tokenizer), "");
+}
+
 TEST(EncodeChat, MarksAnswersAndMediaAndTreatsTypedControlTokensAsText) {
   const ScratchFolder folder;
   testing::make_tokenizer(folder.path());

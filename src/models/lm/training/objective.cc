@@ -222,6 +222,12 @@ LmObjective::Parts parts_of(train::Recipe& recipe, const SampleSource& source, c
   if (parts.given_chat)
     parts.chat = text::ChatTemplate::given(table.chat_template, text::special_tokens_of(*parts.tokenizer));
   else if (recipe.data.kind == "chat") parts.chat = text::ChatTemplate::of(table.tokenizer);
+  if (const std::string end = parts.chat ? text::spelled_end(*parts.chat, *parts.tokenizer) : ""; !end.empty())
+    log_warning(
+        "[lm] the tokenizer has no token for {}, with which the chat template ends an answer: answers may not end; "
+        "take "
+        "a template whose marks it has",
+        Json(end).dump());
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   parts.model =
       table.from.empty() ? new_model(table, parts.tokenizer->vocabulary(), seed, device) : start_of(table, device);
