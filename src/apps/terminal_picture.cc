@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base64.h"
 #include "core/error.h"
 #include "media/compose.h"
 #include "media/png.h"
@@ -55,22 +56,10 @@ Image fitted(const Image& picture, int64_t width, int64_t height) {
   return media::resize_area(picture, edge(picture.width), edge(picture.height));
 }
 
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t three = 0;
-    for (size_t j = 0; j < 3; ++j)
-      three = three << 8 | (i + j < bytes.size() ? static_cast<uint8_t>(bytes[i + j]) : 0U);
-    for (size_t j = 0; j < 4; ++j) text += i + j <= bytes.size() ? letters[three >> (18 - 6 * j) & 63] : '=';
-  }
-  return text;
-}
-
 /// A PNG in pieces of 4096 letters, all but the last with m=1.
 std::string kitty_text(const Image& picture) {
   constexpr size_t piece = 4096;
-  const std::string letters = base64(media::encode_png(picture));
+  const std::string letters = base64_encoded(media::encode_png(picture));
   std::string text;
   for (size_t begin = 0; begin < letters.size(); begin += piece) {
     const bool more = begin + piece < letters.size();

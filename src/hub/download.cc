@@ -7,9 +7,9 @@
 #include <cmath>
 #include <thread>
 
+#include "core/digest.h"
 #include "core/error.h"
 #include "core/interrupt.h"
-#include "hub/digest.h"
 
 namespace tessera::hub {
 

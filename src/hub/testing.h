@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "core/digest.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "hub/digest.h"
 #include "hub/pull.h"
 #include "tests/support/http_server.h"
 #include "tests/support/scratch.h"

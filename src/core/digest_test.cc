@@ -1,9 +1,9 @@
 // The two hashes against what sha256sum and git hash-object print.
-#include "hub/digest.h"
+#include "core/digest.h"
 
 #include <gtest/gtest.h>
 
-namespace tessera::hub {
+namespace tessera {
 namespace {
 
 std::string hash(size_t digits, std::string_view bytes) {
@@ -16,6 +16,7 @@ std::string hash(size_t digits, std::string_view bytes) {
 TEST(Digest, LargeFilesHaveTheirSha256) {
   EXPECT_EQ(hash(64, "tessera\n"), "8e861ce8c32d28eb956be3ba2affcc316bbbe2979c3a6d0112e02c5f71b66373");
   EXPECT_EQ(hash(64, ""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(sha256("tessera\n"), hash(64, "tessera\n"));
 }
 
 TEST(Digest, SmallFilesHaveTheHashOfTheirGitBlob) {
@@ -24,4 +25,4 @@ TEST(Digest, SmallFilesHaveTheHashOfTheirGitBlob) {
 }
 
 }  // namespace
-}  // namespace tessera::hub
+}  // namespace tessera

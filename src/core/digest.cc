@@ -1,5 +1,5 @@
 // OpenSSL computes both hashes; a blob of Git begins with its kind and its length.
-#include "hub/digest.h"
+#include "core/digest.h"
 
 #include <array>
 
@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 
-namespace tessera::hub {
+namespace tessera {
 
 struct Digest::State {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(), EVP_MD_CTX_free};
@@ -18,7 +18,7 @@ Digest::Digest(size_t digits, int64_t bytes) : state_(std::make_unique<State>())
   const bool git = digits == 40;
   if (state_->context == nullptr ||
       EVP_DigestInit_ex(state_->context.get(), git ? EVP_sha1() : EVP_sha256(), nullptr) != 1)
-    throw FaultError("[pull] OpenSSL offers no {}", git ? "SHA-1" : "SHA-256");
+    throw FaultError("[core] OpenSSL offers no {}", git ? "SHA-1" : "SHA-256");
   if (git) update(fmt::format("blob {}", bytes) + '\0');
 }
 
@@ -35,4 +35,10 @@ std::string Digest::hex() {
   return text;
 }
 
-}  // namespace tessera::hub
+std::string sha256(std::string_view bytes) {
+  Digest digest;
+  digest.update(bytes);
+  return digest.hex();
+}
+
+}  // namespace tessera
