@@ -167,8 +167,8 @@ std::vector<Written> LmWriter::write(const std::vector<std::string>& prompts,
 std::vector<int32_t> LmWriter::chat_prompt(const std::vector<text::Message>& messages,
                                            const text::TemplateInputs& inputs) const {
   if (!parts_.chat) throw UserError("[lm] this model cannot chat: {}", parts_.no_chat);
-  if (messages.empty() || (messages.back().role != "user" && messages.back().role != "tool"))
-    throw UserError("[lm] a conversation must end with a user's turn or a tool's; got {}",
+  if (messages.empty() || messages.back().role == "assistant")
+    throw UserError("[lm] a conversation must end with a user's turn, a tool's or the system's; got {}",
                     messages.empty() ? "no turns" : "one of '" + messages.back().role + "'");
   return text::encode_chat(*parts_.tokenizer, parts_.chat->pieces(messages, true, inputs)).ids;
 }
