@@ -6,6 +6,7 @@ import { Compare } from "./compare.js";
 import { Data } from "./data.js";
 import { Draw } from "./draw.js";
 import { Runs } from "./runs.js";
+import { choice } from "./store.js";
 import { Dialog, Empty, Field, Icon, IconButton, Problem, Spinner, useChoice } from "./ui.js";
 
 const views = [["chat", "Chat", Chat], ["draw", "Draw", Draw], ["compare", "Compare", Compare], ["runs", "Runs", Runs], ["data", "Data", Data]];
@@ -83,5 +84,5 @@ function App() {
 }
 
 if (getKey() === "null") setKey("");
-document.documentElement.dataset.theme = JSON.parse(localStorage.getItem("tessera-theme") || '"auto"');
+document.documentElement.dataset.theme = choice("theme", "auto");
 render(html`<${App} />`, document.getElementById("app"));

@@ -17,7 +17,7 @@ function open() {
       for (const name of stores) request.result.createObjectStore(name, { keyPath: "id" });
     };
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => resolve(null); // a private window: kept until the page closes
+    request.onerror = request.onblocked = () => resolve(null); // a private window: kept until the page closes
   });
   return database;
 }
@@ -33,9 +33,10 @@ async function run(name, mode, act) {
   });
 }
 
-/** All of a store, newest first. */
+/** All of a store, newest first; what this page has put there where the browser cannot read it. */
 export async function all(name) {
-  const kept = (await run(name, "readonly", (store) => store.getAll())) ?? [...memory[name].values()];
+  const read = await run(name, "readonly", (store) => store.getAll()).catch(() => null);
+  const kept = read ?? [...memory[name].values()];
   return kept.sort((a, b) => b.created - a.created);
 }
 
