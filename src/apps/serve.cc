@@ -29,7 +29,6 @@ int run_serve(const ServeOptions& options) {
                        .hosts = options.access.allow_host,
                        .origins = options.access.allow_origin};
   server.api.max_tokens = options.max_tokens;
-  server.api.runs = options.runs;
   server.api.studio = {.runs = options.runs, .votes = options.votes, .citations = options.citations};
   server.models.paths = options.model;
   server.models.device = parse_device(options.compute.device);

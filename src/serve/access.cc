@@ -2,6 +2,7 @@
 #include "serve/access.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "core/error.h"
@@ -73,17 +74,33 @@ bool origin_is_allowed(const HttpRequest& head, const AccessRules& rules) {
 
 bool has_known_content(const HttpRequest& head) {
   const std::string type = lowered(head.header("content-type"));
-  const std::string kind = type.substr(0, type.find(';'));
-  return kind == "application/json" || (kind == "multipart/form-data" && head.path == "/v1/images/edits");
+  std::string kind = type.substr(0, type.find(';'));
+  while (kind.ends_with(' ')) kind.pop_back();
+  return kind == "application/json" || (kind == "multipart/form-data" && api_path(head.path) == "/v1/images/edits");
 }
 
 bool is_open(const HttpRequest& head) {
-  return head.path == "/health" ||
-         (is_safe(head) && !head.path.starts_with("/v1/") && !head.path.starts_with("/runs") &&
-          !head.path.starts_with("/data") && head.path != "/metrics" && head.path != "/studio/server");
+  const std::string path = api_path(head.path);
+  return path == "/health" || (is_safe(head) && !path.starts_with("/v1/") && !path.starts_with("/runs") &&
+                               !path.starts_with("/data") && path != "/metrics" && path != "/studio/server");
 }
 
 }  // namespace
+
+std::string api_path(const std::string& path) {
+  for (const std::string_view start : {"/chat/", "/completions", "/responses", "/models", "/images/"}) {
+    if (path.starts_with(start)) return "/v1" + path;
+  }
+  return path;
+}
+
+bool is_posted_to(std::string_view path) {
+  constexpr std::array<std::string_view, 10> paths = {
+      "/v1/chat/completions", "/v1/responses", "/v1/completions", "/v1/images/generations",
+      "/v1/images/edits",     "/tokenize",     "/detokenize",     "/apply-template",
+      "/citations",           "/votes"};
+  return std::ranges::find(paths, path) != paths.end();
+}
 
 bool is_loopback(std::string_view host) {
   return host == "localhost" || host == "::1" || (host.starts_with("127.") && is_address(host));
@@ -112,7 +129,7 @@ std::optional<HttpReply> refused(const HttpRequest& head, const AccessRules& rul
   if (head.method == "OPTIONS") return std::nullopt;
   if (!is_safe(head) && !origin_is_allowed(head, rules))
     return answer(ApiError(403, "pages of other sites may not call this server; --allow-origin lets one"));
-  if (!is_safe(head) && !has_known_content(head))
+  if (head.method == "POST" && is_posted_to(api_path(head.path)) && !has_known_content(head))
     return answer(ApiError(415, "the Content-Type must be application/json"));
   if (!rules.key.empty() && !is_open(head)) {
     std::string_view given = head.header("authorization");
@@ -136,16 +153,38 @@ Headers common_headers(const HttpRequest& request, const AccessRules& rules) {
     headers.pop_back();
     headers.emplace_back("Cross-Origin-Resource-Policy", "cross-origin");
     headers.emplace_back("Access-Control-Allow-Origin", std::string(origin));
+    headers.emplace_back("Access-Control-Expose-Headers", "retry-after");
     headers.emplace_back("Vary", "Origin");
   }
   return headers;
 }
 
+namespace {
+
+/// Of the headers that a page would like to send, those that clients of this API send: keys, the kind of content, and what OpenAI's own clients
+/// say of themselves.
+std::string allowed_headers(std::string_view wanted) {
+  std::string list = "authorization, content-type, x-api-key";
+  while (!wanted.empty()) {
+    const size_t comma = std::min(wanted.find(','), wanted.size());
+    std::string name = lowered(wanted.substr(0, comma));
+    wanted.remove_prefix(std::min(comma + 1, wanted.size()));
+    std::erase_if(name, [](char c) { return c == ' ' || c == '\t'; });
+    const bool is_name =
+        std::ranges::all_of(name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-'; });
+    if (is_name && (name.starts_with("x-stainless-") || name.starts_with("openai-"))) list += ", " + name;
+  }
+  return list;
+}
+
+}  // namespace
+
 HttpReply preflight(const HttpRequest& request, const AccessRules& rules) {
   HttpReply reply{.status = 204, .headers = common_headers(request, rules)};
   if (contains(rules.origins, lowered(request.header("origin")))) {
     reply.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST");
-    reply.headers.emplace_back("Access-Control-Allow-Headers", "authorization, content-type");
+    reply.headers.emplace_back("Access-Control-Allow-Headers",
+                               allowed_headers(request.header("access-control-request-headers")));
     reply.headers.emplace_back("Access-Control-Max-Age", "600");
   }
   return reply;

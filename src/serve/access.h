@@ -17,6 +17,12 @@ struct AccessRules {
   std::vector<std::string> origins;  // pages of other sites that may call: "https://example.org"
 };
 
+/// The path as the API has it: "/v1/chat/completions" also for "/chat/completions", as clients ask whose base address lacks /v1.
+std::string api_path(const std::string& path);
+
+/// Whether something can be posted to a path, as api_path() gives it.
+bool is_posted_to(std::string_view path);
+
 /// Whether an address is this machine alone: 127.0.0.0/8, ::1, localhost.
 bool is_loopback(std::string_view host);
 
@@ -25,7 +31,7 @@ bool equal_in_constant_time(std::string_view given, std::string_view key);
 
 /// The reply to a head that is refused. In this order: the Host header must be localhost, an address or an allowed name (against DNS
 /// rebinding); methods that change something must come from a page of the same origin, an allowed one, or from no page; they must carry
-/// JSON or a form of files; the key must be right, except for /health and the page itself.
+/// JSON or a form of files where something can be posted to; the key must be right, except for /health and the page itself.
 std::optional<HttpReply> refused(const HttpRequest& head, const AccessRules& rules);
 
 /// Headers of every answer, with those that let an allowed origin read it.

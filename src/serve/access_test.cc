@@ -69,11 +69,32 @@ TEST(ServeAccess, AnOriginIsNeverReflectedUnlessItIsListed) {
   EXPECT_EQ(allowed(preflight(head, {}).headers), "");
 }
 
+TEST(ServeAccess, AnAllowedPageMaySendWhatClientsSend) {
+  const auto allowed = [](HttpRequest head) {
+    const HttpReply reply =
+        preflight(with(std::move(head), "origin", "https://good.example"), {.origins = {"https://good.example"}});
+    for (const auto& [name, value] : reply.headers) {
+      if (name == "Access-Control-Allow-Headers") return value;
+    }
+    return std::string();
+  };
+  HttpRequest head = get_request("/v1/chat/completions");
+  head.method = "OPTIONS";
+  EXPECT_EQ(allowed(head), "authorization, content-type, x-api-key");
+  head = with(head, "access-control-request-headers",
+              "X-Stainless-OS, authorization,x-stainless-retry-count, x-evil, x-stainless-\r\nset-cookie");
+  EXPECT_EQ(allowed(head), "authorization, content-type, x-api-key, x-stainless-os, x-stainless-retry-count");
+}
+
 TEST(ServeAccess, FormsThatABrowserSendsUnaskedAreRefused) {
   const HttpRequest post = post_request("/v1/chat/completions", "");
   for (const char* type : {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""})
     EXPECT_EQ(status_of(with(post, "content-type", type)), 415) << type;
   EXPECT_EQ(status_of(with(post, "content-type", "application/json; charset=utf-8")), 200);
+  EXPECT_EQ(status_of(with(post, "content-type", "Application/JSON ; charset=utf-8")), 200);
+  EXPECT_EQ(status_of(with(post_request("/chat/completions", ""), "content-type", "text/plain")), 415);
+  EXPECT_EQ(status_of(with(post_request("/health", ""), "content-type", "")),
+            200);  // has no POST, and is told so later
   EXPECT_EQ(status_of(with(post_request("/v1/images/edits", ""), "content-type", "multipart/form-data; boundary=x")),
             200);
 }
@@ -82,6 +103,7 @@ TEST(ServeAccess, AKeyOpensEverythingButHealthAndThePage) {
   const AccessRules rules{.key = "a-long-secret"};
   const HttpRequest head = get_request("/v1/models");
   EXPECT_EQ(status_of(head, rules), 401);
+  EXPECT_EQ(status_of(get_request("/models"), rules), 401);  // the same without /v1
   EXPECT_EQ(status_of(get_request("/metrics"), rules), 401);
   EXPECT_EQ(status_of(get_request("/runs"), rules), 401);
   EXPECT_EQ(status_of(get_request("/health"), rules), 200);

@@ -11,17 +11,27 @@ namespace tessera::serve {
 class AnswerPart final : public Listener {
  public:
   AnswerPart(std::shared_ptr<Answer> answer, size_t first) : answer_(std::move(answer)), first_(first) {}
-  void started(int64_t prompt_tokens, int64_t cached) override { answer_->started(prompt_tokens, cached); }
+  void started(int64_t prompt_tokens, int64_t cached) override {
+    guarded([&] { answer_->started(prompt_tokens, cached); });
+  }
   void text(size_t choice, std::string_view text, std::vector<TokenNote> notes) override {
-    answer_->text(first_ + choice, text, std::move(notes));
+    guarded([&] { answer_->text(first_ + choice, text, std::move(notes)); });
   }
   void ended(size_t choice, generate::StopReason reason, int64_t tokens) override {
-    answer_->ended(first_ + choice, reason, tokens);
+    guarded([&] { answer_->ended(first_ + choice, reason, tokens); });
   }
   void failed(std::exception_ptr error) override { answer_->fail(error); }
   bool gone() const override { return answer_->gone(); }
 
  private:
+  /// What goes wrong with one answer is no matter of the others that the engine works at.
+  template <class Act> void guarded(const Act& act) {
+    try {
+      act();
+    } catch (...) {
+      answer_->fail(std::current_exception());
+    }
+  }
   std::shared_ptr<Answer> answer_;
   size_t first_;
 };
@@ -37,6 +47,7 @@ void RequestLog::close(int status) const {
   if (prompt_tokens > 0)
     line += fmt::format(" prompt {} ({} cached), new {}, first token {:.3f} s", prompt_tokens, cached_tokens,
                         new_tokens, first_seconds);
+  if (queue_seconds > 0) line += fmt::format(", its turn {:.3f} s", queue_seconds);
   log_info("{}", line);
 }
 
@@ -110,20 +121,29 @@ void Answer::ended(size_t index, generate::StopReason reason, int64_t tokens) {
   log_.new_tokens += tokens;
   on_choice_end(index);
   if (++ended_ < choices_.size()) return;
-  close(exchange_->gone() ? 499 : 200);
   if (options_.stream) {
     on_end();
+    close(exchange_->gone() ? 499 : 200);
     exchange_->end();
   } else {
     Headers headers = options_.headers;
     headers.emplace_back("Content-Type", "application/json");
     headers.emplace_back("Cache-Control", "no-store");
-    exchange_->reply({.status = 200, .headers = headers, .body = wire(whole())});
+    HttpReply reply{.status = 200, .headers = std::move(headers), .body = wire(whole())};
+    close(exchange_->gone() ? 499 : 200);
+    exchange_->reply(std::move(reply));
   }
 }
 
-void Answer::fail(const std::exception_ptr& failure) {
-  const ApiError error = api_error_of(failure);
+void Answer::fail(const std::exception_ptr& failure) noexcept {
+  try {
+    send_failure(api_error_of(failure));
+  } catch (...) {  // no memory for so much as a message: whoever waits is told by the connection's end
+    closed_ = true;
+  }
+}
+
+void Answer::send_failure(const ApiError& error) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   close(exchange_->gone() ? 499 : error.status());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,7 +20,7 @@ namespace tessera::serve {
 /// "tessera-0.1.0-x86_64": the release and the processor that it is for, of which answers are a function too.
 std::string build_name();
 
-/// Closes a request: counts it and writes its line to the log.
+/// What is noted of a request; close() counts it and writes its line to the log.
 struct RequestLog {
   Metrics* metrics = nullptr;
   std::string client, method, path, model;
@@ -38,7 +39,6 @@ struct AnswerOptions {
   bool stream = false, usage = false;
   bool notes = false;      // log probabilities are wanted
   size_t choices = 1;      // of all parts together
-  size_t parts = 1;        // tasks that it is the answer to
   Json receipt = nullptr;  // what the answer carries to repeat it; `texts` are added
   Headers headers;         // of every answer
   const text::Tokenizer* tokenizer = nullptr;
@@ -53,7 +53,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
   std::shared_ptr<Listener> part(size_t first_choice);
   /// Sends the head of a stream, if it is one and that is not done yet.
   void open();
-  void fail(const std::exception_ptr& error);
+  void fail(const std::exception_ptr& error) noexcept;
   bool gone() const { return closed_ || exchange_->gone(); }
 
  protected:
@@ -88,6 +88,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
   void started(int64_t prompt_tokens, int64_t cached);
   void text(size_t choice, std::string_view text, std::vector<TokenNote> notes);
   void ended(size_t choice, generate::StopReason reason, int64_t tokens);
+  void send_failure(const ApiError& error);
   void close(int status);
 
   std::shared_ptr<Exchange> exchange_;

@@ -1,15 +1,17 @@
-// What takes no time is answered by the thread of input and output; everything else goes to the pool, and to the loader where a model has to
-// be loaded first.
+// What takes no time is answered by the thread of input and output; requests of the API go to the pool, and to the loader where a model has to
+// be loaded first; what the page reads from files goes to a thread of its own, so that it keeps no answer waiting.
 #include "serve/api.h"
 
+#include <algorithm>
+#include <array>
+#include <map>
 #include <random>
 
 #include "core/error.h"
-#include "core/log.h"
 #include "serve/api_error.h"
 #include "serve/assets.h"
+#include "serve/multipart.h"
 #include "serve/picture_request.h"
-#include "serve/runs.h"
 
 namespace tessera::serve {
 
@@ -26,9 +28,30 @@ uint64_t random_seed() {
   return (static_cast<uint64_t>(device()) << 32 | device()) & ((uint64_t{1} << 53) - 1);
 }
 
+namespace {
+
+constexpr std::array<std::string_view, 6> gets = {"/v1/models",     "/health", "/metrics",
+                                                  "/studio/server", "/data",   "/data/samples"};
+
+/// What a path is called in metrics and in the log: one of a few names, whatever clients ask for.
+std::string name_of_path(const HttpRequest& request) {
+  const std::string path = api_path(request.path);
+  if (is_posted_to(path) || std::ranges::find(gets, path) != gets.end()) return path;
+  if (path.starts_with("/v1/models/")) return "/v1/models/NAME";
+  if (path == "/runs" || path.starts_with("/runs/")) return "/runs";
+  return asset_reply(request) ? "page" : "other";
+}
+
+/// Whether such requests come by themselves, every few seconds: they are counted, and have no line in the log.
+bool is_polled(std::string_view name) {
+  return name == "/health" || name == "/metrics" || name == "/runs" || name == "page";
+}
+
+}  // namespace
+
 Api::Api(Models& models, Metrics& metrics, const ApiOptions& options)
-    : models_(&models), metrics_(&metrics), options_(options), studio_(options.studio, models), pool_(options.threads),
-      loader_(1) {}
+    : models_(&models), metrics_(&metrics), options_(options), studio_(options.studio, models), loader_(1), page_(1),
+      pool_(options.threads) {}
 
 Api::~Api() = default;
 
@@ -40,24 +63,38 @@ void Api::respond(const std::shared_ptr<Exchange>& exchange, HttpReply reply) co
 
 void Api::handle(std::shared_ptr<Exchange> exchange) {
   const HttpRequest& request = exchange->request();
+  const std::string &method = request.method, path = api_path(request.path);
   try {
-    if (request.method == "OPTIONS") return exchange->reply(preflight(request, options_.access));
-    if (request.method != "HEAD" && Studio::takes(request)) {
+    if (method == "OPTIONS") return exchange->reply(preflight(request, options_.access));
+    if (Studio::takes(request)) {
       ++reading_;
-      return pool_.run([this, exchange] {
+      return page_.run([this, exchange] {
         answer_page(exchange);
         --reading_;
       });
     }
-    if (request.method == "GET" || request.method == "HEAD") return respond(exchange, answer_get(request));
-    if (request.method == "POST") return post(exchange);
-    throw ApiError(405, fmt::format("the method {} is not known here", request.method));
+    if (is_posted_to(path) && method != "POST") throw ApiError(405, request.path + " is posted to").allow("POST");
+    if (method == "GET" || method == "HEAD") return get(exchange);
+    if (is_posted_to(path)) return post(exchange);
+    const std::string name = name_of_path(request);
+    if (name == "other") throw ApiError(404, fmt::format("there is nothing to post to at {}", request.path));
+    throw ApiError(405, fmt::format("{} is read by GET, not by {}", request.path, method)).allow("GET, HEAD");
   } catch (...) {
     const ApiError error = api_error_of(std::current_exception());
-    RequestLog{.metrics = metrics_, .client = request.peer, .method = request.method, .path = "other"}.close(
+    RequestLog{.metrics = metrics_, .client = request.peer, .method = method, .path = name_of_path(request)}.close(
         error.status());
     respond(exchange, error.reply());
   }
+}
+
+void Api::get(const std::shared_ptr<Exchange>& exchange) {
+  const HttpRequest& request = exchange->request();
+  HttpReply reply = answer_get(request);
+  const std::string name = name_of_path(request);
+  if (is_polled(name)) metrics_->answered(name, reply.status);
+  else
+    RequestLog{.metrics = metrics_, .client = request.peer, .method = request.method, .path = name}.close(reply.status);
+  respond(exchange, std::move(reply));
 }
 
 Json Api::model_json(const ModelCard& card) const {
@@ -98,22 +135,22 @@ HttpReply Api::answer_get(const HttpRequest& request) {
     return HttpReply{.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
                      .body = wire(body)};
   };
-  if (request.path == "/health") return json({{"status", draining_ ? "draining" : "ok"}});
-  if (request.path == "/metrics")
+  const std::string path = api_path(request.path);
+  if (path == "/health") return json({{"status", draining_ ? "draining" : "ok"}});
+  if (path == "/metrics")
     return {.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, .body = metrics_text()};
-  if (request.path == "/v1/models") {
+  if (path == "/v1/models") {
     Json list = Json::array();
     for (const ModelCard& card : models_->cards()) list.push_back(model_json(card));
     return json({{"object", "list"}, {"data", std::move(list)}});
   }
-  if (request.path.starts_with("/v1/models/")) {
-    const std::string name = request.path.substr(11);
+  if (path.starts_with("/v1/models/")) {
+    const std::string name = path.substr(11);
     models_->require(name);
     for (const ModelCard& card : models_->cards()) {
       if (card.name == name) return json(model_json(card));
     }
   }
-  if (const auto run = runs_reply(request, options_.runs)) return *run;
   if (const auto asset = asset_reply(request)) return *asset;
   throw ApiError(404, fmt::format("there is nothing at {}", request.path));
 }
@@ -121,10 +158,13 @@ HttpReply Api::answer_get(const HttpRequest& request) {
 /// What the page asks for beside OpenAI's API.
 void Api::answer_page(const std::shared_ptr<Exchange>& exchange) {
   const HttpRequest& request = exchange->request();
-  const RequestLog log{.metrics = metrics_, .client = request.peer, .method = request.method, .path = request.path};
+  const RequestLog log{
+      .metrics = metrics_, .client = request.peer, .method = request.method, .path = name_of_path(request)};
   try {
-    respond(exchange, studio_.answer(request));
-    if (request.method == "POST") log.close(200);  // a page that looks at runs asks every two seconds
+    HttpReply reply = studio_.answer(request);
+    if (is_polled(log.path)) metrics_->answered(log.path, reply.status);
+    else log.close(reply.status);
+    respond(exchange, std::move(reply));
   } catch (...) {
     const ApiError error = api_error_of(std::current_exception());
     log.close(error.status());
@@ -143,14 +183,13 @@ void Api::post(const std::shared_ptr<Exchange>& exchange) {
 
 void Api::answer_post(const std::shared_ptr<Exchange>& exchange) {
   const HttpRequest& request = exchange->request();
-  Call call{.exchange = exchange,
-            .body = nullptr,
-            .log = {.metrics = metrics_, .client = request.peer, .method = request.method, .path = request.path}};
+  Call call{
+      .exchange = exchange,
+      .body = nullptr,
+      .log = {.metrics = metrics_, .client = request.peer, .method = request.method, .path = api_path(request.path)}};
   const auto fail = [this](const Call& failed) {
     const ApiError error = api_error_of(std::current_exception());
-    RequestLog log = failed.log;
-    if (error.status() == 404 && error.code().empty()) log.path = "other";
-    log.close(error.status());
+    failed.log.close(error.status());
     respond(failed.exchange, error.reply());
   };
   try {
@@ -163,12 +202,10 @@ void Api::answer_post(const std::shared_ptr<Exchange>& exchange) {
                                                       {"/v1/images/edits", &Api::edit}};
     const std::map<std::string_view, Quick> quick = {
         {"/tokenize", &Api::tokenize}, {"/detokenize", &Api::detokenize}, {"/apply-template", &Api::apply_template}};
-    const auto route = routes.find(request.path);
-    const auto short_one = quick.find(request.path);
-    if (route == routes.end() && short_one == quick.end())
-      throw ApiError(404, fmt::format("there is nothing to post to at {}", request.path));
+    const auto route = routes.find(call.log.path);
+    const auto short_one = quick.find(call.log.path);
     const std::string_view type = request.header("content-type");
-    call.body = type.starts_with("multipart/") ? json_of_form(request.body, type) : parse_body(request.body);
+    call.body = is_form(type) ? json_of_form(request.body, type) : parse_body(request.body);
     const std::string model = Fields(call.body).text("model");
     models_->require(model);
     const auto answer = [this, fail, route, short_one, has_route = route != routes.end(),

@@ -18,8 +18,7 @@ namespace tessera::serve {
 struct ApiOptions {
   AccessRules access;
   int64_t max_tokens = 2048;  // of an answer whose request gives no limit
-  Path runs;                  // training runs to show; "": none
-  StudioOptions studio;       // what else the page may show
+  StudioOptions studio;       // what the page may show
   int threads = 2;            // that read requests
 };
 
@@ -30,8 +29,6 @@ class Api {
 
   /// Answers now, or later from another thread.
   void handle(std::shared_ptr<Exchange> exchange);
-  /// The check of a head, for the server.
-  std::optional<HttpReply> refused(const HttpRequest& head) const { return serve::refused(head, options_.access); }
   /// Takes no further request for work.
   void drain() { draining_ = true; }
   /// Requests that are read at this moment or wait for it.
@@ -47,6 +44,7 @@ class Api {
   void post(const std::shared_ptr<Exchange>& exchange);
   void answer_page(const std::shared_ptr<Exchange>& exchange);
   void answer_post(const std::shared_ptr<Exchange>& exchange);
+  void get(const std::shared_ptr<Exchange>& exchange);
   HttpReply answer_get(const HttpRequest& request);
   Json model_json(const ModelCard& card) const;
   std::string metrics_text() const;
@@ -59,10 +57,8 @@ class Api {
   void answer_chat(Call call, const Json& body, std::string_view id, const MakeAnswer& make);
   // text_routes.cc
   void complete(Call call);
-  // picture_routes.cc
-  void draw(Call call);
-  void edit(Call call);
-  void start_drawing(Call call, bool edits);
+  void echo(Call call, const std::shared_ptr<Worker>& worker, AnswerOptions options, std::vector<TextTask> tasks,
+            std::vector<std::vector<int32_t>> prompts, bool only_echo);
   Json tokenize(const Json& body);
   Json detokenize(const Json& body);
   Json apply_template(const Json& body);
@@ -70,6 +66,10 @@ class Api {
   TextTask task_of(const Worker& worker, const TextRequest& request, std::vector<int32_t> prompt, int64_t length) const;
   void submit(Worker& worker, std::vector<TextTask> tasks, const std::shared_ptr<Answer>& answer) const;
   std::string client_of(const Call& call, const TextRequest& request) const;
+  // picture_routes.cc
+  void draw(Call call);
+  void edit(Call call);
+  void start_drawing(Call call, bool edits);
 
   Models* models_;
   Metrics* metrics_;
@@ -77,7 +77,8 @@ class Api {
   Studio studio_;
   std::atomic<bool> draining_{false};
   std::atomic<int64_t> reading_{0};
-  Pool pool_, loader_;  // the last to come and the first to go
+  // The last to come and the first to go; requests that are read are handed on to the loader, which therefore goes after them.
+  Pool loader_, page_, pool_;
 };
 
 /// An id of an answer: "chatcmpl-" and 24 random characters.

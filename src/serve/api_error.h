@@ -18,10 +18,14 @@ class ApiError : public std::runtime_error {
       : std::runtime_error(message), status_(status), param_(std::move(param)), code_(std::move(code)) {}
 
   int status() const { return status_; }
-  const std::string& code() const { return code_; }
   /// Seconds after which to try again; 0: not said.
   ApiError& retry_after(int seconds) {
     retry_after_ = seconds;
+    return *this;
+  }
+  /// The methods that a path has (405).
+  ApiError& allow(std::string methods) {
+    allow_ = std::move(methods);
     return *this;
   }
   Json json() const {
@@ -30,6 +34,7 @@ class ApiError : public std::runtime_error {
   }
   HttpReply reply() const {
     HttpReply reply{.status = status_, .headers = {{"Content-Type", "application/json"}}, .body = wire(json())};
+    if (!allow_.empty()) reply.headers.emplace_back("Allow", allow_);
     if (retry_after_ > 0) reply.headers.emplace_back("Retry-After", std::to_string(retry_after_));
     return reply;
   }
@@ -43,7 +48,7 @@ class ApiError : public std::runtime_error {
     return status_ >= 500 ? "server_error" : "invalid_request_error";
   }
   int status_, retry_after_ = 0;
-  std::string param_, code_;
+  std::string param_, code_, allow_;
 };
 
 }  // namespace tessera::serve

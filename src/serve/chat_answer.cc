@@ -1,6 +1,7 @@
 // The shape of /v1/chat/completions, and calls of tools in what a model wrote.
 #include "serve/answer.h"
 #include "serve/api_error.h"
+#include "serve/json_fields.h"
 
 namespace tessera::serve {
 
@@ -136,9 +137,8 @@ class ChatAnswer final : public Answer {
 };
 
 std::optional<ToolCall> call_of(std::string_view text, const Json& tools) {
-  const Json said = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (said.is_discarded() || !said.is_object() || !said.contains("name") || !said["name"].is_string())
-    return std::nullopt;
+  const Json said = parse_json(text).value_or(Json());
+  if (!said.is_object() || !said.contains("name") || !said["name"].is_string()) return std::nullopt;
   const auto name = said["name"].get<std::string>();
   bool offered = false;
   for (const Json& tool : tools) offered = offered || tool["function"]["name"] == name;

@@ -1,9 +1,9 @@
 // Contents are a text, or parts; the texts of a message are joined, and its media come before them in order.
 #include "serve/chat_request.h"
 
-#include <array>
 #include <mutex>
 
+#include "core/base64.h"
 #include "core/error.h"
 #include "media/read_media.h"
 #include "serve/api_error.h"
@@ -13,7 +13,6 @@ namespace tessera::serve {
 namespace {
 
 constexpr size_t most_messages = 4096, most_media = 64, most_decoded = size_t{512} << 20;
-constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The data URI of an image_url, video_url or input_image part.
 std::string uri_of(const Fields& part, const std::string& kind) {
@@ -96,9 +95,8 @@ void parse_arguments(text::Message& message, const std::string& path) {
                      path + ".tool_calls");
     Json& function = call["function"];
     if (!function.contains("arguments") || !function["arguments"].is_string()) continue;
-    const auto said = function["arguments"].get<std::string>();
-    Json parsed = Json::parse(said, nullptr, false);
-    if (!parsed.is_discarded()) function["arguments"] = std::move(parsed);
+    const std::string said = function["arguments"].get<std::string>();
+    if (auto parsed = parse_json(said)) function["arguments"] = std::move(*parsed);
   }
 }
 
@@ -123,47 +121,6 @@ void read_tools(const Fields& fields, Conversation& conversation) {
 
 }  // namespace
 
-std::string base64_encoded(std::string_view bytes) {
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t word = 0;
-    for (size_t k = 0; k < 3; ++k)
-      word = word << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
-    for (size_t k = 0; k < 4; ++k) text += i + k <= bytes.size() ? alphabet[word >> (18 - 6 * k) & 63] : '=';
-  }
-  return text;
-}
-
-std::string base64_decoded(std::string_view text, const std::string& param) {
-  static const auto values = [] {
-    std::array<int8_t, 256> table;
-    table.fill(-1);
-    for (size_t i = 0; i < alphabet.size(); ++i)
-      table[static_cast<unsigned char>(alphabet[i])] = static_cast<int8_t>(i);
-    table['-'] = 62;
-    table['_'] = 63;  // base64url
-    return table;
-  }();
-  while (text.ends_with('=')) text.remove_suffix(1);
-  std::string bytes;
-  bytes.reserve(text.size() * 3 / 4);
-  uint32_t word = 0;
-  int bits = 0;
-  for (const char c : text) {
-    if (c == '\n' || c == '\r') continue;
-    const int value = values[static_cast<unsigned char>(c)];
-    if (value < 0) throw ApiError(400, fmt::format("'{}' is no base64", param), param);
-    word = word << 6 | static_cast<uint32_t>(value);
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes += static_cast<char>(word >> bits & 255);
-    }
-  }
-  return bytes;
-}
-
 std::string data_uri_bytes(std::string_view uri, const std::string& param) {
   const size_t comma = uri.substr(0, 256).find(',');
   if (!uri.starts_with("data:") || comma == std::string_view::npos || !uri.substr(0, comma).ends_with(";base64")) {
@@ -173,7 +130,9 @@ std::string data_uri_bytes(std::string_view uri, const std::string& param) {
                                param),
                    param);
   }
-  return base64_decoded(uri.substr(comma + 1), param);
+  auto bytes = base64_decoded(uri.substr(comma + 1));
+  if (!bytes) throw ApiError(400, fmt::format("'{}' is no base64", param), param);
+  return std::move(*bytes);
 }
 
 std::vector<Media> decoded_media(const std::vector<Attachment>& attachments, int64_t frames) {

@@ -27,11 +27,8 @@ struct Conversation {
 /// Reads `messages`, tools and tool_choice. Throws ApiError: 400 for anything else than texts and data URIs, 413 for too many or too large ones.
 Conversation read_conversation(const Fields& fields);
 
-/// The bytes of "data:image/png;base64,...". Throws ApiError naming `param` for any other URL.
+/// The bytes of "data:image/png;base64,...". Throws ApiError naming `param` for any other URL, and for what is no base64.
 std::string data_uri_bytes(std::string_view uri, const std::string& param);
-/// Throws ApiError for text that is no base64.
-std::string base64_decoded(std::string_view text, const std::string& param);
-std::string base64_encoded(std::string_view bytes);
 
 /// Decodes attachments; clips give `frames` frames. Throws ApiError for what is no picture or clip, or too large.
 std::vector<Media> decoded_media(const std::vector<Attachment>& attachments, int64_t frames);

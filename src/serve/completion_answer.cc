@@ -1,5 +1,8 @@
 // The shape of /v1/completions.
 #include "serve/answer.h"
+
+#include <algorithm>
+
 #include "serve/api_error.h"
 
 namespace tessera::serve {
@@ -89,13 +92,14 @@ class CompletionAnswer final : public Answer {
       if (!note.top.empty()) top[text] = note.log_probability;
       lists["top_logprobs"].push_back(unknown ? Json(nullptr) : std::move(top));
       lists["text_offset"].push_back(offsets_[c]);
-      offsets_[c] += static_cast<int64_t>(tokenizer.text_of(note.id, false).size());
+      const std::string bytes = tokenizer.text_of(note.id, false);
+      offsets_[c] += std::ranges::count_if(bytes, [](char b) { return (b & 0xC0) != 0x80; });
     }
     return lists;
   }
 
   std::vector<Echo> echo_;        // one for each prompt, or none
-  std::vector<int64_t> offsets_;  // bytes of each choice that were noted
+  std::vector<int64_t> offsets_;  // characters of each choice that were noted
 };
 
 }  // namespace

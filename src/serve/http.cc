@@ -45,6 +45,16 @@ std::optional<std::string> percent_decoded(std::string_view text, bool plus) {
   return bytes;
 }
 
+HttpReply error_reply(int status, const std::string& message) {
+  const std::string type = status >= 500 ? "server_error" : "invalid_request_error";
+  HttpReply reply{
+      .status = status,
+      .headers = {{"Content-Type", "application/json"}},
+      .body = R"({"error":{"message":")" + message + R"(","type":")" + type + R"(","param":null,"code":null}})"};
+  if (status == 503) reply.headers.emplace_back("Retry-After", "2");
+  return reply;
+}
+
 std::string_view status_text(int status) {
   switch (status) {
     case 200:

@@ -62,9 +62,9 @@ struct HttpOptions {
   size_t all_bodies = 512 << 20;   // of all requests together; beyond it 503
   size_t connections = 2048;       // further ones are answered with 503
   size_t backlog_bytes = 4 << 20;  // of a stream that is not read; beyond it the client is cut off
-  double head_seconds = 15;        // from the first byte of a head to its last
+  double head_seconds = 15;        // from the connection to the first byte, and from there to the end of the head
   double body_seconds = 120;
-  double idle_seconds = 75;   // between two requests of a connection
+  double idle_seconds = 75;   // from an answer to the first byte of the connection's next request
   double stuck_seconds = 30;  // without a byte taken while something is to be sent
   double heartbeat_seconds = 5;
 };
@@ -92,6 +92,8 @@ class HttpServer {
 std::unique_ptr<HttpServer> start_http(const HttpOptions& options, HttpServer::Check check,
                                        HttpServer::Handler handler);
 
+/// A mistake of transport in the JSON form of the API. `message` holds nothing that JSON would have to escape.
+HttpReply error_reply(int status, const std::string& message);
 /// "Not Found".
 std::string_view status_text(int status);
 /// The bytes that stand for `%41` and, with `plus`, for "+"; nothing for percent signs that mean nothing.

@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "serve/http_session.h"
 
 namespace tessera::serve {
@@ -23,7 +24,7 @@ class BeastServer final : public HttpServer {
     if (options.tcp) listen_tcp();
     if (!options.socket.empty()) listen_local();
     tick();
-    thread_ = std::thread([this] { hub_->io.run(); });
+    thread_ = std::thread([this] { run(); });
   }
   ~BeastServer() override {
     asio::post(hub_->io, [this] {
@@ -53,6 +54,17 @@ class BeastServer final : public HttpServer {
   }
 
  private:
+  /// One connection's fault, such as memory that is short, ends no other.
+  void run() {
+    while (true) {
+      try {
+        hub_->io.run();
+        return;
+      } catch (const std::exception& fault) {
+        log_warning("input and output: {}", fault.what());
+      }
+    }
+  }
   void listen_tcp();
   void listen_local();
   void accept_tcp();
@@ -121,7 +133,7 @@ void BeastServer::listen_local() {
 void BeastServer::admit(Socket socket, std::string peer, bool local) {
   const auto session = std::make_shared<Session>(*hub_, std::move(socket), std::move(peer), local);
   if (hub_->sessions.size() < hub_->options.connections) return session->start();
-  session->refuse({.status = 503, .headers = {{"Retry-After", "2"}}, .body = "too many connections\n"});
+  session->refuse(error_reply(503, "too many connections"));
 }
 
 void BeastServer::accept_tcp() {

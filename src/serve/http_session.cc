@@ -65,10 +65,23 @@ class BeastExchange final : public Exchange {
 
 }  // namespace
 
-void Session::read_head(double seconds) {
-  if (hub_->draining && number_ > 0) return close();
-  state_ = State::head;
+/// A connection may be quiet for longer than a head may take.
+void Session::wait_for_head(double seconds) {
+  if (hub_->draining) return close();
+  if (buffer_.size() > 0) return read_head();  // sent in advance
+  state_ = State::idle;
   deadline_ = in_seconds(seconds);
+  socket_.async_read_some(buffer_.prepare(4096), [self = shared_from_this()](ErrorCode error, size_t bytes) {
+    if (self->state_ == State::closed) return;
+    if (error) return self->close();
+    self->buffer_.commit(bytes);
+    self->read_head();
+  });
+}
+
+void Session::read_head() {
+  state_ = State::head;
+  deadline_ = in_seconds(hub_->options.head_seconds);
   parser_.emplace();
   parser_->header_limit(static_cast<uint32_t>(hub_->options.header_bytes));
   parser_->body_limit(hub_->options.body_bytes);
@@ -99,11 +112,7 @@ void Session::on_parse_error(ErrorCode error) {
   const auto answer = [&](int status, const std::string& text) {
     last_ = true;
     drain_after_ = true;
-    send_reply(
-        {.status = status,
-         .headers = {{"Content-Type", "application/json"}},
-         .body = R"({"error":{"message":")" + text + R"(","type":"invalid_request_error","param":null,"code":null}})"},
-        false);
+    send_reply(error_reply(status, text), false);
   };
   if (error == http::error::body_limit) {
     answer(413,
@@ -130,7 +139,7 @@ void Session::on_head(ErrorCode error) {
   begun_ = ended_ = false;
   if (head.path.empty()) {
     drain_after_ = last_ = true;
-    return send_reply({.status = 400, .body = "the target is no path\n"}, head_only_);
+    return send_reply(error_reply(400, "the target is no path"), head_only_);
   }
   if (hub_->check) {
     if (const auto refused = hub_->check(head)) {
@@ -140,18 +149,26 @@ void Session::on_head(ErrorCode error) {
   }
   if (parser_->is_done()) return hand_over();
   const auto length = parser_->content_length();
-  const size_t wanted = length ? static_cast<size_t>(*length) : hub_->options.body_bytes;
-  if (hub_->body_bytes + wanted > hub_->options.all_bodies) {
-    drain_after_ = last_ = true;
-    return send_reply({.status = 503, .headers = {{"Retry-After", "2"}}, .body = "too many bodies at once\n"},
-                      head_only_);
-  }
-  promised_ = wanted;
-  hub_->body_bytes += wanted;
   state_ = State::body;
   deadline_ = in_seconds(hub_->options.body_seconds);
+  if (!promise(length ? static_cast<size_t>(*length) : 0)) return;
   if (head.header("expect") == "100-continue") send("HTTP/1.1 100 Continue\r\n\r\n");
-  read_body();
+  if (length) read_body();
+  else read_chunks();
+}
+
+/// Sets aside so many bytes for the body. False where all bodies together would then be too large, which is answered.
+bool Session::promise(size_t bytes) {
+  if (bytes > promised_) {
+    if (hub_->body_bytes + bytes - promised_ > hub_->options.all_bodies) {
+      drain_after_ = last_ = true;
+      send_reply(error_reply(503, "too many bodies at once"), head_only_);
+      return false;
+    }
+    hub_->body_bytes += bytes - promised_;
+    promised_ = bytes;
+  }
+  return true;
 }
 
 void Session::read_body() {
@@ -162,6 +179,19 @@ void Session::read_body() {
       return self->on_parse_error(error);
     }
     self->hand_over();
+  });
+}
+
+/// A body whose length is not said beforehand counts as far as it has come.
+void Session::read_chunks() {
+  http::async_read_some(socket_, buffer_, *parser_, [self = shared_from_this()](ErrorCode error, size_t) {
+    if (self->state_ == State::closed) return;
+    if (error) {
+      self->give_back_body();
+      return self->on_parse_error(error);
+    }
+    if (self->parser_->is_done()) return self->hand_over();
+    if (self->promise(self->parser_->get().body().size())) self->read_chunks();
   });
 }
 
@@ -176,7 +206,11 @@ void Session::hand_over() {
   const auto exchange =
       std::make_shared<BeastExchange>(hub_->shared_from_this(), weak_from_this(), number_, std::move(request), gone_);
   watch();
-  hub_->handler(exchange);
+  try {
+    hub_->handler(exchange);
+  } catch (const std::exception&) {  // no memory for so much as an answer
+    close();
+  }
 }
 
 /// Reads on while an answer is under way, so that a client that leaves is noticed. What it sends in advance is kept.
@@ -296,7 +330,7 @@ void Session::after_answer() {
   heartbeat_.clear();
   if (drain_after_) return drain();
   if (last_) return close();
-  read_head(hub_->options.idle_seconds);
+  wait_for_head(hub_->options.idle_seconds);
 }
 
 /// Takes what the client still sends, for a moment, so that the answer is not lost with a broken connection.

@@ -50,9 +50,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void start() {
     hub_->sessions.insert(shared_from_this());
     ++hub_->open;
-    read_head(hub_->options.head_seconds);
+    wait_for_head(hub_->options.head_seconds);
   }
-  void refuse(HttpReply reply) {
+  void refuse(const HttpReply& reply) {
     hub_->sessions.insert(shared_from_this());
     ++hub_->open;
     last_ = true;
@@ -63,7 +63,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void close();
   /// Closes a connection that waits for its next request.
   void close_if_idle() {
-    if (state_ == State::head && buffer_.size() == 0) close();
+    if (state_ == State::idle) close();
   }
 
   // of the exchange with this number; later ones are not meant
@@ -79,13 +79,16 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
-  enum class State { head, body, answering, draining, closed };
+  enum class State { idle, head, body, answering, draining, closed };
 
   bool is_current(uint64_t number) const { return state_ == State::answering && number == number_ && !ended_; }
-  void read_head(double seconds);
+  void wait_for_head(double seconds);
+  void read_head();
   void on_head(ErrorCode error);
   void on_parse_error(ErrorCode error);
   void read_body();
+  void read_chunks();
+  bool promise(size_t bytes);
   void hand_over();
   void watch();
   void send_reply(const HttpReply& reply, bool head_only);
@@ -104,7 +107,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Socket socket_;
   std::string peer_;
   bool local_;
-  State state_ = State::head;
+  State state_ = State::idle;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   Clock::time_point deadline_ = Clock::time_point::max(), write_deadline_ = Clock::time_point::max(), last_write_;

@@ -242,6 +242,37 @@ TEST_F(HttpTest, SlowHeadsAndIdleConnectionsAreEnded) {
   EXPECT_TRUE(comes_true([&] { return server->connections() == 0; }));
 }
 
+TEST_F(HttpTest, AConnectionMayRestLongerThanAHeadMayTake) {
+  start({.head_seconds = 0.5, .idle_seconds = 60});
+  const RawClient one = client();
+  const auto ask = [&](const std::string& bytes) { return one.send(bytes); };
+  ask("GET /echo?first HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(one.answer(), HasSubstr("first"));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+  ask("GET /echo?second HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(one.answer(), HasSubstr("second"));
+  ask("GET /echo?third HTTP/1.1\r\nHost:");  // and then nothing
+  EXPECT_EQ(one.receive(), "");              // long before the minute is over
+}
+
+TEST_F(HttpTest, BodiesInChunksCountAsFarAsTheyHaveCome) {
+  start({.body_bytes = 1000, .all_bodies = 1500});
+  std::vector<std::unique_ptr<RawClient>> crowd;
+  for (int i = 0; i < 8; ++i) {
+    crowd.push_back(std::make_unique<RawClient>(server->port()));
+    crowd.back()->send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n");
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  for (const auto& one : crowd) one->send("3\r\nllo\r\n0\r\n\r\n");
+  for (const auto& one : crowd) EXPECT_THAT(one->answer(), HasSubstr("hello"));
+  const std::string much = "320\r\n" + std::string(800, 'x') + "\r\n";
+  const RawClient first = client(), second = client();
+  first.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + much);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  second.send("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + much);
+  EXPECT_THAT(second.receive(), StartsWith("HTTP/1.1 503"));
+}
+
 TEST_F(HttpTest, HealthIsAnsweredBesideManyThatDoNothing) {
   start();
   std::vector<std::unique_ptr<RawClient>> idle;

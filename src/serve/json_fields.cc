@@ -9,7 +9,7 @@ namespace tessera::serve {
 
 namespace {
 
-/// Brackets that are open at once at most; the parser recurses.
+/// Brackets that are open at once at most; printing and copying recurse.
 constexpr int deepest = 200;
 
 bool is_too_deep(std::string_view text) {
@@ -39,12 +39,29 @@ std::string shown(const Json& value) {
 
 }  // namespace
 
+std::optional<Json> parse_json(std::string_view text) {
+  if (is_too_deep(text)) return std::nullopt;
+  Json tree = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (tree.is_discarded()) return std::nullopt;
+  return tree;
+}
+
+std::optional<int64_t> whole_number(const Json& value) {
+  if (value.is_number_float()) {
+    const double number = value.get<double>();
+    if (!(std::abs(number) <= 9e15) || number != std::floor(number)) return std::nullopt;
+  } else if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX)) {
+    return std::nullopt;
+  }
+  return value.get<int64_t>();
+}
+
 Json parse_body(std::string_view body) {
   if (is_too_deep(body)) throw ApiError(400, fmt::format("the body is nested more than {} deep", deepest));
-  Json tree = Json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
-  if (tree.is_discarded()) throw ApiError(400, "the body is no JSON");
-  if (!tree.is_object()) throw ApiError(400, "the body is no JSON object");
-  return tree;
+  auto tree = parse_json(body);
+  if (!tree) throw ApiError(400, "the body is no JSON");
+  if (!tree->is_object()) throw ApiError(400, "the body is no JSON object");
+  return std::move(*tree);
 }
 
 Fields::Fields(const Json& tree, std::string path) : tree_(&tree), path_(std::move(path)) {
@@ -90,15 +107,8 @@ std::optional<double> Fields::number(std::string_view name, double low, double h
 std::optional<int64_t> Fields::whole(std::string_view name, int64_t low, int64_t high) const {
   const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
-  const std::string want = fmt::format("a whole number from {} to {}", low, high);
-  if (value->is_number_float()) {  // some clients write 16.0
-    const double got = value->get<double>();
-    if (got != std::floor(got) || std::abs(got) > 9e15) refuse(name, *value, want);
-  } else if (!value->is_number_integer() || (value->is_number_unsigned() && value->get<uint64_t>() > INT64_MAX)) {
-    refuse(name, *value, want);
-  }
-  const auto got = value->get<int64_t>();
-  if (got < low || got > high) refuse(name, *value, want);
+  const auto got = whole_number(*value);
+  if (!got || *got < low || *got > high) refuse(name, *value, fmt::format("a whole number from {} to {}", low, high));
   return got;
 }
 

@@ -11,6 +11,12 @@
 
 namespace tessera::serve {
 
+/// What a text says; nothing for what is no JSON and for what is nested more than 200 deep: whoever prints or copies a tree recurses.
+std::optional<Json> parse_json(std::string_view text);
+
+/// A whole number, also one that is written 16.0, as some clients do; nothing for anything else.
+std::optional<int64_t> whole_number(const Json& value);
+
 /// The body as an object. Throws ApiError 400 for what is no JSON, for one that is nested too deeply, and for anything but an object.
 Json parse_body(std::string_view body);
 

@@ -7,10 +7,10 @@
 
 #include <fmt/ranges.h>
 
+#include "core/digest.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/api_error.h"
-#include "serve/receipt.h"
 
 namespace tessera::serve {
 
@@ -20,7 +20,9 @@ std::vector<Path> files_of(const Path& path) {
   if (!std::filesystem::is_directory(path)) return {path};
   std::vector<Path> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file()) files.push_back(entry.path());
+    const bool hidden =
+        entry.path().lexically_relative(path).string().starts_with('.');  // what versions and downloads keep
+    if (entry.is_regular_file() && !hidden) files.push_back(entry.path());
   }
   std::ranges::sort(files);
   return files;
@@ -45,7 +47,14 @@ int64_t written_at(const Path& path) {
   return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
 }
 
-bool has_template(const Writes& writes) { return writes.chat_template() != nullptr; }
+/// All of a file up to 256 MiB; of a larger one pieces of 1 MiB, evenly over it, the first and the last megabyte among them.
+void add_contents(Digest& digest, std::string_view bytes) {
+  constexpr size_t piece = 1 << 20, pieces = 256;
+  if (bytes.size() <= piece * pieces) return digest.update(bytes);
+  const size_t last = bytes.size() - piece;
+  for (size_t i = 0; i < pieces; ++i) digest.update(bytes.substr(last / (pieces - 1) * i, piece));
+  digest.update(bytes.substr(last));
+}
 
 }  // namespace
 
@@ -57,19 +66,17 @@ std::string served_name(const Path& path) {
 }
 
 std::string hash_of_model(const Path& path) {
-  std::string all;
-  const auto add = [&](std::string_view bytes) { all += digest_of(bytes) + " "; };
+  if (sha256("").empty()) return "";  // a build without OpenSSL
+  Digest digest;
   for (const Path& file : files_of(path)) {
     const auto size = std::filesystem::file_size(file);
-    add(std::filesystem::is_directory(path) ? file.lexically_relative(path).string() : "");
-    add(std::to_string(size));
+    const std::string name = std::filesystem::is_directory(path) ? file.lexically_relative(path).string() : "";
+    digest.update(fmt::format("{} {} {}\n", name.size(), name, size));
     if (size == 0) continue;
     const MappedFile map(file);
-    constexpr size_t part = 1 << 20;
-    add(map.bytes().substr(0, part));
-    if (size > part) add(map.bytes().substr(std::max<size_t>(part, size - part)));
+    add_contents(digest, map.bytes());
   }
-  return digest_of(all);
+  return digest.hex();
 }
 
 int64_t parse_bytes(const std::string& text, std::string_view option) {
@@ -98,11 +105,10 @@ Models::Models(const ModelsOptions& options, Metrics& metrics) : options_(option
     entries_.push_back(std::move(entry));
   }
   for (Entry& entry : entries_) {
+    entry.bytes = bytes_of(entry.path);
+    require_fits(entry);
+    make_room(entry);  // idle, all of them: nobody has asked yet
     load(entry);
-    if (options_.memory > 0 && entry.bytes > options_.memory)
-      throw UserError("[serve] {} takes {} MiB with its cache, --memory allows {} MiB", entry.path.string(),
-                      entry.bytes >> 20, options_.memory >> 20);
-    make_room(entry);
   }
 }
 
@@ -139,7 +145,18 @@ bool Models::is_loaded(const std::string& name) const {
   return entries_[find(name)].worker != nullptr;
 }
 
-/// Into memory, and what is said of it into the card.
+/// Bytes of keys and values that a model gets which writes.
+int64_t Models::cache_of(const Writes& writes) const {
+  if (options_.cache_bytes > 0) return options_.cache_bytes;
+  const auto free = static_cast<int64_t>(available_memory());
+  const int64_t context = (writes.context() + memory_block) * writes.position_bytes();
+  int64_t cache = std::max(std::min(8 * context, int64_t{2} << 30), std::max(context, 16384 * writes.position_bytes()));
+  if (free > 0) cache = std::min(cache, free / 4);
+  if (options_.memory > 0) cache = std::min(cache, std::max(options_.memory / 4, int64_t{64} << 20));
+  return cache;
+}
+
+/// Into memory, and what is said of it into the card. There is room for its files already; room for its cache is made here.
 void Models::load(Entry& entry) {
   const auto began = Clock::now();
   auto model = load_model(entry.path, options_.device, options_.load);
@@ -153,33 +170,62 @@ void Models::load(Entry& entry) {
   int64_t cache = 0;
   if (const Writes* writes = model->writes(); writes != nullptr && writes->position_bytes() > 0) {
     card.writes = true;
-    card.chats = has_template(*writes);
+    card.chats = writes->chat_template() != nullptr;
     card.context = writes->context();
-    cache = options_.cache_bytes;
-    if (cache == 0) {
-      const auto free = static_cast<int64_t>(available_memory());
-      const int64_t context = (card.context + memory_block) * writes->position_bytes();
-      cache = std::max(std::min(8 * context, int64_t{2} << 30), std::max(context, 16384 * writes->position_bytes()));
-      if (free > 0) cache = std::min(cache, free / 4);
-      if (options_.memory > 0) cache = std::min(cache, std::max(options_.memory / 4, int64_t{64} << 20));
-    }
-    engine.positions = std::max(cache / writes->position_bytes() / memory_block * memory_block, 4 * memory_block);
+    if (entry.positions == 0)  // once: the same requests fit whenever it is loaded
+      entry.positions =
+          std::max(cache_of(*writes) / writes->position_bytes() / memory_block * memory_block, 4 * memory_block);
+    engine.positions = entry.positions;
     cache = engine.positions * writes->position_bytes();
   }
+  {
+    const std::lock_guard lock(mutex_);
+    entry.bytes = bytes_of(entry.path) + cache;
+  }
+  require_fits(entry);
+  wait_for_room(entry);
   auto worker = std::make_shared<Worker>(std::move(model), card, engine, turns_, *metrics_);
-  const std::lock_guard lock(mutex_);
-  entry.card = card;
-  entry.bytes = bytes_of(entry.path) + cache;
-  entry.worker = std::move(worker);
-  entry.used = Clock::now();
+  {
+    const std::lock_guard lock(mutex_);
+    entry.card = card;
+    entry.worker = std::move(worker);
+    entry.used = Clock::now();
+  }
   log_info("loaded {} in {:.1f} s: {}; context {}, {} MiB for {} positions", card.name,
            seconds_between(began, Clock::now()), abilities_of(card), card.context, cache >> 20, engine.positions);
+}
+
+void Models::require_fits(const Entry& entry) const {
+  if (options_.memory > 0 && entry.bytes > options_.memory)
+    throw UserError("[serve] {} takes {} MiB with its cache, --memory allows {} MiB", entry.path.string(),
+                    entry.bytes >> 20, options_.memory >> 20);
+}
+
+/// Throws ApiError 503 where those that work leave no room for a minute.
+void Models::wait_for_room(const Entry& wanted) {
+  const auto until = Clock::now() + std::chrono::seconds(60);
+  while (!make_room(wanted)) {
+    if (Clock::now() > until)
+      throw ApiError(503, fmt::format("the model '{}' has to wait for others that work", wanted.card.name))
+          .retry_after(10);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
 }
 
 /// Unloads idle models, those used least recently first, until `wanted` fits. False where those that work leave no room.
 bool Models::make_room(const Entry& wanted) {
   if (options_.memory == 0) return true;
-  std::vector<std::shared_ptr<Worker>> leaving;  // ended without the lock
+  std::vector<std::pair<std::string, std::shared_ptr<Worker>>> leaving;  // ended, and told, without the lock
+  const bool enough = choose_leaving(wanted, leaving);
+  for (auto& [name, worker] : leaving) {
+    worker.reset();
+    log_info("unloaded {}", name);
+  }
+  return enough;
+}
+
+bool Models::choose_leaving(const Entry& wanted,
+                            std::vector<std::pair<std::string, std::shared_ptr<Worker>>>& leaving) {
   const std::lock_guard lock(mutex_);
   while (true) {
     int64_t taken = wanted.worker ? 0 : wanted.bytes;
@@ -192,9 +238,7 @@ bool Models::make_room(const Entry& wanted) {
     }
     if (taken <= options_.memory) return true;
     if (oldest == nullptr) return false;
-    log_info("unloaded {}", oldest->card.name);
-    leaving.push_back(std::move(oldest->worker));
-    oldest->worker = nullptr;
+    leaving.emplace_back(oldest->card.name, std::exchange(oldest->worker, nullptr));
   }
 }
 
@@ -209,13 +253,7 @@ std::shared_ptr<Worker> Models::get(const std::string& name) {
   if (auto worker = loaded()) return worker;
   const std::lock_guard one(loading_);
   if (auto worker = loaded()) return worker;
-  const auto until = Clock::now() + std::chrono::seconds(60);
-  while (!make_room(entries_[index])) {
-    if (Clock::now() > until)
-      throw ApiError(503, fmt::format("the model '{}' has to wait for others that work", entries_[index].card.name))
-          .retry_after(10);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
+  wait_for_room(entries_[index]);
   load(entries_[index]);
   return loaded();
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/files.h"
@@ -48,13 +49,18 @@ class Models {
   struct Entry {
     Path path;
     ModelCard card;
-    int64_t bytes = 0;  // of its files and its cache
+    int64_t bytes = 0;      // of its files and its cache
+    int64_t positions = 0;  // of its cache; 0: not known yet
     std::shared_ptr<Worker> worker;
     Clock::time_point used;
   };
   size_t find(const std::string& name) const;
+  int64_t cache_of(const Writes& writes) const;
   void load(Entry& entry);
+  void require_fits(const Entry& entry) const;
   bool make_room(const Entry& wanted);
+  bool choose_leaving(const Entry& wanted, std::vector<std::pair<std::string, std::shared_ptr<Worker>>>& leaving);
+  void wait_for_room(const Entry& wanted);
 
   ModelsOptions options_;
   Metrics* metrics_;
@@ -66,7 +72,8 @@ class Models {
 
 /// What a model is called: the name of its folder, or of its file without ".gguf".
 std::string served_name(const Path& path);
-/// Of the first and last megabyte and the size of each file that holds weights, and of what else the model is made of.
+/// SHA-256 over the names, sizes and contents of its files; of a file larger than 256 MiB pieces evenly over it stand for the contents. "" in a build
+/// without OpenSSL.
 std::string hash_of_model(const Path& path);
 
 /// "8G", "512M", "1500000": bytes. Throws UserError; `option` names it.

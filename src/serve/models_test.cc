@@ -61,6 +61,15 @@ TEST_F(ModelsTest, AModelThatWorksIsNotUnloaded) {
   EXPECT_EQ(answer["usage"]["completion_tokens"], 300) << answer;
 }
 
+TEST_F(ModelsTest, RoomIsMadeBeforeTheNextModelIsLoaded) {
+  ::testing::internal::CaptureStderr();
+  const Models others(options(), metrics);
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  const size_t left = log.find("unloaded books-lm\n"), came = log.find("loaded books-lm-hyperfit");
+  ASSERT_NE(left, std::string::npos) << log;
+  EXPECT_LT(left, came) << log;
+}
+
 TEST_F(ModelsTest, AbilitiesAreKnownOfModelsThatAreNotInMemory) {
   for (const ModelCard& card : models.cards()) EXPECT_EQ(card.context, 512) << card.name;
 }

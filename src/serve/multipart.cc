@@ -63,6 +63,11 @@ FormPart read_head(std::string_view head) {
 
 }  // namespace
 
+bool is_form(std::string_view content_type) {
+  constexpr std::string_view kind = "multipart/";
+  return is_same_word(content_type.substr(0, kind.size()), kind);
+}
+
 std::vector<FormPart> parse_multipart(std::string_view body, std::string_view content_type) {
   const std::string boundary = parameter_of(content_type, "boundary");
   if (boundary.empty() || boundary.size() > 70) refuse("the Content-Type names no boundary of 1 to 70 characters");

@@ -1,8 +1,10 @@
 // Reads requests for pictures.
 #include "serve/picture_request.h"
 
+#include <algorithm>
 #include <charconv>
 
+#include "core/base64.h"
 #include "core/error.h"
 #include "media/read_media.h"
 #include "serve/api_error.h"
@@ -117,9 +119,8 @@ Json json_of_form(std::string_view body, std::string_view content_type) {
     const std::string text(part.body);
     static const std::vector<std::string> plain = {"prompt",        "model",           "size",       "user",
                                                    "output_format", "response_format", "background", "quality"};
-    const Json parsed =
-        std::ranges::find(plain, part.name) == plain.end() ? Json::parse(text, nullptr, false) : Json(text);
-    tree[part.name] = parsed.is_discarded() ? Json(text) : parsed;
+    const bool is_plain = std::ranges::find(plain, part.name) != plain.end();
+    tree[part.name] = is_plain ? Json(text) : parse_json(text).value_or(Json(text));
   }
   return tree;
 }

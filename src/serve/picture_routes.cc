@@ -1,8 +1,7 @@
 // /v1/images/generations and /v1/images/edits: pictures, scale by scale where a stream is asked for.
-#include "core/error.h"
+#include "core/base64.h"
 #include "serve/api.h"
 #include "serve/api_error.h"
-#include "serve/chat_request.h"
 #include "serve/picture_request.h"
 #include "serve/receipt.h"
 
@@ -66,6 +65,7 @@ struct Drawing {
       event(event_name("partial_image"), view.first + p, view.pictures[p],
             {{"partial_image_index", *index}, {"scale", view.scale}, {"scales", view.scales}});
   }
+  void close(int status) const { log.close(exchange->gone() ? 499 : status); }
   void finish(const std::vector<Image>& pictures);
   void fail(const std::exception_ptr& failure);
 };
@@ -76,7 +76,6 @@ std::string Drawing::base64(const Image& picture) const {
 
 void Drawing::finish(const std::vector<Image>& pictures) {
   log.metrics->pictures.add(pictures.size());
-  log.close(200);
   if (!receipt.is_null()) {
     receipt["pictures"] = Json::array();
     for (const Image& picture : pictures) receipt["pictures"].push_back(picture_digest(picture));
@@ -85,6 +84,7 @@ void Drawing::finish(const std::vector<Image>& pictures) {
   if (request.stream) {
     begin();
     for (size_t p = 0; p < pictures.size(); ++p) event(event_name("completed"), p, pictures[p], {{"tessera", own}});
+    close(200);
     exchange->end();
   } else {
     Json data = Json::array();
@@ -98,13 +98,15 @@ void Drawing::finish(const std::vector<Image>& pictures) {
                        {"tessera", own}};
     headers.emplace_back("Content-Type", "application/json");
     headers.emplace_back("Cache-Control", "no-store");
-    exchange->reply({.headers = headers, .body = wire(body)});
+    HttpReply reply{.headers = headers, .body = wire(body)};
+    close(200);
+    exchange->reply(std::move(reply));
   }
 }
 
 void Drawing::fail(const std::exception_ptr& failure) {
   const ApiError error = api_error_of(failure);
-  log.close(exchange->gone() ? 499 : error.status());
+  close(error.status());
   if (open) {
     exchange->write("event: error\ndata: " + wire(error.json()) + "\n\n");
     exchange->end();

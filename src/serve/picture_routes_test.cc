@@ -1,6 +1,7 @@
 // Pictures over the API are those that the model draws, whole, scale by scale and changed; and answers are repeated from their receipts.
 #include <gmock/gmock.h>
 
+#include "core/base64.h"
 #include "core/error.h"
 #include "media/read_media.h"
 #include "serve/api_error.h"
@@ -30,7 +31,7 @@ class PictureRoutes : public ::testing::Test {
     return body;
   }
   static Image picture_of(const Json& b64) {
-    return media::decode_image(base64_decoded(b64.get<std::string>(), ""), "answer");
+    return media::decode_image(*base64_decoded(b64.get<std::string>()), "answer");
   }
   static std::vector<Image> drawn(DrawRequest request) {
     request.seed = 1;
@@ -73,6 +74,7 @@ TEST_F(PictureRoutes, EditsKeepTheFirstScalesOfAPicture) {
   const auto field = [](const std::string& name, const std::string& value, const std::string& more = "") {
     return "--XX\r\nContent-Disposition: form-data; name=\"" + name + "\"" + more + "\r\n\r\n" + value + "\r\n";
   };
+  form.headers[1].second = "Multipart/Form-Data; boundary=XX";  // names are the same in capitals
   form.body = field("prompt", "green apple") + field("seed", "1") + field("keep_scales", "3") +
               field("image", file, "; filename=\"a.png\"") + "--XX--\r\n";
   const Json by_form = Json::parse(served().begin(std::move(form))->wait().body);
@@ -96,6 +98,17 @@ TEST_F(PictureRoutes, WhatCannotBeDrawnIsRefusedBeforeAnythingIsSent) {
   EXPECT_THAT(served().post("/v1/images/edits", apple({{"image", "http://x/y.png"}})).body, HasSubstr("data URI"));
   EXPECT_THAT(served().post("/v1/images/edits", apple({{"image", "data:image/png;base64,AA=="}, {"mask", "x"}})).body,
               HasSubstr("mask"));
+}
+
+TEST_F(PictureRoutes, AFieldOfAFormThatIsNestedWithoutEndIsRefused) {
+  HttpRequest form = post_request("/v1/images/edits", "");
+  form.headers = {{"host", "localhost"}, {"content-type", "multipart/form-data; boundary=XX"}};
+  form.body = "--XX\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n" + std::string(60000, '[') +
+              std::string(60000 / 2, ']') + "\r\n--XX--\r\n";
+  EXPECT_EQ(served().begin(form)->wait().status, 400);
+  form.body = "--XX\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n" + std::string(30000, '[') +
+              std::string(30000, ']') + "\r\n--XX--\r\n";
+  EXPECT_EQ(served().begin(form)->wait().status, 400);
 }
 
 TEST_F(PictureRoutes, AClientThatLeavesEndsADrawingWithinAScale) {
@@ -130,6 +143,8 @@ TEST(Replay, ATextIsRepeatedBesideOthersAndAChangeIsSeen) {
   }
   receipt["texts"][1] = "something else";
   EXPECT_THAT(replay(receipt, served.api(), card, 0).what, HasSubstr("number 2 was \"something else\""));
+  receipt["model"]["hash"] = 7;
+  EXPECT_THROW(replay(receipt, served.api(), card, 0), UserError);
   receipt["model"]["hash"] = "0000000000000000";
   EXPECT_THROW(replay(receipt, served.api(), card, 0), UserError);
   EXPECT_THROW(replay(Json::object(), served.api(), card, 0), UserError);

@@ -1,11 +1,12 @@
 // Made when a request is taken, checked by asking again in memory.
 #include "serve/receipt.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
+#include "core/digest.h"
 #include "core/error.h"
-#include "core/rng.h"
 #include "serve/api.h"
 #include "serve/api_error.h"
 
@@ -70,20 +71,11 @@ void require(bool good, std::string_view what) {
 
 }  // namespace
 
-std::string digest_of(std::string_view bytes) {
-  uint64_t hash = 0x7E55E6A;
-  for (size_t i = 0; i < bytes.size(); i += 8) {
-    uint64_t word = 0;
-    const size_t end = std::min(i + 8, bytes.size());
-    for (size_t k = i; k < end; ++k) word = word << 8 | static_cast<unsigned char>(bytes[k]);
-    hash = mix64(hash ^ word) + (end - i);
-  }
-  return fmt::format("{:016x}", hash);
-}
-
 std::string picture_digest(const Image& picture) {
-  const std::string_view pixels(reinterpret_cast<const char*>(picture.pixels.data()), picture.pixels.size());
-  return digest_of(fmt::format("{}x{}x{} {}", picture.width, picture.height, picture.channels, digest_of(pixels)));
+  Digest digest;
+  digest.update(fmt::format("{}x{}x{} ", picture.width, picture.height, picture.channels));
+  digest.update({reinterpret_cast<const char*>(picture.pixels.data()), picture.pixels.size()});
+  return digest.hex();
 }
 
 Json receipt_of(const ModelCard& card, const std::string& path, Json body) {
@@ -101,7 +93,11 @@ ReplayOutcome replay(const Json& receipt, Api& api, const ModelCard& card, int64
           "its parts are of other types");
   const bool drawn = receipt.contains("pictures");
   require(drawn || receipt.contains("texts"), "it holds neither texts nor pictures");
-  const auto said = [&](const char* name) { return receipt["model"].value(name, std::string()); };
+  require(receipt[drawn ? "pictures" : "texts"].is_array(), "its answers are no list");
+  const auto said = [&](const char* name) {
+    const Json value = receipt["model"].value(name, Json());
+    return value.is_string() ? value.get<std::string>() : "";
+  };
   if (said("hash") != card.hash)
     throw UserError("[replay] the receipt is of the model '{}' with hash {}, this one is '{}' with {}", said("name"),
                     said("hash"), card.name, card.hash);

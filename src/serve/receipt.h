@@ -15,9 +15,7 @@ class Api;
 /// The receipt of a request whose seed is in `body`; what came of it is added as "texts" or "pictures".
 Json receipt_of(const ModelCard& card, const std::string& path, Json body);
 
-/// Of bytes, 16 hexadecimal digits.
-std::string digest_of(std::string_view bytes);
-/// Of a picture's size and pixels.
+/// The SHA-256 of a picture's size ("64x64x3 ") and pixels.
 std::string picture_digest(const Image& picture);
 
 struct ReplayOutcome {

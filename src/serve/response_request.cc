@@ -81,11 +81,9 @@ Json chat_of_response_request(const Json& body) {
   chat["messages"] = std::move(messages);
   if (const auto most = fields.whole("max_output_tokens", 1, INT32_MAX)) chat["max_completion_tokens"] = *most;
   if (const Json* text = fields.object("text")) {
-    const Json* const format = Fields(*text, "text.").object("format");
-    if (format != nullptr && format->value("type", "text") == "json_schema") {
-      chat["response_format"] = {{"type", "json_schema"}, {"json_schema", *format}};
-    } else if (format != nullptr) {
-      chat["response_format"] = *format;
+    if (const Json* format = Fields(*text, "text.").object("format")) {
+      const bool schema = Fields(*format, "text.format.").text("type", "text") == "json_schema";
+      chat["response_format"] = schema ? Json{{"type", "json_schema"}, {"json_schema", *format}} : *format;
     }
   }
   if (Json tools = tools_of(fields); !tools.empty()) chat["tools"] = std::move(tools);

@@ -32,9 +32,11 @@ int64_t written(const Path& file) {
 std::vector<Path> entries_of(const Path& folder, bool folders) {
   std::vector<Path> found;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.is_symlink() || entry.path().filename().string().starts_with('.')) continue;
-    if (folders ? entry.is_directory() : entry.is_regular_file()) found.push_back(entry.path());
+  for (auto at = fs::directory_iterator(folder, error); !error && at != fs::directory_iterator(); at.increment(error)) {
+    std::error_code vanished;
+    const fs::file_status status = at->symlink_status(vanished);
+    if (vanished || at->path().filename().string().starts_with('.')) continue;
+    if (status.type() == (folders ? fs::file_type::directory : fs::file_type::regular)) found.push_back(at->path());
   }
   std::ranges::sort(found);
   return found;
@@ -128,8 +130,9 @@ Path named(const std::vector<Path>& entries, std::string_view name, std::string_
 HttpReply sample_reply(const Path& run, std::string_view name) {
   const Path file = named(entries_of(run / "samples", false), name, "sample");
   const std::string kind = kind_of(file);
-  if (kind.empty() || fs::file_size(file) > (64 << 20))
-    throw ApiError(404, fmt::format("there is no sample '{}'", name));
+  std::error_code error;
+  const auto size = fs::file_size(file, error);
+  if (kind.empty() || error || size > (64 << 20)) throw ApiError(404, fmt::format("there is no sample '{}'", name));
   return {.headers = {{"Content-Type", kind},
                       {"Content-Security-Policy", "default-src 'none'; sandbox"},
                       {"Cache-Control", "no-cache"}},

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <optional>
 #include <thread>
 
 #include "core/error.h"
@@ -35,12 +36,23 @@ void serve_until_signal(ServerOptions options, const std::function<void(uint16_t
         "[serve] --host {} can be reached from other machines, so a key is required: --key-file FILE or "
         "TESSERA_API_KEY",
         options.http.host);
+  require_files(options.api.studio);
   const InterruptGuard guard;
   allow_open_files(options.http.connections);
+  // What the transport's thread reaches goes after it, whatever ends this function.
   Metrics metrics;
+  std::optional<Models> models;
+  std::optional<Api> api;
   std::atomic<Api*> reached{nullptr};  // requests before the models are loaded find the server starting
   const auto http = start_http(
-      options.http, [&](const HttpRequest& head) { return refused(head, options.api.access); },
+      options.http,
+      [&](const HttpRequest& head) {
+        auto reply = refused(head, options.api.access);
+        if (reply)
+          RequestLog{.metrics = &metrics, .client = head.peer, .method = head.method, .path = "refused"}.close(
+              reply->status);
+        return reply;
+      },
       [&](std::shared_ptr<Exchange> exchange) {
         if (Api* const api = reached.load()) return api->handle(std::move(exchange));
         exchange->reply(
@@ -49,16 +61,16 @@ void serve_until_signal(ServerOptions options, const std::function<void(uint16_t
              .body =
                  R"({"status":"loading","error":{"message":"the models are being loaded","type":"server_error","param":null,"code":"loading"}})"});
       });
-  Models models(options.models, metrics);
-  Api api(models, metrics, options.api);
-  reached = &api;
+  models.emplace(options.models, metrics);
+  api.emplace(*models, metrics, options.api);
+  reached = &*api;
   ready(http->port());
   wait_for([] { return InterruptGuard::raised(); });
-  api.drain();
+  api->drain();
   http->drain();
   log_info("ending: {} requests are under way; a second signal ends at once", http->active());
-  wait_for([&] { return http->active() == 0 && api.reading() == 0 && models.waiting() == 0 && models.running() == 0; });
-  reached = nullptr;
+  wait_for(
+      [&] { return http->active() == 0 && api->reading() == 0 && models->waiting() == 0 && models->running() == 0; });
 }
 
 }  // namespace tessera::serve

@@ -4,20 +4,29 @@
 #include "core/error.h"
 #include "serve/api_error.h"
 #include "serve/json_fields.h"
+#include "serve/runs.h"
 
 namespace tessera::serve {
 
-Studio::Studio(StudioOptions options, Models& models) : options_(std::move(options)), models_(&models) {
-  if (!options_.runs.empty() && !std::filesystem::is_directory(options_.runs))
-    throw UserError("[serve] --runs {} is no folder", options_.runs.string());
-  if (!options_.citations.empty() && !std::filesystem::is_regular_file(options_.citations))
+void require_files(const StudioOptions& options) {
+  if (!options.runs.empty() && !std::filesystem::is_directory(options.runs))
+    throw UserError("[serve] --runs {} is no folder", options.runs.string());
+  if (!options.citations.empty() && !std::filesystem::is_regular_file(options.citations))
     throw UserError("[serve] --citations {} is no file; `tessera data citations` makes one",
-                    options_.citations.string());
+                    options.citations.string());
+  if (!options.votes.empty()) require_writable(options.votes, "serve");
+}
+
+Studio::Studio(StudioOptions options, Models& models) : options_(std::move(options)), models_(&models) {
+  require_files(options_);
 }
 
 bool Studio::takes(const HttpRequest& request) {
-  if (request.method == "POST") return request.path == "/citations" || request.path == "/votes";
-  return request.path == "/studio/server" || request.path == "/data" || request.path == "/data/samples";
+  const std::string& path = request.path;
+  if (request.method == "POST") return path == "/citations" || path == "/votes";
+  if (request.method != "GET" && request.method != "HEAD") return false;
+  return path == "/studio/server" || path == "/data" || path == "/data/samples" || path == "/runs" ||
+         path.starts_with("/runs/");
 }
 
 HttpReply Studio::answer(const HttpRequest& request) {
@@ -33,6 +42,7 @@ HttpReply Studio::answer(const HttpRequest& request) {
   if (path == "/studio/server") return json(server());
   if (path == "/data") return json(list_data());
   if (path == "/data/samples") return json(data_samples(request));
+  if (auto run = runs_reply(request, options_.runs)) return std::move(*run);
   throw ApiError(404, fmt::format("there is nothing at {}", path));
 }
 

@@ -1,4 +1,4 @@
-// What the page at / asks for beside OpenAI's API and the runs: samples of data, passages that an answer quotes, and votes. A client names data
+// What the page at / asks for beside OpenAI's API: training runs, samples of data, passages that an answer quotes, and votes. A client names data
 // by the names of a list that the server gave; no path is taken from it.
 #pragma once
 
@@ -21,15 +21,18 @@ struct StudioOptions {
   Path citations;  // what `tessera data citations` made; "": none
 };
 
+/// Throws UserError for a folder of runs or a citation index that is not there, and for votes that could not be written.
+void require_files(const StudioOptions& options);
+
 class Studio {
  public:
-  /// Throws UserError for a folder of runs or a citation index that is not there.
+  /// Throws as require_files() does.
   Studio(StudioOptions options, Models& models);
   ~Studio();
 
   /// Whether a request is the page's.
   static bool takes(const HttpRequest& request);
-  /// Answers it; reads files, so it belongs into the pool. Throws ApiError.
+  /// Answers it; reads files, so it belongs to a thread of its own. Throws ApiError.
   HttpReply answer(const HttpRequest& request);
 
  private:

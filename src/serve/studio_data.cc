@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/base64.h"
 #include "core/error.h"
 #include "core/utf8.h"
 #include "data/source.h"
 #include "media/picture_file.h"
 #include "serve/api_error.h"
-#include "serve/chat_request.h"
 #include "serve/json_fields.h"
 #include "serve/studio.h"
 

@@ -5,6 +5,7 @@
 
 #include <regex>
 
+#include "core/error.h"
 #include "core/text_file.h"
 #include "serve/api_error.h"
 #include "serve/assets.h"
@@ -62,6 +63,24 @@ TEST_F(StudioTest, DataOfRunsAreNamedByTheirRuns) {
   EXPECT_EQ(json(studio, get("/data/samples", "set=sprites&count=3"))["samples"].size(), 3u);
   for (const char* set : {"absent", "..%2Fsecret", "broken", ".."})
     EXPECT_EQ(status(studio, get("/data/samples", std::string("set=") + set)), 404) << set;
+}
+
+TEST_F(StudioTest, RunsAreReadBesideTheThreadOfInputAndOutput) {
+  for (const char* path : {"/runs", "/runs/one/metrics", "/data", "/studio/server"})
+    EXPECT_TRUE(Studio::takes(get(path))) << path;
+  EXPECT_FALSE(Studio::takes(get("/runsaway")));
+  write("runs/one/metrics.jsonl", "{\"step\":1}\n");
+  Studio studio({.runs = root_ / "runs"}, models());
+  EXPECT_EQ(json(studio, get("/runs"))["runs"][0]["name"], "one");
+  Studio without({}, models());
+  EXPECT_EQ(status(without, get("/runs")), 404);
+}
+
+TEST_F(StudioTest, FilesThatAreNotThereShowAtTheStart) {
+  EXPECT_THROW(require_files({.runs = root_ / "absent"}), UserError);
+  EXPECT_THROW(require_files({.citations = root_ / "absent"}), UserError);
+  EXPECT_THROW(require_files({.votes = root_.path()}), UserError);
+  require_files({.runs = root_.path(), .votes = root_ / "votes.jsonl"});
 }
 
 TEST_F(StudioTest, VotesBecomePairsForPreferenceTuning) {

@@ -2,6 +2,7 @@
 #include "serve/text_engine.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/error.h"
@@ -14,15 +15,19 @@ constexpr int64_t piece = 256;  // positions that a prompt is read at a time
 }  // namespace
 
 TextEngine::TextEngine(const Writes& writes, const EngineOptions& options, Metrics& metrics)
-    : writes_(&writes), options_(options), metrics_(&metrics), steps_(writes.steps(options.positions)),
-      loop_(std::make_unique<generate::IdLoop>(*steps_)) {}
+    : writes_(&writes), options_(options), metrics_(&metrics) {
+  take_memory();
+}
 
 TextEngine::~TextEngine() {
   const auto error = std::make_exception_ptr(ApiError(503, "the server is ending"));
   fail_all(error);
-  for (auto& [client, queue] : queues_) {
-    for (TextTask& task : queue) task.listener->failed(error);
-  }
+  fail_waiting(error);
+}
+
+void TextEngine::take_memory() {
+  steps_ = writes_->steps(options_.positions);
+  loop_ = std::make_unique<generate::IdLoop>(*steps_);
 }
 
 int64_t TextEngine::reservation(const TextTask& task) const {
@@ -66,15 +71,21 @@ void TextEngine::drop_gone() {
     if (!active.task.listener->gone()) continue;
     for (const auto& sequence : active.sequences) sequence->finish(generate::StopReason::caller);
   }
-  const std::lock_guard lock(mutex_);
-  for (auto& [client, queue] : queues_) {
-    const auto gone = std::ranges::partition(queue, [](const TextTask& task) { return !task.listener->gone(); });
-    for (TextTask& task : gone) task.listener->failed(std::make_exception_ptr(ApiError(499, "the client left")));
-    waiting_ -= static_cast<size_t>(std::ranges::ssize(gone));
-    queue.erase(gone.begin(), gone.end());
+  std::vector<TextTask> left;  // told without the lock
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [client, queue] : queues_) {
+      const auto gone =
+          std::ranges::stable_partition(queue, [](const TextTask& task) { return !task.listener->gone(); });
+      waiting_ -= static_cast<size_t>(std::ranges::ssize(gone));
+      std::ranges::move(gone, std::back_inserter(left));
+      queue.erase(gone.begin(), gone.end());
+    }
+    std::erase_if(turns_, [&](const std::string& client) { return queues_[client].empty(); });
+    std::erase_if(queues_, [](const auto& entry) { return entry.second.empty(); });
   }
-  std::erase_if(turns_, [&](const std::string& client) { return queues_[client].empty(); });
-  std::erase_if(queues_, [](const auto& entry) { return entry.second.empty(); });
+  const auto error = std::make_exception_ptr(ApiError(499, "the client left"));
+  for (const TextTask& task : left) task.listener->failed(error);
 }
 
 /// Lets the next request begin if there is room for it. Clients take turns; nobody overtakes a large request for ever.
@@ -197,31 +208,57 @@ void TextEngine::fail_all(const std::exception_ptr& error) {
   running_ = 0;
 }
 
-bool TextEngine::step() {
+void TextEngine::fail_waiting(const std::exception_ptr& error) {
+  std::map<std::string, std::deque<TextTask>> queues;
+  {
+    const std::lock_guard lock(mutex_);
+    queues.swap(queues_);
+    turns_.clear();
+    waiting_ = 0;
+  }
+  for (const auto& [client, queue] : queues) {
+    for (const TextTask& task : queue) task.listener->failed(error);
+  }
+}
+
+/// After a fault the state of the rows is not known any more. Memory is given back, and taken again by the next step; where that fails too,
+/// those who wait are told.
+void TextEngine::give_up(const std::exception_ptr& error) {
+  const bool had_memory = loop_ != nullptr;
+  fail_all(error);
+  if (!had_memory) fail_waiting(error);
+  guess_ = {};
+  loop_.reset();
+  steps_.reset();
+}
+
+bool TextEngine::step() noexcept {
+  try {
+    if (loop_ == nullptr) take_memory();
+    return advance();
+  } catch (...) {
+    give_up(std::current_exception());
+  }
+  return waiting() > 0;
+}
+
+bool TextEngine::advance() {
   drop_gone();
   clear_finished();
   while (admit()) {
   }
   if (active_.empty()) return false;
-  try {
-    if (!loop_->running().empty()) {
-      const auto began = Clock::now();
-      const int64_t rows = std::ssize(loop_->running());
-      const int64_t before = loop_->drawn();
-      if (rows <= options_.speculate) loop_->step(guess_);
-      else loop_->step();
-      metrics_->new_tokens.add(static_cast<uint64_t>(loop_->drawn() - before));
-      metrics_->step_seconds.observe(seconds_between(began, Clock::now()));
-    }
-    read_prompts();
-    clear_finished();
-  } catch (...) {  // the state of the rows is not known any more
-    fail_all(std::current_exception());
-    guess_ = {};
-    loop_.reset();
-    steps_ = writes_->steps(options_.positions);
-    loop_ = std::make_unique<generate::IdLoop>(*steps_);
+  if (!loop_->running().empty()) {
+    const auto began = Clock::now();
+    const int64_t rows = std::ssize(loop_->running());
+    const int64_t before = loop_->drawn();
+    if (rows <= options_.speculate) loop_->step(guess_);
+    else loop_->step();
+    metrics_->new_tokens.add(static_cast<uint64_t>(loop_->drawn() - before));
+    metrics_->step_seconds.observe(seconds_between(began, Clock::now()));
   }
+  read_prompts();
+  clear_finished();
   return true;
 }
 

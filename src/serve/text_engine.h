@@ -2,9 +2,9 @@
 // generate::IdLoop, which alone draws tokens. What a request gets does not depend on it.
 #pragma once
 
-#include <condition_variable>
+#include <atomic>
 #include <deque>
-#include <functional>
+#include <exception>
 #include <list>
 #include <map>
 #include <memory>
@@ -42,13 +42,14 @@ class TextEngine {
   /// Throws ApiError: 400 for a request that the memory can never hold, 429 when the queue is full.
   void submit(TextTask task);
   /// One step: those that left go, those who wait join as there is room, every running sequence gets one token, and some positions of
-  /// prompts are read. False when there was nothing to do.
-  bool step();
+  /// prompts are read. False when there was nothing to do. Throws nothing: a fault ends the requests that it met, and the next step begins
+  /// with fresh memory.
+  bool step() noexcept;
   /// Requests that wait, and sequences that run or whose prompts are read.
   size_t waiting() const;
   size_t running() const { return running_; }
   /// Positions of blocks that are held by sequences.
-  int64_t held() const { return steps_->held(); }
+  int64_t held() const { return steps_ ? steps_->held() : 0; }
   /// Positions that a request may have at most.
   int64_t positions() const { return options_.positions; }
 
@@ -63,14 +64,16 @@ class TextEngine {
     bool started = false;
     Clock::time_point began;
   };
-  void take_in();
+  bool advance();
+  void take_memory();
+  void give_up(const std::exception_ptr& error);
+  void fail_waiting(const std::exception_ptr& error);
   bool admit();
   void begin(TextTask task, int64_t reserved);
   void read_prompts();
   void join(const std::vector<Active*>& ready);
   void drop_gone();
   void clear_finished();
-  void fail(Active& active, const std::exception_ptr& error);
   void fail_all(const std::exception_ptr& error);
   int64_t reservation(const TextTask& task) const;
 

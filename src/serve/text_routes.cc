@@ -1,5 +1,7 @@
 // /v1/completions and what shows tokens. Everything that can be wrong with a request is found here, before the first
 // byte of an answer.
+#include <algorithm>
+
 #include "core/error.h"
 #include "generate/json/json_constraint.h"
 #include "serve/api.h"
@@ -17,11 +19,9 @@ std::vector<std::vector<int32_t>> read_prompts(const Fields& fields, const Write
   const Json& given = fields.required("prompt");
   constexpr size_t most = 2048;
   const auto is_ids = [](const Json& list) {
-    if (!list.is_array() || list.empty()) return false;
-    for (const Json& id : list) {
-      if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) return false;
-    }
-    return true;
+    return list.is_array() && !list.empty() && std::ranges::all_of(list, [](const Json& id) {
+             return whole_number(id).value_or(-1) >= 0 && *whole_number(id) <= INT32_MAX;
+           });
   };
   const auto read = [&](const Json& one) -> std::vector<int32_t> {
     if (one.is_string()) return text::encode_prompt(writes.tokenizer(), one.get<std::string>());
@@ -79,8 +79,8 @@ TextTask Api::task_of(const Worker& worker, const TextRequest& request, std::vec
   task.prompt.ids = std::move(prompt);
   task.prompt_length = length;
   if (task.options.max_new_tokens == 0)
-    task.options.max_new_tokens =
-        std::clamp<int64_t>(worker.positions() / request.choices - length, 1, options_.max_tokens);
+    task.options.max_new_tokens = std::clamp<int64_t>(
+        worker.positions() / request.choices / memory_block * memory_block - length, 1, options_.max_tokens);
   task.options = worker.writes().completed(std::move(task.options));
   if (request.ignore_eos) task.options.end_tokens.clear();
   return task;
@@ -103,26 +103,70 @@ void Api::submit(Worker& worker, std::vector<TextTask> tasks, const std::shared_
 
 namespace {
 
-/// Prompts as they are echoed, scored where log probabilities are wanted.
-std::vector<Echo> echoes_of(const Writes& writes, const std::vector<std::vector<int32_t>>& prompts, int64_t notes) {
-  std::vector<Echo> echoes;
-  std::vector<Writes::ScoreRequest> requests;
-  for (const auto& prompt : prompts) {
-    const bool begins = prompt.front() == writes.tokenizer().begin_token();  // is no part of what people wrote
-    echoes.push_back(
-        {.text = writes.tokenizer().decode({prompt.begin() + (begins ? 1 : 0), prompt.end()}, false), .notes = {}});
-    if (notes >= 0) requests.push_back({{prompt.front()}, {prompt.begin() + 1, prompt.end()}, 1, notes});
+/// Prompts on their way to being echoed, scored where log probabilities are wanted: some at a time, so that running texts go on between.
+struct Scoring {
+  const Writes* writes;
+  std::vector<std::vector<int32_t>> prompts;
+  int64_t notes = -1;
+  std::vector<Echo> echoes = {};
+
+  bool done() const { return echoes.size() == prompts.size(); }
+  void go_on() {
+    constexpr int64_t most = 512;  // positions at a time, and one prompt at least
+    std::vector<Writes::ScoreRequest> requests;
+    const size_t first = echoes.size();
+    for (int64_t positions = 0; !done() && positions < most;) {
+      const std::vector<int32_t>& prompt = prompts[echoes.size()];
+      const bool begins = prompt.front() == writes->tokenizer().begin_token();  // is no part of what people wrote
+      echoes.push_back(
+          {.text = writes->tokenizer().decode({prompt.begin() + (begins ? 1 : 0), prompt.end()}, false), .notes = {}});
+      if (notes < 0) continue;
+      positions += std::ssize(prompt);
+      requests.push_back({{prompt.front()}, {prompt.begin() + 1, prompt.end()}, 1, notes});
+    }
+    if (notes < 0) return;
+    const auto scores = writes->score(requests);
+    for (size_t p = 0; p < scores.size(); ++p) {
+      std::vector<TokenNote>& list = echoes[first + p].notes;
+      list.push_back({.id = prompts[first + p].front(), .log_probability = 0, .top = {}});
+      for (const ScoredToken& token : scores[p]) list.push_back({token.id, token.log_probability, token.top});
+    }
   }
-  if (notes < 0) return echoes;
-  const auto scores = writes.score(requests);
-  for (size_t p = 0; p < prompts.size(); ++p) {
-    echoes[p].notes.push_back({.id = prompts[p].front(), .log_probability = 0, .top = {}});
-    for (const ScoredToken& token : scores[p]) echoes[p].notes.push_back({token.id, token.log_probability, token.top});
-  }
-  return echoes;
-}
+};
 
 }  // namespace
+
+/// Scores prompts in turns of their own, then lets the texts begin.
+void Api::echo(Call call, const std::shared_ptr<Worker>& worker, AnswerOptions options, std::vector<TextTask> tasks,
+               std::vector<std::vector<int32_t>> prompts, bool only_echo) {
+  const auto scoring = std::make_shared<Scoring>(
+      Scoring{.writes = &worker->writes(), .prompts = std::move(prompts), .notes = tasks.front().notes});
+  const auto waiting = std::make_shared<std::vector<TextTask>>(std::move(tasks));
+  const auto finish = [this, call, options, scoring, waiting, only_echo, own = worker.get()] {
+    const auto answer = make_completion_answer(call.exchange, options, call.log, std::move(scoring->echoes));
+    if (!only_echo) return submit(*own, std::move(*waiting), answer);
+    const size_t each = options.choices / scoring->prompts.size();
+    for (size_t p = 0; p < scoring->prompts.size(); ++p) {
+      const auto part = answer->part(p * each);
+      part->started(std::ssize(scoring->prompts[p]), 0);
+      for (size_t c = 0; c < each; ++c) part->ended(c, generate::StopReason::length, 0);
+    }
+  };
+  const auto step = std::make_shared<std::function<void(Turn&)>>();
+  *step = [this, call, scoring, finish, own = worker.get(), again = std::weak_ptr(step)](Turn&) {
+    try {
+      if (call.exchange->gone()) throw ApiError(499, "the client left");
+      scoring->go_on();
+      if (scoring->done()) return finish();
+      own->run([next = again.lock()](Turn& turn) { (*next)(turn); }, /*goes_on=*/true);
+    } catch (...) {
+      const ApiError error = api_error_of(std::current_exception());
+      call.log.close(error.status());
+      respond(call.exchange, error.reply());
+    }
+  };
+  worker->run([step](Turn& turn) { (*step)(turn); });
+}
 
 void Api::complete(Call call) {
   const Fields fields(call.body);
@@ -130,8 +174,8 @@ void Api::complete(Call call) {
   request.notes = fields.whole("logprobs", 0, 20).value_or(-1);
   const auto limit = fields.whole("max_tokens", 0, INT32_MAX);
   request.options.max_new_tokens = limit.value_or(16);  // as OpenAI's reference has it
-  const bool echo = fields.flag("echo");
-  if (limit == 0 && !echo) throw ApiError(400, "'max_tokens' is 0, which only 'echo' makes sense of", "max_tokens");
+  const bool echoes = fields.flag("echo");
+  if (limit == 0 && !echoes) throw ApiError(400, "'max_tokens' is 0, which only 'echo' makes sense of", "max_tokens");
   const auto grammar = read_format(fields);
   if (fields.has("suffix")) throw ApiError(400, "'suffix' is not supported", "suffix");
   if (fields.whole("best_of", 1, 128).value_or(request.choices) != request.choices)
@@ -140,9 +184,9 @@ void Api::complete(Call call) {
   const Writes& writes = worker->writes();
   request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
   if (grammar) request.options.constraints.push_back(generate::json_constraint(grammar, worker->token_trie()));
-  const auto prompts = std::make_shared<std::vector<std::vector<int32_t>>>(read_prompts(fields, writes));
+  std::vector<std::vector<int32_t>> prompts = read_prompts(fields, writes);
   std::vector<TextTask> tasks;
-  for (const auto& prompt : *prompts) {
+  for (const auto& prompt : prompts) {
     TextTask task = task_of(*worker, request, prompt, std::ssize(prompt));
     task.client = client_of(call, request);
     task.arrived = call.log.arrived;
@@ -150,33 +194,13 @@ void Api::complete(Call call) {
     tasks.push_back(std::move(task));
   }
   AnswerOptions options = answer_options(call, *worker, request, "cmpl-");
-  options.choices *= prompts->size();
-  options.parts = prompts->size();
+  options.choices *= prompts.size();
   call.log.model = worker->card().name;
-  if (!echo) {
+  if (!echoes) {
     submit(*worker, std::move(tasks), make_completion_answer(call.exchange, std::move(options), call.log, {}));
     return;
   }
-  const auto waiting = std::make_shared<std::vector<TextTask>>(std::move(tasks));
-  worker->run([this, prompts, waiting, options, call, notes = request.notes, only_echo = limit == 0,
-               own = worker.get()](Turn&) {
-    std::shared_ptr<Answer> answer;
-    try {
-      answer = make_completion_answer(call.exchange, options, call.log, echoes_of(own->writes(), *prompts, notes));
-      if (!only_echo) return submit(*own, std::move(*waiting), answer);
-      for (size_t p = 0; p < prompts->size(); ++p) {
-        const auto each = options.choices / prompts->size();
-        const auto part = answer->part(p * each);
-        part->started(std::ssize((*prompts)[p]), 0);
-        for (size_t c = 0; c < each; ++c) part->ended(c, generate::StopReason::length, 0);
-      }
-    } catch (...) {
-      if (answer) return answer->fail(std::current_exception());
-      const ApiError error = api_error_of(std::current_exception());
-      call.log.close(error.status());
-      respond(call.exchange, error.reply());
-    }
-  });
+  echo(std::move(call), worker, std::move(options), std::move(tasks), std::move(prompts), limit == 0);
 }
 
 Json Api::tokenize(const Json& body) {
@@ -202,9 +226,10 @@ Json Api::detokenize(const Json& body) {
   std::vector<int32_t> ids;
   if (!list.is_array()) fields.refuse("tokens", list, "a list of token ids");
   for (const Json& id : list) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() >= tokenizer.vocabulary())
+    const int64_t number = whole_number(id).value_or(-1);
+    if (number < 0 || number >= tokenizer.vocabulary())
       fields.refuse("tokens", list, fmt::format("token ids from 0 to {}", tokenizer.vocabulary() - 1));
-    ids.push_back(id.get<int32_t>());
+    ids.push_back(static_cast<int32_t>(number));
   }
   return {{"content", tokenizer.decode(ids, false)}};
 }

@@ -1,7 +1,6 @@
 // The thread goes round: other work, then a step of text, each in a turn of its own.
 #include "serve/worker.h"
 
-#include "core/error.h"
 #include "core/log.h"
 #include "serve/api_error.h"
 
@@ -74,10 +73,10 @@ void Worker::submit(TextTask task) {
   woken_.notify_all();
 }
 
-void Worker::run(std::function<void(Turn&)> work) {
+void Worker::run(std::function<void(Turn&)> work, bool goes_on) {
   {
     const std::lock_guard lock(mutex_);
-    if (work_.size() >= most_waiting_)
+    if (!goes_on && work_.size() >= most_waiting_)
       throw ApiError(429, fmt::format("{} requests wait already, which is this server's limit", work_.size()), "",
                      "queue_full")
           .retry_after(10);
@@ -113,7 +112,11 @@ void Worker::serve() {
     }
     if (work) {
       Turn turn(*turns_);
-      work(turn);
+      try {
+        work(turn);
+      } catch (const std::exception& fault) {
+        log_warning("{}: {}", card_.name, fault.what());
+      }
       work = nullptr;
       const std::lock_guard lock(mutex_);
       working_ = false;

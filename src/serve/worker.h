@@ -1,6 +1,7 @@
 // One loaded model and the thread that works with it.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -21,7 +22,7 @@ struct ModelCard {
   std::string name;
   std::string type;       // model_type
   std::string precision;  // how it is held: "auto", "fp32", "bf16"
-  std::string hash;       // of its files, 16 hexadecimal digits
+  std::string hash;       // of its files, SHA-256 in 64 hexadecimal digits
   bool writes = false, chats = false, sees = false, draws = false;
   int64_t context = 0;
   int64_t created = 0;  // seconds since 1970: when its files were written
@@ -37,7 +38,6 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  const LoadedModel& model() const { return *model_; }
   const ModelCard& card() const { return card_; }
   /// The model's Writes. Throws ApiError 400, which lists what the model can do.
   const Writes& writes(std::string_view wanted = "write") const;
@@ -51,8 +51,8 @@ class Worker {
   void submit(TextTask task);
   int64_t positions() const { return engine_ ? engine_->positions() : 0; }
   /// Other work with the model, one after another, between the steps of text. `work` is given the turn that it has, to pass on where it takes
-  /// long; it throws nothing. Throws ApiError 429 when too much waits.
-  void run(std::function<void(Turn& turn)> work);
+  /// long; it answers its own faults. Throws ApiError 429 when too much waits. `goes_on`: work that was taken already and lets a step go first.
+  void run(std::function<void(Turn& turn)> work, bool goes_on = false);
 
   size_t waiting() const;
   size_t running() const;
