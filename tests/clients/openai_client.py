@@ -1,4 +1,4 @@
-"""OpenAI's own Python client, unchanged, against `tessera serve`; then llm-comply, which checks answers against the specification's schemas.
+"""OpenAI's own Python client, unchanged, against `tessera serve`; then the programs of other_clients.py.
 
 usage: openai_client.py TESSERA REPOSITORY [NODE_MODULES]      (./dev clients runs it; with NODE_MODULES the JavaScript client too)"""
 import base64
@@ -10,6 +10,8 @@ import unittest
 
 import openai
 
+import other_clients
+
 TESSERA, ROOT = sys.argv[1], sys.argv[2]
 MODELS = ["books-lm", "emoji-nvila", "emoji-infinity"]
 APPLE = os.path.join(ROOT, "tests/golden/data/red-apple.png")
@@ -17,7 +19,7 @@ APPLE = os.path.join(ROOT, "tests/golden/data/red-apple.png")
 
 class Served:
     def __enter__(self):
-        words = [TESSERA, "serve", "--port", "0", "--json"] + [w for m in MODELS for w in ("-m", os.path.join(ROOT, "models", m))]
+        words = [TESSERA, "serve", "--port", "0", "--json", "--max-tokens", "16"] + [w for m in MODELS for w in ("-m", os.path.join(ROOT, "models", m))]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         self.address = json.loads(self.process.stdout.readline())["address"]
         return self
@@ -99,17 +101,12 @@ def javascript(address, modules):
     return subprocess.run(["node", script, address], check=False).returncode == 0
 
 
-def comply(address):
-    """llm-comply's two sets of tests, as a score: what a model of a few million parameters says is not judged."""
-    for which in ("openai-chat", "open-responses"):
-        words = [sys.executable, "-m", "llm_comply.cli", "run", "-u", address + "/v1", "-m", "emoji-nvila", "-k", "none", "--format", which]
-        subprocess.run(words, check=False)
-
-
 if __name__ == "__main__":
     with Served() as served:
         ADDRESS = served.address
         result = unittest.main(argv=[sys.argv[0]], exit=False, verbosity=2).result
         good = result.wasSuccessful() and (len(sys.argv) < 4 or javascript(ADDRESS, sys.argv[3]))
-        comply(ADDRESS)
+        other_clients.comply(ADDRESS)
+        good = other_clients.harness(ADDRESS, TESSERA, ROOT) and good
+        good = other_clients.schemathesis(ADDRESS) and good
     sys.exit(not good)
