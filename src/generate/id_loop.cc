@@ -20,7 +20,7 @@ void IdLoop::join(std::span<Sequence* const> sequences) {
   draw(logits, sequences);
 }
 
-/// An id for each of `rows`. Plainly greedy ones are searched together, on the model's device.
+/// An id for each of `rows`. On another device than the CPU, plainly greedy ones are searched together there.
 void IdLoop::draw(const Tensor& logits, std::span<Sequence* const> rows) {
   TORCH_INTERNAL_ASSERT(logits.dim() == 2 && logits.size(0) == std::ssize(rows), "logits [B, V] of every row");
   const auto counted = [&](const Sequence& s) {
@@ -30,7 +30,7 @@ void IdLoop::draw(const Tensor& logits, std::span<Sequence* const> rows) {
   const bool alike =
       std::ranges::all_of(rows, [&](const Sequence* s) { return counted(*s) == counted(*rows.front()); });
   Tensor largest, where;
-  if (greedy && alike) {
+  if (greedy && alike && !logits.is_cpu()) {
     const auto [most, at] = logits.narrow(1, 0, counted(*rows.front())).max(-1);
     largest = most.to(at::kCPU, at::kFloat).contiguous();
     where = at.cpu().contiguous();
@@ -42,6 +42,8 @@ void IdLoop::draw(const Tensor& logits, std::span<Sequence* const> rows) {
     if (row.greedy() && present(where)) {
       require_finite(largest.const_data_ptr<float>()[index]);
       id = static_cast<int32_t>(where.const_data_ptr<int64_t>()[index]);
+    } else if (row.greedy()) {
+      id = argmax_token(logits[index].narrow(0, 0, counted(row)));
     } else {
       id = row.draw(
           logits[index].narrow(0, 0, counted(row)).to(at::kCPU, at::kFloat, false, /*copy=*/true).contiguous());

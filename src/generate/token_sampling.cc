@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/rng.h"
+#include "nn/kernels/token_loops.h"
 
 namespace tessera::generate {
 
@@ -115,9 +116,11 @@ void require_finite(float largest) {
 }
 
 int32_t argmax_token(const Tensor& logits) {
-  const auto id = static_cast<int32_t>(logits.argmax().item<int64_t>());  // a NaN counts as the largest
-  require_finite(logits[id].item<float>());
-  return id;
+  const Tensor plain = logits.to(at::kCPU, at::kFloat).contiguous();
+  const float* const numbers = plain.const_data_ptr<float>();
+  const int64_t id = nn::loops::index_of_largest(numbers, plain.numel());  // a NaN counts as the largest
+  require_finite(numbers[id]);
+  return static_cast<int32_t>(id);
 }
 
 std::vector<Candidate> candidates(const Tensor& logits, const TokenSampling& sampling) {

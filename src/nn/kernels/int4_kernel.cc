@@ -18,7 +18,6 @@ namespace tessera::nn::int4 {
 namespace {
 
 constexpr float largest = 32512;  // 127 * 256: its high byte fits 8 signed bits after the low byte's carry
-constexpr int64_t rows_at_once = 8;
 
 int64_t chunk_of(Path path, int64_t group) {
   return path == Path::avx512 ? avx512_chunk : path == Path::avx2 ? avx2_chunk : group;
@@ -121,10 +120,11 @@ void multiply(const Weights& weights, const Activations& x, int64_t begin, int64
     for (int64_t row = 0; row < x.rows; ++row) multiply_portable(weights, x, row, begin, end, y);
     return;
   }
-  const auto several = x.path == Path::avx512 ? multiply_avx512 : multiply_avx2;
-  for (int64_t first = 0; first < x.rows; first += rows_at_once) {
-    several(weights, x, first, std::min(rows_at_once, x.rows - first), begin, end, y);
-  }
+  const bool wide = x.path == Path::avx512;
+  const auto several = wide ? multiply_avx512 : multiply_avx2;
+  const int64_t at_once = wide ? 8 : 4;  // the sums of more rows do not stay in registers
+  for (int64_t first = 0; first < x.rows; first += at_once)
+    several(weights, x, first, std::min(at_once, x.rows - first), begin, end, y);
 }
 
 void unpack_bfloat16(const Weights& weights, int64_t begin, int64_t end, uint16_t* to) {

@@ -20,6 +20,38 @@ constexpr int64_t span = 16;  // groups whose scales are multiplied together
 #define TESSERA_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,avx512dq")))
 #define TESSERA_AVX2 __attribute__((target("avx2,fma")))
 
+/// The lanes' sum: halves, quarters, pairs, then the last two.
+TESSERA_AVX512 inline float sum_of(__m512 v) {
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/// y[r * stride] = sum_of(v[r]), eight at a time: the same sums in the same order, side by side.
+template <int rows> TESSERA_AVX512 inline void store_sums(const __m512 (&v)[rows], int64_t stride, float* y) {
+  if constexpr (rows <= 2) {
+    for (int r = 0; r < rows; ++r) y[r * stride] = sum_of(v[r]);
+  } else {
+    __m512 row[8], half[4], quarter[2];
+#pragma GCC unroll 8
+    for (int r = 0; r < 8; ++r) row[r] = v[r < rows ? r : 0];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i)
+      half[i] = _mm512_add_ps(_mm512_shuffle_f32x4(row[2 * i], row[2 * i + 1], 0x44),
+                              _mm512_shuffle_f32x4(row[2 * i], row[2 * i + 1], 0xEE));
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i)  // rows 4 i to 4 i + 3, four lanes each
+      quarter[i] = _mm512_add_ps(_mm512_shuffle_f32x4(half[2 * i], half[2 * i + 1], 0x88),
+                                 _mm512_shuffle_f32x4(half[2 * i], half[2 * i + 1], 0xDD));
+    const __m512 pairs =
+        _mm512_add_ps(_mm512_shuffle_ps(quarter[0], quarter[1], 0x44), _mm512_shuffle_ps(quarter[0], quarter[1], 0xEE));
+    alignas(64) float sums[16];  // of row r at 4 (r % 4) + r / 4
+    _mm512_store_ps(sums, _mm512_add_ps(_mm512_shuffle_ps(pairs, pairs, 0x88), _mm512_shuffle_ps(pairs, pairs, 0xDD)));
+    for (int r = 0; r < rows; ++r) y[r * stride] = sums[4 * (r % 4) + r / 4];
+  }
+}
+
 /// One output of `rows` rows, group by group.
 template <int rows>
 TESSERA_AVX512 void columns_avx512(const Weights& w, const Activations& x, int64_t first, int64_t begin, int64_t end,
@@ -35,6 +67,7 @@ TESSERA_AVX512 void columns_avx512(const Weights& w, const Activations& x, int64
       const __m512 scales = _mm512_maskz_loadu_ps(mask, w.scales + at);
       const __m512 zeros = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, w.zeros + at)));
       alignas(64) float factor[rows][span];
+#pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) {
         const int64_t row = (first + r) * groups + g0;
         const __m512 both = _mm512_mul_ps(scales, _mm512_maskz_loadu_ps(mask, x.scales.data() + row));
@@ -48,6 +81,7 @@ TESSERA_AVX512 void columns_avx512(const Weights& w, const Activations& x, int64
         const __m512i q = _mm512_loadu_si512(packed);
         const __m512i even = _mm512_and_si512(q, low_half);
         const __m512i odd = _mm512_and_si512(_mm512_srli_epi16(q, 4), low_half);
+#pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
           const int8_t* v = x.row(first + r) + (g0 + g) * 256;
           __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), even, _mm512_load_si512(v));
@@ -58,7 +92,7 @@ TESSERA_AVX512 void columns_avx512(const Weights& w, const Activations& x, int64
         }
       }
     }
-    for (int r = 0; r < rows; ++r) y[(first + r) * w.out + o] = _mm512_reduce_add_ps(total[r]);
+    store_sums(total, w.out, y + first * w.out + o);
   }
 }
 
@@ -82,12 +116,14 @@ TESSERA_AVX2 void columns_avx2(const Weights& w, const Activations& x, int64_t f
     const uint8_t* packed = w.packed + o * w.in / 2;
     for (int64_t g = 0; g < groups; ++g) {
       __m256i high[rows], low[rows];  // 16-bit sums
+#pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) high[r] = low[r] = _mm256_setzero_si256();
       for (int64_t c = 0; c < chunks; ++c, packed += 32) {
         _mm_prefetch(reinterpret_cast<const char*>(packed + 2048), _MM_HINT_T0);
         const __m256i q = load(packed);
         const __m256i even = _mm256_and_si256(q, low_half);
         const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(q, 4), low_half);
+#pragma GCC unroll 8
         for (int r = 0; r < rows; ++r) {
           const int8_t* v = x.row(first + r) + (g * chunks + c) * 128;
           // two chunks of four products each: |.| <= 8 * 15 * 128 = 15360
@@ -97,6 +133,7 @@ TESSERA_AVX2 void columns_avx2(const Weights& w, const Activations& x, int64_t f
           low[r] = _mm256_add_epi16(low[r], _mm256_maddubs_epi16(odd, load(v + 96)));
         }
       }
+#pragma GCC unroll 8
       for (int r = 0; r < rows; ++r) {
         const int64_t at = (first + r) * groups + g;
         const float factor = w.scales[o * groups + g] * x.scales[static_cast<size_t>(at)];

@@ -2,8 +2,10 @@
 // never per thread count. Compiled with -O3 -ffast-math (CMakeLists.txt), so that they become wide steps.
 #include "nn/kernels/token_loops.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
 #define TESSERA_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
@@ -81,6 +83,30 @@ TESSERA_BODY void silu(const T* __restrict gate, const T* __restrict up, int64_t
   for (int64_t i = 0; i < count; ++i) put(get(gate[i]) * sigmoid(get(gate[i])) * get(up[i]), out[i]);
 }
 
+constexpr int32_t all_but_sign = 0x7FFFFFFF, infinity_bits = 0x7F800000;
+
+/// The first of x with which `wanted` agrees.
+template <class Wanted> TESSERA_BODY int64_t first_place(const float* x, int64_t count, Wanted wanted) {
+  int64_t i = 0;
+  while (i < count && !wanted(std::bit_cast<int32_t>(x[i]))) ++i;
+  return i;
+}
+
+/// In whole numbers, because NaN has no meaning under -ffast-math.
+TESSERA_BODY int64_t place_of_largest(const float* x, int64_t count) {
+  int32_t most = std::numeric_limits<int32_t>::min(), magnitude = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto bits = std::bit_cast<int32_t>(x[i]);
+    magnitude = std::max(magnitude, bits & all_but_sign);
+    most = std::max(most, bits ^ (bits >> 31 & all_but_sign));  // ordered as the numbers are
+  }
+  if (magnitude > infinity_bits)
+    return first_place(x, count, [](int32_t bits) { return (bits & all_but_sign) > infinity_bits; });
+  const int32_t wanted = most ^ (most >> 31 & all_but_sign);
+  if (wanted == 0) return first_place(x, count, [](int32_t bits) { return (bits & all_but_sign) == 0; });
+  return first_place(x, count, [&](int32_t bits) { return bits == wanted; });
+}
+
 /// x / 2 * (1 + tanh(z)) is x * sigmoid(2 z).
 TESSERA_BODY void gelu(const float* __restrict gate, const float* __restrict up, int64_t count, float* __restrict out) {
   for (int64_t i = 0; i < count; ++i) {
@@ -133,6 +159,8 @@ TESSERA_EACH_CPU void rotate_head(const Bf16* x, const float* cos, const float* 
                                   Bf16* out) {
   turn(x, cos, sin, direction, half, out);
 }
+
+TESSERA_EACH_CPU int64_t index_of_largest(const float* x, int64_t count) { return place_of_largest(x, count); }
 
 TESSERA_EACH_CPU void gated_silu(const float* gate, const float* up, int64_t count, float* out) {
   silu(gate, up, count, out);

@@ -26,6 +26,9 @@ void rms_row_backward(const Bf16* grad, const Bf16* x, float inverse, const floa
 void rotate_head(const float* x, const float* cos, const float* sin, float direction, int64_t half, float* out);
 void rotate_head(const Bf16* x, const float* cos, const float* sin, float direction, int64_t half, Bf16* out);
 
+/// The place of the largest of x [count], count > 0; the first of equals. NaN counts as larger than any number.
+int64_t index_of_largest(const float* x, int64_t count);
+
 /// out = gate * sigmoid(gate) * up.
 void gated_silu(const float* gate, const float* up, int64_t count, float* out);
 void gated_silu(const Bf16* gate, const Bf16* up, int64_t count, Bf16* out);

@@ -2,9 +2,14 @@
 // vector.
 #include "nn/kernels/token_ops.h"
 
+#include <limits>
+#include <vector>
+
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
+
+#include "nn/kernels/token_loops.h"
 
 namespace tessera::nn {
 namespace {
@@ -83,6 +88,26 @@ TEST(TokenOpsEdges, GatesAreFiniteForLargeInputs) {
   EXPECT_LT((got - at::silu(gate)).abs().max().item<double>(), 1e-6);
   EXPECT_TRUE(gated_silu(at::full({9}, NAN), at::ones({9})).isnan().all().item<bool>()) << "faults must show";
   EXPECT_TRUE(rms_norm(at::full({1, 9}, NAN), at::ones({9}), 1e-6, 0).isnan().all().item<bool>());
+}
+
+TEST(TokenOpsEdges, TheLargestIsFoundWhereverItStandsAndIsTheFirstOfEquals) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), most = std::numeric_limits<float>::infinity();
+  for (const int64_t count : {1, 2, 15, 16, 17, 100}) {
+    for (const float low : {-most, -3.0f, -0.0f, 0.0f, 2.0f}) {
+      std::vector<float> x(static_cast<size_t>(count), low);
+      EXPECT_EQ(loops::index_of_largest(x.data(), count), 0) << low;
+      for (int64_t at = 0; at < count; ++at) {
+        for (const float high : {-2.0f, 0.5f, 3.0f, most, nan, -nan}) {
+          if (high <= low) continue;
+          x.assign(static_cast<size_t>(count), low);
+          x[static_cast<size_t>(at)] = x.back() = high;
+          EXPECT_EQ(loops::index_of_largest(x.data(), count), at) << high << " above " << low << " of " << count;
+        }
+      }
+    }
+  }
+  const std::vector<float> zeros = {-1.0f, -0.0f, 0.0f};
+  EXPECT_EQ(loops::index_of_largest(zeros.data(), 3), 1) << "zeros are equal whatever their sign";
 }
 
 TEST(TokenOpsEdges, NormsReturnBf16UnderAutocast) {

@@ -78,10 +78,18 @@ TEST(Int4Kernel, OutliersInOneGroupDoNotBlurTheOthers) {
 }
 
 TEST(Int4Kernel, ARowsProductDoesNotDependOnTheRowsBesideIt) {
-  const Int4Weight w = random_int4(37, 640, 128);
-  const Tensor x = at::randn({21, 640}), all = w.product(x);
-  for (int64_t row = 0; row < x.size(0); ++row) {
-    EXPECT_TRUE(at::equal(w.product(x.narrow(0, row, 1)), all.narrow(0, row, 1))) << row;
+  const Tensor x = at::randn({21, 640});
+  for (const int4::Path path : {int4::Path::portable, int4::Path::avx2, int4::Path::avx512}) {
+    for (const int64_t group : {64, 128}) {
+      if (!int4::runs(path, group)) continue;
+      const Int4Weight w = random_int4(37, 640, group);
+      const Tensor all = product(x, w, path);
+      for (int64_t count = 1; count <= 9; ++count) {
+        for (int64_t first = 0; first + count <= x.size(0); first += 3)
+          EXPECT_TRUE(at::equal(product(x.narrow(0, first, count), w, path), all.narrow(0, first, count)))
+              << "path " << static_cast<int>(path) << " group " << group << " rows from " << first << ": " << count;
+      }
+    }
   }
 }
 

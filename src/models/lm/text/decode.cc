@@ -49,8 +49,8 @@ Tensor LmSteps::logits_of(const Tensor& hidden) const {
 }
 
 /// One pass: the next `count` positions of a single reading, or (count 0) all that is left of several short ones. Gives the hidden
-/// states [n, C] of each.
-std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t count, bool logits) {
+/// states [n, C] of all.
+Tensor LmSteps::pass(const std::vector<Reading*>& pieces, int64_t count, bool logits) {
   const bool revocable = pieces.front()->revocable;
   std::vector<nn::BlockCache::Piece> shape;
   std::vector<Tensor> embeddings;
@@ -81,10 +81,7 @@ std::vector<Tensor> LmSteps::pass(const std::vector<Reading*>& pieces, int64_t c
   }
   cache_.end();
   positions_ += all.size(0);
-  std::vector<Tensor> each;
-  int64_t from = 0;
-  for (const auto& piece : shape) each.push_back(hidden.narrow(0, from, piece.count)), from += piece.count;
-  return each;
+  return hidden;
 }
 
 /// Pieces that end at multiples of `chunk`; a short one at the end is left, to be read beside others.
@@ -94,9 +91,9 @@ void LmSteps::read_but_short_end(Reading& reading, int64_t chunk) {
     if (count == left && count < long_piece) return;
     if (count < long_piece) {  // up to a cut; row by row, as it would be beside others
       Reading piece{.row = reading.row, .rest = reading.rest.narrow(0, 0, count), .revocable = reading.revocable};
-      reading.hidden.push_back(pass({&piece}, 0).front());
+      reading.hidden.push_back(pass({&piece}, 0));
     } else {
-      reading.hidden.push_back(pass({&reading}, count).front());
+      reading.hidden.push_back(pass({&reading}, count));
     }
     reading.rest = reading.rest.narrow(0, count, left - count);
     if (cache_.length(reading.row) % chunk == 0) cache_.keep_states(reading.row);
@@ -108,9 +105,14 @@ void LmSteps::read_short_ends(std::vector<Reading>& readings) {
   int64_t positions = 0;
   const auto read_them = [&] {
     if (together.empty()) return;
-    const std::vector<Tensor> hidden = pass(together, 0);
-    for (size_t i = 0; i < together.size(); ++i)
-      together[i]->hidden.push_back(hidden[i]), together[i]->rest = together[i]->rest.narrow(0, 0, 0);
+    const Tensor hidden = pass(together, 0);
+    int64_t from = 0;
+    for (Reading* reading : together) {
+      const int64_t count = reading->rest.size(0);
+      reading->hidden.push_back(hidden.narrow(0, from, count));
+      reading->rest = reading->rest.narrow(0, 0, 0);
+      from += count;
+    }
     together.clear(), positions = 0;
   };
   for (Reading& reading : readings) {
@@ -247,14 +249,15 @@ Tensor LmSteps::next(std::span<const int32_t> ids) {
   std::vector<Reading> readings;
   std::vector<Reading*> together;
   std::vector<Tensor> logits;
+  const Tensor embeddings = embedded(ids);
   for (size_t r = 0; r < ids.size(); ++r) {
-    readings.push_back({.row = rows_[r].handle, .rest = embedded(ids.subspan(r, 1))});
+    readings.push_back({.row = rows_[r].handle, .rest = embeddings.narrow(0, static_cast<int64_t>(r), 1)});
     if (!rows_[r].ids.empty()) rows_[r].ids.push_back(ids[r]);
   }
   for (size_t begin = 0; begin < readings.size(); begin += short_together) {
     together.clear();
     for (size_t r = begin; r < std::min(readings.size(), begin + short_together); ++r) together.push_back(&readings[r]);
-    for (Tensor& each : pass(together, 0, /*logits=*/true)) logits.push_back(std::move(each));
+    logits.push_back(pass(together, 0, /*logits=*/true));
   }
   return logits.size() == 1 ? logits.front() : at::cat(logits);
 }

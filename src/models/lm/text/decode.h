@@ -76,8 +76,8 @@ class LmSteps final : public generate::TokenSteps {
   Row begun(const generate::Prompt& prompt);
   Row taken(const generate::Prompt& prompt);
   void catch_up(AheadRow& ahead);
-  /// Hidden states of each piece, or, with `logits`, those of what follows each position.
-  std::vector<Tensor> pass(const std::vector<Reading*>& pieces, int64_t count, bool logits = false);
+  /// Hidden states of the pieces, one after the other, or, with `logits`, those of what follows each position.
+  Tensor pass(const std::vector<Reading*>& pieces, int64_t count, bool logits = false);
   void read_but_short_end(Reading& reading, int64_t chunk);
   void read_short_ends(std::vector<Reading>& readings);
   void read_again(size_t row, int64_t length);

@@ -120,11 +120,18 @@ PlainPass::Result PlainPass::run(const Tensor& embeddings, const std::vector<int
   Result result{.hidden = at::empty({pass_.n, model_->config.width}, at::kFloat), .logits = {}};
   pass_.hidden = result.hidden.mutable_data_ptr<float>();
   if (with_logits) {
-    result.logits = at::empty({pass_.n, head_.product->out()}, at::kFloat);
+    result.logits = room_for_logits();
     pass_.logits = result.logits.mutable_data_ptr<float>();
   }
   team_.run([this](int index) { work(index); });
   return result;
+}
+
+/// [n, V] fp32. Fresh memory of some megabytes would be given back and cleared again with every step.
+Tensor PlainPass::room_for_logits() {
+  const bool free = logits_.defined() && logits_.storage().use_count() == 1 && logits_.size(0) >= pass_.n;
+  if (!free) logits_ = at::empty({pass_.n, head_.product->out()}, at::kFloat);
+  return logits_.narrow(0, 0, pass_.n);
 }
 
 void PlainPass::work(int index) {
@@ -176,7 +183,8 @@ void PlainPass::norm_rows(const float* from, const Norm& norm, std::vector<float
 
 int64_t PlainPass::chunk_of(int64_t columns) const {
   constexpr int64_t tile = 16;
-  const int64_t each = columns / (4 * team_.size());
+  // One row reads memory as fast as it comes, which long chunks are good for; several rows compute, and share out evenly.
+  const int64_t chunks = pass_.n < 4 ? 4 : 16, each = columns / (chunks * team_.size());
   return std::max(tile, each / tile * tile);
 }
 

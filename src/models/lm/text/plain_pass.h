@@ -96,6 +96,7 @@ class PlainPass {
   void multiply_gated(const Target& gate, const Target& up, const float* x, int index);
   void columns(const Target& target, const float* x, int64_t begin, int64_t end, int index);
   int64_t chunk_of(int64_t columns) const;
+  Tensor room_for_logits();
 
   // long_piece.cc
   void work_long(int index);
@@ -121,6 +122,7 @@ class PlainPass {
   std::vector<float> normed_;                                       // [n, C], long pieces only
   Inputs for_qkv_, for_o_, for_gate_up_, for_down_;                 // likewise
   Pass pass_;
+  Tensor logits_;  // [rows, V] of earlier passes, written again when nobody holds them any more
 };
 
 }  // namespace tessera::lm

@@ -47,7 +47,8 @@ TESSERA_BLOCKS_INLINE Float negated(Float a) { return _mm256_sub_ps(_mm256_setze
 
 namespace {
 
-constexpr int64_t most_rows = 4;  // at once: more sums than there are registers would not be faster
+constexpr int64_t most_rows = 4;          // at once: more sums than there are registers would not be faster
+constexpr int64_t most_rows_direct = 32;  // up to so many, unpacking again for every four rows costs less than a strip
 
 /// 16-bit numbers of four inputs of eight rows: inputs 0 and 2 of each, inputs 1 and 3.
 struct Pairs {
@@ -141,13 +142,14 @@ template <int rows> TESSERA_BLOCKS_INLINE void store(const Group& group, int64_t
   }
 }
 
-/// Few rows: quants go from the tile to registers and are used up.
-template <BlockType type, int rows> TESSERA_BLOCKS_TARGET void direct(const Group& group, const Slice& x) {
+/// Rows from `first` of a slice: quants go from the tile to registers and are used up.
+template <BlockType type, int rows>
+TESSERA_BLOCKS_TARGET void direct(const Group& group, const Slice& x, int64_t first, int64_t row) {
   constexpr Form form = form_of(type);
   constexpr int64_t tile_bytes = tile_rows * info(type).bytes;
   const uint8_t* tile = group.tiles;
   Totals<rows> total = zeros<rows>();
-  int64_t record = 0;
+  int64_t record = first;
   for (int64_t b = 0; b < group.blocks; ++b, tile += tile_bytes) {
     for (int sub = 0; sub < form.subs; ++sub, record += x.height) {
       constexpr int64_t ahead = 4096, bytes = tile_bytes / form.subs;
@@ -157,7 +159,7 @@ template <BlockType type, int rows> TESSERA_BLOCKS_TARGET void direct(const Grou
       add_span<rows, form.span / 4, form.offsets>(InTile<type>{tile, sub}, x, record, total);
     }
   }
-  store(group, 0, total);
+  store(group, row + first, total);
 }
 
 /// A group's tiles as a strip, which many rows of activations pass along.
@@ -194,10 +196,19 @@ template <BlockType type>
 void group_of(const Group& group, const Activations& x, std::vector<Activations::Line>& scratch) {
   constexpr Form form = form_of(type);
   constexpr int words = form.span / 4;
-  if (x.rows <= most_rows) {
+  const auto each_few = [&](const auto& use) {
+    for (int64_t index = 0; index < x.slices(); ++index) {
+      const Slice slice = slice_of(x, index);
+      for (int64_t first = 0; first < slice.rows; first += most_rows)
+        use(slice, first, std::min(most_rows, slice.rows - first), index * x.height);
+    }
+  };
+  if (x.rows <= most_rows_direct) {
     constexpr decltype(&direct<type, 1>) by_rows[] = {direct<type, 1>, direct<type, 2>, direct<type, 3>,
                                                       direct<type, 4>};
-    by_rows[x.rows - 1](group, slice_of(x, 0));
+    each_few([&](const Slice& slice, int64_t first, int64_t rows, int64_t row) {
+      by_rows[rows - 1](group, slice, first, row);
+    });
     return;
   }
   constexpr decltype(&along_strip<words, form.offsets, 1>) by_rows[] = {
@@ -207,13 +218,9 @@ void group_of(const Group& group, const Activations& x, std::vector<Activations:
   if (scratch.size() < lines) scratch.resize(lines);
   int8_t* strip = scratch.data()->bytes;
   unpack_strip<type>(group, strip);
-  for (int64_t index = 0; index < x.slices(); ++index) {
-    const Slice slice = slice_of(x, index);
-    for (int64_t first = 0; first < slice.rows; first += most_rows) {
-      const int64_t rows = std::min(most_rows, slice.rows - first);
-      by_rows[rows - 1](strip, x.spans(), group, slice, first, index * x.height);
-    }
-  }
+  each_few([&](const Slice& slice, int64_t first, int64_t rows, int64_t row) {
+    by_rows[rows - 1](strip, x.spans(), group, slice, first, row);
+  });
 }
 
 }  // namespace

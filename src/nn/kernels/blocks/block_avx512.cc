@@ -94,8 +94,8 @@ template <int rows> TESSERA_BLOCKS_INLINE void store(const Group& group, int64_t
   for (int r = 0; r < rows; ++r) _mm512_mask_storeu_ps(group.y + (row + r) * group.stride, mask, total[r]);
 }
 
-/// Few rows: quants go from the tile to registers and are used up.
-template <BlockType type, int rows> TESSERA_BLOCKS_TARGET void direct(const Group& group, const Slice& x) {
+/// Quants go from the tile to registers and are used up.
+template <BlockType type, int rows> TESSERA_BLOCKS_TARGET void direct(const Group& group, const Slice& x, int64_t row) {
   constexpr Form form = form_of(type);
   constexpr int words = form.span / 4;
   constexpr int64_t tile_bytes = tile_rows * info(type).bytes;
@@ -116,7 +116,7 @@ template <BlockType type, int rows> TESSERA_BLOCKS_TARGET void direct(const Grou
       add_span<rows, words, form.offsets, false>(span, x, record, total);
     }
   }
-  store(group, 0, total);
+  store(group, row, total);
 }
 
 /// Bytes of a span in a strip: quants, scales, offsets.
@@ -161,17 +161,25 @@ void slice_along_strip(const int8_t* strip, int64_t spans, const Group& group, c
   by_rows[x.rows - 1](strip, spans, group, x, row);
 }
 
-constexpr int64_t most_direct = 4;
+template <BlockType type, size_t... rows>
+void slice_from_tiles(const Group& group, const Slice& x, int64_t row, std::index_sequence<rows...>) {
+  constexpr decltype(&direct<type, 1>) by_rows[] = {direct<type, static_cast<int>(rows) + 1>...};
+  by_rows[x.rows - 1](group, x, row);
+}
+
+/// Unpacking again for every eight rows costs less than a strip that is written and read, but for many rows of types whose
+/// quants take many steps.
+template <BlockType type> bool goes_from_tiles(int64_t rows) { return form_of(type).subs == 1 || rows <= 32; }
 
 template <BlockType type>
 void group_of(const Group& group, const Activations& x, std::vector<Activations::Line>& scratch) {
   constexpr Form form = form_of(type);
   constexpr int words = form.span / 4;
+  const auto rows = std::make_index_sequence<most_height>();
   const bool narrow = x.precision == Precision::eight_bits;
-  if (!narrow && x.rows <= most_direct) {
-    constexpr decltype(&direct<type, 1>) by_rows[] = {direct<type, 1>, direct<type, 2>, direct<type, 3>,
-                                                      direct<type, 4>};
-    by_rows[x.rows - 1](group, slice_of(x, 0));
+  if (!narrow && goes_from_tiles<type>(x.rows)) {
+    for (int64_t index = 0; index < x.slices(); ++index)
+      slice_from_tiles<type>(group, slice_of(x, index), index * x.height, rows);
     return;
   }
   const auto lines = static_cast<size_t>(x.spans() * strip_bytes(words) / 64);
@@ -180,7 +188,6 @@ void group_of(const Group& group, const Activations& x, std::vector<Activations:
   unpack_strip<type>(group, strip);
   for (int64_t index = 0; index < x.slices(); ++index) {
     const Slice slice = slice_of(x, index);
-    const auto rows = std::make_index_sequence<most_height>();
     if (narrow) slice_along_strip<words, form.offsets, true>(strip, x.spans(), group, slice, index * x.height, rows);
     else slice_along_strip<words, form.offsets, false>(strip, x.spans(), group, slice, index * x.height, rows);
   }
