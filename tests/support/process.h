@@ -1,6 +1,7 @@
 // Runs a program and keeps its output: for tests of the command line.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -18,5 +19,12 @@ Finished run(const std::vector<std::string>& words, const std::vector<std::strin
 
 /// The `tessera` of this build with the given words after it.
 Finished tessera(const std::vector<std::string>& words, const std::vector<std::string>& environment = {});
+
+/// The path of that program.
+std::string program();
+
+/// The same as tessera(), with SIGKILL after `pause` where it has not ended by then.
+Finished killed_after(std::chrono::milliseconds pause, const std::vector<std::string>& words,
+                      const std::vector<std::string>& environment = {});
 
 }  // namespace tessera::testing
