@@ -125,6 +125,10 @@ void complete_data(train::Recipe& recipe) {
   if (const auto complete = objective(recipe.objective).complete_data) complete(recipe);
 }
 
+void check_tables(std::string_view name, const Json& model, const Json& loss, std::string_view source) {
+  if (const auto check = objective(name).check_tables) check(model, loss, source);
+}
+
 std::string conversation_objective(const Path& directory) {
   const ModelRegistration& model = registration_of(
       read_model_directory(directory), [](const ModelRegistration& each) { return !each.objectives.empty(); },

@@ -50,6 +50,9 @@ struct ObjectiveRegistration {
   std::unique_ptr<train::Objective> (*make)(train::Recipe& recipe, const SampleSource& source, at::Device device);
   /// Completes `[data]` for what the objective measures, before the source is made; null where nothing is missing.
   void (*complete_data)(train::Recipe& recipe) = nullptr;
+  /// Reads a recipe's `[model]` and `[loss]` tables and loads nothing; `source` names the recipe. Throws UserError for an unknown key. Null
+  /// where only `make` can say.
+  void (*check_tables)(const Json& model, const Json& loss, std::string_view source) = nullptr;
   /// Settings of `[loss]` under which no part of a sample is left out at random, for methods that teach samples by heart.
   Json whole_samples = Json::object();
 };
@@ -92,6 +95,10 @@ namespace models {
 const ObjectiveRegistration& objective(std::string_view name);
 /// The name of the objective that models of this directory's type are trained by. Throws UserError where there is none.
 std::string objective_of(const ModelDirectory& directory);
+
+/// What the objective of that name says of a recipe's `[model]` and `[loss]` tables before anything is loaded. Throws UserError for an
+/// unknown name, and for keys and numbers that they cannot have.
+void check_tables(std::string_view name, const Json& model, const Json& loss, std::string_view source);
 
 /// Completes the recipe's `[data]` for what its objective measures, before the source is made. Throws UserError for an
 /// unknown name.

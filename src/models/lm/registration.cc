@@ -19,15 +19,16 @@ ModelRegistration registration() {
   std::vector<std::string> types = supported_families();
   std::ranges::copy(composite_model_types(), std::back_inserter(types));
   std::ranges::copy(gguf_model_types(), std::back_inserter(types));
-  return {.model_types = std::move(types),
-          .load = load_lm_model,
-          .load_quantizable = load_for_packing,
-          .convert = convert_lm,
-          .objectives = {{.name = "lm", .make = make_lm_objective},
-                         {.name = "preference", .make = make_preference_objective},
-                         {.name = "grpo", .make = make_grpo_objective},
-                         {.name = "distill", .make = make_distill_objective}},
-          .adapters = true};
+  return {
+      .model_types = std::move(types),
+      .load = load_lm_model,
+      .load_quantizable = load_for_packing,
+      .convert = convert_lm,
+      .objectives = {{.name = "lm", .make = make_lm_objective, .check_tables = check_lm_tables},
+                     {.name = "preference", .make = make_preference_objective, .check_tables = check_preference_tables},
+                     {.name = "grpo", .make = make_grpo_objective, .check_tables = check_on_policy_tables},
+                     {.name = "distill", .make = make_distill_objective, .check_tables = check_on_policy_tables}},
+      .adapters = true};
 }
 
 }  // namespace tessera::lm

@@ -23,6 +23,16 @@ Tensor owners(const train::PackedRows& rows) {
 }
 }  // namespace
 
+LmTraining AnswerRows::lm(int64_t length) const {
+  return {.length = length,
+          .pack = pack,
+          .recompute = recompute,
+          .heldout = heldout,
+          .prompts = prompts,
+          .prompt_tokens = prompt_tokens,
+          .stored = stored};
+}
+
 Tensor AnswerScores::sums() const { return at::zeros_like(counts).index_add(0, sequence, log_probabilities); }
 
 AnswerScores score_answers(const DecoderLm& model, const std::vector<train::Sequence>& sequences,
@@ -34,8 +44,7 @@ AnswerScores score_answers(const DecoderLm& model, const std::vector<train::Sequ
   const Tensor targets = rows.targets.flatten();
   const Tensor graded = (targets >= 0).nonzero().squeeze(1);
   AnswerScores scores{.sequence = owners(rows).index_select(0, graded).to(how.device), .padding = rows.padding};
-  scores.hidden = states.index_select(0, graded.to(how.device));
-  scores.log_probabilities = -nn::token_losses(scores.hidden, model.head(),
+  scores.log_probabilities = -nn::token_losses(states.index_select(0, graded.to(how.device)), model.head(),
                                                targets.index_select(0, graded).to(how.device), model.config.logit_cap);
   scores.counts = at::zeros({std::ssize(sequences)}, scores.log_probabilities.options())
                       .index_add(0, scores.sequence, at::ones_like(scores.log_probabilities).detach());

@@ -195,6 +195,13 @@ void LmObjective::save_model(const Path& directory, FileSystem& files) {
                directory, files);
 }
 
+void check_lm_tables(const Json& model, const Json& loss, std::string_view source) {
+  LmModelTable table;
+  from_json(model, table, source, "model");
+  LmTraining training;
+  from_json(loss, training, source, "loss");
+}
+
 std::unique_ptr<train::Objective> make_lm_objective(train::Recipe& recipe, const SampleSource& source,
                                                     at::Device device) {
   LmTraining training;

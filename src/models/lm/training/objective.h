@@ -140,6 +140,9 @@ std::vector<int32_t> continue_greedily(const DecoderLm& model, std::vector<int32
 LmObjective::Parts parts_of(train::Recipe& recipe, const SampleSource& source, const LmTraining& training,
                             at::Device device);
 
+/// Throws UserError for keys that the recipe's tables cannot have; loads nothing.
+void check_lm_tables(const Json& model, const Json& loss, std::string_view source);
+
 /// The objective "lm" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Throws UserError.
 std::unique_ptr<train::Objective> make_lm_objective(train::Recipe& recipe, const SampleSource& source,
                                                     at::Device device);

@@ -13,6 +13,7 @@
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/testing.h"
 #include "tests/support/scratch.h"
+#include "tests/support/user_error.h"
 #include "train/loop.h"
 
 namespace tessera::lm {
@@ -21,6 +22,7 @@ namespace {
 using data::testing::byte_vocabulary;
 using data::testing::turn_begin_id;
 using data::testing::turn_end_id;
+using tessera::testing::user_error;
 using ::testing::HasSubstr;
 
 std::vector<int32_t> ids_of(const std::string& words) {
@@ -280,21 +282,14 @@ TEST_F(LmObjectiveTest, ATunedModelNamesItsBaseAndKeepsTheTemplateThatWasGiven) 
 }
 
 TEST_F(LmObjectiveTest, ErrorsAreReportedInOneLine) {
-  const auto error = [](auto&& act) -> std::string {
-    try {
-      act();
-    } catch (const UserError& fault) {
-      return fault.what();
-    }
-    return "accepted";
-  };
-  EXPECT_THAT(error([&] { objective().loss({{.caption = "a picture"}}, {}); }), HasSubstr("a sample has no words"));
-  EXPECT_THAT(error([&] { objective({.length = 97}); }),
+  EXPECT_THAT(user_error([&] { objective().loss({{.caption = "a picture"}}, {}); }),
+              HasSubstr("a sample has no words"));
+  EXPECT_THAT(user_error([&] { objective({.length = 97}); }),
               HasSubstr("loss.length is 97, want 0 to the model's context, 96"));
-  EXPECT_THAT(error([&] { objective({.stored = "int4"}); }), HasSubstr("stored is 'int4'"));
+  EXPECT_THAT(user_error([&] { objective({.stored = "int4"}); }), HasSubstr("stored is 'int4'"));
   Sample with_picture = conversation({{"user", "a", 1}, {"assistant", "b"}});
   with_picture.media = {{.frames = {Image(2, 2, 3)}}};
-  EXPECT_THAT(error([&] { objective().loss({with_picture}, {}); }),
+  EXPECT_THAT(user_error([&] { objective().loss({with_picture}, {}); }),
               HasSubstr("pictures, which this model does not see"));
   const auto made = [&](auto&& change) {
     train::Recipe r = recipe();
@@ -302,18 +297,18 @@ TEST_F(LmObjectiveTest, ErrorsAreReportedInOneLine) {
     const auto source = data::make_source(r.data);
     make_lm_objective(r, *source, at::kCPU);
   };
-  EXPECT_THAT(error([&] { made([](auto& r) { r.model["context"] = 16; }); }),
+  EXPECT_THAT(user_error([&] { made([](auto& r) { r.model["context"] = 16; }); }),
               HasSubstr("more than the model's context"));
-  EXPECT_THAT(error([&] {
+  EXPECT_THAT(user_error([&] {
                 made([](auto& r) {
                   r.model["width"] = 30;
                   r.model["heads"] = 4;
                 });
               }),
               HasSubstr("[lm]"));
-  EXPECT_THAT(error([&] { made([](auto& r) { r.model["family"] = "gpt2"; }); }), HasSubstr("gpt2"));
-  EXPECT_THAT(error([&] { made([](auto& r) { r.model["widht"] = 64; }); }), HasSubstr("did you mean 'width'"));
-  EXPECT_THAT(error([&] { made([&](auto& r) { r.model["tokenizer"] = (scratch_ / "books").string(); }); }),
+  EXPECT_THAT(user_error([&] { made([](auto& r) { r.model["family"] = "gpt2"; }); }), HasSubstr("gpt2"));
+  EXPECT_THAT(user_error([&] { made([](auto& r) { r.model["widht"] = 64; }); }), HasSubstr("did you mean 'width'"));
+  EXPECT_THAT(user_error([&] { made([&](auto& r) { r.model["tokenizer"] = (scratch_ / "books").string(); }); }),
               HasSubstr("books"));
 }
 

@@ -24,21 +24,12 @@ void check(const OnPolicyTraining& t) {
     throw UserError("[lm] loss.temperature is {}, want more than 0", t.temperature);
 }
 
-LmTraining rows_of(const OnPolicyTraining& t) {
-  return {.pack = t.pack,
-          .recompute = t.recompute,
-          .heldout = t.heldout,
-          .prompts = t.prompts,
-          .prompt_tokens = t.prompt_tokens,
-          .stored = t.stored};
-}
-
 /// The parts of a recipe for answers to conversations; `training` is read from the recipe and written back.
 LmObjective::Parts on_policy_parts(train::Recipe& recipe, const SampleSource& source, OnPolicyTraining& training,
                                    at::Device device) {
   from_json(recipe.loss, training, "recipe", "loss");
   check(training);
-  LmObjective::Parts parts = parts_of(recipe, source, rows_of(training), device);
+  LmObjective::Parts parts = parts_of(recipe, source, training.rows.lm(), device);
   if (!parts.chat) throw UserError("[lm] data.kind is '{}', want \"chat\"", recipe.data.kind);
   recipe.loss = to_json(training);
   return parts;
@@ -78,8 +69,10 @@ AnswerScoring OnPolicyObjective::scoring(const Answers& answers) const {
     all += std::ssize(each.ids);
   }
   // Rows twice as long as the longest answer hold several without attention becoming dear.
-  return {
-      .room = std::min(all, 2 * longest), .pack = training_.pack, .recompute = training_.recompute, .device = device_};
+  return {.room = std::min(all, 2 * longest),
+          .pack = training_.rows.pack,
+          .recompute = training_.rows.recompute,
+          .device = device_};
 }
 
 train::Loss OnPolicyObjective::prepared_loss(const train::PreparedBatch& batch, const train::StepContext& context) {
@@ -199,6 +192,14 @@ void DistillObjective::measure(const Answers& answers, Metrics& sums) const {
   const AnswerScores own = score_answers(model(), answers.sequences, how);
   const AnswerScores taught = score_answers(teacher_, answers.sequences, how);
   sums["reverse_kl"] += ((own.sums() - taught.sums()) / own.counts).sum().item<double>();
+}
+
+void check_on_policy_tables(const Json& model, const Json& loss, std::string_view source) {
+  LmModelTable table;
+  from_json(model, table, source, "model");
+  OnPolicyTraining training;
+  from_json(loss, training, source, "loss");
+  check(training);
 }
 
 std::unique_ptr<train::Objective> make_grpo_objective(train::Recipe& recipe, const SampleSource& source,

@@ -24,12 +24,7 @@ struct OnPolicyTraining {
   bool scaled = true;
   train::RewardTable reward;
   std::string teacher;
-  bool pack = true;
-  bool recompute = false;
-  int64_t heldout = 256;
-  std::vector<std::string> prompts;
-  int64_t prompt_tokens = 48;
-  std::string stored = "f16";
+  AnswerRows rows;
   bool operator==(const OnPolicyTraining&) const = default;
 };
 template <class V> void fields(V& v, OnPolicyTraining& t) {
@@ -39,12 +34,7 @@ template <class V> void fields(V& v, OnPolicyTraining& t) {
   v("scaled", t.scaled, "grpo: divide a group's advantages by their spread");
   v("reward", t.reward, "grpo: what an answer is worth");
   v("teacher", t.teacher, "distill: directory of the model that judges the tokens; it has the student's tokenizer");
-  v("pack", t.pack, "several answers in a row where they fit");
-  v("recompute", t.recompute, "compute blocks again in the backward pass instead of keeping them");
-  v("heldout", t.heldout, "held-out prompts that are measured");
-  v("prompts", t.prompts, "beginnings that are continued into samples/");
-  v("prompt_tokens", t.prompt_tokens, "tokens of a continuation");
-  v("stored", t.stored, "format of saved weights: f16, bf16 or f32");
+  fields(v, t.rows);
 }
 
 /// What the two have in common: prompts are answered, tokens are weighed, and those of a positive weight become more likely.
@@ -126,6 +116,9 @@ class DistillObjective final : public OnPolicyObjective {
  private:
   DecoderLm teacher_;
 };
+
+/// Throws UserError for keys and numbers that the recipe's tables cannot have; loads nothing.
+void check_on_policy_tables(const Json& model, const Json& loss, std::string_view source);
 
 /// The objectives "grpo" and "distill" of a recipe; complete the recipe's `[model]` and `[loss]` tables. Throw UserError.
 std::unique_ptr<train::Objective> make_grpo_objective(train::Recipe& recipe, const SampleSource& source,

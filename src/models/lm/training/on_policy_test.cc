@@ -16,11 +16,13 @@
 #include "data/testing_tokenizer.h"
 #include "models/lm/testing.h"
 #include "tests/support/scratch.h"
+#include "tests/support/user_error.h"
 #include "train/loop.h"
 
 namespace tessera::lm {
 namespace {
 
+using tessera::testing::user_error;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -187,8 +189,9 @@ class OneQuestion final : public SampleSource {
 
 TEST_F(OnPolicy, ARewardedLetterIsWrittenMoreOftenAndAResumedRunEqualsAnUnbrokenOne) {
   const auto run = [&](const std::string& name, int64_t steps, bool resume) {
-    GrpoObjective o(parts(model()), {.group = 16, .max_new_tokens = 4, .reward = {.rule = "contains"}, .stored = "f32"},
-                    5, at::kCPU);
+    GrpoObjective o(parts(model()),
+                    {.group = 16, .max_new_tokens = 4, .reward = {.rule = "contains"}, .rows = {.stored = "f32"}}, 5,
+                    at::kCPU);
     train::TrainConfig config;
     config.steps = steps;
     config.batch = 2;
@@ -214,23 +217,15 @@ TEST_F(OnPolicy, ARewardedLetterIsWrittenMoreOftenAndAResumedRunEqualsAnUnbroken
 }
 
 TEST_F(OnPolicy, ErrorsAreReportedInOneLine) {
-  const auto error = [](auto&& act) -> std::string {
-    try {
-      act();
-    } catch (const UserError& fault) {
-      return fault.what();
-    }
-    return "accepted";
-  };
   const auto made = [&](const OnPolicyTraining& training) {
-    return error([&] { GrpoObjective(parts(model()), training, 5, at::kCPU); });
+    return user_error([&] { GrpoObjective(parts(model()), training, 5, at::kCPU); });
   };
   EXPECT_THAT(made({.group = 1}), HasSubstr("loss.group is 1, want at least 2"));
   EXPECT_THAT(made({.max_new_tokens = 0}), HasSubstr("loss.max_new_tokens is 0"));
   EXPECT_THAT(made({.temperature = 0}), HasSubstr("loss.temperature is 0"));
   EXPECT_THAT(made({.reward = {.rule = "vibes"}}), HasSubstr("rule is 'vibes'"));
   GrpoObjective o(parts(model()), {}, 5, at::kCPU);
-  EXPECT_THAT(error([&] { o.prepare(question(std::string(200, 'x'), "y")); }), HasSubstr("leaves no room"));
+  EXPECT_THAT(user_error([&] { o.prepare(question(std::string(200, 'x'), "y")); }), HasSubstr("leaves no room"));
 }
 
 }  // namespace

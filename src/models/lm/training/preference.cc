@@ -30,16 +30,6 @@ void check(const PreferenceTraining& t) {
   if (!(t.sft >= 0 && std::isfinite(t.sft))) throw UserError("[preference] loss.sft is {}, want 0 or more", t.sft);
 }
 
-LmTraining rows_of(const PreferenceTraining& t) {
-  return {.length = t.length,
-          .pack = t.pack,
-          .recompute = t.recompute,
-          .heldout = t.heldout,
-          .prompts = t.prompts,
-          .prompt_tokens = t.prompt_tokens,
-          .stored = t.stored};
-}
-
 int64_t graded(const train::Sequence& sequence) {
   return std::ranges::count_if(sequence.targets, [](int32_t target) { return target != train::not_graded; });
 }
@@ -156,7 +146,7 @@ PreferenceObjective::PreferenceObjective(LmObjective::Parts lm, PreferenceTraini
 }
 
 AnswerScoring PreferenceObjective::scoring() const {
-  return {.room = lm_.room(), .pack = training_.pack, .recompute = training_.recompute, .device = device_};
+  return {.room = lm_.room(), .pack = training_.rows.pack, .recompute = training_.rows.recompute, .device = device_};
 }
 
 std::unique_ptr<train::Prepared> PreferenceObjective::prepare(Sample sample) const {
@@ -280,12 +270,20 @@ std::map<std::string, double> PreferenceObjective::evaluate() {
   return {{"heldout_loss", loss / pairs}, {"heldout_accuracy", accuracy / pairs}, {"heldout_margin", margin / pairs}};
 }
 
+void check_preference_tables(const Json& model, const Json& loss, std::string_view source) {
+  LmModelTable table;
+  from_json(model, table, source, "model");
+  PreferenceTraining training;
+  from_json(loss, training, source, "loss");
+  check(training);
+}
+
 std::unique_ptr<train::Objective> make_preference_objective(train::Recipe& recipe, const SampleSource& source,
                                                             at::Device device) {
   PreferenceTraining training;
   from_json(recipe.loss, training, "recipe", "loss");
   check(training);
-  LmObjective::Parts parts = parts_of(recipe, source, rows_of(training), device);
+  LmObjective::Parts parts = parts_of(recipe, source, training.rows.lm(training.length), device);
   if (parts.base.empty()) throw UserError("[preference] model.from is missing; want the model to align");
   if (!parts.chat)
     throw UserError("[preference] data.kind is '{}', want \"chat\" with rows of pairs", recipe.data.kind);

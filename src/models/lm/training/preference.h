@@ -22,12 +22,7 @@ struct PreferenceTraining {
   double smoothing = 0;
   double sft = 0;
   int64_t length = 0;
-  bool pack = true;
-  bool recompute = false;
-  int64_t heldout = 256;
-  std::vector<std::string> prompts;
-  int64_t prompt_tokens = 48;
-  std::string stored = "f16";
+  AnswerRows rows;
   bool operator==(const PreferenceTraining&) const = default;
 };
 template <class V> void fields(V& v, PreferenceTraining& t) {
@@ -36,12 +31,7 @@ template <class V> void fields(V& v, PreferenceTraining& t) {
   v("smoothing", t.smoothing, "sigmoid: share of pairs whose labels are taken to be wrong, below 0.5");
   v("sft", t.sft, "weight of the chosen answer's own loss per token beside the preference");
   v("length", t.length, "longest conversation in tokens; longer ones are cut (0: the model's context)");
-  v("pack", t.pack, "several conversations in a row where they fit");
-  v("recompute", t.recompute, "compute blocks again in the backward pass instead of keeping them");
-  v("heldout", t.heldout, "held-out pairs that are measured");
-  v("prompts", t.prompts, "beginnings that are continued into samples/");
-  v("prompt_tokens", t.prompt_tokens, "tokens of a continuation");
-  v("stored", t.stored, "format of saved weights: f16, bf16 or f32");
+  fields(v, t.rows);
 }
 
 /// Two answers to one prompt as sequences of which only what the answers do not share as turns is graded.
@@ -102,6 +92,9 @@ class PreferenceObjective final : public train::Objective {
   at::Device device_;
   ReferenceScores reference_;
 };
+
+/// Throws UserError for keys and numbers that the recipe's tables cannot have; loads nothing.
+void check_preference_tables(const Json& model, const Json& loss, std::string_view source);
 
 /// The objective "preference" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Throws UserError.
 std::unique_ptr<train::Objective> make_preference_objective(train::Recipe& recipe, const SampleSource& source,

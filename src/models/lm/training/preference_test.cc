@@ -17,12 +17,14 @@
 #include "models/lm/architecture/model_files.h"
 #include "models/lm/testing.h"
 #include "tests/support/scratch.h"
+#include "tests/support/user_error.h"
 #include "train/grading.h"
 #include "train/loop.h"
 
 namespace tessera::lm {
 namespace {
 
+using tessera::testing::user_error;
 using ::testing::HasSubstr;
 
 Sample pair_of(const std::string& prompt, const std::string& chosen, const std::string& rejected) {
@@ -111,8 +113,8 @@ class Preference : public ::testing::Test {
 
 TEST_F(Preference, LossesAndGradientsAreThoseOfThePlainFormulas) {
   for (const PreferenceTraining& training :
-       {PreferenceTraining{}, PreferenceTraining{.beta = 0.5, .smoothing = 0.2, .pack = false},
-        PreferenceTraining{.kind = "ipo", .beta = 0.3}, PreferenceTraining{.sft = 0.7, .recompute = true}}) {
+       {PreferenceTraining{}, PreferenceTraining{.beta = 0.5, .smoothing = 0.2, .rows = {.pack = false}},
+        PreferenceTraining{.kind = "ipo", .beta = 0.3}, PreferenceTraining{.sft = 0.7, .rows = {.recompute = true}}}) {
     DecoderLm policy = model();
     PreferenceObjective o = objective(policy, training);
     std::vector<double> reference;
@@ -243,20 +245,12 @@ TEST_F(Preference, ARecipeTrainsItAndAResumedRunEqualsAnUnbrokenOne) {
 }
 
 TEST_F(Preference, ErrorsAreReportedInOneLine) {
-  const auto error = [](auto&& act) -> std::string {
-    try {
-      act();
-    } catch (const UserError& fault) {
-      return fault.what();
-    }
-    return "accepted";
-  };
-  EXPECT_THAT(error([&] { objective(model(), {.kind = "hinge"}); }),
+  EXPECT_THAT(user_error([&] { objective(model(), {.kind = "hinge"}); }),
               HasSubstr("loss.kind is 'hinge', want sigmoid or ipo"));
-  EXPECT_THAT(error([&] { objective(model(), {.beta = 0}); }), HasSubstr("loss.beta is 0, want more than 0"));
-  EXPECT_THAT(error([&] { objective(model(), {.smoothing = 0.5}); }), HasSubstr("loss.smoothing is 0.5"));
-  EXPECT_THAT(error([&] { objective(model(), {.kind = "ipo", .smoothing = 0.1}); }), HasSubstr("belongs to"));
-  EXPECT_THAT(error([&] {
+  EXPECT_THAT(user_error([&] { objective(model(), {.beta = 0}); }), HasSubstr("loss.beta is 0, want more than 0"));
+  EXPECT_THAT(user_error([&] { objective(model(), {.smoothing = 0.5}); }), HasSubstr("loss.smoothing is 0.5"));
+  EXPECT_THAT(user_error([&] { objective(model(), {.kind = "ipo", .smoothing = 0.1}); }), HasSubstr("belongs to"));
+  EXPECT_THAT(user_error([&] {
                 sequences({.messages = {{"user", "a"}, {"assistant", "b"}}, .where = "a.jsonl line 3"});
               }),
               HasSubstr("a.jsonl line 3 is no pair"));
