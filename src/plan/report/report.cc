@@ -76,14 +76,14 @@ constexpr std::string_view kHead = R"(<!DOCTYPE html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; )"
                                    R"(script-src 'unsafe-inline'; img-src data:">
 <link rel="icon" href="data:,">
-<meta name="generator" content="tessera plan">
 )";
 
 }  // namespace
 
 std::string percent(double fraction, int decimals) { return fmt::format("{:.{}f}%", 100 * fraction, decimals); }
 
-Report::Report(std::string title, std::string subtitle) : title_(std::move(title)), subtitle_(std::move(subtitle)) {}
+Report::Report(std::string title, std::string subtitle, std::string maker)
+    : title_(std::move(title)), subtitle_(std::move(subtitle)), maker_(std::move(maker)) {}
 
 void Report::section(std::string_view title) { body_ += fmt::format("<h2>{}</h2>\n", escaped(title)); }
 
@@ -122,8 +122,9 @@ void Report::table(const Table& table) {
 std::string Report::html() const {
   const std::string_view scripts = plot_scripts();
   std::string page(kHead);
-  page +=
-      fmt::format("<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n", escaped(title_), page_style());
+  page += fmt::format(
+      "<meta name=\"generator\" content=\"{}\">\n<title>{}</title>\n<style>\n{}</style>\n</head>\n<body>\n<main>\n",
+      escaped(maker_), escaped(title_), page_style());
   page += fmt::format("<header>\n<h1>{}</h1>\n", escaped(title_));
   if (!subtitle_.empty()) page += fmt::format("<p>{}</p>\n", escaped(subtitle_));
   page += "</header>\n";
@@ -134,7 +135,7 @@ std::string Report::html() const {
                               "data of each figure can be unfolded below it.</p></noscript>\n";
   }
   page += body_;
-  page += "</main>\n<footer>made by tessera plan</footer>\n";
+  page += fmt::format("</main>\n<footer>made by {}</footer>\n", escaped(maker_));
   if (figure_count_ > 0 && !scripts.empty()) page += fmt::format("<script>\n{}</script>\n", scripts);
   return page + "</body>\n</html>\n";
 }

@@ -68,7 +68,8 @@ std::string percent(double fraction, int decimals = 1);
 /// A page, written from top to bottom. All text is plain text: what looks like HTML in it is shown as it is.
 class Report {
  public:
-  Report(std::string title, std::string subtitle);
+  /// `maker` is what the foot of the page says that it was made by.
+  Report(std::string title, std::string subtitle, std::string maker = "tessera plan");
 
   void section(std::string_view title);
   void paragraph(std::string_view text);
@@ -86,7 +87,7 @@ class Report {
   std::string html() const;
 
  private:
-  std::string title_, subtitle_, body_;
+  std::string title_, subtitle_, maker_, body_;
   size_t figure_count_ = 0;
 };
 
