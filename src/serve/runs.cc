@@ -58,14 +58,25 @@ Json last_line(const Path& file) {
   return line.is_object() ? line : Json(nullptr);
 }
 
-Json run_json(const Path& run) {
-  const Json last = last_line(run / "metrics.jsonl");
+/// What a run that writes state.json (src/align/run_state.h) is doing; null for others.
+Json state_json(const Path& run) {
   std::error_code error;
+  const Path file = run / "state.json";
+  if (!fs::is_regular_file(file, error) || fs::file_size(file, error) > (64 << 10)) return nullptr;
+  const Json state = Json::parse(read_file(file), nullptr, false);
+  return state.is_object() ? state : Json(nullptr);
+}
+
+Json run_json(const Path& run) {
+  const Json last = last_line(run / "metrics.jsonl"), state = state_json(run);
+  std::error_code error;
+  const bool told = state.is_object() && state.contains("state");
   return {{"name", run.filename().string()},
           {"step", last.is_object() && last.contains("step") ? last["step"] : Json(nullptr)},
           {"last", last},
-          {"updated", written(run / "metrics.jsonl")},
-          {"finished", fs::is_directory(run / "model", error)}};
+          {"updated", std::max(written(run / "metrics.jsonl"), written(run / "state.json"))},
+          {"state", state},
+          {"finished", told ? state["state"] != "running" : fs::is_directory(run / "model", error)}};
 }
 
 Json metrics_json(const Path& file, std::optional<std::string> asked) {

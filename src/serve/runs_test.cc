@@ -52,6 +52,17 @@ TEST_F(Runs, AreListedWithTheirLastWholeLine) {
   EXPECT_EQ(runs[0]["finished"], false);
 }
 
+TEST_F(Runs, ARunThatSaysWhatItIsDoingIsFinishedWhenItSaysSo) {
+  const Path file = scratch / "runs" / "one" / "state.json";
+  std::ofstream(file) << R"({"step":"round 1: answers","state":"running","done":3,"of":8})";
+  EXPECT_EQ(json("/runs/one")["state"]["of"], 8);
+  EXPECT_EQ(json("/runs/one")["finished"], false);
+  std::ofstream(file) << R"({"step":"round 3: training","state":"done"})";
+  EXPECT_EQ(json("/runs")["runs"][0]["finished"], true);
+  std::ofstream(file) << "{torn";
+  EXPECT_TRUE(json("/runs/one")["state"].is_null());
+}
+
 TEST_F(Runs, MetricsAreReadFromWhereTheLastReadingEnded) {
   const Json first = json("/runs/one/metrics");
   ASSERT_EQ(first["lines"].size(), 2u);

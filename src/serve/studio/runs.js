@@ -16,6 +16,15 @@ function numbersOf(line, prefix = "", row = {}) {
 }
 
 const pathOf = (run) => `/runs/${encodeURIComponent(run)}`;
+
+/** "round 2: answers, 340 of 2,400 answers, 3 min left" of a run that says what it is doing. */
+function doing(state) {
+  if (!state || state.state !== "running") return "";
+  const part = Number.isFinite(state.of) ? `, ${state.done.toLocaleString("en")} of ${state.of.toLocaleString("en")} ${state.unit}` : "";
+  const left = Number.isFinite(state.seconds_left) ? `, ${state.seconds_left < 90 ? `${Math.ceil(state.seconds_left)} s` : `${Math.round(state.seconds_left / 60)} min`} left` : "";
+  return `${state.step}${part}${left}`;
+}
+
 const isLive = (run) => !run.finished && Date.now() / 1000 - run.updated < 120;
 
 /** Exponential moving average; `share` is how much of what was stays. */
@@ -150,12 +159,14 @@ export function Runs({ server }) {
   if (!list) return html`<main class="view">${error ? html`<${Problem} error=${error} />` : html`<${Spinner} label="Reading runs" />`}</main>`;
   const runs = shown.map((name) => kept.current.get(name)).filter(Boolean);
   const metrics = [...new Set(runs.flatMap((run) => run.rows.flatMap((row) => Object.keys(row).filter((key) => key !== "step" && key !== "samples" && Number.isFinite(row[key])))))];
-  const current = metrics.includes(metric) ? metric : metrics[0];
+  const current = [metric, "loss", "scores_mean"].find((one) => metrics.includes(one)) ?? metrics[0];
+  const busy = list.filter((run) => shown.includes(run.name) && isLive(run) && doing(run.state));
   const withSamples = shown.filter((name) => samples[name]?.length);
   return html`<main class="view runs"><div class="bar wrap"><fieldset class="pills"><legend class="hidden">Runs</legend>${list.map((run) => html`<label class="pill"><input type="checkbox" checked=${shown.includes(run.name)}
         onChange=${() => setChosen(shown.includes(run.name) ? shown.filter((name) => name !== run.name) : [...shown, run.name])} /><span>${run.name}${isLive(run) ? html`<i class="live" title="Still running"></i>` : ""}</span></label>`)}</fieldset></div>
     <${Problem} error=${error} />
     ${list.length === 0 && html`<${Empty} title="The folder holds no runs yet"><p>A run appears as soon as its metrics.jsonl is written.</p><//>`}
+    ${busy.map((run) => html`<p role="status">${run.name}: ${doing(run.state)}</p>`)}
     ${current && html`<div class="row wrap controls"><label class="count"><span>Metric</span><select value=${current} onChange=${(e) => setMetric(e.target.value)}>${metrics.map((one) => html`<option value=${one}>${one}</option>`)}</select></label>
       <label class="count"><span>Smoothing</span><input type="range" min="0" max="0.98" step="0.02" value=${share} onInput=${(e) => setShare(Number(e.target.value))} /></label>
       <label class="switch"><input type="checkbox" checked=${log} onChange=${(e) => setLog(e.target.checked)} /><span>Logarithmic</span></label></div>
