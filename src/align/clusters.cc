@@ -1,12 +1,15 @@
-// Distances are one matrix product for each piece of rows: |x - c|^2 = |x|^2 - 2 x c + |c|^2.
+// Distances are products of blocks of rows and centres, |x - c|^2 = |x|^2 - 2 x c + |c|^2, of which the least is found while they are in the cache.
 #include "align/clusters.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <unordered_set>
 
 #include "core/error.h"
@@ -34,43 +37,87 @@ std::vector<int64_t> chosen_rows(int64_t rows, int64_t count, uint64_t seed) {
 
 /// One pass: the nearest centre of every row, and the sums from which new centres are made.
 struct Pass {
-  Tensor sums, counts;  // [K, width], [K]
-  double distance = 0;  // summed
+  std::vector<double> sums;     // [K * width]
+  std::vector<int64_t> counts;  // [K]
+  double distance = 0;          // summed
   int64_t changed = 0;
   std::vector<std::pair<float, int64_t>> furthest;  // rows furthest from their own centre, the furthest first
 
-  void keep_furthest(const Tensor& distances, int64_t first, size_t most) {
-    const float* d = distances.const_data_ptr<float>();
-    for (int64_t i = 0; i < distances.size(0); ++i) {
-      if (furthest.size() == most && d[i] <= furthest.back().first) continue;
-      const std::pair<float, int64_t> entry(d[i], first + i);
-      furthest.insert(
-          std::ranges::upper_bound(furthest, entry, [](const auto& a, const auto& b) { return a.first > b.first; }),
-          entry);
-      if (furthest.size() > most) furthest.pop_back();
-    }
+  void keep_furthest(float distance_of_row, int64_t row) {
+    constexpr size_t most = 64;
+    if (furthest.size() == most && distance_of_row <= furthest.back().first) return;
+    const std::pair<float, int64_t> entry(distance_of_row, row);
+    furthest.insert(
+        std::ranges::upper_bound(furthest, entry, [](const auto& a, const auto& b) { return a.first > b.first; }),
+        entry);
+    if (furthest.size() > most) furthest.pop_back();
   }
 };
 
+/// Sizes of a product whose results stay in a core's cache until the least of each row has been found.
+constexpr int64_t block_rows = 128, block_centres = 1024;
+
+/// Takes over the least of `values` where it is below `least`; two loops that the compiler makes vectors of.
+void take_least(const float* values, int64_t count, int32_t first, float& least, int32_t& nearest) {
+  float here = values[0];
+  for (int64_t i = 1; i < count; ++i) here = std::min(here, values[i]);
+  if (!(here < least)) return;
+  least = here;
+  nearest = first + static_cast<int32_t>(std::find(values, values + count, here) - values);
+}
+
+/// Of rows [n, width]: the nearest centre of each and |c|^2 - 2 x c for it. Blocks of rows are shared among the threads; each row's result
+/// is the same whoever computes it.
+void find_nearest(const Tensor& rows, const Tensor& centres_t, const Tensor& lengths, float* least, int32_t* nearest) {
+  const int64_t count = rows.size(0), clusters = lengths.size(0);
+  std::fill(least, least + count, std::numeric_limits<float>::infinity());
+  at::parallel_for(0, (count + block_rows - 1) / block_rows, 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;
+    Tensor products = at::empty({block_rows * block_centres}, at::kFloat);
+    for (int64_t b = begin; b < end; ++b) {
+      const int64_t first = b * block_rows, last = std::min(first + block_rows, count);
+      const Tensor own = rows.slice(0, first, last);
+      for (int64_t c = 0; c < clusters; c += block_centres) {
+        const int64_t wide = std::min(block_centres, clusters - c);
+        Tensor out = products.slice(0, 0, (last - first) * wide).view({last - first, wide});
+        at::addmm_out(out, lengths.slice(0, c, c + wide), own, centres_t.slice(1, c, c + wide), 1, -2);
+        const float* values = out.const_data_ptr<float>();
+        for (int64_t i = first; i < last; ++i)
+          take_least(values + (i - first) * wide, wide, static_cast<int32_t>(c), least[i], nearest[i]);
+      }
+    }
+  });
+}
+
 Pass assign(const FeatureFile& features, const Tensor& centres, const KMeansOptions& options,
             std::vector<int32_t>& cluster) {
-  constexpr size_t spare_rows = 64;
-  Pass pass{.sums = at::zeros_like(centres), .counts = at::zeros({centres.size(0)}, centres.options())};
-  const Tensor lengths = centres.square().sum(1);  // [K]
+  const int64_t width = features.width();
+  Pass pass{.sums = std::vector<double>(static_cast<size_t>(centres.numel())),
+            .counts = std::vector<int64_t>(static_cast<size_t>(centres.size(0)))};
+  const Tensor lengths = centres.square().sum(1), centres_t = centres.t().contiguous();
+  std::vector<float> least(static_cast<size_t>(options.piece));
+  std::vector<int32_t> nearest(static_cast<size_t>(options.piece));
   for (int64_t first = 0; first < features.rows(); first += options.piece) {
     const int64_t last = std::min(first + options.piece, features.rows());
     const Tensor rows = features.part(first, last);
-    const auto [nearest, index] = (lengths - 2 * at::mm(rows, centres.t())).min(1);
-    const Tensor distances = (nearest + rows.square().sum(1)).clamp_min(0);
-    pass.distance += distances.sum(at::kDouble).item<double>();
-    pass.sums.index_add_(0, index, rows);
-    pass.counts.index_add_(0, index, at::ones_like(nearest));
-    pass.keep_furthest(distances, first, spare_rows);
-    const int64_t* found = index.const_data_ptr<int64_t>();
-    for (int64_t i = first; i < last; ++i) {
-      const auto now = static_cast<int32_t>(found[i - first]);
-      pass.changed += cluster[static_cast<size_t>(i)] != now ? 1 : 0;
-      cluster[static_cast<size_t>(i)] = now;
+    find_nearest(rows, centres_t, lengths, least.data(), nearest.data());
+    const float* x = rows.const_data_ptr<float>();
+    // In the order of the rows, so that the sums do not depend on the number of threads.
+    for (int64_t i = first; i < last; ++i, x += width) {
+      const int32_t now = nearest[static_cast<size_t>(i - first)];
+      double* sum = pass.sums.data() + static_cast<size_t>(now) * static_cast<size_t>(width);
+      double square = 0;
+      for (int64_t k = 0; k < width; ++k) {
+        sum[k] += x[k];
+        square += static_cast<double>(x[k]) * x[k];
+      }
+      const double distance = std::max(0.0, least[static_cast<size_t>(i - first)] + square);
+      pass.distance += distance;
+      ++pass.counts[static_cast<size_t>(now)];
+      pass.keep_furthest(static_cast<float>(distance), i);
+      int32_t& own = cluster[static_cast<size_t>(i)];
+      pass.changed += own != now ? 1 : 0;
+      own = now;
     }
   }
   return pass;
@@ -78,17 +125,18 @@ Pass assign(const FeatureFile& features, const Tensor& centres, const KMeansOpti
 
 /// Means of the clusters' rows; empty clusters take the rows that are furthest from theirs.
 Tensor moved(const FeatureFile& features, const Pass& pass, const Tensor& centres) {
-  Tensor next = pass.sums / pass.counts.clamp_min(1).unsqueeze(1);
-  const float* counts = pass.counts.const_data_ptr<float>();
+  Tensor next = centres.clone();
+  float* to = next.mutable_data_ptr<float>();
+  const auto width = static_cast<size_t>(features.width());
   size_t spare = 0;
-  for (int64_t k = 0; k < centres.size(0); ++k) {
-    if (counts[k] > 0) continue;
-    if (spare == pass.furthest.size()) {
-      next[k].copy_(centres[k]);
-      continue;
+  for (size_t k = 0; k < pass.counts.size(); ++k) {
+    if (pass.counts[k] > 0) {
+      for (size_t i = 0; i < width; ++i)
+        to[k * width + i] = static_cast<float>(pass.sums[k * width + i] / static_cast<double>(pass.counts[k]));
+    } else if (spare < pass.furthest.size()) {
+      const int64_t row = pass.furthest[spare++].second;
+      next[static_cast<int64_t>(k)].copy_(features.part(row, row + 1)[0]);
     }
-    const int64_t row = pass.furthest[spare++].second;
-    next[k].copy_(features.part(row, row + 1)[0]);
   }
   return next;
 }
@@ -110,35 +158,32 @@ Tensor FeatureFile::part(int64_t first, int64_t last) const {
   return at::from_blob(const_cast<char*>(at), {last - first, width_}, at::kFloat);  // never written into
 }
 
-FeatureWriter::FeatureWriter(const Path& file, int64_t width)
-    : file_(file), partial_(file.string() + ".partial"), width_(width) {
-  out_ = std::fopen(partial_.c_str(), "wb");
-  if (out_ == nullptr) throw FaultError("[align] cannot write {}", partial_.string());
-  std::fwrite(magic, 1, sizeof magic, out_);
-  std::fwrite(&width_, 1, sizeof width_, out_);
+FeatureWriter::FeatureWriter(const Path& file, int64_t width, FileSystem& files)
+    : files_(files), file_(file), partial_(file.string() + ".partial"), width_(width), out_(files.create(partial_)) {
+  std::string header(header_bytes, '\0');
+  std::memcpy(header.data(), magic, sizeof magic);
+  std::memcpy(header.data() + sizeof magic, &width_, sizeof width_);
+  out_->append(header);
 }
 
 FeatureWriter::~FeatureWriter() {
   if (out_ == nullptr) return;
-  std::fclose(out_);
+  out_.reset();
   std::error_code ignored;
   std::filesystem::remove(partial_, ignored);
 }
 
 void FeatureWriter::add(const Tensor& rows) {
   const Tensor plain = rows.to(at::kCPU, at::kFloat).contiguous();
-  const auto count = static_cast<size_t>(plain.numel());
   if (plain.size(1) != width_) throw UserError("[align] features of width {}, want {}", plain.size(1), width_);
-  if (std::fwrite(plain.const_data_ptr<float>(), sizeof(float), count, out_) != count)
-    throw FaultError("[align] cannot write {}: {}", partial_.string(), std::strerror(errno));
+  out_->append({reinterpret_cast<const char*>(plain.const_data_ptr<float>()), plain.nbytes()});
 }
 
 void FeatureWriter::finish() {
-  const bool written = std::fflush(out_) == 0;
-  const bool closed = std::fclose(out_) == 0;
-  out_ = nullptr;
-  if (!written || !closed) throw FaultError("[align] cannot write {}: {}", partial_.string(), std::strerror(errno));
-  std::filesystem::rename(partial_, file_);
+  out_->sync();
+  out_->close();
+  out_.reset();
+  files_.rename(partial_, file_);
 }
 
 Clusters k_means(const FeatureFile& features, const KMeansOptions& options) {

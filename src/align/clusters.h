@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "core/files.h"
@@ -26,21 +27,22 @@ class FeatureFile {
   int64_t rows_ = 0, width_ = 0;
 };
 
-/// Writes such a file row by row; it has its name only when finish() is called.
+/// Writes such a file row by row; it has its name only when finish() is called. Throws FaultError when the disk is full.
 class FeatureWriter {
  public:
-  FeatureWriter(const Path& file, int64_t width);
+  FeatureWriter(const Path& file, int64_t width, FileSystem& files = disk());
   ~FeatureWriter();
   FeatureWriter(const FeatureWriter&) = delete;
   FeatureWriter& operator=(const FeatureWriter&) = delete;
-  /// [n, width] fp32. Throws FaultError when the disk is full.
+  /// [n, width] fp32.
   void add(const Tensor& rows);
   void finish();
 
  private:
+  FileSystem& files_;
   Path file_, partial_;
   int64_t width_;
-  std::FILE* out_ = nullptr;
+  std::unique_ptr<WritableFile> out_;
 };
 
 struct KMeansOptions {

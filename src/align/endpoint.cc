@@ -62,11 +62,24 @@ size_t receive(char* bytes, size_t size, size_t count, void* to) {
 std::string words_of(const std::string& body) {
   const Json tree = Json::parse(body, nullptr, false);
   std::string words = body;
-  if (tree.is_object() && tree.contains("error"))
-    words = tree["error"].is_object() ? tree["error"].value("message", tree["error"].dump()) : tree["error"].dump();
+  if (tree.is_object() && tree.contains("error")) {
+    const Json& error = tree["error"];
+    const bool message = error.is_object() && error.contains("message") && error["message"].is_string();
+    words = message ? error["message"].get<std::string>() : error.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
   std::ranges::replace(words, '\n', ' ');
   return words.substr(0, 200);
 }
+
+bool is_shaped(const Json& body, bool chat) {
+  if (!body.is_object() || !body.contains("choices") || !body["choices"].is_array() || body["choices"].empty())
+    return false;
+  return std::ranges::all_of(body["choices"], [&](const Json& choice) {
+    return choice.is_object() && (!chat || (choice.contains("message") && choice["message"].is_object()));
+  });
+}
+
+bool refuses(long status) { return status == 400 || status == 404 || status == 405 || status == 422 || status == 501; }
 
 struct Server {
   const Endpoint* endpoint = nullptr;
@@ -144,7 +157,7 @@ void Asking::send(size_t server, Waiting waiting) {
   if (const std::string key = key_of(endpoint); !key.empty())
     request->headers = curl_slist_append(request->headers, ("Authorization: Bearer " + key).c_str());
   CURL* handle = request->handle;
-  curl_easy_setopt(handle, CURLOPT_URL, (endpoint.url + "/chat/completions").c_str());
+  curl_easy_setopt(handle, CURLOPT_URL, (endpoint.url + request->waiting.job.path).c_str());
   curl_easy_setopt(handle, CURLOPT_HTTPHEADER, request->headers);
   curl_easy_setopt(handle, CURLOPT_POSTFIELDS, request->sent.c_str());
   curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request->sent.size()));
@@ -164,6 +177,7 @@ void Asking::failed(Request& request, const std::string& why, double asked) {
   Server& server = servers_[request.server];
   ++server.failures;
   queue_.push_front(std::move(request.waiting));
+  if (server.lost) return;  // of several requests under way, the first has told it
   if (server.failures >= server.endpoint->retries) {
     server.lost = true;
     if (std::ranges::all_of(servers_, &Server::lost))
@@ -187,6 +201,12 @@ void Asking::finish(CURL* handle, CURLcode code, const std::function<bool(const 
   curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
   curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &asked);
   if (code != CURLE_OK) return failed(*request, curl_easy_strerror(code), 0);
+  Waiting& waiting = request->waiting;
+  if (waiting.job.may_refuse && refuses(status)) {
+    server.failures = 0;
+    done({.key = waiting.job.key, .body = nullptr}, true);
+    return;
+  }
   if (status == 408 || status == 429 || status >= 500)
     return failed(*request, fmt::format("status {}: {}", status, words_of(request->received)),
                   static_cast<double>(asked));
@@ -194,12 +214,9 @@ void Asking::finish(CURL* handle, CURLcode code, const std::function<bool(const 
     throw FaultError("[align] {} answers with status {}: {}", server.endpoint->url, status,
                      words_of(request->received));
   const Json body = Json::parse(request->received, nullptr, false);
-  const bool shaped = body.is_object() && body.contains("choices") && body["choices"].is_array() &&
-                      !body["choices"].empty() && body["choices"][0].is_object() &&
-                      body["choices"][0].contains("message") && body["choices"][0]["message"].is_object();
-  if (!shaped) return failed(*request, "an answer that is no chat completion", 0);
+  if (!is_shaped(body, waiting.job.path == EndpointJob().path))
+    return failed(*request, "an answer that is no completion", 0);
   server.failures = 0;
-  Waiting& waiting = request->waiting;
   const bool last = waiting.useless + 1 >= tries_of_a_useless_answer;
   if (done({waiting.job.key, body}, last) || last) return;
   ++waiting.useless;

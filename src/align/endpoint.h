@@ -36,17 +36,26 @@ template <class V> void fields(V& v, Endpoint& e) {
 /// Throws UserError for an address that is none, for numbers out of range, and for a key that the environment does not hold.
 void check(const std::vector<Endpoint>& endpoints);
 
-/// A request to POST to URL/chat/completions; "model" is added by the server that takes it.
+/// A request to POST; "model" is added for the server that takes it.
 struct EndpointJob {
+  std::string path = "/chat/completions";  // after the server's url
   Json body;
-  size_t key = 0;  // of the caller
+  size_t key = 0;           // of the caller
+  bool may_refuse = false;  // a server may not know such requests (400, 404, 405, 422, 501): that is an answer then
 };
 
-/// What a server answered.
+/// What a server answered: "choices" is a list of at least one object, of chats each with an object "message".
 struct EndpointAnswer {
   size_t key = 0;
-  Json body;
+  Json body;  // null where the server refused what may be refused
 };
+
+/// The body of a chat of one question.
+Json chat_body(std::string_view question);
+/// The words of a chat's answer; "" where there are none.
+std::string chat_words(const Json& body);
+/// Tokens that were written, as far as the server says so.
+int64_t completion_tokens(const Json& body);
 
 /// A wait before the n-th try in a row, seconds: 1, 2, 4, ... up to 60, each by up to half longer by chance of `seed`, and at least what the
 /// server asked for.

@@ -39,7 +39,7 @@ std::vector<EndpointJob> jobs(size_t count) {
     const Json turn = {{"role", "user"}, {"content", std::to_string(i)}};
     Json body;
     body["messages"] = Json::array({turn});
-    all.push_back({std::move(body), i});
+    all.push_back({.body = std::move(body), .key = i});
   }
   return all;
 }
@@ -158,9 +158,9 @@ TEST_F(Endpoints, WaitsGrowAndHeedTheServer) {
 }
 
 TEST_F(Endpoints, SettingsThatCannotBeAreRefused) {
-  EXPECT_THROW(check({{.url = "ftp://x"}}), UserError);
-  EXPECT_THROW(check({{.url = "http://x", .at_once = 0}}), UserError);
-  EXPECT_THROW(check({{.url = "http://x", .timeout = 0}}), UserError);
+  EXPECT_THROW(check(std::vector<Endpoint>{{.url = "ftp://x"}}), UserError);
+  EXPECT_THROW(check(std::vector<Endpoint>{{.url = "http://x", .at_once = 0}}), UserError);
+  EXPECT_THROW(check(std::vector<Endpoint>{{.url = "http://x", .timeout = 0}}), UserError);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -68,7 +69,8 @@ Judgement judgement_of(const std::vector<double>& log_probabilities, const Scale
     result.probabilities.push_back(std::exp(each - largest));
     sum += result.probabilities.back();
   }
-  result.mass = std::min(1.0, sum * std::exp(largest));
+  // 0 is what stands for no score at all
+  result.mass = std::clamp(sum * std::exp(largest), std::numeric_limits<double>::min(), 1.0);
   double best = -1;
   for (int64_t i = 0; i < scale.count(); ++i) {
     double& probability = result.probabilities[static_cast<size_t>(i)];
@@ -83,15 +85,31 @@ Judgement judgement_of(const std::vector<double>& log_probabilities, const Scale
   return result;
 }
 
+/// The ids of the question, of at most `room`: what is too long of the answer is left out.
+std::vector<int32_t> Judge::question(const Request& request, int64_t room) const {
+  std::string_view answer = request.answer;
+  for (;;) {
+    std::vector<int32_t> ids =
+        model_->chat_prompt({{.role = "user", .content = judge_question(request.prompt, answer, scale_)}});
+    if (std::ssize(ids) <= room) return ids;
+    if (answer.empty())
+      throw UserError("[align] the judge's question without an answer takes {} tokens, its context leaves {}",
+                      ids.size(), room);
+    answer = answer.substr(0, answer.size() - std::max<size_t>(1, answer.size() / 8));
+    while (!answer.empty() && (static_cast<unsigned char>(answer.back()) & 0xC0) == 0x80) answer.remove_suffix(1);
+    if (!answer.empty() && static_cast<unsigned char>(answer.back()) >= 0xC0) answer.remove_suffix(1);
+  }
+}
+
 std::vector<Judgement> Judge::judge(const std::vector<Request>& requests) const {
   std::vector<std::vector<int32_t>> answers;  // of each score
   for (int64_t score = scale_.low; score <= scale_.high; ++score)
     answers.push_back(model_->tokenizer().encode(judge_answer(score), {.add_special = false, .parse_special = false}));
+  size_t longest = 0;
+  for (const std::vector<int32_t>& answer : answers) longest = std::max(longest, answer.size());
   std::vector<Writes::ScoreRequest> asked;
   for (const Request& each : requests) {
-    const std::vector<text::Message> question = {
-        {.role = "user", .content = judge_question(each.prompt, each.answer, scale_)}};
-    const std::vector<int32_t> prompt = model_->chat_prompt(question);
+    const std::vector<int32_t> prompt = question(each, model_->context() - static_cast<int64_t>(longest));
     for (const std::vector<int32_t>& answer : answers) asked.push_back({.prompt = prompt, .continuation = answer});
   }
   const std::vector<std::vector<ScoredToken>> scored = model_->score(asked);
@@ -145,8 +163,7 @@ std::vector<RatedAnswer> read_ratings(const Path& file, const Scale& scale) {
     if (!row.is_object()) throw UserError("[align] {}: want an object with prompt, response and score", where);
     RatedAnswer each{.prompt = text_of(row, {"prompt", "instruction"}, where),
                      .answer = text_of(row, {"response", "answer"}, where),
-                     .rating = rating_of(row, scale, where),
-                     .where = where};
+                     .rating = rating_of(row, scale, where)};
     if (!seen.insert(each.prompt + '\0' + each.answer).second) {
       ++twice;
       continue;

@@ -23,7 +23,6 @@ struct Scale {
 struct RatedAnswer {
   std::string prompt, answer;
   double rating = 0;
-  std::string where;  // for messages
 };
 
 /// The question to a judge, as the ALMA paper's appendix A.1 describes it: impartial, what counts, the scale, the form "Rating: [[3]]" as an
@@ -47,7 +46,8 @@ struct Judgement {
 Judgement judgement_of(const std::vector<double>& log_probabilities, const Scale& scale);
 
 /// Judges answers by one pass over each question: the eleven answers that a judge may give differ in their last tokens alone and share the
-/// rest. `temperature` 1. Throws UserError when the model has no chat template.
+/// rest. `temperature` 1. An answer that is too long for the context is judged by its beginning. Throws UserError when the model has no chat
+/// template, and for a prompt that leaves no room.
 class Judge {
  public:
   Judge(const Writes& model, Scale scale) : model_(&model), scale_(scale) {}
@@ -57,6 +57,8 @@ class Judge {
   std::vector<Judgement> judge(const std::vector<Request>& requests) const;
 
  private:
+  std::vector<int32_t> question(const Request& request, int64_t room) const;
+
   const Writes* model_;
   Scale scale_;
 };

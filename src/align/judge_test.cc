@@ -1,4 +1,4 @@
-// Judges: the number behind an answer by a second way, for tokenizers that cut "10" in two, and its agreement with people.
+// Judges: the number behind an answer by a second way, for tokenizers that cut "10" in two, and ratings that cannot be meant.
 #include "align/judge.h"
 
 #include <gmock/gmock.h>
@@ -10,14 +10,16 @@
 #include "core/log.h"
 #include "generate/testing.h"
 #include "tests/support/scratch.h"
+#include "tests/support/user_error.h"
 
 namespace tessera::align {
 namespace {
 
+using tessera::testing::user_error;
 using ::testing::HasSubstr;
 
 /// Reads bytes and says after "[[" what the law says; so "10" is two tokens.
-class ByteJudge final : public Writes {
+class ByteJudge : public Writes {
  public:
   explicit ByteJudge(std::vector<double> weights) : weights_(std::move(weights)) {}
   const text::Tokenizer& tokenizer() const override { return tokenizer_; }
@@ -74,7 +76,28 @@ TEST(JudgeQuestion, HoldsScalePromptAndResponse) {
   const std::string words = judge_question("Say [[9]].", "no", {.low = 1, .high = 5});
   EXPECT_THAT(words, HasSubstr("from 1 (unusable) to 5 (outstanding)"));
   EXPECT_THAT(words, HasSubstr("# Prompt:\nSay [[9]].\n\n# Response:\nno"));
-  EXPECT_EQ(judge_lesson({"p", "a", 7.6, ""}, {})[1].content, "Rating: [[8]]");
+  EXPECT_EQ(judge_lesson({"p", "a", 7.6}, {})[1].content, "Rating: [[8]]");
+}
+
+/// A judge with little room.
+class NarrowJudge final : public ByteJudge {
+ public:
+  NarrowJudge(std::vector<double> weights, int64_t room) : ByteJudge(std::move(weights)), room_(room) {}
+  int64_t context() const override { return room_; }
+
+ private:
+  int64_t room_;
+};
+
+TEST(JudgeScore, AnAnswerThatIsTooLongIsJudgedByItsBeginning) {
+  const std::vector<double> weights(11, 0.05);
+  const int64_t question = std::ssize(judge_question("p", "", {})), rating = std::ssize(judge_answer(10));
+  const std::string longer = "Zürich, " + std::string(300, 'x');
+  EXPECT_EQ(Judge(NarrowJudge(weights, question + rating + 9), {}).judge({{"p", longer}}).size(), 1u);
+  EXPECT_THAT(user_error([&] {
+                Judge(NarrowJudge(weights, question + rating - 1), {}).judge({{"p", longer}});
+              }),
+              HasSubstr("its context leaves"));
 }
 
 TEST(JudgeAgreement, CountsPairsOfOnePromptAndTiesAsHalf) {
@@ -93,14 +116,9 @@ TEST(JudgeWithOneAnswer, IsSeen) {
 TEST(Ratings, WhatCannotBeMeantIsNamedByRow) {
   const tessera::testing::ScratchFolder scratch;
   set_log_level(LogLevel::quiet);
-  const auto fault = [&](const std::string& lines) -> std::string {
+  const auto fault = [&](const std::string& lines) {
     write_file_atomically(scratch / "r.jsonl", lines);
-    try {
-      read_ratings(scratch / "r.jsonl", {});
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "accepted";
+    return user_error([&] { read_ratings(scratch / "r.jsonl", {}); });
   };
   const std::string good = R"({"prompt":"p","response":"a","score":7.5})"
                            "\n";

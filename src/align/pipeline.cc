@@ -6,72 +6,130 @@
 #include <cmath>
 
 #include "align/clusters.h"
+#include "align/export.h"
 #include "align/pipeline_run.h"
 #include "align/synthesis.h"
 #include "core/error.h"
 #include "core/file_lock.h"
 #include "core/json.h"
-#include "core/json_rows.h"
 #include "core/log.h"
-#include "core/progress.h"
+#include "core/model_cache.h"
 #include "core/text_file.h"
-#include "data/chat_row.h"
 #include "tune/run_recipe.h"
 
 namespace tessera::align {
 
 namespace {
 double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+/// What a run must have been begun with to go on: all but where it is, and how many rounds.
+Json fixed_part(AlignRecipe recipe) {
+  recipe.out.clear();
+  recipe.rounds = 0;
+  return to_json(recipe);
+}
 }  // namespace
 
-std::string row_of(std::string_view prompt, std::string_view answer) {
-  Json turns =
-      Json::array({Json{{"role", "user"}, {"content", prompt}}, Json{{"role", "assistant"}, {"content", answer}}});
-  const Json row = {{"messages", std::move(turns)}};
-  return row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
+Pipeline::Pipeline(const AlignRecipe& recipe, at::Device device)
+    : recipe_(recipe), out_(recipe.out), base_(find_model(recipe.base)), device_(device), store_(store_of(out_)),
+      writer_(device) {}
 
 AlignResult Pipeline::run() {
-  require_same_recipe();
   AlignResult result;
   try {
-    step("seeds", [&](Json& detail) { detail["prompts"] = read_seeds(); });
-    for (int64_t i = 0; i < recipe_.answers.sft_models; ++i)
-      step(sft_name(i), [&](Json& detail) { train_sft(sft_name(i), data_file("seeds"), recipe_.seed + i, detail); });
-    step("prompts", [&](Json& detail) { make_pool(detail); });
-    step("clusters", [&](Json& detail) { make_clusters(detail); });
-    step("judge", [&](Json& detail) { train_judge(detail); });
-    if (recipe_.judge.distil > 0) step("judge, distilled", [&](Json& detail) { distil_judge(detail); });
-    result.model = model_dir(sft_name(0));
-    for (int64_t round = 1; round <= recipe_.rounds; ++round) {
-      run_round(round);
-      result.model = model_dir(round_name(round));
-      result.rounds = round;
-    }
+    run_steps(result);
+    write_state(out_, step_, "done");
   } catch (const Interrupted&) {
     result.interrupted = true;
+    write_state(out_, step_, "stopped");
+  } catch (const Error& error) {
+    try {
+      write_state(out_, step_, "failed", {{"error", error.what()}});
+    } catch (const FaultError&) {
+      // the same: the first fault is told
+    }
+    throw;
   }
   return result;
 }
 
+/// Whatever can be known to be wrong is said before anything is computed.
+void Pipeline::run_steps(AlignResult& result) {
+  require_same_recipe();
+  require_trainable();
+  if (!is_done("seeds")) {
+    const Inputs inputs = read_inputs(recipe_);
+    require_room_for_judge();
+    step("seeds", [&](Json& detail) { keep_inputs(inputs, detail); });
+  }
+  write_file_atomically(out_ / "recipe.toml", to_toml(to_json(recipe_)));
+  write_metrics(out_, store_);
+  step("prompts", [&](Json& detail) { make_pool(detail); });
+  require_pool();
+  step("clusters", [&](Json& detail) { make_clusters(detail); });
+  for (int64_t i = 0; i < recipe_.answers.sft_models; ++i)
+    step(sft_name(i), [&](Json& detail) { train_sft(sft_name(i), data_file("seeds"), recipe_.seed + i, detail); });
+  make_judge();
+  result.model = model_dir(sft_name(0));
+  for (int64_t round = 1; round <= recipe_.rounds; ++round) {
+    run_round(round);
+    result.model = model_dir(round_name(round));
+    result.rounds = round;
+  }
+}
+
 void Pipeline::require_same_recipe() {
-  AlignRecipe told = recipe_;
-  told.out.clear();
-  told.rounds = 0;  // more rounds go on from what is there
-  const std::string text = to_json(told).dump(), stored = store_.note("recipe");
-  if (stored.empty()) {
-    store_.set_note("recipe", text);
-    write_file_atomically(out_ / "recipe.toml", to_toml(to_json(recipe_)));
-    return;
-  }
-  if (stored == text) return;
-  const Json before = Json::parse(stored), now = Json::parse(text);
+  const std::string stored = store_.note("recipe");
+  if (stored.empty()) return;
+  const Json before = fixed_part(recipe_of(store_)), now = fixed_part(recipe_);
   for (const auto& [key, value] : now.items()) {
-    if (before.value(key, Json()) != value)
+    if (before[key] != value)
       throw UserError("[align] {} was begun with another recipe: '{}' was {}, is {}; choose another --out",
-                      out_.string(), key, before.value(key, Json()).dump(), value.dump());
+                      out_.string(), key, before[key].dump(), value.dump());
   }
-  throw UserError("[align] {} was begun with another recipe; choose another --out", out_.string());
+}
+
+/// The base's kind is trained, and the tables say nothing that its objectives do not know.
+void Pipeline::require_trainable() const {
+  const std::string objective = models::conversation_objective(base_);
+  const auto check = [](const char* name, const std::string& trained_by, const TrainingTable& table) {
+    models::check_tables(trained_by, table.model, table.loss, fmt::format("[{}] of the recipe", name));
+  };
+  check("sft", objective, recipe_.sft);
+  if (trains_judge(recipe_)) check("judge.training", objective, recipe_.judge.training);
+  if (recipe_.method == "dpo") check("dpo", "preference", recipe_.dpo);
+}
+
+/// A judge that cannot read a long answer to the end would end the run in the middle of a round.
+void Pipeline::require_room_for_judge() {
+  if (!trains_judge(recipe_)) return;
+  constexpr int64_t template_tokens = 16;
+  const Writes& base = writer_.get(base_);
+  const auto tokens = [&](const std::string& text) { return std::ssize(base.tokenizer().encode(text)); };
+  const Scale& scale = recipe_.judge.scale;
+  const int64_t question = tokens(judge_question("", "", scale)) + template_tokens;
+  const int64_t score = std::max(tokens(judge_answer(scale.low)), tokens(judge_answer(scale.high)));
+  const int64_t wanted = question + recipe_.prompts.max_tokens + recipe_.answers.max_tokens + score;
+  if (wanted > base.context())
+    throw UserError(
+        "[align] the judge reads {} tokens at most (its question {}, prompts.max_tokens {}, answers.max_tokens {}, its "
+        "score {}), the context of {} is {}; lower one of the two",
+        wanted, question, recipe_.prompts.max_tokens, recipe_.answers.max_tokens, score, recipe_.base, base.context());
+}
+
+/// The model may have written fewer prompts than were asked for.
+void Pipeline::require_pool() const {
+  const int64_t pool = store_.count_prompts("synthetic"), wanted = prompts_wanted(recipe_);
+  if (pool < wanted)
+    throw UserError(
+        "[align] the pool has {} prompts; {} rounds of {} and {} for the judge's distillation want {}: ask for fewer "
+        "rounds, or begin another run with more prompts.attempts or a higher prompts.near",
+        pool, recipe_.rounds, recipe_.answers.prompts, judge_prompts(recipe_), wanted);
+}
+
+bool Pipeline::is_done(const std::string& name) const {
+  const auto entry = store_.step(name);
+  return entry && entry->state == "done";
 }
 
 void Pipeline::step(const std::string& name, const std::function<void(Json& detail)>& work) {
@@ -84,178 +142,136 @@ void Pipeline::step(const std::string& name, const std::function<void(Json& deta
     entry.detail = detail.dump();
     store_.put_step(entry);
   };
+  step_ = name;
   log_info("{}", name);
-  put("running", Json::object());
   Json detail = Json::object();
+  put("running", detail);
   try {
+    write_state(out_, name, "running");
     if (InterruptGuard::raised()) throw Interrupted();
     work(detail);
   } catch (...) {
-    put("running", Json::object());  // the time that it took so far is kept
+    try {
+      put("running", Json::object());  // the time that it took so far is kept
+    } catch (const FaultError&) {
+      // a disk that takes nothing does not take this; what failed first is what is told
+    }
     throw;
   }
   put("done", detail);
+  write_metrics(out_, store_);
 }
 
-/// Seeds go into the store as prompts and into data/seeds.jsonl as rows to learn.
-int64_t Pipeline::read_seeds() {
-  std::vector<StoredPrompt> prompts;
-  std::string rows;
-  int64_t number = 0;
-  RowRepairs repairs;
-  for (const std::string& line : read_text_lines(recipe_.seeds, "align")) {
-    const std::string where = fmt::format("{} row {}", recipe_.seeds, ++number);
-    const data::ChatRow row = data::parse_chat_row(line, where, &repairs);
-    if (!row.media.empty()) throw UserError("[align] {} has pictures, want text alone", where);
-    const auto user = std::ranges::find(row.messages, "user", &text::Message::role);
-    if (user == row.messages.end() || user->content.find_first_not_of(" \t\r\n") == std::string::npos)
-      throw UserError("[align] {} asks nothing", where);
-    prompts.push_back({.text = user->content, .origin = "seed"});
-    rows += line + "\n";
-  }
-  repairs.warn("align");
-  if (prompts.empty()) throw UserError("[align] {} holds no conversation", recipe_.seeds);
-  const int64_t added = store_.add_prompts(prompts);
-  if (added < std::ssize(prompts))
+/// The recipe is noted together with the seeds: a run that was refused has noted nothing and may begin with another recipe.
+void Pipeline::keep_inputs(const Inputs& inputs, Json& detail) {
+  write_file_atomically(data_file("seeds"), inputs.seed_rows);
+  if (trains_judge(recipe_))
+    write_file_atomically(data_file("ratings"), lessons_of(inputs.ratings, recipe_.judge.scale));
+  const int64_t added = store_.add_prompts(inputs.prompts, {{"recipe", fixed_part(recipe_).dump()}});
+  if (added < std::ssize(inputs.prompts))
     log_warning("[align] {} of {} seed prompts are there twice; each is shown as an example once",
-                std::ssize(prompts) - added, prompts.size());
-  write_file_atomically(data_file("seeds"), rows);
-  return added;
+                std::ssize(inputs.prompts) - added, inputs.prompts.size());
+  detail = {{"prompts", added}, {"ratings", inputs.ratings.size()}};
 }
 
 /// Trains `name` from `from` by a recipe of the one training loop, or goes on with a training that was broken off.
-void Pipeline::train_on(const std::string& name, const Path& from, const Path& data, const Json& tables,
-                        std::string_view objective, int64_t seed, Json& detail) {
+void Pipeline::train_on(const std::string& name, const Path& from, const Path& data, const TrainingTable& table,
+                        const std::string& objective, int64_t seed, Json& detail) {
   writer_.unload();
   const Path run = out_ / "models" / name;
   const int64_t rows = std::ssize(read_text_lines(data, "align"));
-  detail["rows"] = rows;
   train::Recipe recipe;
   const bool resume = std::filesystem::exists(run / "metrics.jsonl");
   if (resume) recipe = train::read_recipe(run / "recipe.toml");
   else {
-    Json tree = tables;
-    const double epochs = tree.value("epochs", 1.0);
-    tree.erase("epochs");
-    tree["objective"] = objective;
-    tree["out"] = run.string();
-    tree["data"] = {{"kind", "chat"}, {"chat", {{"path", data.string()}, {"seed", seed}}}};
-    tree["model"]["from"] = from.string();
-    tree["train"]["seed"] = seed;
-    from_json(tree, recipe, "the recipe's training tables");
-    if (!tables.contains("train") || !tables["train"].contains("steps")) {
-      const int64_t batch = recipe.train.batch * recipe.train.accumulate;
-      recipe.train.steps = std::max<int64_t>(
-          1, std::llround(std::ceil(epochs * static_cast<double>(rows) / static_cast<double>(batch))));
+    recipe.objective = objective;
+    recipe.data.kind = "chat";
+    recipe.data.chat.path = data.string();
+    recipe.data.chat.seed = seed;
+    recipe.model = table.model;
+    recipe.model["from"] = from.string();
+    recipe.loss = table.loss;
+    from_json(table.train, recipe.train, "the recipe", "train");
+    recipe.train.seed = seed;
+    if (!table.train.contains("steps")) {
+      const auto batch = static_cast<double>(recipe.train.batch * recipe.train.accumulate);
+      recipe.train.steps =
+          std::max<int64_t>(1, std::llround(std::ceil(table.epochs * static_cast<double>(rows) / batch)));
     }
   }
   recipe.out = run.string();
+  write_state(out_, step_, "running", {{"run", "models/" + name}});
   const tune::RecipeResult result = tune::run_recipe(recipe, {.resume = resume, .device = device_});
+  if (result.training.interrupted) throw Interrupted();
+  detail["rows"] = rows;
   detail["steps"] = result.training.steps;
   for (const auto& [key, value] : result.training.metrics) detail[key] = value;
-  if (result.training.interrupted) throw Interrupted();
 }
 
 void Pipeline::make_pool(Json& detail) {
-  const Synthesis made = synthesize(writer_.get(recipe_.base), store_, store_.prompts("seed"), recipe_.prompts,
-                                    static_cast<uint64_t>(recipe_.seed), recipe_.answers.at_once);
+  StepProgress bar = progress("prompts", recipe_.prompts.pool, "prompts", store_.count_prompts("synthetic"));
+  const Synthesis made = synthesize(writer_.get(base_), store_, recipe_.prompts, static_cast<uint64_t>(recipe_.seed),
+                                    recipe_.answers.at_once, [&](int64_t kept) { bar.update(kept); });
+  bar.finish();
   if (InterruptGuard::raised()) throw Interrupted();
   detail = {{"prompts", made.kept}, {"written", made.written}, {"near", made.near}, {"empty", made.empty}};
 }
 
-void Pipeline::make_clusters(Json& detail) {
-  if (!recipe_.prompts.diversified) return;
-  const Writes& base = writer_.get(recipe_.base);
-  const std::vector<StoredPrompt> pool = store_.prompts("synthetic");
-  const Path file = out_ / "data/features.f32";
+/// The base's features of the pool, prompt by prompt in the order of their ids.
+void Pipeline::make_features(const Path& file, int64_t prompts) {
   constexpr size_t at_once = 64;
+  const Writes& base = writer_.get(base_);
   std::unique_ptr<FeatureWriter> features;
-  Progress progress("features", std::ssize(pool), "prompts");
-  for (size_t begin = 0; begin < pool.size(); begin += at_once) {
-    std::vector<std::string> texts;
-    for (size_t i = begin; i < std::min(begin + at_once, pool.size()); ++i) texts.push_back(pool[i].text);
+  std::vector<std::string> texts;
+  int64_t done = 0;
+  StepProgress bar = progress("features", prompts, "prompts");
+  const auto represent = [&] {
+    if (texts.empty()) return;
     const Tensor rows = base.represent(texts);
     if (!features) features = std::make_unique<FeatureWriter>(file, rows.size(1));
     features->add(rows);
-    progress.update(static_cast<int64_t>(begin + texts.size()));
-    if (InterruptGuard::raised()) throw Interrupted();
-  }
-  progress.finish();
+    bar.update(done += std::ssize(texts));
+    texts.clear();
+  };
+  store_.each_prompt([&](const StoredPrompt& prompt) {
+    if (prompt.origin != "synthetic") return true;
+    texts.push_back(prompt.text);
+    if (texts.size() == at_once) represent();
+    return !InterruptGuard::raised();
+  });
+  if (InterruptGuard::raised()) throw Interrupted();
+  represent();
+  bar.finish();
   features->finish();
-  const int64_t clusters = std::min<int64_t>(recipe_.answers.prompts, std::ssize(pool));
-  const Clusters found =
-      k_means(FeatureFile(file), {.clusters = clusters, .seed = static_cast<uint64_t>(recipe_.seed)});
+}
+
+void Pipeline::make_clusters(Json& detail) {
+  if (!recipe_.prompts.diversified) return;
+  const Path file = out_ / "data/features.f32";
+  const int64_t pool = store_.count_prompts("synthetic");
+  make_features(file, pool);
+  KMeansOptions options{.clusters = std::min(recipe_.answers.prompts, pool),
+                        .seed = static_cast<uint64_t>(recipe_.seed)};
+  StepProgress bar = progress("k-means", options.iterations, "passes");
+  options.on_iteration = [&](int64_t iteration, double) {
+    bar.update(iteration);
+    if (InterruptGuard::raised()) throw Interrupted();
+  };
+  const Clusters found = k_means(FeatureFile(file), options);
+  bar.finish();
   std::vector<std::pair<int64_t, int64_t>> assigned;
-  for (size_t i = 0; i < pool.size(); ++i) assigned.emplace_back(pool[i].id, found.cluster[i]);
+  size_t row = 0;
+  store_.each_prompt([&](const StoredPrompt& prompt) {
+    if (prompt.origin == "synthetic") assigned.emplace_back(prompt.id, found.cluster[row++]);
+    return true;
+  });
   store_.set_clusters(assigned);
-  detail = {{"clusters", clusters}, {"distance", found.distance}, {"iterations", found.iterations}};
-}
-
-void Pipeline::train_judge(Json& detail) {
-  std::string rows;
-  for (const RatedAnswer& rated : read_ratings(recipe_.ratings, recipe_.judge.scale)) {
-    const std::vector<text::Message> lesson = judge_lesson(rated, recipe_.judge.scale);
-    rows += row_of(lesson[0].content, lesson[1].content);
-  }
-  write_file_atomically(data_file("ratings"), rows);
-  train_on("judge", recipe_.base, data_file("ratings"), recipe_.judge.training,
-           models::conversation_objective(recipe_.base), recipe_.seed, detail);
-}
-
-/// The judge rates answers of its own side of the pool and learns from its ratings, going on from itself (ALMA 3.3). They count as round 0.
-void Pipeline::distil_judge(Json& detail) {
-  const int64_t samples = 2, prompts = (recipe_.judge.distil + samples - 1) / samples;
-  if (store_.prompts_of_round(-1).empty())
-    store_.use_prompts(
-        choose_prompts(store_, -1, prompts, recipe_.prompts.diversified, static_cast<uint64_t>(recipe_.seed)), -1);
-  write_answers(-1, samples, {sft_name(0)}, detail);
-  score_answers(-1, "judge", detail);
-  std::string rows;
-  for (const StoredPrompt& prompt : store_.prompts_of_round(-1)) {
-    const auto scored = store_.scored(-1, "judge");
-    const auto found = scored.find(prompt.id);
-    if (found == scored.end()) continue;
-    for (const ScoredAnswer& each : found->second)
-      rows += row_of(judge_question(prompt.text, each.answer.text, recipe_.judge.scale),
-                     judge_answer(std::llround(each.score)));
-  }
-  write_file_atomically(data_file("distilled"), rows);
-  train_on("judge-distilled", model_dir("judge"), data_file("distilled"), recipe_.judge.training,
-           models::conversation_objective(recipe_.base), recipe_.seed, detail);
-}
-
-void Pipeline::run_round(int64_t round) {
-  const std::string name = fmt::format("round {}", round);
-  step(name + ": prompts", [&](Json& detail) {
-    if (store_.prompts_of_round(round).empty())
-      store_.use_prompts(choose_prompts(store_, round, recipe_.answers.prompts, recipe_.prompts.diversified,
-                                        static_cast<uint64_t>(recipe_.seed)),
-                         round);
-    detail["prompts"] = recipe_.answers.prompts;
-  });
-  step(name + ": answers",
-       [&](Json& detail) { write_answers(round, recipe_.answers.samples, models_of(round), detail); });
-  step(name + ": scores", [&](Json& detail) { score_answers(round, judge_name(), detail); });
-  step(name + ": data", [&](Json& detail) { write_round_data(round, detail); });
-  step(name + ": training", [&](Json& detail) {
-    if (recipe_.method == "dpo")
-      train_on(round_name(round), model_dir(sft_name(0)), data_file(round_name(round)), recipe_.dpo, "preference",
-               recipe_.seed, detail);
-    else train_sft(round_name(round), data_file(round_name(round)), recipe_.seed, detail);
-  });
-}
-
-/// Two models tuned on the seeds, and from the second round on the model of the round before.
-std::vector<std::string> Pipeline::models_of(int64_t round) const {
-  std::vector<std::string> models;
-  for (int64_t i = 0; i < recipe_.answers.sft_models; ++i) models.push_back(sft_name(i));
-  if (recipe_.answers.latest && round > 1) models.push_back(round_name(round - 1));
-  if (!recipe_.answers.endpoints.empty()) models.push_back(elsewhere);
-  return models;
+  detail = {{"clusters", options.clusters}, {"distance", found.distance}, {"iterations", found.iterations}};
 }
 
 AlignResult run_align(const AlignRecipe& recipe, at::Device device) {
   if (recipe.out.empty()) throw UserError("[align] no run directory; give --out DIR or 'out' in the recipe");
+  check(recipe);
   const Path out = recipe.out;
   std::filesystem::create_directories(out / "data");
   require_writable(out / "recipe.toml", "align");

@@ -7,19 +7,20 @@
 #include <chrono>
 #include <thread>
 
+#include "align/run_state.h"
+#include "align/testing_run.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/progress.h"
-#include "data/testing_tokenizer.h"
-#include "models/lm/testing.h"
-#include "models/lm/training/objective.h"
 #include "tests/support/scratch.h"
+#include "tests/support/user_error.h"
 
 namespace tessera::align {
 namespace {
 
+using tessera::testing::user_error;
 using ::testing::HasSubstr;
 
 class AlignRun : public ::testing::Test {
@@ -27,66 +28,10 @@ class AlignRun : public ::testing::Test {
   void SetUp() override {
     set_progress_enabled(false);
     set_log_level(LogLevel::quiet);
-    data::testing::write_byte_tokenizer(scratch_ / "tokenizer");
-    lm::LmConfig config = lm::tiny_config("llama");
-    config.vocabulary = data::testing::byte_vocabulary;
-    config.context = 1024;
-    lm::LmObjective start({.model = lm::tiny_lm(config),
-                           .tokenizer = text::load_tokenizer(scratch_ / "tokenizer"),
-                           .chat = text::ChatTemplate::named("chatml"),
-                           .tokenizer_directory = scratch_ / "tokenizer",
-                           .given_chat = true,
-                           .training = {.stored = "f32"}},
-                          5, at::kCPU);
-    start.save_model(scratch_ / "base", disk());
-    std::string seeds, ratings;
-    for (int i = 0; i < 6; ++i) {
-      seeds += fmt::format(
-          "{{\"messages\":[{{\"role\":\"user\",\"content\":\"ask "
-          "{}\"}},{{\"role\":\"assistant\",\"content\":\"a{}\"}}]}}\n",
-          i, i);
-      ratings += fmt::format("{{\"prompt\":\"ask {}\",\"response\":\"a\",\"score\":{}}}\n", i, i);
-    }
-    write_file_atomically(scratch_ / "seeds.jsonl", seeds);
-    write_file_atomically(scratch_ / "ratings.jsonl", ratings);
+    testing::write_small_inputs(scratch_.path());
   }
-  AlignRecipe recipe(const std::string& out) const {
-    AlignRecipe r;
-    r.out = (scratch_ / out).string();
-    r.base = (scratch_ / "base").string();
-    r.seeds = (scratch_ / "seeds.jsonl").string();
-    r.ratings = (scratch_ / "ratings.jsonl").string();
-    r.rounds = 2;
-    r.prompts = {.pool = 14, .max_tokens = 12, .near = 1, .attempts = 40};
-    r.answers = {.prompts = 4, .samples = 5, .max_tokens = 6, .at_once = 4};
-    r.judge.distil = 4;
-    const auto training = [](int64_t steps, double rate) -> Json {
-      return {{"loss", {{"stored", "f32"}}},
-              {"train",
-               {{"batch", 6},
-                {"steps", steps},
-                {"checkpoint_every", 15},
-                {"schedule", {{"kind", "constant"}, {"learning_rate", rate}, {"warmup_steps", 0}}}}}};
-    };
-    r.sft = training(40, 1e-2);  // until its answers end
-    r.judge.training = training(2, 1e-3);
-    r.dpo = training(2, 1e-3);
-    return r;
-  }
-  /// Everything that a run has made but for times, ids and where it stands.
-  std::string made(const std::string& out) const {
-    const Store store(store_of(scratch_ / out), false);
-    store.export_jsonl(scratch_ / "export.jsonl");
-    std::vector<std::string> lines;
-    std::istringstream rows(read_file(scratch_ / "export.jsonl"));
-    for (std::string line; std::getline(rows, line);) lines.push_back(line);
-    std::ranges::sort(lines);
-    std::string all;
-    for (const std::string& line : lines) all += line + "\n";
-    for (const char* model : {"sft-1", "sft-2", "judge", "judge-distilled", "round-1", "round-2"})
-      all += read_file(scratch_ / out / "models" / model / "model/model.safetensors");
-    return all;
-  }
+  AlignRecipe recipe(const std::string& out) const { return testing::small_recipe(scratch_.path(), out); }
+  std::string made(const std::string& out) const { return testing::made_by(scratch_ / out); }
   tessera::testing::ScratchFolder scratch_;
 };
 
@@ -103,9 +48,9 @@ TEST_F(AlignRun, MakesAModelARoundAndGoesOnToFurtherRounds) {
       EXPECT_EQ(store.count_scores(round, "judge-distilled"), 20);
     }
     std::set<std::string> writers;
-    for (const auto& [prompt, answers] : store.scored(2, "judge-distilled")) {
+    store.each_scored(2, "judge-distilled", [&](const StoredPrompt&, const std::vector<ScoredAnswer>& answers) {
       for (const ScoredAnswer& each : answers) writers.insert(each.answer.model);
-    }
+    });
     EXPECT_EQ(writers, (std::set<std::string>{"round-1", "sft-1", "sft-2"}));
     for (const StoredStep& step : store.steps()) EXPECT_EQ(step.state, "done") << step.name;
   }
@@ -140,30 +85,80 @@ TEST_F(AlignRun, PreferencesAreTheOtherWayToLearnFromScores) {
   EXPECT_THAT(read_file(scratch_ / "dpo/data/round-1.jsonl"), HasSubstr("\"rejected\""));
 }
 
-TEST_F(AlignRun, WhatCannotBeIsToldBeforeAnythingIsTrained) {
-  const auto fault = [&](auto&& change) -> std::string {
-    AlignRecipe r = recipe("faulty");
+/// What run_align() refuses, and that it has trained nothing before.
+class RefusedAlignRun : public AlignRun {
+ protected:
+  std::string refused(const std::function<void(AlignRecipe&)>& change) const {
+    AlignRecipe r = recipe("refused");
     change(r);
-    try {
-      run_align(r, at::kCPU);
-    } catch (const UserError& error) {
-      return error.what();
-    }
-    return "accepted";
-  };
-  run_align(recipe("faulty"), at::kCPU);
-  EXPECT_THAT(fault([](AlignRecipe& r) { r.answers.samples = 7; }),
-              HasSubstr("begun with another recipe: 'answers' was"));
-  write_file_atomically(scratch_ / "empty.jsonl", "\n");
-  EXPECT_THAT(fault([&](AlignRecipe& r) {
-                r.out = (scratch_ / "other").string();
-                r.seeds = (scratch_ / "empty.jsonl").string();
-              }),
-              HasSubstr("holds no conversation"));
-  write_file_atomically(scratch_ / "run.toml", "base = \"x\"\nseeds = \"s\"\nratings = \"r\"\nrounds = 0\n");
+    const std::string message = user_error([&] { run_align(r, at::kCPU); });
+    EXPECT_FALSE(std::filesystem::exists(scratch_ / "refused/models")) << message;
+    const Path store = store_of(scratch_ / "refused");
+    if (std::filesystem::exists(store)) EXPECT_EQ(Store(store, false).note("recipe"), "") << message;
+    return message;
+  }
+  std::string file(const std::string& rows) const {
+    write_file_atomically(scratch_ / "rows.jsonl", rows);
+    return (scratch_ / "rows.jsonl").string();
+  }
+};
+
+TEST_F(RefusedAlignRun, SeedsAndRatingsAreReadBeforeAnythingIsTrained) {
+  EXPECT_THAT(refused([&](AlignRecipe& r) { r.seeds = file("\n"); }), HasSubstr("holds no conversation"));
+  EXPECT_THAT(refused([&](AlignRecipe& r) { r.seeds = (scratch_ / "none.jsonl").string(); }), HasSubstr("none.jsonl"));
+  EXPECT_THAT(refused([&](AlignRecipe& r) { r.ratings = (scratch_ / "none.jsonl").string(); }),
+              HasSubstr("none.jsonl"));
+  EXPECT_THAT(
+      refused([&](AlignRecipe& r) { r.ratings = file("{\"prompt\":\"p\",\"response\":\"a\",\"score\":11}\n"); }),
+      HasSubstr("row 1: 'score' is 11, want 0 to 10"));
+  EXPECT_THAT(refused([&](AlignRecipe& r) { r.base = (scratch_ / "none").string(); }), HasSubstr("none"));
+  run_align(recipe("refused"), at::kCPU);  // nothing of what was refused stands in its way
+}
+
+TEST_F(RefusedAlignRun, TrainingTablesHoldWhatTrainingsKnow) {
+  EXPECT_THAT(refused([](AlignRecipe& r) { r.sft.loss["lenght"] = 9; }), HasSubstr("did you mean 'length'"));
+  EXPECT_THAT(refused([](AlignRecipe& r) { r.judge.training.model["tunne"] = 9; }),
+              HasSubstr("[judge.training] of the recipe"));
+  EXPECT_THAT(refused([](AlignRecipe& r) { r.sft.train["bach"] = 9; }), HasSubstr("did you mean 'batch'"));
+  EXPECT_THAT(refused([](AlignRecipe& r) { r.sft.epochs = 0; }), HasSubstr("sft.epochs is 0, want more than 0"));
+  EXPECT_THAT(refused([](AlignRecipe& r) { r.sft.model["from"] = "x"; }), HasSubstr("the run's own matter"));
+}
+
+TEST_F(RefusedAlignRun, PoolAndContextHaveRoomForTheWholeRun) {
+  EXPECT_THAT(refused([](AlignRecipe& r) { r.prompts.pool = 9; }),
+              HasSubstr("2 rounds of 4 prompts and 2 for the judge's distillation want 10 prompts, prompts.pool is 9"));
+  EXPECT_THAT(refused([](AlignRecipe& r) { r.answers.max_tokens = 1000; }), HasSubstr("the context of"));
+}
+
+TEST_F(AlignRun, APoolThatCameOutTooSmallEndsTheRunBeforeItsFirstTraining) {
+  AlignRecipe r = recipe("small");
+  r.prompts.attempts = 1;  // of 64 texts few end with their line
+  EXPECT_THAT(user_error([&] { run_align(r, at::kCPU); }), HasSubstr("want 10: ask for fewer rounds"));
+  EXPECT_FALSE(std::filesystem::exists(scratch_ / "small/models"));
+}
+
+TEST_F(AlignRun, AnotherRecipeIsRefusedAndMoreRoundsAreNot) {
+  AlignRecipe r = recipe("one");
+  r.rounds = 1;
+  run_align(r, at::kCPU);
+  AlignRecipe other = r;
+  other.answers.samples = 7;
+  EXPECT_THAT(user_error([&] { run_align(other, at::kCPU); }), HasSubstr("begun with another recipe: 'answers' was"));
+  r.rounds = 2;
+  EXPECT_EQ(run_align(r, at::kCPU).rounds, 2);
+  const Json state = read_state(scratch_ / "one");
+  EXPECT_EQ(state["state"], "done");
+  EXPECT_THAT(read_file(scratch_ / "one/metrics.jsonl"), HasSubstr("{\"step\":2,\"scores_mean\":"));
+}
+
+TEST_F(AlignRun, RecipesAreReadStrictly) {
+  const std::string inputs = "base = \"x\"\nseeds = \"s\"\nratings = \"r\"\n";
+  write_file_atomically(scratch_ / "run.toml", inputs + "rounds = 0\n");
   EXPECT_THROW(read_align_recipe(scratch_ / "run.toml"), UserError);
   EXPECT_EQ(read_align_recipe(scratch_ / "run.toml", {"rounds=2", "answers.prompts=5"}).answers.prompts, 5);
   EXPECT_THROW(read_align_recipe(scratch_ / "run.toml", {"rounds=2", "answers.promts=5"}), UserError);
+  EXPECT_THROW(read_align_recipe(scratch_ / "run.toml", {"rounds=2", "sft.epocs=5"}), UserError);
+  EXPECT_THROW(read_align_recipe(scratch_ / "run.toml", {"rounds=2", "judge.chat_template=chatml"}), UserError);
 }
 
 }  // namespace

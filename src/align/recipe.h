@@ -65,17 +65,37 @@ template <class V> void fields(V& v, AnswerTable& a) {
   v("endpoints", a.endpoints, "servers with OpenAI's chat completions that together write as one more model");
 }
 
+/// What the recipe says of one kind of training (`[sft]`, `[dpo]`, `[judge.training]`): tables of a recipe of `tessera train`. The model that it
+/// begins from, its data and its seed are the run's own matter.
+struct TrainingTable {
+  double epochs = 1;
+  Json model = Json::object(), loss = Json::object(), train = Json::object();
+  bool operator==(const TrainingTable&) const = default;
+};
+template <class V> void fields(V& v, TrainingTable& t) {
+  v("epochs", t.epochs, "times that every row is learned, where train.steps says nothing else");
+  v("model", t.model, "as in a recipe of tessera train, without `from`");
+  v("loss", t.loss, "as there");
+  v("train", t.train, "as there, without `seed`");
+}
+
 /// The recipe's `[judge]` table (ALMA 3.3).
 struct JudgeTable {
   Scale scale;
   int64_t distil = 0;
-  Json training = Json::object();
+  TrainingTable training;
+  std::vector<Endpoint> endpoints;
+  std::string chat_template;
   bool operator==(const JudgeTable&) const = default;
 };
 template <class V> void fields(V& v, JudgeTable& j) {
   v("scale", j.scale, "of the ratings");
   v("distil", j.distil, "answers that the judge rates itself and learns from afterwards (0: none)");
-  v("training", j.training, "tables model, loss and train of the judge's recipe; epochs gives the steps");
+  v("training", j.training, "how the judge learns the ratings");
+  v("endpoints", j.endpoints,
+    "servers that judge in place of a model that is trained here; ratings are then not asked for");
+  v("chat_template", j.chat_template,
+    "of the servers' model, by name, where they score texts (empty: the question is a plain text)");
 }
 
 struct AlignRecipe {
@@ -89,8 +109,8 @@ struct AlignRecipe {
   PromptTable prompts;
   AnswerTable answers;
   JudgeTable judge;
-  Json sft = Json::object();
-  Json dpo = Json::object();
+  TrainingTable sft;
+  TrainingTable dpo;
 };
 template <class V> void fields(V& v, AlignRecipe& r) {
   v("out", r.out, "run directory");
@@ -103,9 +123,26 @@ template <class V> void fields(V& v, AlignRecipe& r) {
   v("prompts", r.prompts, "the pool of prompts");
   v("answers", r.answers, "what is answered in a round, and by whom");
   v("judge", r.judge, "who rates it");
-  v("sft", r.sft, "tables model, loss and train of the trainings on answers; epochs gives the steps");
-  v("dpo", r.dpo, "the same of trainings on preferences, for method = \"dpo\"");
+  v("sft", r.sft, "trainings on answers");
+  v("dpo", r.dpo, "trainings on preferences, for method = \"dpo\"");
 }
+
+/// Answers that the judge rates for its own distillation, to each of judge_prompts().
+inline constexpr int64_t judge_samples = 2;
+inline int64_t judge_prompts(const AlignRecipe& recipe) {
+  return (recipe.judge.distil + judge_samples - 1) / judge_samples;
+}
+/// Prompts of the pool that the whole run uses: those of the rounds and of the judge's distillation.
+inline int64_t prompts_wanted(const AlignRecipe& recipe) {
+  return recipe.rounds * recipe.answers.prompts + judge_prompts(recipe);
+}
+/// Whether a judge is trained here.
+inline bool trains_judge(const AlignRecipe& recipe) { return recipe.judge.endpoints.empty(); }
+/// Under which name the scores of rounds stand in the store.
+std::string judge_name(const AlignRecipe& recipe);
+
+/// Throws UserError for settings that cannot be. read_align_recipe() calls it.
+void check(const AlignRecipe& recipe);
 
 /// Reads a recipe; `overrides` are "rounds=2"-like assignments. Throws UserError for unknown keys, wrong types and settings that cannot be.
 AlignRecipe read_align_recipe(const Path& file, const std::vector<std::string>& overrides = {});

@@ -1,10 +1,10 @@
 // Every write is one transaction; rows are unique by what they are, so that work done twice is stored once.
 #include "align/store.h"
 
-#include <sqlite3.h>
-
 #include <cctype>
+#include <cstring>
 
+#include "align/statement.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/rng.h"
@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS answers (
   number INTEGER NOT NULL, seed INTEGER NOT NULL, text TEXT NOT NULL, tokens INTEGER NOT NULL, finished INTEGER NOT NULL,
   made INTEGER NOT NULL DEFAULT (unixepoch()),
   UNIQUE (round, prompt, model, number));
+CREATE INDEX IF NOT EXISTS answer_prompts ON answers (prompt);
 CREATE TABLE IF NOT EXISTS scores (
   answer INTEGER NOT NULL REFERENCES answers (id), judge TEXT NOT NULL, score REAL NOT NULL, likeliest INTEGER NOT NULL,
   tied INTEGER NOT NULL, mass REAL NOT NULL, probabilities TEXT NOT NULL, made INTEGER NOT NULL DEFAULT (unixepoch()),
@@ -35,59 +36,7 @@ CREATE TABLE IF NOT EXISTS steps (
   name TEXT PRIMARY KEY, state TEXT NOT NULL, started REAL NOT NULL, seconds REAL NOT NULL, detail TEXT NOT NULL);
 )";
 
-/// SQLite's whole numbers have a sign; the bits are the same.
-int64_t as_signed(uint64_t value) { return static_cast<int64_t>(value); }
 }  // namespace
-
-/// A statement with its values, which are bound in order.
-class Store::Statement {
- public:
-  Statement(const Store& store, std::string_view sql) : store_(&store) {
-    if (sqlite3_prepare_v2(store.db_, sql.data(), static_cast<int>(sql.size()), &statement_, nullptr) != SQLITE_OK)
-      store.fail("prepare a statement");
-  }
-  ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
-
-  Statement& bind(int64_t value) {
-    sqlite3_bind_int64(statement_, ++bound_, value);
-    return *this;
-  }
-  Statement& bind(double value) {
-    sqlite3_bind_double(statement_, ++bound_, value);
-    return *this;
-  }
-  Statement& bind(std::string_view value) {
-    sqlite3_bind_text64(statement_, ++bound_, value.empty() ? "" : value.data(), value.size(), SQLITE_TRANSIENT,
-                        SQLITE_UTF8);
-    return *this;
-  }
-  /// The next row; false at the end.
-  bool next() {
-    const int result = sqlite3_step(statement_);
-    if (result == SQLITE_ROW) return true;
-    if (result != SQLITE_DONE) store_->fail("run a statement");
-    return false;
-  }
-  /// Runs it and makes it ready for other values.
-  void run() {
-    next();
-    sqlite3_reset(statement_);
-    bound_ = 0;
-  }
-  int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
-  double real(int column) const { return sqlite3_column_double(statement_, column); }
-  std::string text(int column) const {
-    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-    return bytes == nullptr ? "" : std::string(bytes, static_cast<size_t>(sqlite3_column_bytes(statement_, column)));
-  }
-
- private:
-  const Store* store_;
-  sqlite3_stmt* statement_ = nullptr;
-  int bound_ = 0;
-};
 
 std::string normalised_prompt(std::string_view text) {
   std::string plain;
@@ -136,7 +85,9 @@ void Store::fail(std::string_view doing) const {
   const std::string words = sqlite3_errmsg(db_);
   if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT)
     throw UserError("[align] {} is no store: {}", file_.string(), words);
-  throw FaultError("[align] cannot {} in {}: {}", doing, file_.string(), words);
+  const int reason = sqlite3_system_errno(db_);
+  throw FaultError("[align] cannot {} in {}: {}{}", doing, file_.string(), words,
+                   reason == 0 ? "" : fmt::format(" ({})", std::strerror(reason)));
 }
 
 void Store::together(const std::function<void()>& work) {
@@ -159,29 +110,17 @@ void Store::set_note(std::string_view key, std::string_view value) {
   Statement(*this, "INSERT OR REPLACE INTO notes VALUES (?, ?)").bind(key).bind(value).run();
 }
 
-int64_t Store::insert(const std::vector<StoredPrompt>& prompts) {
-  int64_t added = 0;
-  Statement insert(
-      *this, "INSERT OR IGNORE INTO prompts (digest, text, origin, model, seed, shown) VALUES (?, ?, ?, ?, ?, ?)");
-  for (const StoredPrompt& each : prompts) {
-    insert.bind(as_signed(mix64(hash_text(normalised_prompt(each.text))))).bind(each.text).bind(each.origin);
-    insert.bind(each.model).bind(as_signed(each.seed)).bind(each.shown).run();
-    added += sqlite3_changes(db_);
-  }
-  return added;
-}
-
-int64_t Store::add_prompts(const std::vector<StoredPrompt>& prompts) {
-  int64_t added = 0;
-  together([&] { added = insert(prompts); });
-  return added;
-}
-
-int64_t Store::add_batch(const std::vector<StoredPrompt>& prompts, std::string_view key, std::string_view value) {
+int64_t Store::add_prompts(const std::vector<StoredPrompt>& prompts, const Notes& notes) {
   int64_t added = 0;
   together([&] {
-    added = insert(prompts);
-    set_note(key, value);
+    Statement insert(
+        *this, "INSERT OR IGNORE INTO prompts (digest, text, origin, model, seed, shown) VALUES (?, ?, ?, ?, ?, ?)");
+    for (const StoredPrompt& each : prompts) {
+      insert.bind(as_signed(mix64(hash_text(normalised_prompt(each.text))))).bind(each.text).bind(each.origin);
+      insert.bind(each.model).bind(as_signed(each.seed)).bind(each.shown).run();
+      added += sqlite3_changes(db_);
+    }
+    for (const auto& [key, value] : notes) set_note(key, value);
   });
   return added;
 }
@@ -216,6 +155,20 @@ std::vector<StoredPrompt> Store::prompts(std::string_view origin) const {
   return found;
 }
 
+std::vector<std::pair<int64_t, int64_t>> Store::unused_prompts() const {
+  Statement read(*this, "SELECT id, cluster FROM prompts WHERE round = 0 AND origin = 'synthetic' ORDER BY id");
+  std::vector<std::pair<int64_t, int64_t>> found;
+  while (read.next()) found.emplace_back(read.number(0), read.number(1));
+  return found;
+}
+
+std::vector<int64_t> Store::cluster_sizes() const {
+  Statement read(*this, "SELECT count(*) FROM prompts WHERE cluster >= 0 GROUP BY cluster ORDER BY count(*) DESC");
+  std::vector<int64_t> sizes;
+  while (read.next()) sizes.push_back(read.number(0));
+  return sizes;
+}
+
 void Store::set_clusters(const std::vector<std::pair<int64_t, int64_t>>& clusters) {
   together([&] {
     Statement update(*this, "UPDATE prompts SET cluster = ? WHERE id = ?");
@@ -246,88 +199,6 @@ std::vector<StoredPrompt> Store::prompts_of_round(int64_t round) const {
   return found;
 }
 
-void Store::add_answers(const std::vector<StoredAnswer>& answers) {
-  together([&] {
-    Statement insert(
-        *this,
-        "INSERT OR IGNORE INTO answers (prompt, round, model, number, seed, text, tokens, finished) VALUES "
-        "(?, ?, ?, ?, ?, ?, ?, ?)");
-    for (const StoredAnswer& a : answers) {
-      insert.bind(a.prompt).bind(a.round).bind(a.model).bind(a.number).bind(as_signed(a.seed)).bind(a.text);
-      insert.bind(a.tokens).bind(int64_t{a.finished}).run();
-    }
-  });
-}
-
-int64_t Store::count_answers(int64_t round) const {
-  Statement count(*this, "SELECT count(*) FROM answers WHERE round = ?");
-  count.bind(round).next();
-  return count.number(0);
-}
-
-bool Store::has_answer(int64_t prompt, int64_t round, std::string_view model, int64_t number) const {
-  Statement read(*this, "SELECT 1 FROM answers WHERE round = ? AND prompt = ? AND model = ? AND number = ?");
-  return read.bind(round).bind(prompt).bind(model).bind(number).next();
-}
-
-std::vector<StoredAnswer> Store::unscored(int64_t round, std::string_view judge, int64_t most) const {
-  Statement read(
-      *this,
-      "SELECT id, prompt, model, number, text FROM answers WHERE round = ? AND NOT EXISTS (SELECT 1 FROM scores "
-      "WHERE answer = answers.id AND judge = ?) ORDER BY id LIMIT ?");
-  read.bind(round).bind(judge).bind(most);
-  std::vector<StoredAnswer> found;
-  while (read.next())
-    found.push_back({.id = read.number(0),
-                     .prompt = read.number(1),
-                     .round = round,
-                     .model = read.text(2),
-                     .number = read.number(3),
-                     .text = read.text(4)});
-  return found;
-}
-
-void Store::add_scores(const std::vector<StoredScore>& scores) {
-  together([&] {
-    Statement insert(
-        *this,
-        "INSERT OR IGNORE INTO scores (answer, judge, score, likeliest, tied, mass, probabilities) VALUES (?, "
-        "?, ?, ?, ?, ?, ?)");
-    for (const StoredScore& s : scores) {
-      insert.bind(s.answer).bind(s.judge).bind(s.score).bind(s.likeliest).bind(int64_t{s.tied}).bind(s.mass);
-      insert.bind(s.probabilities).run();
-    }
-  });
-}
-
-int64_t Store::count_scores(int64_t round, std::string_view judge) const {
-  Statement count(*this,
-                  "SELECT count(*) FROM scores JOIN answers ON answers.id = answer WHERE round = ? AND judge = ?");
-  count.bind(round).bind(judge).next();
-  return count.number(0);
-}
-
-std::map<int64_t, std::vector<ScoredAnswer>> Store::scored(int64_t round, std::string_view judge) const {
-  Statement read(
-      *this,
-      "SELECT answers.id, prompt, model, number, text, tokens, finished, score FROM answers JOIN scores ON answer = "
-      "answers.id WHERE round = ? AND judge = ? ORDER BY prompt, score DESC, model, number");
-  read.bind(round).bind(judge);
-  std::map<int64_t, std::vector<ScoredAnswer>> found;
-  while (read.next()) {
-    StoredAnswer answer{.id = read.number(0),
-                        .prompt = read.number(1),
-                        .round = round,
-                        .model = read.text(2),
-                        .number = read.number(3)};
-    answer.text = read.text(4);
-    answer.tokens = read.number(5);
-    answer.finished = read.number(6) != 0;
-    found[answer.prompt].push_back({std::move(answer), read.real(7)});
-  }
-  return found;
-}
-
 std::optional<StoredStep> Store::step(std::string_view name) const {
   Statement read(*this, "SELECT name, state, started, seconds, detail FROM steps WHERE name = ?");
   if (!read.bind(name).next()) return std::nullopt;
@@ -352,37 +223,6 @@ void Store::put_step(const StoredStep& step) {
       .bind(step.seconds)
       .bind(step.detail)
       .run();
-}
-
-int64_t Store::export_jsonl(const Path& file, FileSystem& files) const {
-  Statement read(
-      *this,
-      "SELECT prompts.id, prompts.text, origin, cluster, answers.round, answers.model, number, answers.text, finished, "
-      "judge, score, likeliest, mass FROM prompts LEFT JOIN answers ON answers.prompt = prompts.id LEFT JOIN scores "
-      "ON scores.answer = answers.id ORDER BY prompts.id, answers.id, judge");
-  std::string lines;
-  int64_t count = 0;
-  while (read.next()) {
-    Json row = {
-        {"prompt_id", read.number(0)}, {"prompt", read.text(1)}, {"origin", read.text(2)}, {"cluster", read.number(3)}};
-    if (!read.text(5).empty()) {
-      row["round"] = read.number(4);
-      row["model"] = read.text(5);
-      row["number"] = read.number(6);
-      row["answer"] = read.text(7);
-      row["finished"] = read.number(8) != 0;
-    }
-    if (!read.text(9).empty()) {
-      row["judge"] = read.text(9);
-      row["score"] = read.real(10);
-      row["likeliest"] = read.number(11);
-      row["mass"] = read.real(12);
-    }
-    lines += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-    ++count;
-  }
-  write_file_atomically(file, lines, files);
-  return count;
 }
 
 }  // namespace tessera::align

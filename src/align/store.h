@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/files.h"
@@ -57,6 +57,14 @@ struct StoredScore {
 struct ScoredAnswer {
   StoredAnswer answer;
   double score = 0;
+  double mass = 0;  // as StoredScore has it; 0: the judge gave no score
+};
+
+/// A prompt with one of its answers and one of that answer's scores, as far as there are any.
+struct StoredRow {
+  StoredPrompt prompt;
+  StoredAnswer answer;  // id 0: none yet
+  StoredScore score;    // an empty judge: none yet
 };
 
 /// A step of the pipeline.
@@ -81,14 +89,17 @@ class Store {
   std::string note(std::string_view key) const;
   void set_note(std::string_view key, std::string_view value);
 
-  /// Adds the prompts whose text is not there yet, in their order; all or none. Returns how many were new.
-  int64_t add_prompts(const std::vector<StoredPrompt>& prompts);
-  /// The same, and a note, as one: what a batch made and that it is done.
-  int64_t add_batch(const std::vector<StoredPrompt>& prompts, std::string_view key, std::string_view value);
+  using Notes = std::vector<std::pair<std::string, std::string>>;
+  /// Adds the prompts whose text is not there yet, in their order, and sets the notes; all or none. Returns how many were new.
+  int64_t add_prompts(const std::vector<StoredPrompt>& prompts, const Notes& notes = {});
   int64_t count_prompts(std::string_view origin = {}) const;
   std::vector<StoredPrompt> prompts(std::string_view origin = {}) const;
   /// One after the other by id, without holding all; false ends it.
   void each_prompt(const std::function<bool(const StoredPrompt&)>& visit) const;
+  /// Synthetic prompts of no round with their clusters, by id.
+  std::vector<std::pair<int64_t, int64_t>> unused_prompts() const;
+  /// Prompts of each cluster, the largest first.
+  std::vector<int64_t> cluster_sizes() const;
   /// Clusters of prompts by id, all or none.
   void set_clusters(const std::vector<std::pair<int64_t, int64_t>>& clusters);
   /// Marks prompts as those of a round, all or none. Throws UserError when one has been used before.
@@ -98,25 +109,28 @@ class Store {
   /// Answers that are there already stay as they are.
   void add_answers(const std::vector<StoredAnswer>& answers);
   int64_t count_answers(int64_t round) const;
+  /// Tokens of a round's answers.
+  int64_t count_tokens(int64_t round) const;
   /// Whether an answer is there: by (prompt, model, number) of a round.
   bool has_answer(int64_t prompt, int64_t round, std::string_view model, int64_t number) const;
-  /// Answers of a round that a judge has not scored, by id; at most `most`.
-  std::vector<StoredAnswer> unscored(int64_t round, std::string_view judge, int64_t most) const;
+  /// Answers of a round that a judge has not scored, by id, from the first whose id is above `after`; at most `most`.
+  std::vector<StoredAnswer> unscored(int64_t round, std::string_view judge, int64_t most, int64_t after = 0) const;
   void add_scores(const std::vector<StoredScore>& scores);
   int64_t count_scores(int64_t round, std::string_view judge) const;
-  /// Scored answers of a round by prompt, each prompt's by falling score (of equals by model and number).
-  std::map<int64_t, std::vector<ScoredAnswer>> scored(int64_t round, std::string_view judge) const;
+  /// Scores whose integer form is shared by another score of the scale.
+  int64_t count_ties(int64_t round, std::string_view judge) const;
+  /// Scored answers of a round, prompt by prompt, each prompt's by falling score (of equals by model and number).
+  void each_scored(int64_t round, std::string_view judge,
+                   const std::function<void(const StoredPrompt&, const std::vector<ScoredAnswer>&)>& visit) const;
+  /// Everything, row by row, by prompt, answer and judge, without holding it.
+  void each_row(const std::function<void(const StoredRow&)>& visit) const;
 
   std::optional<StoredStep> step(std::string_view name) const;
   std::vector<StoredStep> steps() const;  // in the order in which they began
   void put_step(const StoredStep& step);
 
-  /// Writes every prompt with its answers and scores as lines of JSON. Returns the number of lines.
-  int64_t export_jsonl(const Path& file, FileSystem& files = disk()) const;
-
  private:
   class Statement;
-  int64_t insert(const std::vector<StoredPrompt>& prompts);
   void run(const char* sql) const;
   [[noreturn]] void fail(std::string_view doing) const;
   /// All that `work` does, or nothing.

@@ -9,6 +9,7 @@
 
 #include <csignal>
 
+#include "align/export.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "tests/support/scratch.h"
@@ -66,11 +67,15 @@ TEST_F(AlignStore, AnswersAndScoresAreKeptAsTheyWereFirst) {
                     {.answer = waiting[1].id, .judge = "judge", .score = 7.25}});
   EXPECT_TRUE(store.unscored(1, "judge", 10).empty());
   EXPECT_EQ(store.unscored(1, "another", 10).size(), 2u);
-  const auto scored = store.scored(1, "judge");
-  ASSERT_EQ(scored.at(1).size(), 2u);
-  EXPECT_EQ(scored.at(1)[0].answer.text, "second");
-  EXPECT_EQ(scored.at(1)[0].score, 7.25);
-  EXPECT_TRUE(scored.at(1)[0].answer.finished);
+  std::vector<ScoredAnswer> scored;
+  store.each_scored(1, "judge", [&](const StoredPrompt& prompt, const std::vector<ScoredAnswer>& answers) {
+    EXPECT_EQ(prompt.text, "prompt 0");
+    scored = answers;
+  });
+  ASSERT_EQ(scored.size(), 2u);
+  EXPECT_EQ(scored[0].answer.text, "second");
+  EXPECT_EQ(scored[0].score, 7.25);
+  EXPECT_TRUE(scored[0].answer.finished);
 }
 
 TEST_F(AlignStore, TheExportHasARowForEachAnswer) {
@@ -78,7 +83,7 @@ TEST_F(AlignStore, TheExportHasARowForEachAnswer) {
   store.add_prompts(prompts(2));
   store.add_answers({{.prompt = 1, .round = 1, .model = "a", .text = "x\xFFy", .finished = true}});
   store.add_scores({{.answer = 1, .judge = "judge", .score = 4}});
-  EXPECT_EQ(store.export_jsonl(scratch_ / "rows.jsonl"), 2);
+  EXPECT_EQ(export_all(store, scratch_ / "rows.jsonl"), 2);
   std::istringstream lines(read_file(scratch_ / "rows.jsonl"));
   std::string line;
   std::getline(lines, line);
@@ -124,7 +129,7 @@ TEST_F(AlignStore, AKilledWriterLeavesWholeBatches) {
       for (int batch = 0;; ++batch) {
         std::vector<StoredPrompt> made;
         for (int i = 0; i < 10; ++i) made.push_back({.text = fmt::format("{} {}", batch, i), .origin = "synthetic"});
-        store.add_batch(made, "batches", std::to_string(batch + 1));
+        store.add_prompts(made, {{"batches", std::to_string(batch + 1)}});
       }
     }
     usleep(static_cast<useconds_t>(20'000 + 7'000 * round));

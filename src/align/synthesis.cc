@@ -9,8 +9,8 @@
 #include "align/writer.h"
 #include "core/error.h"
 #include "core/interrupt.h"
+#include "core/json.h"
 #include "core/log.h"
-#include "core/progress.h"
 #include "core/rng.h"
 
 namespace tessera::align {
@@ -78,20 +78,23 @@ std::string prompt_in(std::string_view continuation) {
   return says_something ? std::string(line) : "";
 }
 
-Synthesis synthesize(const Writes& base, Store& store, const std::vector<StoredPrompt>& examples,
-                     const PromptTable& table, uint64_t seed, int64_t at_once) {
+Synthesis synthesize(const Writes& base, Store& store, const PromptTable& table, uint64_t seed, int64_t at_once,
+                     const std::function<void(int64_t kept)>& on_progress) {
+  const std::vector<StoredPrompt> examples = store.prompts("seed");
   if (std::ssize(examples) < table.shown_least)
-    throw UserError("[align] {} seed prompts, want at least the {} that are shown for a new one", examples.size(),
-                    table.shown_least);
+    throw UserError("[align] {} different seed prompts, want at least the {} that are shown for a new one",
+                    examples.size(), table.shown_least);
   NearDuplicates near(table.near);
   store.each_prompt([&](const StoredPrompt& prompt) {
     near.known_or_add(prompt.text);
     return true;
   });
-  Synthesis result{.kept = store.count_prompts("synthetic")};
+  Synthesis result;
+  if (const std::string counts = store.note("synthesis counts"); !counts.empty())
+    from_json(parse_json(counts, "synthesis counts"), result, "synthesis counts");
+  result.kept = store.count_prompts("synthetic");
   const std::string done = store.note("synthesis batches");
   const int64_t batches = (table.pool * table.attempts + batch_size - 1) / batch_size;
-  Progress progress("prompts", table.pool, "prompts");
   for (int64_t number = done.empty() ? 0 : std::stoll(done); number < batches && result.kept < table.pool; ++number) {
     Batch batch = batch_of(base, examples, table, seed, number);
     write_all(base, batch.jobs,
@@ -102,24 +105,25 @@ Synthesis synthesize(const Writes& base, Store& store, const std::vector<StoredP
                .at_once = at_once},
               [&](WrittenText written) {
                 if (written.finished) batch.prompts[written.key].text = prompt_in(written.text);
-                return true;
+                return !InterruptGuard::raised();
               });
+    if (InterruptGuard::raised()) return result;  // the batch is written anew
     std::vector<StoredPrompt> fresh;
     for (StoredPrompt& prompt : batch.prompts) {
-      ++result.written;
       if (result.kept + std::ssize(fresh) == table.pool) break;
+      ++result.written;
       if (prompt.text.empty()) ++result.empty;
       else if (near.known_or_add(prompt.text)) ++result.near;
       else fresh.push_back(std::move(prompt));
     }
-    const int64_t added = store.add_batch(fresh, "synthesis batches", std::to_string(number + 1));
-    result.equal += std::ssize(fresh) - added;
-    result.kept += added;
-    progress.update(result.kept);
-    if (InterruptGuard::raised()) break;
+    result.kept += std::ssize(fresh);
+    const int64_t added = store.add_prompts(
+        fresh, {{"synthesis batches", std::to_string(number + 1)}, {"synthesis counts", to_json(result).dump()}});
+    result.near += std::ssize(fresh) - added;  // equal ones whose words MinHash does not see, as those of signs alone
+    result.kept += added - std::ssize(fresh);
+    on_progress(result.kept);
   }
-  progress.finish();
-  if (result.kept < table.pool && !InterruptGuard::raised())
+  if (result.kept < table.pool)
     log_warning(
         "[align] the pool has {} prompts, {} were wanted: the model repeats itself ({} near others, {} without words)",
         result.kept, table.pool, result.near, result.empty);
@@ -128,11 +132,7 @@ Synthesis synthesize(const Writes& base, Store& store, const std::vector<StoredP
 
 std::vector<int64_t> choose_prompts(const Store& store, int64_t round, int64_t count, bool diversified, uint64_t seed) {
   std::map<int64_t, std::vector<int64_t>> unused;  // by cluster
-  store.each_prompt([&](const StoredPrompt& prompt) {
-    if (prompt.round == 0 && prompt.origin == "synthetic")
-      unused[diversified ? prompt.cluster : prompt.id].push_back(prompt.id);
-    return true;
-  });
+  for (const auto& [id, cluster] : store.unused_prompts()) unused[diversified ? cluster : id].push_back(id);
   Rng rng = Rng(seed).split(static_cast<uint64_t>(round));
   std::vector<int64_t> groups;
   for (const auto& [group, prompts] : unused) groups.push_back(group);

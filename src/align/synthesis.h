@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,17 +20,23 @@ std::string prompt_in(std::string_view continuation);
 
 /// How a pool came to be.
 struct Synthesis {
-  int64_t written = 0;  // continuations in all
+  int64_t written = 0;  // continuations in all, with those of earlier processes
   int64_t empty = 0;    // without a prompt
-  int64_t equal = 0;    // that were there already
-  int64_t near = 0;     // that nearly were
-  int64_t kept = 0;     // in the store, with those of earlier processes
+  int64_t near = 0;     // that said what another says
+  int64_t kept = 0;     // in the store
 };
+template <class V> void fields(V& v, Synthesis& s) {
+  v("written", s.written, "continuations in all");
+  v("empty", s.empty, "without a prompt");
+  v("near", s.near, "that said what another says");
+  v("kept", s.kept, "in the store");
+}
 
 /// Adds synthetic prompts until the store holds `table.pool` or too few are new; goes on where an earlier process stopped. Batches are
-/// numbered: number i is a function of (seed, i) alone. `examples`: the seeds' prompts. Ctrl-C ends it after a batch.
-Synthesis synthesize(const Writes& base, Store& store, const std::vector<StoredPrompt>& examples,
-                     const PromptTable& table, uint64_t seed, int64_t at_once);
+/// numbered: number i is a function of (seed, i) alone. Examples are the store's seeds. Ctrl-C ends it, within a batch without it.
+/// `on_progress` is given how many are kept. Throws UserError for fewer seeds than are shown.
+Synthesis synthesize(const Writes& base, Store& store, const PromptTable& table, uint64_t seed, int64_t at_once,
+                     const std::function<void(int64_t kept)>& on_progress);
 
 /// Prompts for a round that were never used: with clusters one of each, drawn by chance, from those with unused prompts; else any. Throws
 /// UserError when too few are left.

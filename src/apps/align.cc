@@ -1,7 +1,10 @@
 // `tessera align`: runs the rounds; and what a run's store says, for people and machines.
 #include "apps/align.h"
 
+#include "align/export.h"
 #include "align/pipeline.h"
+#include "align/report.h"
+#include "align/run_state.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/json.h"
@@ -38,7 +41,7 @@ std::string words_of(const Json& detail) {
 
 int run_align_verb(const AlignOptions& options) {
   set_threads(options.threads);
-  if (options.recipe.empty()) throw UserError("[align] want a recipe, as in 'tessera align recipes/books-chat.toml'");
+  if (options.recipe.empty()) throw UserError("[align] want a recipe, as in 'tessera align recipes/align-lm.toml'");
   align::AlignRecipe recipe = align::read_align_recipe(options.recipe, options.set);
   if (!options.out.empty()) recipe.out = options.out.string();
   const align::AlignResult result = align::run_align(recipe, parse_device(options.device));
@@ -57,18 +60,45 @@ int run_align_status(const AlignStatusOptions& options) {
     steps.push_back({{"step", step.name}, {"state", step.state}, {"seconds", step.seconds}, {"detail", detail}});
     fmt::print("{:<22} {:<8} {:>8}  {}\n", step.name, step.state, clock_text(step.seconds), words_of(detail));
   }
+  const Json state = align::read_state(options.run);
+  if (state.value("state", "") == "running" && state.contains("of")) {
+    const bool known = state.contains("seconds_left");
+    fmt::print("{}: {} of {} {}{}\n", state["step"].get<std::string>(), state["done"].get<int64_t>(),
+               state["of"].get<int64_t>(), state["unit"].get<std::string>(),
+               known ? ", " + clock_text(state["seconds_left"].get<double>()) + " left" : "");
+  }
   if (options.output.json) {
     print_json({{"steps", steps},
+                {"state", state},
                 {"seed_prompts", store.count_prompts("seed")},
                 {"synthetic_prompts", store.count_prompts("synthetic")}});
   }
   return 0;
 }
 
+int run_align_report(const AlignReportOptions& options) {
+  const align::Store store(store_file(options.run), /*writable=*/false);
+  require_writable(options.out, "align");
+  if (options.examples < 0) throw UserError("[align] --examples is {}, want 0 or more", options.examples);
+  const Path run = std::filesystem::absolute(options.run).lexically_normal();
+  align::write_align_report(
+      store, options.out,
+      {.examples = options.examples, .name = (run.has_filename() ? run : run.parent_path()).filename().string()});
+  fmt::print("{}\n", options.out.string());
+  if (options.output.json) print_json({{"out", options.out.string()}});
+  return 0;
+}
+
 int run_align_export(const AlignExportOptions& options) {
   const align::Store store(store_file(options.run), /*writable=*/false);
   require_writable(options.out, "align");
-  const int64_t rows = store.export_jsonl(options.out);
+  if (!options.best.empty() && options.best != "sft" && options.best != "pairs")
+    throw UserError("[align] --best is '{}', want sft or pairs", options.best);
+  const int64_t rows =
+      options.best.empty()
+          ? align::export_all(store, options.out)
+          : align::export_best(store, options.best == "pairs" ? align::BestForm::pairs : align::BestForm::conversations,
+                               options.out);
   fmt::print("{} rows in {}\n", rows, options.out.string());
   if (options.output.json) print_json({{"rows", rows}, {"out", options.out.string()}});
   return 0;

@@ -61,6 +61,7 @@ const std::map<std::string, Run>& engine_verbs() {
       {"align status", parse_and_run<AlignStatusOptions, run_align_status>},
       {"align export", parse_and_run<AlignExportOptions, run_align_export>},
       {"align rate", parse_and_run<AlignRateOptions, run_align_rate>},
+      {"align report", parse_and_run<AlignReportOptions, run_align_report>},
       {"train", parse_and_run<TrainOptions, run_train>},
   };
   return table;

@@ -15,5 +15,6 @@ int run_align_verb(const AlignOptions&) { refuse_alignment(); }
 int run_align_status(const AlignStatusOptions&) { refuse_alignment(); }
 int run_align_export(const AlignExportOptions&) { refuse_alignment(); }
 int run_align_rate(const AlignRateOptions&) { refuse_alignment(); }
+int run_align_report(const AlignReportOptions&) { refuse_alignment(); }
 
 }  // namespace tessera::apps

@@ -42,6 +42,7 @@ const std::vector<Verb>& verbs() {
       heavy<AlignStatusOptions>(),
       heavy<AlignExportOptions>(),
       heavy<AlignRateOptions>(),
+      heavy<AlignReportOptions>(),
       heavy<EvalOptions>(),
       heavy<QuantizeOptions>(),
       heavy<ConvertOptions>(),
