@@ -50,7 +50,8 @@ Batch batch_of(const Writes& base, const std::vector<StoredPrompt>& examples, co
     StoredPrompt prompt{.origin = "synthetic", .model = "base", .seed = rng.split(1).next()};
     for (const size_t each : examples_for(rng, examples.size(), table)) {
       shown.push_back(examples[each].text);
-      prompt.shown += (prompt.shown.empty() ? "" : " ") + std::to_string(examples[each].id);
+      if (!prompt.shown.empty()) prompt.shown += ' ';
+      prompt.shown += std::to_string(examples[each].id);
     }
     batch.jobs.push_back({.prompt = text::encode_prompt(base.tokenizer(), few_shot_text(shown)),
                           .seed = prompt.seed,
