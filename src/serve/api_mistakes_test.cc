@@ -32,6 +32,8 @@ TEST_F(ApiMistakes, MistakesNameTheirField) {
   expect_refused(path, chat({{"temperature", "hot"}}), 400, "temperature", "want a number");
   expect_refused(path, chat({{"temperature", 3}}), 400, "temperature", "from 0 to 2");
   expect_refused(path, chat({{"n", 0}}), 400, "n", "whole number");
+  expect_refused(path, chat({{"stream_options", {{"include_usage", 1}}}}), 400, "stream_options.include_usage",
+                 "true or false");
   expect_refused(path, chat({{"messages", "hi"}}), 400, "messages", "list");
   expect_refused(path, chat({{"messages", Json::array()}}), 400, "messages", "list");
   expect_refused(path, chat({{"messages", {{{"role", "robot"}, {"content", "x"}}}}}), 400, "messages[0].role", "robot");
@@ -41,6 +43,11 @@ TEST_F(ApiMistakes, MistakesNameTheirField) {
       path, chat({{"response_format", {{"type", "json_schema"}, {"json_schema", {{"schema", {{"nonsense", 1}}}}}}}}),
       400, "response_format.json_schema.schema", "nonsense");
   expect_refused(path, chat({{"tool_choice", "required"}}), 400, "tool_choice", "tools");
+  expect_refused(path, chat({{"grammar", "root ::= x"}}), 400, "grammar", "response_format");
+  expect_refused(path, chat({{"json_schema", {{"nonsense", 1}}}}), 400, "json_schema", "nonsense");
+  expect_refused(path, chat({{"continue_final_message", true}}), 400, "continue_final_message", "turn of its own");
+  expect_refused("/v1/responses", {{"model", "books-lm"}, {"input", "x"}, {"guided_json", {{"type", "object"}}}}, 400,
+                 "guided_json", "response_format");
   expect_refused(path, chat({{"model", "absent"}}), 404, "model", "books-lm, emoji-nvila, emoji-infinity");
   expect_refused(path, chat({{"model", "emoji-infinity"}}), 400, "model", "it can: draw");
   expect_refused("/v1/completions", completion({{"model", "emoji-infinity"}}), 400, "model", "it can: draw");
@@ -61,6 +68,7 @@ TEST_F(ApiMistakes, MistakesInNestedFieldsAreTheClients) {
   EXPECT_EQ(respond({{"tools", {{{"type", "function"}}}}}), 400);
   EXPECT_EQ(respond({{"tools", {{{"type", "function"}, {"name", 7}}}}}), 400);
   EXPECT_EQ(respond({{"tool_choice", {{"name", 7}}}}), 400);
+  EXPECT_EQ(respond({{"input", Json::array()}, {"instructions", "x"}}), 400);
   EXPECT_EQ(respond({{"input", {{{"role", "assistant"}, {"content", 7}}}}}), 400);
   // arguments of a call are a text, which may be nested as deep as it likes
   const Json call = {

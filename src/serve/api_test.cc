@@ -278,6 +278,13 @@ TEST_F(ApiTest, ASchemaIsKeptWhateverTheModelWouldSay) {
   }
 }
 
+TEST_F(ApiTest, ASchemaIsTakenWhereverItStands) {
+  const Json schema = {{"const", "42"}};
+  for (const Json& more :
+       {Json{{"json_schema", schema}}, Json{{"response_format", {{"type", "json_object"}, {"schema", schema}}}}})
+    EXPECT_EQ(served().json("/v1/chat/completions", chat(more))["choices"][0]["message"]["content"], "\"42\"") << more;
+}
+
 TEST_F(ApiTest, ACallThatIsRequiredIsMade) {
   const Json tools = {{{"type", "function"},
                        {"function",

@@ -2,6 +2,7 @@
 #include "serve/response_request.h"
 
 #include "serve/api_error.h"
+#include "serve/text_request.h"
 
 namespace tessera::serve {
 
@@ -57,6 +58,7 @@ Json chat_of_response_request(const Json& body) {
           fmt::format("'{}' is not supported: this server keeps no answers; send the conversation as 'input'", name),
           name);
   }
+  refuse_other_formats(fields);
   if (fields.flag("background"))
     throw ApiError(400, "'background' is not supported: this server keeps no answers", "background");
   Json messages = Json::array();
@@ -64,7 +66,7 @@ Json chat_of_response_request(const Json& body) {
   const Json& input = fields.required("input");
   if (input.is_string()) {
     messages.push_back({{"role", "user"}, {"content", input}});
-  } else if (input.is_array()) {
+  } else if (input.is_array() && !input.empty()) {
     for (size_t i = 0; i < input.size(); ++i) {
       Json message = message_of(Fields(input[i], fmt::format("input[{}].", i)), i, messages);
       if (!message.is_null()) messages.push_back(std::move(message));

@@ -63,21 +63,45 @@ void require_room(int64_t length, int64_t context, std::string_view param) {
       std::string(param), "context_length_exceeded");
 }
 
+void refuse_other_formats(const Fields& fields) {
+  for (const char* name :
+       {"grammar", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs"}) {
+    if (fields.has(name))
+      throw ApiError(400, fmt::format("'{}' is not supported; 'response_format' takes a JSON schema", name), name);
+  }
+}
+
+namespace {
+
+std::shared_ptr<const generate::JsonGrammar> grammar_of(const Json& schema, const std::string& param) {
+  try {
+    return generate::JsonGrammar::of_schema(schema);
+  } catch (const UserError& error) {
+    throw ApiError(400, error.what(), param);
+  }
+}
+
+}  // namespace
+
 std::shared_ptr<const generate::JsonGrammar> read_format(const Fields& fields) {
+  refuse_other_formats(fields);
   const Json* const format = fields.object("response_format");
+  if (const Json* schema = fields.find("json_schema")) {  // as llama.cpp's server takes it
+    if (format != nullptr)
+      throw ApiError(400, "'json_schema' and 'response_format' are both there; want one of them", "json_schema");
+    return grammar_of(*schema, "json_schema");
+  }
   if (format == nullptr) return nullptr;
   const Fields inner(*format, "response_format.");
   const std::string type = inner.required_text("type");
   if (type == "text") return nullptr;
+  if (type == "json_object" && inner.has("schema"))  // as llama.cpp's server takes it
+    return grammar_of(inner.required("schema"), "response_format.schema");
   if (type == "json_object") return generate::JsonGrammar::any_object();
   if (type != "json_schema") inner.refuse("type", *inner.find("type"), "text, json_object or json_schema");
   inner.required("json_schema");
   const Fields schema(*inner.object("json_schema"), "response_format.json_schema.");
-  try {
-    return generate::JsonGrammar::of_schema(schema.required("schema"));
-  } catch (const UserError& error) {
-    throw ApiError(400, error.what(), "response_format.json_schema.schema");
-  }
+  return grammar_of(schema.required("schema"), "response_format.json_schema.schema");
 }
 
 std::shared_ptr<const generate::JsonGrammar> read_required_call(const Fields& fields) {
@@ -107,18 +131,16 @@ std::shared_ptr<const generate::JsonGrammar> read_required_call(const Fields& fi
          {"additionalProperties", false}});
   }
   if (calls.empty()) fields.refuse("tool_choice", *choice, "one of the 'tools'");
-  try {
-    return generate::JsonGrammar::of_schema(calls.size() == 1 ? calls[0] : Json{{"anyOf", calls}});
-  } catch (const UserError& error) {
-    throw ApiError(400, error.what(), "tools");
-  }
+  return grammar_of(calls.size() == 1 ? calls[0] : Json{{"anyOf", calls}}, "tools");
 }
 
 TextRequest read_text_request(const Fields& fields) {
   TextRequest request{.model = fields.text("model"), .user = fields.text("user", fields.text("safety_identifier"))};
   request.stream = fields.flag("stream");
-  if (const Json* options = fields.object("stream_options"))
-    request.usage = request.stream && Fields(*options, "stream_options.").flag("include_usage");
+  if (const Json* options = fields.object("stream_options")) {
+    const bool usage = Fields(*options, "stream_options.").flag("include_usage");
+    request.usage = request.stream && usage;
+  }
   request.temperature = fields.number("temperature", 0, 2);
   request.top_p = fields.number("top_p", 0, 1);
   request.min_p = fields.number("min_p", 0, 1);

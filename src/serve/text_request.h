@@ -32,7 +32,10 @@ TextRequest read_text_request(const Fields& fields);
 
 /// Throws ApiError context_length_exceeded for a prompt that leaves no room for an answer.
 void require_room(int64_t length, int64_t context, std::string_view param);
-/// What `response_format` lets an answer be; null for any text. Throws ApiError that names a keyword which is not enforced.
+/// Throws ApiError for what other servers call a grammar, which would otherwise be passed over.
+void refuse_other_formats(const Fields& fields);
+/// What `response_format` (or `json_schema`, as llama.cpp's server takes it) lets an answer be; null for any text. Throws ApiError that names a
+/// keyword which is not enforced.
 std::shared_ptr<const generate::JsonGrammar> read_format(const Fields& fields);
 /// The calls that `tool_choice` leaves an answer, as {"name": ..., "arguments": ...}; null where it leaves others. The tools were read.
 std::shared_ptr<const generate::JsonGrammar> read_required_call(const Fields& fields);
