@@ -5,25 +5,17 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
-#include <cmath>
-
 #include "codec/banded.h"
-#include "core/error.h"
-#include "core/json.h"
+#include "codec/codec_files.h"
 #include "tensor/build.h"
 
 namespace tessera::codec {
 
 namespace {
 constexpr const char* model_type = "tessera-bsq-codec";
-
-CodecConfig checked(const CodecConfig& config) {
-  validate(config);
-  return config;
-}
 }  // namespace
 
-Codec::Codec(const CodecConfig& c) : config(checked(c)), encoder(c.shape()), decoder(c.shape()) {}
+Codec::Codec(const CodecConfig& c) : config(validated(c)), encoder(c.shape()), decoder(c.shape()) {}
 
 Tensor Codec::decode(const Tensor& codes) const {
   constexpr int64_t largest_at_once = 640 * 640;  // pixels; at 1024 x 1024 the released decoder would take 4 GB
@@ -39,23 +31,13 @@ Tensor Codec::decode(const Tensor& codes) const {
 void initialise(Codec& codec, uint64_t seed) {
   const Rng rng(seed);
   for_each_tensor(codec, [&](const std::string& name, Tensor& t) {
-    if (t.dim() != 4) return;  // biases and norms already are 0 and 1
-    const double fan_in = static_cast<double>(t.numel() / t.size(0));
-    fill_uniform(t, 1 / std::sqrt(fan_in), rng.split(hash_text(name)));
+    if (t.dim() == 4) initialise_convolution(t, rng.split(hash_text(name)));  // biases and norms already are 0 and 1
   });
 }
 
 Codec load_codec(const Path& directory, at::Device device) {
-  const Path config_file = directory / "config.json";
-  Json tree = read_json_file(config_file);
-  if (!tree.is_object() || !tree.contains("model_type") || tree["model_type"] != model_type) {
-    throw UserError("[codec] {} is no codec; its model_type is {}, want \"{}\"", directory.string(),
-                    tree.is_object() && tree.contains("model_type") ? tree["model_type"].dump() : "missing",
-                    model_type);
-  }
-  tree.erase("model_type");
   CodecConfig config;
-  from_json(tree, config, config_file.string());
+  from_json(read_codec_config(directory, model_type, "codec"), config, (directory / "config.json").string());
   const BuildDevice on(device);
   Codec codec(config);
   load_into(named_tensors(codec), directory, "codec");
@@ -63,12 +45,8 @@ Codec load_codec(const Path& directory, at::Device device) {
 }
 
 void save_codec(const Codec& codec, const Path& directory, StoredAs stored, FileSystem& files) {
-  files.create_directories(directory);
-  Json tree = {{"model_type", model_type}};
-  tree.update(to_json(codec.config));
   Codec handles = codec;  // tensors are handles: copying shares them
-  save_tensors(directory / "model.safetensors", named_tensors(handles), files, {.stored_as = stored});
-  write_file_atomically(directory / "config.json", tree.dump(2) + "\n", files);
+  write_codec_directory(directory, model_type, to_json(codec.config), named_tensors(handles), stored, files);
 }
 
 Tensor pictures_to_tensor(const std::vector<Image>& pictures, at::Device device) {
@@ -89,15 +67,7 @@ Tensor pictures_to_tensor(const std::vector<Image>& pictures, at::Device device)
 }
 
 std::vector<Image> tensor_to_pictures(const Tensor& pictures) {
-  const Tensor bytes =
-      ((pictures.detach().clamp(-1, 1) + 1) * 127.5).round().to(at::kByte).permute({0, 2, 3, 1}).contiguous().cpu();
-  std::vector<Image> out;
-  for (int64_t b = 0; b < bytes.size(0); ++b) {
-    Image& picture = out.emplace_back(bytes.size(2), bytes.size(1), 3);
-    const uint8_t* from = bytes[b].const_data_ptr<uint8_t>();
-    std::copy(from, from + picture.pixels.size(), picture.pixels.begin());
-  }
-  return out;
+  return pictures_of_levels(((pictures.detach().clamp(-1, 1) + 1) * 127.5).round());
 }
 
 Tensor psnr(const Tensor& a, const Tensor& b) {

@@ -84,6 +84,10 @@ TEST(CodecConfig, InvalidValuesAreRefusedByName) {
   EXPECT_THAT(message([](CodecConfig& c) { c.scales = {3, 2, 4}; }), ::testing::HasSubstr("must grow"));
   EXPECT_THAT(message([](CodecConfig& c) { c.picture_size = 18; }), ::testing::HasSubstr("want a multiple of 4"));
   EXPECT_THAT(message([](CodecConfig& c) { c.norm_groups = 5; }), ::testing::HasSubstr("groups"));
+  EXPECT_THAT(message([](CodecConfig& c) { c.patch = 0; }), ::testing::HasSubstr("patch is 0, want 1 to 64"));
+  EXPECT_THAT(message([](CodecConfig& c) { c.decoder_blocks = 1'000'000'000; }), ::testing::HasSubstr("want 1 to 64"));
+  EXPECT_THAT(message([](CodecConfig& c) { c.middle_blocks = -1; }), ::testing::HasSubstr("middle_blocks is -1"));
+  EXPECT_THAT(message([](CodecConfig& c) { c.picture_size = -16; }), ::testing::HasSubstr("picture_size is -16"));
   EXPECT_THROW(codec_preset("f16-d15"), UserError);
 }
 

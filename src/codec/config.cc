@@ -29,23 +29,33 @@ std::string CodecConfig::fingerprint() const {
   return fmt::format("{}/d{}/f{}/{}", name, bits, spatial_factor(), fmt::join(scales, "-"));
 }
 
+void validate(const AutoencoderShape& shape, int64_t picture_size, std::string_view module) {
+  const auto want = [&](std::string_view name, int64_t got, int64_t least, int64_t most) {
+    if (got < least || got > most) throw UserError("[{}] {} is {}, want {} to {}", module, name, got, least, most);
+  };
+  want("channels", shape.channels, 1, 1 << 14);
+  want("patch", shape.patch, 1, 64);
+  want("encoder_blocks", shape.encoder_blocks, 1, 64);
+  want("decoder_blocks", shape.decoder_blocks, 1, 64);
+  want("middle_blocks", shape.middle_blocks, 0, 64);
+  want("norm_groups", shape.norm_groups, 1, 1 << 14);
+  want("the number of multipliers", std::ssize(shape.multipliers), 1, 12);
+  for (const int64_t multiplier : shape.multipliers) {
+    want("a multiplier", multiplier, 1, 256);
+    const int64_t width = multiplier * shape.channels;
+    if (width % shape.norm_groups != 0 && width % 24 != 0)
+      throw UserError("[{}] a level of {} channels cannot be split into {} groups; choose norm_groups that divides it",
+                      module, width, shape.norm_groups);
+  }
+  const int64_t factor = shape.patch << (shape.multipliers.size() - 1);
+  if (picture_size < factor || picture_size % factor != 0)
+    throw UserError("[{}] picture_size is {}, want a multiple of {} (patch and {} levels)", module, picture_size,
+                    factor, shape.multipliers.size());
+}
+
 void validate(const CodecConfig& c) {
   if (c.bits < 1 || c.bits > 64) throw UserError("[codec] bits is {}, want 1 to 64", c.bits);
-  if (c.multipliers.empty() || c.channels < 1 || c.patch < 1)
-    throw UserError("[codec] channels, patch and multipliers must be positive and present");
-  for (const int64_t m : c.multipliers) {
-    if (m < 1) throw UserError("[codec] multipliers hold {}, want whole numbers from 1", m);
-    const int64_t width = m * c.channels;
-    if (c.norm_groups < 1 || (width % c.norm_groups != 0 && width % 24 != 0)) {
-      throw UserError(
-          "[codec] a level of {} channels cannot be split into {} groups; choose norm_groups that divides it", width,
-          c.norm_groups);
-    }
-  }
-  if (c.picture_size % c.spatial_factor() != 0) {
-    throw UserError("[codec] picture_size is {}, want a multiple of {} (patch and {} levels)", c.picture_size,
-                    c.spatial_factor(), c.multipliers.size());
-  }
+  validate(c.shape(), c.picture_size, "codec");
   const int64_t latent = c.picture_size / c.spatial_factor();
   if (c.scales.empty() || c.scales.back() != latent) {
     throw UserError("[codec] scales end at {}, want {}, the edge of the latent (picture_size / {})",

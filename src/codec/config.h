@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/fields.h"
@@ -60,8 +61,17 @@ template <class V> void fields(V& v, CodecConfig& c) {
   v("scales", c.scales, "edges of the square scale schedule, coarse to fine");
 }
 
+/// Throws UserError that begins with [module] for sizes that no autoencoder has, and for pictures that its levels do not divide. The bounds are
+/// far above any real model: they keep a damaged config.json from asking for a billion layers.
+void validate(const AutoencoderShape& shape, int64_t picture_size, std::string_view module);
 /// Throws UserError when a config cannot be built (bits outside 1..64, scales that do not end at the latent's edge, ...).
 void validate(const CodecConfig& config);
+
+/// `config` itself, after validate().
+template <class Config> const Config& validated(const Config& config) {
+  validate(config);
+  return config;
+}
 
 /// The released VAEs: "f16-d16", "f16-d24", "f16-d32", "f16-d64" and "f8-d14" (the 8B model's).
 CodecConfig codec_preset(std::string_view name);

@@ -8,6 +8,8 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/upsample_nearest2d.h>
 
+#include <cmath>
+
 #include "tensor/build.h"
 
 namespace tessera::codec {
@@ -17,6 +19,11 @@ Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride)
       padding(stride == 1 ? kernel / 2 : 0) {}
 
 Tensor Conv2d::forward(const Tensor& x) const { return at::conv2d(x, weight, bias, stride, padding); }
+
+void initialise_convolution(Tensor& weight, Rng rng) {
+  const double fan_in = static_cast<double>(weight.numel() / weight.size(0));
+  fill_uniform(weight, 1 / std::sqrt(fan_in), rng);
+}
 
 GroupNorm::GroupNorm(int64_t channels, int64_t wanted)
     : weight(constant_weight({channels}, 1)), bias(constant_weight({channels}, 0)),

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "core/rng.h"
 #include "tensor/module.h"
 
 namespace tessera::codec {
@@ -19,6 +20,9 @@ template <class V> void tensors(V& v, Conv2d& m) {
   v("weight", m.weight);
   v("bias", m.bias);
 }
+
+/// Fills `weight` [out, in, k, k] uniformly within 1/sqrt(fan_in), the usual Kaiming bound, by `rng`.
+void initialise_convolution(Tensor& weight, Rng rng);
 
 struct GroupNorm {
   Tensor weight, bias;  // [C]

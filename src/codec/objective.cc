@@ -6,6 +6,7 @@
 #include <ATen/ops/mse_loss.h>
 #include <ATen/ops/stack.h>
 
+#include "codec/codec_files.h"
 #include "core/error.h"
 #include "data/heldout.h"
 #include "media/compose.h"
@@ -130,14 +131,13 @@ void CodecObjective::save_model(const Path& directory, FileSystem& files) {
 
 void CodecObjective::save_samples(const Path& directory, const std::string& stem) {
   const at::NoGradGuard no_grad;
-  const size_t shown = std::min<size_t>(fixed_.size(), 10);
-  const std::vector<Image> originals(fixed_.begin(), fixed_.begin() + static_cast<std::ptrdiff_t>(shown));
+  const std::vector<Image> originals = part_of(fixed_, 0, 10);
   const ResidualCodes codes = quantise(codec_.encode(pictures_to_tensor(originals, device_)), codec_.scales());
   std::vector<Image> cells = originals;  // one row of originals, then a row per scale
   for (const Tensor& sum : codes.sums) {
     for (Image& picture : tensor_to_pictures(codec_.decode(sum))) cells.push_back(std::move(picture));
   }
-  media::write_png(directory / (stem + ".png"), media::contact_sheet(cells, {.columns = static_cast<int64_t>(shown)}));
+  media::write_png(directory / (stem + ".png"), media::contact_sheet(cells, {.columns = std::ssize(originals)}));
 }
 
 std::map<std::string, double> CodecObjective::evaluate() {
@@ -152,10 +152,7 @@ std::vector<double> psnr_per_scale(const Codec& codec, const std::vector<Image>&
   constexpr size_t chunk = 64;
   std::vector<double> total(codec.config.scales.size(), 0.0);
   for (size_t begin = 0; begin < pictures.size(); begin += chunk) {
-    const size_t end = std::min(begin + chunk, pictures.size());
-    const std::vector<Image> part(pictures.begin() + static_cast<std::ptrdiff_t>(begin),
-                                  pictures.begin() + static_cast<std::ptrdiff_t>(end));
-    const Tensor truth = pictures_to_tensor(part, device);
+    const Tensor truth = pictures_to_tensor(part_of(pictures, begin, chunk), device);
     const ResidualCodes codes = quantise(codec.encode(truth), codec.scales());
     for (size_t k = 0; k < total.size(); ++k) total[k] += psnr(codec.decode(codes.sums[k]), truth).sum().item<double>();
   }

@@ -7,10 +7,9 @@
 #include <ATen/ops/empty.h>
 
 #include <array>
-#include <cmath>
 
+#include "codec/codec_files.h"
 #include "core/error.h"
-#include "core/json.h"
 #include "media/compose.h"
 #include "tensor/build.h"
 
@@ -19,11 +18,6 @@ namespace tessera::vq {
 namespace {
 
 constexpr const char* model_type = "tessera-vq-codec";
-
-VqConfig checked(const VqConfig& config) {
-  validate(config);
-  return config;
-}
 
 /// The module's tensors in a checkpoint of taming-transformers: those under state_dict, without the losses'.
 std::string module_name(std::string_view stored) {
@@ -51,15 +45,8 @@ VqCodec load_released(const Path& checkpoint, at::Device device) {
 }
 
 VqCodec load_own(const Path& directory, at::Device device) {
-  const Path config_file = directory / "config.json";
-  Json tree = read_json_file(config_file);
-  if (!tree.is_object() || !tree.contains("model_type") || tree["model_type"] != model_type)
-    throw UserError("[vq] {} is no VQ codec; its model_type is {}, want \"{}\"", directory.string(),
-                    tree.is_object() && tree.contains("model_type") ? tree["model_type"].dump() : "missing",
-                    model_type);
-  tree.erase("model_type");
   VqConfig config;
-  from_json(tree, config, config_file.string());
+  from_json(codec::read_codec_config(directory, model_type, "vq"), config, (directory / "config.json").string());
   const BuildDevice on(device);
   VqCodec codec(config);
   load_into(named_tensors(codec), directory, "vq");
@@ -69,8 +56,9 @@ VqCodec load_own(const Path& directory, at::Device device) {
 }  // namespace
 
 VqCodec::VqCodec(const VqConfig& c)
-    : config(checked(c)), encoder(c.shape()), decoder(c.shape()), codebook(empty_weight({c.codes, c.code_width})),
-      quant_conv(c.latent_channels, c.code_width, 1), post_quant_conv(c.code_width, c.latent_channels, 1) {}
+    : config(codec::validated(c)), encoder(c.shape()), decoder(c.shape()),
+      codebook(empty_weight({c.codes, c.code_width})), quant_conv(c.latent_channels, c.code_width, 1),
+      post_quant_conv(c.code_width, c.latent_channels, 1) {}
 
 Tensor nearest_codes(const Tensor& rows, const Tensor& codebook) {
   constexpr int64_t at_once = 4096;  // rows whose distances are held together
@@ -106,8 +94,7 @@ Tensor VqCodec::decode(const Tensor& codes) const {
 void initialise(VqCodec& codec, uint64_t seed) {
   const Rng rng(seed);
   for_each_tensor(codec, [&](const std::string& name, Tensor& t) {
-    if (t.dim() == 4)
-      fill_uniform(t, 1 / std::sqrt(static_cast<double>(t.numel() / t.size(0))), rng.split(hash_text(name)));
+    if (t.dim() == 4) codec::initialise_convolution(t, rng.split(hash_text(name)));
     if (t.dim() == 2) fill_uniform(t, 1 / static_cast<double>(t.size(0)), rng.split(hash_text(name)));
   });
 }
@@ -122,20 +109,12 @@ VqCodec load_vq(const Path& path, at::Device device) {
 }
 
 bool holds_vq(const Path& directory) {
-  if (std::filesystem::is_regular_file(directory / "vqgan.ckpt")) return true;
-  const Path config = directory / "config.json";
-  if (!std::filesystem::is_regular_file(config)) return false;
-  const Json tree = read_json_file(config);
-  return tree.is_object() && tree.contains("model_type") && tree["model_type"] == model_type;
+  return std::filesystem::is_regular_file(directory / "vqgan.ckpt") || codec::codec_type(directory) == model_type;
 }
 
 void save_vq(const VqCodec& codec, const Path& directory, StoredAs stored, FileSystem& files) {
-  files.create_directories(directory);
-  Json tree = {{"model_type", model_type}};
-  tree.update(to_json(codec.config));
   VqCodec handles = codec;  // tensors are handles: copying shares them
-  save_tensors(directory / "model.safetensors", named_tensors(handles), files, {.stored_as = stored});
-  write_file_atomically(directory / "config.json", tree.dump(2) + "\n", files);
+  codec::write_codec_directory(directory, model_type, to_json(codec.config), named_tensors(handles), stored, files);
 }
 
 StoredAs exact_format(const VqCodec& codec) {
@@ -169,15 +148,7 @@ Tensor pictures_to_tensor(const std::vector<Image>& pictures, at::Device device)
 }
 
 std::vector<Image> tensor_to_pictures(const Tensor& pictures) {
-  const Tensor bytes =
-      ((pictures.detach().clamp(-1, 1) + 1) / 2 * 255).to(at::kByte).permute({0, 2, 3, 1}).contiguous().cpu();
-  std::vector<Image> out;
-  for (int64_t b = 0; b < bytes.size(0); ++b) {
-    Image& picture = out.emplace_back(bytes.size(2), bytes.size(1), 3);
-    const uint8_t* from = bytes[b].const_data_ptr<uint8_t>();
-    std::copy(from, from + picture.pixels.size(), picture.pixels.begin());
-  }
-  return out;
+  return codec::pictures_of_levels((pictures.detach().clamp(-1, 1) + 1) / 2 * 255);
 }
 
 }  // namespace tessera::vq

@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "codec/codec.h"
+#include "codec/codec_files.h"
 #include "core/error.h"
 #include "data/heldout.h"
 #include "media/compose.h"
@@ -172,11 +173,11 @@ void VqObjective::save_model(const Path& directory, FileSystem& files) {
 
 void VqObjective::save_samples(const Path& directory, const std::string& stem) {
   const at::NoGradGuard no_grad;
-  const size_t shown = std::min<size_t>(parts_.fixed.size(), 16);
-  std::vector<Image> cells(parts_.fixed.begin(), parts_.fixed.begin() + static_cast<ptrdiff_t>(shown));
+  std::vector<Image> cells = codec::part_of(parts_.fixed, 0, 16);
+  const int64_t columns = std::ssize(cells);
   const Tensor decoded = parts_.codec.decode(parts_.codec.encode(pictures_to_tensor(cells, parts_.device)));
   for (Image& picture : tensor_to_pictures(decoded)) cells.push_back(std::move(picture));
-  media::write_png(directory / (stem + ".png"), media::contact_sheet(cells, {.columns = static_cast<int64_t>(shown)}));
+  media::write_png(directory / (stem + ".png"), media::contact_sheet(cells, {.columns = columns}));
 }
 
 std::map<std::string, double> VqObjective::evaluate() {
@@ -189,10 +190,7 @@ VqQuality quality_of(const VqCodec& codec, const std::vector<Image>& pictures, a
   double total = 0;
   std::vector<Tensor> all;
   for (size_t begin = 0; begin < pictures.size(); begin += measured_at_once) {
-    const size_t end = std::min(begin + measured_at_once, pictures.size());
-    const std::vector<Image> part(pictures.begin() + static_cast<ptrdiff_t>(begin),
-                                  pictures.begin() + static_cast<ptrdiff_t>(end));
-    const Tensor truth = pictures_to_tensor(part, device);
+    const Tensor truth = pictures_to_tensor(codec::part_of(pictures, begin, measured_at_once), device);
     all.push_back(codec.encode(truth));
     total += codec::psnr(codec.decode(all.back()), truth).sum().item<double>();
   }
