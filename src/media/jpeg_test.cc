@@ -2,16 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <vector>
-
-#include <jpeglib.h>
 
 #include "core/error.h"
 #include "core/rng.h"
 #include "media/decoders.h"
 #include "media/read_media.h"
+#include "media/testing.h"
 
 namespace tessera::media {
 namespace {
@@ -19,10 +16,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-struct JpegKind {
-  bool progressive = false;
-  unsigned restart = 0;  // blocks between restart markers
-};
+using testing::JpegKind;
 
 /// A picture of 48x32 pixels with noise in it.
 std::string written_jpeg(const JpegKind& kind) {
@@ -30,30 +24,7 @@ std::string written_jpeg(const JpegKind& kind) {
   Rng rng(7);
   for (size_t i = 0; i < picture.pixels.size(); ++i)
     picture.pixels[i] = static_cast<uint8_t>(i % 144 + static_cast<size_t>(rng.below(60)));
-  jpeg_compress_struct info{};
-  jpeg_error_mgr errors{};
-  info.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&info);
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&info, &bytes, &size);
-  info.image_width = static_cast<JDIMENSION>(picture.width);
-  info.image_height = static_cast<JDIMENSION>(picture.height);
-  info.input_components = 3;
-  info.in_color_space = JCS_RGB;
-  jpeg_set_defaults(&info);
-  info.restart_interval = kind.restart;
-  if (kind.progressive) jpeg_simple_progression(&info);
-  jpeg_start_compress(&info, TRUE);
-  for (int64_t y = 0; y < picture.height; ++y) {
-    JSAMPROW row = picture.at(0, y);
-    jpeg_write_scanlines(&info, &row, 1);
-  }
-  jpeg_finish_compress(&info);
-  std::string out(reinterpret_cast<char*>(bytes), size);
-  jpeg_destroy_compress(&info);
-  std::free(bytes);
-  return out;
+  return testing::jpeg_bytes(picture, kind);
 }
 
 /// Where the n-th marker of this kind stands.

@@ -2,10 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <cstdlib>
-
-#include <jpeglib.h>
 #include <webp/encode.h>
 
 #include "core/error.h"
@@ -13,6 +9,7 @@
 #include "media/compose.h"
 #include "media/png.h"
 #include "media/read_media.h"
+#include "media/testing.h"
 
 namespace tessera::media {
 namespace {
@@ -26,31 +23,7 @@ Image noise(int64_t width, int64_t height, int64_t channels, uint64_t seed) {
   return picture;
 }
 
-std::string jpeg_of(const Image& picture) {
-  jpeg_compress_struct info{};
-  jpeg_error_mgr errors{};
-  info.err = jpeg_std_error(&errors);
-  jpeg_create_compress(&info);
-  unsigned char* bytes = nullptr;
-  unsigned long size = 0;
-  jpeg_mem_dest(&info, &bytes, &size);
-  info.image_width = static_cast<JDIMENSION>(picture.width);
-  info.image_height = static_cast<JDIMENSION>(picture.height);
-  info.input_components = 3;
-  info.in_color_space = JCS_RGB;
-  jpeg_set_defaults(&info);
-  jpeg_set_quality(&info, 100, TRUE);
-  jpeg_start_compress(&info, TRUE);
-  for (int64_t y = 0; y < picture.height; ++y) {
-    JSAMPROW row = const_cast<uint8_t*>(picture.at(0, y));
-    jpeg_write_scanlines(&info, &row, 1);
-  }
-  jpeg_finish_compress(&info);
-  std::string out(reinterpret_cast<char*>(bytes), size);
-  jpeg_destroy_compress(&info);
-  std::free(bytes);
-  return out;
-}
+std::string jpeg_of(const Image& picture) { return testing::jpeg_bytes(picture, {.quality = 100}); }
 
 std::string webp_of(const Image& picture) {
   uint8_t* bytes = nullptr;
