@@ -126,6 +126,29 @@ Errors pack_language(const std::vector<SharedInput>& inputs, const std::vector<q
   return {errors.nearest / count, errors.found / count};
 }
 
+/// What is packed, and in which groups.
+struct Chosen {
+  std::vector<SharedInput> language, tower;
+  int64_t group = 0;
+};
+
+/// Throws UserError where nothing would be packed, and for widths that no group divides.
+Chosen chosen_of(Quantizable& model, const QuantizeOptions& options) {
+  Chosen chosen{.language = model.language_inputs(), .tower = model.tower_inputs()};
+  if (options.bits == 0) chosen.language.clear();
+  if (options.tower == "none") chosen.tower.clear();
+  if (options.tower == "int8" && chosen.tower.empty())
+    throw UserError("[quantize] {} has no vision tower to pack in 8 bits", options.model.string());
+  if (chosen.language.empty() && chosen.tower.empty())
+    throw UserError("[quantize] nothing to pack; give --bits 4 or --tower int8");
+  chosen.group = group_for(chosen.language, options.group);
+  require_eights(chosen.language);
+  if (options.group == 0 && chosen.group != 128) log_info("widths are no multiples of 128: groups of {}", chosen.group);
+  if (options.calibration.empty() && options.method == "awq")
+    log_info("no --calibration: on texts that the model draws itself; give such as it is for");
+  return chosen;
+}
+
 }  // namespace
 
 int run_quantize(const QuantizeOptions& options) {
@@ -140,18 +163,8 @@ int run_quantize(const QuantizeOptions& options) {
   CalibrationData data = calibration_of(options);
   const auto model =
       load_quantizable(options.model, parse_device(options.compute.device), adapter_paths(options.adapter));
-  std::vector<SharedInput> language = model->language_inputs(), tower = model->tower_inputs();
-  if (options.bits == 0) language.clear();
-  if (options.tower == "none") tower.clear();
-  if (options.tower == "int8" && tower.empty())
-    throw UserError("[quantize] {} has no vision tower to pack in 8 bits", options.model.string());
-  if (language.empty() && tower.empty()) throw UserError("[quantize] nothing to pack; give --bits 4 or --tower int8");
-  const int64_t group = group_for(language, options.group);
-  require_eights(language);
-  if (options.group == 0 && group != 128) log_info("widths are no multiples of 128: groups of {}", group);
-  if (options.calibration.empty() && options.method == "awq")
-    log_info("no --calibration: on texts that the model draws itself; give such as it is for");
-
+  const Chosen chosen = chosen_of(*model, options);
+  const auto& [language, tower, group] = chosen;
   std::vector<quant::InputStatistics> seen_language, seen_tower;
   int64_t positions = 0;
   seen_language.resize(language.size());
