@@ -42,6 +42,8 @@ std::vector<std::string> all_prompts(const DrawOptions& options) {
   return repeated;
 }
 
+bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+
 /// dir/name.png -> dir/name-3.png.
 Path numbered(const Path& path, size_t number) {
   return path.parent_path() / fmt::format("{}-{}{}", path.stem().string(), number, path.extension().string());
@@ -126,11 +128,12 @@ std::string told(size_t drawn, size_t asked) {
   return asked == 1 ? "one picture" : fmt::format("{} pictures", asked);
 }
 
-/// Names of files; of many, the first and the last.
+/// ": " and the names of files; of many, the first and the last; nothing where there are none.
 std::string told(const std::vector<std::string>& files) {
   constexpr size_t listed = 8;
-  if (files.size() <= listed) return fmt::format("{}", fmt::join(files, ", "));
-  return fmt::format("{} ... {}", files.front(), files.back());
+  if (files.empty()) return "";
+  if (files.size() <= listed) return fmt::format(": {}", fmt::join(files, ", "));
+  return fmt::format(": {} ... {}", files.front(), files.back());
 }
 
 /// The shape that was asked for, or else that of the first picture.
@@ -156,35 +159,48 @@ DrawRequest request_of(const DrawOptions& options) {
   if (!options.cfg_layers.empty()) request.cfg_layers = options.cfg_layers;
   if (!options.size.empty() && (!options.aspect.empty() || !options.pixels.empty()))
     throw UserError("[draw] --size says all; leave out --aspect and --pixels");
+  if (!options.negative.empty() && is_blank(options.negative))
+    throw UserError("[draw] --negative holds no words; leave it out, or say what pictures are to keep away from");
   if (!options.from.empty() && !options.init_image.empty())
     throw UserError("[draw] --from is an older name of --init-image; give one of them");
   const Path& first = options.init_image.empty() ? options.from : options.init_image;
+  if (options.keep_scales.value_or(0) > 0 && first.empty())
+    throw UserError("[draw] --keep-scales is {} but there is no --init-image to keep them from", *options.keep_scales);
   if (!first.empty()) {
     request.from = media::read_image(first);
-    request.keep_scales = options.keep_scales;
+    request.keep_scales = options.keep_scales.value_or(1);
   }
   if (!options.size.empty()) request.size = parse_size(options.size);
   request.aspect = aspect_of(options, request.from);
   return request;
 }
 
+/// Throws UserError where a picture cannot be written: better now than after the drawing.
+void require_outputs(const DrawOptions& options, const std::vector<Path>& paths) {
+  if (options.enlarge < 1 || options.enlarge > 64)
+    throw UserError("[draw] --enlarge is {}, want 1 to 64", options.enlarge);
+  media::picture_kind(options.out, "draw");
+  require_writable(paths.front(), "draw");
+  require_writable(paths.back(), "draw");
+  if (!options.save_scales.empty()) require_writable(options.save_scales / "1-strip.png", "draw");
+}
+
+/// Absent unless pictures are to be shown.
+std::optional<PicturePainter> painter_of(const DrawOptions& options) {
+  if (!options.show && options.show_as == "auto") return std::nullopt;
+  PicturePainter painter(options.show_as);
+  if (!painter.paints())
+    log_warning("[draw] standard output is no terminal; --show paints nothing (--show-as blocks paints all the same)");
+  return painter;
+}
+
 }  // namespace
 
 int run_draw(const DrawOptions& options) {
   DrawRequest request = request_of(options);
-  if (options.enlarge < 1 || options.enlarge > 64)
-    throw UserError("[draw] --enlarge is {}, want 1 to 64", options.enlarge);
-  media::picture_kind(options.out, "draw");
   const std::vector<Path> paths = outputs(options, request.prompts.size());
-  require_writable(paths.front(), "draw");
-  require_writable(paths.back(), "draw");
-  if (!options.save_scales.empty()) require_writable(options.save_scales / "1-strip.png", "draw");
-
-  std::optional<PicturePainter> painter;
-  if (options.show || options.show_as != "auto") painter.emplace(options.show_as);
-  if (painter && !painter->paints())
-    log_warning("[draw] standard output is no terminal; --show paints nothing (--show-as blocks paints all the same)");
-
+  require_outputs(options, paths);
+  std::optional<PicturePainter> painter = painter_of(options);
   const auto model =
       load_model(options.model, parse_device(options.compute.device), load_options(options.memory, options.adapter));
   const Draws* draws = model->draws();
@@ -224,7 +240,7 @@ int run_draw(const DrawOptions& options) {
     write(paths[0], media::contact_sheet(pictures, {.columns = options.count > 1 ? options.count : 0}));
   }
   const bool interrupted = pictures.size() < request.prompts.size();
-  log_info("{} in {}: {}", told(pictures.size(), request.prompts.size()), format_duration(seconds), told(written));
+  log_info("{} in {}{}", told(pictures.size(), request.prompts.size()), format_duration(seconds), told(written));
   if (options.output.json) {
     print_json({{"pictures", written},
                 {"scales", scale_files.written()},

@@ -22,7 +22,7 @@ struct DrawOptions {
   bool positive_prompt = false;
   std::filesystem::path init_image, from;
   std::optional<int64_t> top_k, window, settle;
-  int64_t keep_scales = 1;
+  std::optional<int64_t> keep_scales;
   bool show = false;
   std::string show_as = "auto";
   FastOptions fast;
@@ -60,8 +60,8 @@ template <class V> void fields(V& v, DrawOptions& o) {
   v("sheet", o.sheet, "all pictures on one sheet, a row for each prompt");
   v("enlarge", o.enlarge, "every pixel becomes a square of this edge");
   v("save_scales", o.save_scales, "directory for the picture after every scale, or row of codes, and a strip of them");
-  v("cfg", o.cfg, "guidance, one number or one per scale (default: the model's own)");
-  v("tau", o.tau, "temperature, one number or one per scale (default: the model's own)");
+  v("cfg", o.cfg, "guidance, one number or one per scale, as in 1,2,3,3 (default: the model's own)");
+  v("tau", o.tau, "temperature, one number or one per scale, as in 1,1,0.5,0.5 (default: the model's own)");
   v("top_p", o.top_p, "bit values less likely than 1 - top_p are never drawn (default: the model's own)");
   v("cfg_layers", o.cfg_layers,
     "where guidance mixes: 0 on the logits (default), -2 on what leaves the second last block; several mix in turn");
@@ -80,7 +80,7 @@ template <class V> void fields(V& v, DrawOptions& o) {
   v("pixels", o.pixels, "area of a released model's pictures: 0.06M, 0.25M, 0.60M or 1M (default: the model's own)");
   v("init_image", o.init_image,
     "picture whose first scales, or rows of codes, are kept, cut to the shape that is drawn");
-  v("keep_scales", o.keep_scales, "how many scales of --init-image are kept: more are closer to it");
+  v("keep_scales", o.keep_scales, "how many scales of --init-image are kept, 1 unless said: more are closer to it");
   v("from", o.from, "an older name of --init-image");
   v("show", o.show, "paint the pictures in the terminal");
   v("show_as", o.show_as,

@@ -191,6 +191,11 @@ TEST_F(DrawVerb, RefusesMissingPromptsAndModelsAndBadNumbersInOneLine) {
   refused([](DrawOptions& o) { o.aspect = "wide"; }, "aspect 'wide'");
   refused([](DrawOptions& o) { o.cfg = {1, 2}; }, "cfg");
   refused([](DrawOptions& o) { o.model = "/nowhere"; }, "/nowhere");
+  refused([](DrawOptions& o) { o.negative = " \t"; }, "--negative holds no words");
+  refused([](DrawOptions& o) { o.keep_scales = 2; }, "--keep-scales is 2 but there is no --init-image");
+  refused([](DrawOptions& o) { o.window = 8; }, "window and settle are for models that draw code by code");
+  refused([](DrawOptions& o) { o.settle = 0; }, "window and settle are for models that draw code by code");
+  refused([](DrawOptions& o) { o.top_k = 5; }, "top_k, window and settle are for models that draw code by code");
   EXPECT_FALSE(std::filesystem::exists(options.out));
 }
 

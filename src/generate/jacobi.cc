@@ -78,7 +78,10 @@ JacobiCounts run_jacobi(TokenSteps& steps, std::span<Sequence* const> sequences,
   if (sequences.empty()) return counts;
   std::vector<const Prompt*> prompts;
   std::vector<GuessedRow> rows;
-  for (Sequence* sequence : sequences) prompts.push_back(&sequence->prompt()), rows.push_back({sequence});
+  for (Sequence* sequence : sequences) {
+    prompts.push_back(&sequence->prompt());
+    rows.push_back({sequence});
+  }
   const Tensor first = steps.join(prompts);
   ++counts.passes;
   for (size_t r = 0; r < rows.size(); ++r) {
@@ -96,7 +99,9 @@ JacobiCounts run_jacobi(TokenSteps& steps, std::span<Sequence* const> sequences,
     std::vector<size_t> staying;
     std::vector<GuessedRow> left;
     for (size_t r = 0; r < rows.size(); ++r) {
-      if (!rows[r].sequence->finished()) staying.push_back(r), left.push_back(std::move(rows[r]));
+      if (rows[r].sequence->finished()) continue;
+      staying.push_back(r);
+      left.push_back(std::move(rows[r]));
     }
     if (staying.size() < rows.size()) steps.keep(staying);
     rows = std::move(left);

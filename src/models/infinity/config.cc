@@ -16,6 +16,8 @@ void validate(const InfinityConfig& c) {
   if (c.width < 1 || c.depth < 1 || c.heads < 1) {
     throw UserError("[infinity] width {}, depth {}, heads {}; want whole numbers from 1", c.width, c.depth, c.heads);
   }
+  constexpr int64_t deepest = 1024;  // a damaged config.json is not to ask for a billion blocks
+  if (c.depth > deepest) throw UserError("[infinity] depth is {}, want at most {}", c.depth, deepest);
   if (c.width % c.heads != 0 || c.head_dim() % 4 != 0) {
     throw UserError("[infinity] width {} over {} heads; want a head width that is a multiple of 4", c.width, c.heads);
   }

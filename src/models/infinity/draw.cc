@@ -99,6 +99,9 @@ DrawPlan DrawingInfinity::plan_of(const DrawRequest& request) const {
   const InfinityConfig& config = bundle_.model.config;
   if (!(request.aspect >= 0.25 && request.aspect <= 4))
     throw UserError("[draw] aspect (height / width) is {}, want 0.25 to 4", request.aspect);
+  if (request.top_k || request.window || request.settle)
+    throw UserError(
+        "[draw] top_k, window and settle are for models that draw code by code; this one draws scale by scale");
   if (request.batch < 1) throw UserError("[draw] batch is {}, want at least 1", request.batch);
   const int64_t per_token = bundle_.codec.config.spatial_factor() * (config.patchify ? 2 : 1);
   DrawPlan plan{.schedule = request.size

@@ -96,7 +96,10 @@ Tensor PictureSteps::verify(const std::vector<std::vector<int32_t>>& ids) {
   const Tensor logits = steps_.verify(all);
   std::vector<int64_t> begins;
   int64_t from = 0;
-  for (const auto& each : all) begins.push_back(from), from += std::ssize(each);
+  for (const auto& each : all) {
+    begins.push_back(from);
+    from += std::ssize(each);
+  }
   std::vector<Tensor> mixed;
   for (size_t r = 0; r < rows_.size(); ++r) {
     const Tensor c = logits.narrow(0, begins[rows_[r].conditional], std::ssize(ids[r]));

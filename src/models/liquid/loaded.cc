@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "codec/codec_files.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
@@ -66,9 +67,7 @@ std::vector<std::vector<int64_t>> codes_of(const vq::VqCodec& codec, const std::
   const at::NoGradGuard no_grad;
   std::vector<std::vector<int64_t>> all;
   for (size_t begin = 0; begin < pictures.size(); begin += encoded_at_once) {
-    const size_t end = std::min(pictures.size(), begin + encoded_at_once);
-    const std::vector<Image> part(pictures.begin() + static_cast<ptrdiff_t>(begin),
-                                  pictures.begin() + static_cast<ptrdiff_t>(end));
+    const std::vector<Image> part = codec::part_of(pictures, begin, encoded_at_once);
     const Tensor codes =
         codec.encode(vq::pictures_to_tensor(part, codec.codebook.device())).flatten(1).cpu().contiguous();
     for (int64_t b = 0; b < codes.size(0); ++b) {
@@ -119,6 +118,11 @@ CodePlan LoadedLiquid::plan_of(const DrawRequest& request) const {
                     request.size->height, size, size);
   if (!request.pixels.empty() || request.positive_prompt || request.cfg_layers != std::vector<int64_t>{0})
     throw UserError("[draw] pixels, positive_prompt and cfg_layers are for models that draw scale by scale");
+  if (request.fast.unguided_scales > 0 || request.fast.settled > 0 || request.fast.local_attention > 0)
+    throw UserError(
+        "[draw] fast, unguided_scales, settled and local_attention are for models that draw scale by scale");
+  if (request.settle.value_or(0) > 0 && chosen.window == 1)
+    throw UserError("[draw] settle is {} but no codes are guessed ahead; want a window of at least 2", *request.settle);
   if (request.batch < 1) throw UserError("[draw] batch is {}, want at least 1", request.batch);
   if (!request.use_cache) throw UserError("[draw] this model does not draw without a cache");
   if (request.keep_scales < 0 || request.keep_scales > edge)
@@ -170,7 +174,9 @@ std::vector<Image> LoadedLiquid::draw(const DrawRequest& request) const {
         draw_codes(bundle_.model, *prompter_,
                    {prompts.begin() + static_cast<ptrdiff_t>(begin), prompts.begin() + static_cast<ptrdiff_t>(end)},
                    plan, &so_far);
-    counts.passes += drawn.counts.passes, counts.ids += drawn.counts.ids, counts.settled += drawn.counts.settled;
+    counts.passes += drawn.counts.passes;
+    counts.ids += drawn.counts.ids;
+    counts.settled += drawn.counts.settled;
     const auto whole_picture = [&](const auto& each) { return std::ssize(each) == bundle_.config.pictures.count(); };
     if (!std::ranges::all_of(drawn.codes, whole_picture)) break;  // interrupted: half a picture is none
     std::vector<Image> finished = pictures_of(bundle_.codec, drawn.codes, edge);

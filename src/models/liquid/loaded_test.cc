@@ -110,6 +110,9 @@ TEST(LoadedLiquid, WhatThisModelHasNotIsRefusedInOneLine) {
   refusal({.top_p = 0}, "top_p is 0, want more than 0");
   refusal({.top_k = -1}, "top_k is -1, want at least 0");
   refusal({.window = 0}, "window is 0, want 1");
+  refusal({.window = 1, .settle = 2}, "settle is 2 but no codes are guessed ahead");
+  refusal({.fast = {.unguided_scales = 1}}, "fast, unguided_scales, settled and local_attention are for models that");
+  refusal({.fast = {.settled = 0.25}}, "fast, unguided_scales");
   refusal({.aspect = 0.5}, "this model draws squares");
   refusal({.size = PictureSize{.width = 32, .height = 16}}, "size is 32x16, want 16x16");
   refusal({.pixels = "1M"}, "for models that draw scale by scale");

@@ -205,10 +205,12 @@ void LiquidObjective::measure(const std::vector<Sample>& samples, const std::str
       const size_t end = std::min(lessons.size(), begin + measured_at_once);
       const Graded graded = grade(
           {lessons.begin() + static_cast<ptrdiff_t>(begin), lessons.begin() + static_cast<ptrdiff_t>(end)}, false);
-      nats += graded.nats, learned += graded.learned;
+      nats += graded.nats;
+      learned += graded.learned;
     }
     if (learned > 0) metrics[prefix + kind] = nats / learned;
-    all_nats += nats, all_learned += learned;
+    all_nats += nats;
+    all_learned += learned;
   }
   if (all_learned > 0) metrics[prefix + "loss"] = all_nats / all_learned;
 }
@@ -233,7 +235,10 @@ void LiquidObjective::save_samples(const Path& directory, const std::string& ste
   if (prompts.empty()) return;
   std::vector<std::vector<int32_t>> ids;
   std::string page;
-  for (const std::string& prompt : prompts) ids.push_back(prompter_.drawing(prompt)), page += prompt + "\n";
+  for (const std::string& prompt : prompts) {
+    ids.push_back(prompter_.drawing(prompt));
+    page += prompt + "\n";
+  }
   const DrawDefaults& d = parts_.training.sampling;
   const CodePlan plan{
       .cfg = d.cfg,
@@ -250,7 +255,9 @@ void LiquidObjective::save_model(const Path& directory, FileSystem& files) {
   whole.model = with_adapters_merged(parts_.bundle.model);
   Json generation = Json::object();
   const auto name = [&](const char* key, std::optional<int32_t> id) {
-    if (id) generation[key] = *id, whole.text_config[key] = *id;
+    if (!id) return;
+    generation[key] = *id;
+    whole.text_config[key] = *id;
   };
   name("bos_token_id", parts_.tokenizer->begin_token());
   name("eos_token_id", parts_.tokenizer->end_token());
@@ -317,7 +324,8 @@ std::unique_ptr<train::Objective> make_liquid_objective(train::Recipe& recipe, c
   parts.bundle = start_of(table, *parts.tokenizer, parts.seed, device);
   parts.bundle.directory = table.language.tokenizer;
   parts.tune = table.language.tune;
-  recipe.model = to_json(table), recipe.loss = to_json(training);
+  recipe.model = to_json(table);
+  recipe.loss = to_json(training);
   parts.measured = source.heldout(static_cast<uint64_t>(std::max<int64_t>(1, training.heldout)));
   if (std::ranges::none_of(parts.measured, is_picture)) parts.seen = first_pictures(source);
   return std::make_unique<LiquidObjective>(std::move(parts));
