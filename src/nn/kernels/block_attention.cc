@@ -34,6 +34,58 @@ template <class T> TESSERA_BODY float dot(const float* q, const T* k, int64_t co
   return sum;
 }
 
+constexpr int64_t sums_at_once = 8;
+
+/// to[p] = across<false>(v[p]): the same sums in the same order, eight side by side.
+TESSERA_BODY void across_each(const Floats (&v)[sums_at_once], float* to) {
+  typedef float Eight __attribute__((vector_size(32), aligned(4)));
+  Eight half[8], quarter[4], pair[2];
+#pragma GCC unroll 8
+  for (int p = 0; p < 8; ++p) {
+    Eight both[2];
+    std::memcpy(both, &v[p], sizeof both);
+    half[p] = both[0] + both[1];
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {  // four lanes of sum 2 i, four of sum 2 i + 1
+    const Eight a = half[2 * i], b = half[2 * i + 1];
+    quarter[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11) +
+                 __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {  // two lanes each of sums 4 i, 4 i + 2, 4 i + 1, 4 i + 3
+    const Eight a = quarter[2 * i], b = quarter[2 * i + 1];
+    pair[i] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13) +
+              __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  const Eight sums = __builtin_shufflevector(pair[0], pair[1], 0, 4, 2, 6, 8, 12, 10, 14) +
+                     __builtin_shufflevector(pair[0], pair[1], 1, 5, 3, 7, 9, 13, 11, 15);
+  std::memcpy(to, &sums, sizeof sums);
+}
+
+/// to[j] = dot(q, k + j * count, count) for positions from `from` to before `to_position`.
+template <class T>
+TESSERA_BODY void dots(const float* q, const T* k, int64_t count, int64_t from, int64_t to_position, float* to) {
+  int64_t j = from;
+  if (count % lanes == 0) {
+    for (; j + sums_at_once <= to_position; j += sums_at_once) {
+      Floats sums[sums_at_once] = {};
+      for (int64_t i = 0; i < count; i += lanes) {
+        Floats a;
+        load(q + i, a);
+#pragma GCC unroll 8
+        for (int p = 0; p < sums_at_once; ++p) {
+          Floats b;
+          load(k + (j + p) * count + i, b);
+          sums[p] += a * b;
+        }
+      }
+      across_each(sums, to + j);
+    }
+  }
+  for (; j < to_position; ++j) to[j] = dot(q, k + j * count, count);
+}
+
 /// out += weights times values, for `width` vectors of numbers of each value.
 template <int width, class T>
 TESSERA_BODY void add_vectors(const float* weights, const float* scales, const T* values, int64_t from, int64_t to,
@@ -103,9 +155,10 @@ template <class T> TESSERA_BODY void attend_in(const Query& c, std::vector<float
     const int64_t to = std::min<int64_t>(c.end - b * c.block_size, c.block_size);
     for (int64_t h = 0; h < c.heads; ++h) {
       float* scores = scratch.data() + h * room + b * c.block_size - c.begin;
+      dots(c.q + h * c.head_dim, keys, c.head_dim, from, to, scores);
+      if (block.key_scales == nullptr && c.cap == 0) continue;
       for (int64_t j = from; j < to; ++j) {
-        float score = dot(c.q + h * c.head_dim, keys + j * c.head_dim, c.head_dim);
-        if (block.key_scales != nullptr) score *= block.key_scales[j];
+        const float score = block.key_scales != nullptr ? scores[j] * block.key_scales[j] : scores[j];
         scores[j] = c.cap > 0 ? c.cap * std::tanh(score / c.cap) : score;
       }
     }

@@ -6,7 +6,7 @@ typedef float Floats __attribute__((vector_size(64), aligned(4)));
 typedef int32_t Ints __attribute__((vector_size(64), aligned(4)));
 typedef uint32_t Words __attribute__((vector_size(64), aligned(4)));
 typedef uint16_t Shorts __attribute__((vector_size(32), aligned(2)));
-typedef int8_t Bytes __attribute__((vector_size(16), aligned(1)));
+typedef uint8_t Bytes __attribute__((vector_size(16), aligned(1)));
 
 TESSERA_BODY void load(const float* from, Floats& to) { std::memcpy(&to, from, sizeof to); }
 TESSERA_BODY void load(const uint16_t* from, Floats& to) {
@@ -16,9 +16,12 @@ TESSERA_BODY void load(const uint16_t* from, Floats& to) {
   std::memcpy(&to, &wide, sizeof to);
 }
 TESSERA_BODY void load(const int8_t* from, Floats& to) {
+  // GCC widens unsigned numbers to twice the bits in one instruction; signed bytes to floats it takes one by one.
   Bytes bytes;
   std::memcpy(&bytes, from, sizeof bytes);
-  to = __builtin_convertvector(bytes, Floats);
+  const Shorts wide = __builtin_convertvector(bytes ^ 128, Shorts);
+  const Ints whole = (Ints) __builtin_convertvector(wide, Words) - 128;
+  to = __builtin_convertvector(whole, Floats);
 }
 TESSERA_BODY void store(const Floats& from, float* to) { std::memcpy(to, &from, sizeof from); }
 
