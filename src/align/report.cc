@@ -116,14 +116,19 @@ plan::Figure score_figure(const std::vector<RoundScores>& rounds, const Scale& s
   best.name = "best of each prompt", best.colour = 1;
   half.kind = Kind::band, half.name = "middle half of all";
   for (const RoundScores& each : rounds) {
-    const auto round = static_cast<double>(each.round);
-    all.x.push_back(round), all.y.push_back(mean(each.scores));
-    best.x.push_back(round), best.y.push_back(mean(each.best));
-    half.x.push_back(round), half.low.push_back(each.quantile(0.25)), half.high.push_back(each.quantile(0.75));
+    const auto place = static_cast<double>(figure.x.names.size());
+    figure.x.names.push_back(std::to_string(each.round));
+    all.x.push_back(place), all.y.push_back(mean(each.scores));
+    best.x.push_back(place), best.y.push_back(mean(each.best));
+    half.x.push_back(place), half.low.push_back(each.quantile(0.25)), half.high.push_back(each.quantile(0.75));
   }
-  plan::Series all_points = all, best_points = best;
-  all_points.kind = best_points.kind = Kind::points;
-  figure.series = {half, all, best, all_points, best_points};
+  figure.series = {half, all, best};
+  for (plan::Series points : {all, best}) {
+    points.kind = Kind::points;
+    for (size_t i = 0; i < points.x.size(); ++i)
+      points.tips.push_back(fmt::format("{}, round {}: {:.2f}", points.name, figure.x.names[i], points.y[i]));
+    figure.series.push_back(std::move(points));
+  }
   return figure;
 }
 
@@ -189,6 +194,7 @@ plan::Table answer_table(const std::vector<Shown>& shown) {
   for (const Shown& each : shown)
     table.rows.push_back({fmt::format("{:.2f}", each.score), std::to_string(each.round), each.model, each.prompt,
                           each.answer.empty() ? "(empty)" : each.answer});
+  table.wrapped = true;
   return table;
 }
 

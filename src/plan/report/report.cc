@@ -39,7 +39,8 @@ std::string table_html(const Table& table) {
     const bool numeric = column < table.numeric.size() && table.numeric[column];
     return fmt::format("<{}{}>{}</{}>", tag, numeric ? " class=\"number\"" : "", escaped(text), tag.substr(0, 2));
   };
-  std::string out = "<div class=\"scroll\" tabindex=\"0\"><table>\n";
+  std::string out =
+      fmt::format("<div class=\"scroll\" tabindex=\"0\"><table{}>\n", table.wrapped ? " class=\"wrapped\"" : "");
   if (!table.caption.empty()) out += fmt::format("<caption><span>{}</span></caption>\n", escaped(table.caption));
   out += "<thead><tr>";
   for (size_t i = 0; i < table.header.size(); ++i) out += cell("th", i, table.header[i]);

@@ -60,6 +60,7 @@ struct Table {
   std::vector<std::vector<std::string>> rows;
   std::vector<bool> numeric;  // columns that are aligned to the right; those not named are text
   std::string caption;
+  bool wrapped = false;  // texts of the cells break into lines
 };
 
 /// "12.3%" for 0.123.
