@@ -133,6 +133,15 @@ TEST(ErrorSources, ANoisyRecipeAndAFarTargetAreLessCertain) {
   EXPECT_GT(error_sources(noisy, kTarget, predicted).noise, 2 * near.noise);
 }
 
+TEST(ErrorSources, NoiseFollowsTheBinomialDistribution) {
+  FittedLadder fitted;
+  fitted.ensemble.largest_accuracy = 0.5;
+  for (TaskCurve& curve : fitted.ensemble.curves) curve.scatter = 0;
+  const double even = error_sources(fitted.ensemble, kTarget, 0.5).noise;
+  EXPECT_NEAR(even, fitted.ensemble.scatter, 1e-12);
+  EXPECT_NEAR(error_sources(fitted.ensemble, kTarget, 0.9).noise, 0.6 * even, 1e-12);  // sqrt(.9 * .1) is .3, not .5
+}
+
 TEST(Spread, IndependentSourcesOfErrorAddInSquares) {
   std::vector<double> samples;
   for (int i = 0; i <= 100; ++i) samples.push_back(0.4 + 0.002 * i);

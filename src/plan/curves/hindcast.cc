@@ -259,8 +259,8 @@ Predictability predictability(const Rungs& rungs, const LadderTask& task, double
   }
   if (still > 0) result.skill = 1 - error / still;
   if (result.rise < kLeastRise) {
-    result.why = fmt::format("the dearest rungs are {:.1f} points above the cheapest, which scatter by {:.1f}",
-                             100 * (high - low), 100 * scatter);
+    result.why = fmt::format("the dearest rungs are {:.1f} points {} the cheapest, which scatter by {:.1f}",
+                             100 * std::abs(high - low), high < low ? "below" : "above", 100 * scatter);
   } else if (result.skill < kLeastSkill) {
     result.why = fmt::format("in hindcasts the forecast did {} than \"as the largest rung\" (skill {:.2f})",
                              result.skill < 0 ? "worse" : "hardly better", result.skill);

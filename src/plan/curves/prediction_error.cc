@@ -1,4 +1,4 @@
-// The constants are the protocol's (docs/planning.md): from simulated families and hindcasts, before any target.
+// The constants are the protocol's (docs/planning.md): from simulated families and hindcasts, not from a target.
 #include "plan/curves/prediction_error.h"
 
 #include <algorithm>
@@ -10,11 +10,17 @@ namespace tessera::plan {
 
 namespace {
 
-constexpr double kOfChange =
-    0.3;  // form error as a share of the way from the largest rung's accuracy to the prediction
-constexpr double kPerDecade = 0.007;  // and of the compute beyond the largest rung, per factor of ten and half a factor
-constexpr double kOfResamples =
-    0.8;  // the resamples draw the priors' centres too, and so are wider than the fits' errors
+// The form's error: a share of the way from the largest rung's accuracy to the prediction, and so much for every factor of
+// ten in compute beyond the largest rung and half a factor.
+constexpr double kOfChange = 0.3, kPerDecade = 0.007;
+// The resamples draw the priors' centres too, and so are wider than the fits' errors.
+constexpr double kOfResamples = 0.8;
+
+/// The standard deviation of a measured accuracy, up to a factor that the number of questions sets.
+double binomial_spread(double accuracy) {
+  const double p = std::clamp(accuracy, 0.02, 0.98);
+  return std::sqrt(p * (1 - p));
+}
 
 }  // namespace
 
@@ -22,13 +28,14 @@ ErrorSources error_sources(const TaskEnsemble& ensemble, const RunScale& at, dou
   const double decades = std::max(0.0, std::log10(at.flops / ensemble.largest_flops));
   const double length = at.tokens / at.params;  // outside the rungs' too it is the law's form that answers
   const double lengths = std::max({0.0, std::log10(length / ensemble.longest), std::log10(ensemble.shortest / length)});
-  const double change = kOfChange * (predicted - ensemble.largest_accuracy),
-               way = kPerDecade * (0.5 + decades + lengths);
+  const double change = kOfChange * (predicted - ensemble.largest_accuracy);
+  const double way = kPerDecade * (0.5 + decades + lengths);
   double run = 0;  // the target's own run scatters about the law as the rungs do, where accuracy may follow loss faster
   for (size_t f = 0; f < ensemble.curves.size(); ++f) {
     run += ensemble.shares[f] * ensemble.curves[f].accuracy_scatter(at);
   }
-  return {std::sqrt(ensemble.nearby.novelty(at)) * std::hypot(change, way), std::max(ensemble.scatter, run)};
+  const double scatter = ensemble.scatter * binomial_spread(predicted) / binomial_spread(ensemble.largest_accuracy);
+  return {std::sqrt(ensemble.nearby.novelty(at)) * std::hypot(change, way), std::max(scatter, run)};
 }
 
 Spread spread_of(std::vector<double> samples, double point, const ErrorSources& sources, double coverage,

@@ -11,7 +11,7 @@ namespace tessera::plan {
 /// One standard deviation of each source, in accuracy.
 struct ErrorSources {
   double form = 0;   // the truth departs from the fitted form
-  double noise = 0;  // the target's own measurement and run
+  double noise = 0;  // the target's own measurement, which follows the binomial distribution, and run
 };
 ErrorSources error_sources(const TaskEnsemble& ensemble, const RunScale& at, double predicted);
 

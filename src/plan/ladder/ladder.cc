@@ -157,8 +157,9 @@ class Forecaster {
     for (const JudgedForm& judged : result_.judged) usable.push_back(is_usable(judged.form, t));
     std::vector<SharedForm> forms = weigh_forms(result_.judged, t, usable);
     if (forms.empty()) {
-      throw UserError("[plan] too few rungs for {}: want at least 4 runs with '{}' and accuracy measured", name_of(t),
-                      feature_name(options_.feature.value_or(Feature::acc)));
+      const bool needs_loss = options_.feature.value_or(Feature::acc) != Feature::acc;
+      throw UserError("[plan] too few rungs for {}: want at least 4 runs with {}accuracy measured", name_of(t),
+                      needs_loss ? fmt::format("'{}' and ", feature_name(*options_.feature)) : "");
     }
     for (const SharedForm& each : forms) {
       for (JudgedForm& judged : result_.judged) {

@@ -31,16 +31,18 @@ double coverage_of(size_t ladders, const testing::SimulatedLadder& how) {
   return share;
 }
 
+// Where the form holds exactly its error is granted for nothing, so that more than 80% are held: docs/planning.md,
+// "What the intervals cannot know".
 TEST(LadderSimulation, LaddersOfTheFittedFormAreHeldByAtLeastThreeOfFourIntervals) {
-  const double share = coverage_of(60, {});
+  const double share = coverage_of(200, {});
   EXPECT_GE(share, 0.73);
-  EXPECT_LE(share, 0.99);  // no departure: the form's error is granted for nothing
+  EXPECT_LE(share, 0.97);
 }
 
 TEST(LadderSimulation, LaddersOfTheFittedFormAreHeldAtThreeTimesTheScatter) {
-  const double share = coverage_of(30, {.run_noise = 0.012});
+  const double share = coverage_of(70, {.run_noise = 0.012});
   EXPECT_GE(share, 0.70);
-  EXPECT_LE(share, 0.99);
+  EXPECT_LE(share, 0.97);
 }
 
 }  // namespace

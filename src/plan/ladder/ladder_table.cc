@@ -58,6 +58,16 @@ struct Columns {
   std::vector<std::array<std::optional<size_t>, 3>> tasks;
 };
 
+/// "mmlu_accuracy" where no column is "mmlu_acc".
+void refuse_spelt_out(const CsvReader& csv, const std::string& name) {
+  constexpr std::string_view ending = "_accuracy";
+  if (name.size() <= ending.size() || !name.ends_with(ending)) return;
+  const std::string task = name.substr(0, name.size() - ending.size());
+  const std::string want = task + std::string(kSuffixes[kAccuracy]);
+  if (csv.find(want) || csv.find(task + std::string(kScore))) return;
+  throw UserError("[plan] {} has no column '{}' but one named '{}'; is it misspelt?", csv.source(), want, name);
+}
+
 /// A column that is nearly what a task still lacks is a slip of the pen, not a note of the user's.
 void refuse_misspelt(const CsvReader& csv, const std::vector<std::string>& tasks, const Columns& columns) {
   static const std::set<std::string_view> known = {"run", "role",   "size", "xC",      "n_params",
@@ -81,6 +91,7 @@ void refuse_misspelt(const CsvReader& csv, const std::vector<std::string>& tasks
   }
   for (const std::string& name : csv.columns()) {
     if (known.count(name)) continue;
+    refuse_spelt_out(csv, name);
     const auto task = task_column(name);
     if (task && is_complete(task->first)) continue;
     for (const std::string& want : lacking) {

@@ -93,6 +93,13 @@ TEST(LadderTable, AMisspeltMeasureIsRefusedWithAQuestion) {
             "[plan] t.csv has no column 'c4_loss' but one named 'c4_los'; is it misspelt?");
 }
 
+TEST(LadderTable, AccuracyIsRefusedAsAnEndingUnlessTheTaskHasItsMeasure) {
+  EXPECT_EQ(said_of("run,role,n_params,tokens,quiz_accuracy,pass_acc\n"),
+            "[plan] t.csv has no column 'quiz_acc' but one named 'quiz_accuracy'; is it misspelt?");
+  const std::string row = "\na,train,1e8,1e9,0.5,0.5\n";
+  EXPECT_EQ(parse_ladder_table("run,role,n_params,tokens,quiz_accuracy,quiz_score" + row, "t.csv").tasks.size(), 1u);
+}
+
 TEST(LadderTable, AMisspeltTaskIsRefusedWithAQuestion) {
   EXPECT_THAT(said_of("run,role,n_params,tokens,mmlu_bpb,mlu_acc\n"), HasSubstr("is it misspelt?"));
 }

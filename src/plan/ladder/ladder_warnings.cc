@@ -19,8 +19,9 @@ constexpr double kLeastOff = 0.02;    // of the loss
 constexpr double kNoisyShare = 0.1;   // scatter of the last checkpoints over the range that the ladder spans
 constexpr double kWide = 0.08;        // a wider interval of accuracy is not robust yet
 constexpr size_t kLastForNoise = 10;
-constexpr size_t kMostLines = 25;      // then tasks that cannot be predicted are named in one line
-constexpr double kNearCeiling = 0.75;  // an accuracy from which on the ceiling matters
+constexpr size_t kMostLines = 25;       // then tasks that cannot be predicted are named in one line
+constexpr double kNearCeiling = 0.75;   // an accuracy from which on the ceiling matters
+constexpr double kAboveCeiling = 0.02;  // of a rung, by which noise alone does not exceed a ceiling
 
 using Warnings = std::vector<std::string>;
 
@@ -143,17 +144,35 @@ void warn_of_sparse_evaluations(const Rungs& rungs, const LadderForecast& foreca
   }
 }
 
+double highest_accuracy(const Rungs& rungs, size_t task) {
+  double highest = 0;
+  for (const LadderRun* run : rungs) {
+    const double accuracy = final_accuracy(*run, task);
+    if (!std::isnan(accuracy)) highest = std::max(highest, accuracy);
+  }
+  return highest;
+}
+
+/// A ceiling that a rung exceeds by more than its noise was given by mistake.
+void warn_of_given_ceilings(const Rungs& rungs, const LadderOptions& options, const LadderForecast& forecast,
+                            Warnings& warnings) {
+  for (const TaskEnsemble& ensemble : forecast.curves) {
+    const auto given = options.ceiling.find(ensemble.task.name);
+    if (given == options.ceiling.end()) continue;
+    const double reached = highest_accuracy(rungs, ensemble.task.index);
+    if (reached <= given->second + kAboveCeiling) continue;
+    warnings.push_back(fmt::format("a rung scores {:.1f} on {}, above its given ceiling of {:.1f}", 100 * reached,
+                                   given->first, 100 * given->second));
+  }
+}
+
 /// The ceiling is an assumption where no rung comes near it and the forecast does.
 void warn_of_ceiling(const Rungs& rungs, const LadderOptions& options, const LadderForecast& forecast,
                      Warnings& warnings) {
   std::set<std::string> names;
   for (const TaskEnsemble& ensemble : forecast.curves) {
     if (options.method == LadderMethod::paper || options.ceiling.count(ensemble.task.name)) continue;
-    double reached = 0;
-    for (const LadderRun* run : rungs) {
-      const double accuracy = final_accuracy(*run, ensemble.task.index);
-      if (!std::isnan(accuracy)) reached = std::max(reached, accuracy);
-    }
+    const double reached = highest_accuracy(rungs, ensemble.task.index);
     for (const LadderPrediction& each : forecast.predictions) {
       if (each.task == ensemble.task.name && each.predicted > kNearCeiling && reached < kNearCeiling)
         names.insert(each.task);
@@ -235,6 +254,7 @@ std::vector<std::string> ladder_warnings(const LadderTable& table, const Rungs& 
   warn_of_bounds(forecast, warnings);
   warn_of_sparse_evaluations(rungs, forecast, warnings);
   warn_of_ceiling(rungs, options, forecast, warnings);
+  warn_of_given_ceilings(rungs, options, forecast, warnings);
   warn_of_noise(table, rungs, forecast, warnings);
   warn_of_unpredictable(table, forecast, warnings);
   warn_of_width(options, forecast, warnings);

@@ -41,6 +41,16 @@ TEST(LadderWarnings, ARungOffTheLawIsNamed) {
   EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("is off"))));
 }
 
+TEST(LadderWarnings, ACeilingThatARungExceedsIsWarnedOf) {
+  const LadderTable table = ladder_of();
+  const auto warnings = [&](double ceiling) {
+    const LadderOptions options{.ceiling = {{"task0", ceiling}}, .targets = {{"big", kNear}}, .resamples = 1};
+    return forecast_ladder(table, options).warnings;
+  };
+  EXPECT_THAT(warnings(0.3), Contains(HasSubstr("on task0, above its given ceiling of 30.0")));
+  EXPECT_THAT(warnings(1), Not(Contains(HasSubstr("given ceiling"))));
+}
+
 TEST(LadderWarnings, EqualTokensForAllSizesWarnThatSizeAndTokensAreNotSeparable) {
   LadderTable table = ladder_of({1e8, 2e8, 4e8, 8e8, 1.6e9}, {1});
   for (LadderRun& run : table.runs) {
