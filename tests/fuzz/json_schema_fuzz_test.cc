@@ -77,8 +77,7 @@ TEST(Fuzz, MutatedJsonSchemasAreRefusedOrCanBeSatisfied) {
       FAIL() << "round " << round << ": " << error.what() << "\n" << ::testing::PrintToString(bytes);
     }
   }
-  EXPECT_GT(compiled, 30);
-  EXPECT_LT(compiled, 2900);
+  EXPECT_EQ(compiled, 68);  // of 3000 mutations, whose seed is fixed
 }
 
 }  // namespace
