@@ -10,11 +10,11 @@ namespace {
 
 constexpr std::string_view base64_letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-std::array<int8_t, 256> values_of_letters() {
-  std::array<int8_t, 256> values{};
+std::array<int, 256> values_of_letters() {
+  std::array<int, 256> values{};
   values.fill(-1);
   for (size_t i = 0; i < base64_letters.size(); ++i)
-    values[static_cast<unsigned char>(base64_letters[i])] = static_cast<int8_t>(i);
+    values[static_cast<unsigned char>(base64_letters[i])] = static_cast<int>(i);
   values['-'] = 62;
   values['_'] = 63;
   return values;
@@ -35,7 +35,7 @@ std::string base64_encoded(std::string_view bytes) {
 }
 
 std::optional<std::string> base64_decoded(std::string_view text) {
-  static const std::array<int8_t, 256> values = values_of_letters();
+  static const std::array<int, 256> values = values_of_letters();
   while (text.ends_with('=') || text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
   std::string bytes;
   bytes.reserve(text.size() * 3 / 4);
