@@ -1,6 +1,8 @@
 // What is the same whoever reads the bytes: headers, queries, the names of statuses.
 #include "serve/http.h"
 
+#include "serve/api_error.h"
+
 namespace tessera::serve {
 
 std::string_view HttpRequest::header(std::string_view name) const {
@@ -46,13 +48,7 @@ std::optional<std::string> percent_decoded(std::string_view text, bool plus) {
 }
 
 HttpReply error_reply(int status, const std::string& message) {
-  const std::string type = status >= 500 ? "server_error" : "invalid_request_error";
-  HttpReply reply{
-      .status = status,
-      .headers = {{"Content-Type", "application/json"}},
-      .body = R"({"error":{"message":")" + message + R"(","type":")" + type + R"(","param":null,"code":null}})"};
-  if (status == 503) reply.headers.emplace_back("Retry-After", "2");
-  return reply;
+  return ApiError(status, message).retry_after(status == 503 ? 2 : 0).reply();
 }
 
 std::string_view status_text(int status) {

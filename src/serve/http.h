@@ -92,7 +92,7 @@ class HttpServer {
 std::unique_ptr<HttpServer> start_http(const HttpOptions& options, HttpServer::Check check,
                                        HttpServer::Handler handler);
 
-/// A mistake of transport in the JSON form of the API. `message` holds nothing that JSON would have to escape.
+/// A mistake of transport in the JSON form of the API.
 HttpReply error_reply(int status, const std::string& message);
 /// "Not Found".
 std::string_view status_text(int status);

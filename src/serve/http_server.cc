@@ -54,7 +54,7 @@ class BeastServer final : public HttpServer {
   }
 
  private:
-  /// One connection's fault, such as memory that is short, ends no other.
+  /// One connection's fault, such as memory that is short, ends no other: the clock and both acceptors are set again before what may throw.
   void run() {
     while (true) {
       try {
@@ -79,10 +79,10 @@ class BeastServer final : public HttpServer {
     timer_.expires_after(std::chrono::milliseconds(250));
     timer_.async_wait([this](ErrorCode error) {
       if (error) return;
+      tick();
       const auto now = Clock::now();
       const auto all = std::vector<std::shared_ptr<Session>>(hub_->sessions.begin(), hub_->sessions.end());
       for (const auto& session : all) session->tick(now);
-      tick();
     });
   }
 
@@ -140,12 +140,12 @@ void BeastServer::accept_tcp() {
   tcp_.async_accept([this](ErrorCode error, asio::ip::tcp::socket socket) {
     if (error == asio::error::operation_aborted || !tcp_.is_open()) return;
     if (error) return rest([this] { accept_tcp(); });
+    accept_tcp();
     ErrorCode ignored;
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);
     socket.set_option(asio::socket_base::send_buffer_size(256 << 10), ignored);
     const auto peer = socket.remote_endpoint(ignored).address().to_string();
     admit(Socket(std::move(socket)), peer, false);
-    accept_tcp();
   });
 }
 
@@ -153,8 +153,8 @@ void BeastServer::accept_local() {
   local_.async_accept([this](ErrorCode error, asio::local::stream_protocol::socket socket) {
     if (error == asio::error::operation_aborted || !local_.is_open()) return;
     if (error) return rest([this] { accept_local(); });
-    admit(Socket(std::move(socket)), "unix", true);
     accept_local();
+    admit(Socket(std::move(socket)), "unix", true);
   });
 }
 

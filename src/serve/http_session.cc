@@ -241,7 +241,7 @@ std::string Session::head_of(int status, const Headers& headers) const {
 }
 
 void Session::send_reply(const HttpReply& reply, bool head_only) {
-  if (state_ == State::head || state_ == State::body) {  // before it was handed over
+  if (state_ != State::answering) {  // nobody was given the request
     give_back_body();
     state_ = State::answering;
     deadline_ = Clock::time_point::max();
