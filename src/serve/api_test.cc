@@ -179,9 +179,8 @@ TEST_F(ApiTest, ASeedRepeatsAnAnswerAndNoSeedDoesNot) {
   EXPECT_NE(say({{"temperature", 1}}), say({{"temperature", 1}}));
 }
 
-TEST_F(
-    ApiTest,
-    AnAnswerWithTheCacheIsThatWithoutIt) {  // llama.cpp's server skips this test of its own: test_cache_vs_nocache_prompt
+// llama.cpp's server skips this test of its own: test_cache_vs_nocache_prompt.
+TEST_F(ApiTest, AnAnswerWithTheCacheIsThatWithoutIt) {
   ServedModels fresh({Path(TESSERA_SOURCE_DIR) / "models/books-lm"});
   Json ids = Json::array();
   for (int i = 0; i < 300; ++i) ids.push_back(20 + i % 97);
@@ -283,6 +282,9 @@ TEST_F(ApiTest, ASchemaIsTakenWhereverItStands) {
   for (const Json& more :
        {Json{{"json_schema", schema}}, Json{{"response_format", {{"type", "json_object"}, {"schema", schema}}}}})
     EXPECT_EQ(served().json("/v1/chat/completions", chat(more))["choices"][0]["message"]["content"], "\"42\"") << more;
+  const Json answer =
+      served().json("/v1/responses", {{"model", "emoji-nvila"}, {"input", "x"}, {"json_schema", schema}});
+  EXPECT_EQ(answer["output"][0]["content"][0]["text"], "\"42\"") << answer;
 }
 
 TEST_F(ApiTest, ACallThatIsRequiredIsMade) {

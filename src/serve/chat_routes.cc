@@ -14,11 +14,12 @@ void refuse_what_is_not_there(const Fields& fields) {
   for (const char* name : {"audio", "prediction", "web_search_options"}) {
     if (fields.has(name)) throw ApiError(400, fmt::format("'{}' is not supported", name), name);
   }
-  if (fields.flag("continue_final_message") || !fields.flag("add_generation_prompt", true))
+  const bool goes_on = fields.flag("continue_final_message");
+  if (goes_on || !fields.flag("add_generation_prompt", true))
     throw ApiError(400,
                    "an answer here is always a turn of its own: 'continue_final_message' is not supported, and "
                    "'add_generation_prompt' is true",
-                   fields.has("continue_final_message") ? "continue_final_message" : "add_generation_prompt");
+                   goes_on ? "continue_final_message" : "add_generation_prompt");
   if (const Json* kinds = fields.list("modalities"); kinds != nullptr && *kinds != Json::array({"text"}))
     fields.refuse("modalities", *kinds, "[\"text\"]");
 }

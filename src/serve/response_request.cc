@@ -75,9 +75,9 @@ Json chat_of_response_request(const Json& body) {
     fields.refuse("input", input, "a text or a list of items");
   }
   Json chat = Json::object();
-  for (const char* name :
-       {"model", "stream", "temperature", "top_p", "top_k", "min_p", "seed", "user", "safety_identifier", "tessera",
-        "presence_penalty", "frequency_penalty", "chat_template_kwargs", "tool_choice"}) {
+  for (const char* name : {"model", "stream", "temperature", "top_p", "top_k", "min_p", "seed", "user",
+                           "safety_identifier", "tessera", "presence_penalty", "frequency_penalty",
+                           "chat_template_kwargs", "tool_choice", "response_format", "json_schema"}) {
     if (const Json* value = fields.find(name)) chat[name] = *value;
   }
   chat["messages"] = std::move(messages);

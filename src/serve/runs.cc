@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <fstream>
+#include <functional>
 
 #include "serve/api_error.h"
 
@@ -27,6 +28,9 @@ int64_t written(const Path& file) {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::file_clock::to_sys(when).time_since_epoch())
       .count();
 }
+
+/// When a run last said something.
+int64_t updated(const Path& run) { return std::max(written(run / "metrics.jsonl"), written(run / "state.json")); }
 
 /// Entries of a folder by name; links lead nowhere.
 std::vector<Path> entries_of(const Path& folder, bool folders) {
@@ -74,7 +78,7 @@ Json run_json(const Path& run) {
   return {{"name", run.filename().string()},
           {"step", last.is_object() && last.contains("step") ? last["step"] : Json(nullptr)},
           {"last", last},
-          {"updated", std::max(written(run / "metrics.jsonl"), written(run / "state.json"))},
+          {"updated", updated(run)},
           {"state", state},
           {"finished", told ? state["state"] != "running" : fs::is_directory(run / "model", error)}};
 }
@@ -160,8 +164,7 @@ std::optional<HttpReply> runs_reply(const HttpRequest& request, const Path& fold
     if (is_run(entry)) runs.push_back(entry);
   }
   if (path == "/runs" || path == "/runs/") {
-    std::ranges::stable_sort(
-        runs, [](const Path& a, const Path& b) { return written(a / "metrics.jsonl") > written(b / "metrics.jsonl"); });
+    std::ranges::stable_sort(runs, std::ranges::greater(), updated);
     Json list = Json::array();
     for (const Path& run : runs) list.push_back(run_json(run));
     return json_reply({{"runs", std::move(list)}});

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <fstream>
 
 #include "serve/api_error.h"
@@ -61,6 +62,19 @@ TEST_F(Runs, ARunThatSaysWhatItIsDoingIsFinishedWhenItSaysSo) {
   EXPECT_EQ(json("/runs")["runs"][0]["finished"], true);
   std::ofstream(file) << "{torn";
   EXPECT_TRUE(json("/runs/one")["state"].is_null());
+}
+
+TEST_F(Runs, TheLatestToSaySomethingComesFirst) {
+  const Path two = scratch / "runs" / "two";
+  std::filesystem::create_directories(two);
+  std::ofstream(two / "metrics.jsonl") << "{\"step\":1}\n";
+  std::filesystem::last_write_time(two / "metrics.jsonl",
+                                   std::filesystem::file_time_type::clock::now() - std::chrono::hours(1));
+  EXPECT_EQ(json("/runs")["runs"][0]["name"], "one");
+  const Path one = scratch / "runs" / "one" / "metrics.jsonl";
+  std::filesystem::last_write_time(one, std::filesystem::last_write_time(one) - std::chrono::minutes(1));
+  std::ofstream(two / "state.json") << R"({"state":"running"})";  // at work, though no step is done since
+  EXPECT_EQ(json("/runs")["runs"][0]["name"], "two");
 }
 
 TEST_F(Runs, MetricsAreReadFromWhereTheLastReadingEnded) {
