@@ -39,7 +39,7 @@ std::string name_of_path(const HttpRequest& request) {
   if (is_posted_to(path) || std::ranges::find(gets, path) != gets.end()) return path;
   if (path.starts_with("/v1/models/")) return "/v1/models/NAME";
   if (path == "/runs" || path.starts_with("/runs/")) return "/runs";
-  return asset_reply(request) ? "page" : "other";
+  return is_asset(path) ? "page" : "other";
 }
 
 /// Whether such requests come by themselves, every few seconds: they are counted, and have no line in the log.
@@ -63,7 +63,8 @@ void Api::respond(const std::shared_ptr<Exchange>& exchange, HttpReply reply) co
 
 void Api::handle(std::shared_ptr<Exchange> exchange) {
   const HttpRequest& request = exchange->request();
-  const std::string &method = request.method, path = api_path(request.path);
+  const std::string& method = request.method;
+  const std::string path = api_path(request.path);
   try {
     if (method == "OPTIONS") return exchange->reply(preflight(request, options_.access));
     if (Studio::takes(request)) {
@@ -195,12 +196,12 @@ void Api::answer_post(const std::shared_ptr<Exchange>& exchange) {
   try {
     using Route = void (Api::*)(Call);
     using Quick = Json (Api::*)(const Json&);
-    const std::map<std::string_view, Route> routes = {{"/v1/chat/completions", &Api::chat},
-                                                      {"/v1/responses", &Api::respond_once},
-                                                      {"/v1/completions", &Api::complete},
-                                                      {"/v1/images/generations", &Api::draw},
-                                                      {"/v1/images/edits", &Api::edit}};
-    const std::map<std::string_view, Quick> quick = {
+    static const std::map<std::string_view, Route> routes = {{"/v1/chat/completions", &Api::chat},
+                                                             {"/v1/responses", &Api::respond_once},
+                                                             {"/v1/completions", &Api::complete},
+                                                             {"/v1/images/generations", &Api::draw},
+                                                             {"/v1/images/edits", &Api::edit}};
+    static const std::map<std::string_view, Quick> quick = {
         {"/tokenize", &Api::tokenize}, {"/detokenize", &Api::detokenize}, {"/apply-template", &Api::apply_template}};
     const auto route = routes.find(call.log.path);
     const auto short_one = quick.find(call.log.path);
@@ -208,12 +209,10 @@ void Api::answer_post(const std::shared_ptr<Exchange>& exchange) {
     call.body = is_form(type) ? json_of_form(request.body, type) : parse_body(request.body);
     const std::string model = Fields(call.body).text("model");
     models_->require(model);
-    const auto answer = [this, fail, route, short_one, has_route = route != routes.end(),
-                         function = route != routes.end() ? route->second : nullptr,
-                         quick_one = short_one != quick.end() ? short_one->second : nullptr](const Call& one) {
+    const auto answer = [this, fail, route, short_one](const Call& one) {
       try {
-        if (has_route) return (this->*function)(one);
-        const Json said = (this->*quick_one)(one.body);
+        if (route != routes.end()) return (this->*route->second)(one);
+        const Json said = (this->*short_one->second)(one.body);
         one.log.close(200);
         respond(one.exchange,
                 {.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, .body = wire(said)});

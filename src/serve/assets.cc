@@ -1,6 +1,8 @@
 // Serving embedded files.
 #include "serve/assets.h"
 
+#include <algorithm>
+
 namespace tessera::serve {
 
 namespace {
@@ -13,6 +15,10 @@ constexpr std::string_view policy =
     "'none'";
 
 }  // namespace
+
+bool is_asset(std::string_view path) {
+  return std::ranges::find(page_assets(), path, &Asset::path) != page_assets().end();
+}
 
 std::optional<HttpReply> asset_reply(const HttpRequest& request) {
   for (const Asset& asset : page_assets()) {

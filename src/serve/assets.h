@@ -19,7 +19,10 @@ struct Asset {
 /// All embedded files.
 std::span<const Asset> page_assets();
 
-/// The file at `path`, with a policy under which a page loads nothing from elsewhere; nothing where there is none.
+/// Whether there is a file at a path.
+bool is_asset(std::string_view path);
+
+/// The file at a request's path, with a policy under which a page loads nothing from elsewhere; nothing where there is none.
 std::optional<HttpReply> asset_reply(const HttpRequest& request);
 
 }  // namespace tessera::serve

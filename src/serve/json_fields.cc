@@ -57,8 +57,8 @@ std::optional<int64_t> whole_number(const Json& value) {
 }
 
 Json parse_body(std::string_view body) {
-  if (is_too_deep(body)) throw ApiError(400, fmt::format("the body is nested more than {} deep", deepest));
   auto tree = parse_json(body);
+  if (!tree && is_too_deep(body)) throw ApiError(400, fmt::format("the body is nested more than {} deep", deepest));
   if (!tree) throw ApiError(400, "the body is no JSON");
   if (!tree->is_object()) throw ApiError(400, "the body is no JSON object");
   return std::move(*tree);

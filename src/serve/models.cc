@@ -47,13 +47,12 @@ int64_t written_at(const Path& path) {
   return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
 }
 
-/// All of a file up to 256 MiB; of a larger one pieces of 1 MiB, evenly over it, the first and the last megabyte among them.
+/// All of a file up to 256 MiB; of a larger one 256 pieces of 1 MiB, evenly over it, the first and the last megabyte among them.
 void add_contents(Digest& digest, std::string_view bytes) {
   constexpr size_t piece = 1 << 20, pieces = 256;
   if (bytes.size() <= piece * pieces) return digest.update(bytes);
   const size_t last = bytes.size() - piece;
-  for (size_t i = 0; i < pieces; ++i) digest.update(bytes.substr(last / (pieces - 1) * i, piece));
-  digest.update(bytes.substr(last));
+  for (size_t i = 0; i < pieces; ++i) digest.update(bytes.substr(last * i / (pieces - 1), piece));
 }
 
 }  // namespace

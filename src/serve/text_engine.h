@@ -26,8 +26,8 @@ inline constexpr int64_t memory_block = 64;
 struct EngineOptions {
   int64_t positions = 0;  // of keys and values, for which there is memory
   int64_t rows = 32;      // sequences that run at once
-  int64_t step_tokens =
-      256;  // positions of a step: those of running sequences, then of prompts; one piece of a prompt at least
+  /// Positions of a step: those of running sequences, then of prompts; one piece of a prompt at least.
+  int64_t step_tokens = 256;
   int64_t speculate = 2;  // sequences that run at once at most for n-grams to be guessed; 0: never
   size_t queue = 256;     // requests that wait
 };

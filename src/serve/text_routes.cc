@@ -20,7 +20,8 @@ std::vector<std::vector<int32_t>> read_prompts(const Fields& fields, const Write
   constexpr size_t most = 2048;
   const auto is_ids = [](const Json& list) {
     return list.is_array() && !list.empty() && std::ranges::all_of(list, [](const Json& id) {
-             return whole_number(id).value_or(-1) >= 0 && *whole_number(id) <= INT32_MAX;
+             const int64_t number = whole_number(id).value_or(-1);
+             return number >= 0 && number <= INT32_MAX;
            });
   };
   const auto read = [&](const Json& one) -> std::vector<int32_t> {
