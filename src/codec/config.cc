@@ -29,7 +29,7 @@ std::string CodecConfig::fingerprint() const {
   return fmt::format("{}/d{}/f{}/{}", name, bits, spatial_factor(), fmt::join(scales, "-"));
 }
 
-void validate(const AutoencoderShape& shape, int64_t picture_size, std::string_view module) {
+void validate(const AutoencoderShape& shape, int64_t picture_size, std::string_view module, bool exact_groups) {
   const auto want = [&](std::string_view name, int64_t got, int64_t least, int64_t most) {
     if (got < least || got > most) throw UserError("[{}] {} is {}, want {} to {}", module, name, got, least, most);
   };
@@ -43,7 +43,7 @@ void validate(const AutoencoderShape& shape, int64_t picture_size, std::string_v
   for (const int64_t multiplier : shape.multipliers) {
     want("a multiplier", multiplier, 1, 256);
     const int64_t width = multiplier * shape.channels;
-    if (width % shape.norm_groups != 0 && width % 24 != 0)
+    if (width % shape.norm_groups != 0 && (exact_groups || width % 24 != 0))
       throw UserError("[{}] a level of {} channels cannot be split into {} groups; choose norm_groups that divides it",
                       module, width, shape.norm_groups);
   }

@@ -62,8 +62,9 @@ template <class V> void fields(V& v, CodecConfig& c) {
 }
 
 /// Throws UserError that begins with [module] for sizes that no autoencoder has, and for pictures that its levels do not divide. The bounds are
-/// far above any real model: they keep a damaged config.json from asking for a billion layers.
-void validate(const AutoencoderShape& shape, int64_t picture_size, std::string_view module);
+/// far above any real model: they keep a damaged config.json from asking for a billion layers. With `exact_groups` norm_groups divides every
+/// level; without, 24 groups may take its place.
+void validate(const AutoencoderShape& shape, int64_t picture_size, std::string_view module, bool exact_groups = false);
 /// Throws UserError when a config cannot be built (bits outside 1..64, scales that do not end at the latent's edge, ...).
 void validate(const CodecConfig& config);
 

@@ -88,6 +88,7 @@ TEST(VqConfig, InvalidValuesAreRefusedByName) {
   };
   refusal([](VqConfig& c) { c.codes = 1; }, "codes is 1, want 2 to 1048576");
   refusal([](VqConfig& c) { c.norm_groups = 3; }, "cannot be split into 3 groups");
+  refusal([](VqConfig& c) { c.channels = 24, c.norm_groups = 32; }, "24 channels cannot be split into 32 groups");
   refusal([](VqConfig& c) { c.picture_size = 18; }, "picture_size is 18, want a multiple of 4");
   refusal([](VqConfig& c) { c.multipliers = {}; }, "number of multipliers is 0");
   refusal([](VqConfig& c) { c.multipliers = {1, 0}; }, "a multiplier is 0");

@@ -45,7 +45,7 @@ void validate(const VqConfig& c) {
   if (c.codes < 2 || c.codes > most_codes) throw UserError("[vq] codes is {}, want 2 to {}", c.codes, most_codes);
   if (c.code_width < 1) throw UserError("[vq] code_width is {}, want at least 1", c.code_width);
   if (c.latent_channels < 1) throw UserError("[vq] latent_channels is {}, want at least 1", c.latent_channels);
-  codec::validate(without_attention(c), c.picture_size, "vq");
+  codec::validate(without_attention(c), c.picture_size, "vq", /*exact_groups=*/true);
 }
 
 }  // namespace tessera::vq

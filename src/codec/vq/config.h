@@ -19,7 +19,7 @@ struct VqConfig {
   std::vector<int64_t> multipliers{1, 1, 2, 2, 4};  // width of each level in units of `channels`
   int64_t encoder_blocks = 2;                       // residual blocks per level, going down
   int64_t decoder_blocks = 3;                       // residual blocks per level, going up
-  int64_t norm_groups = 32;                         // GroupNorm groups (24 where the width is no multiple)
+  int64_t norm_groups = 32;                         // GroupNorm groups, which divide the width of every level
   std::vector<int64_t> attention_resolutions;       // edges of the levels whose blocks are followed by attention
   int64_t latent_channels = 256;  // z: channels between the convolutions and the codebook's projections
   int64_t code_width = 256;       // numbers of a code
@@ -44,7 +44,7 @@ template <class V> void fields(V& v, VqConfig& c) {
   v("multipliers", c.multipliers, "width of each level in units of channels");
   v("encoder_blocks", c.encoder_blocks, "residual blocks per level, going down");
   v("decoder_blocks", c.decoder_blocks, "residual blocks per level, going up");
-  v("norm_groups", c.norm_groups, "GroupNorm groups (24 where a width is no multiple)");
+  v("norm_groups", c.norm_groups, "GroupNorm groups, which divide the width of every level");
   v("attention_resolutions", c.attention_resolutions, "edges of the levels whose blocks are followed by attention");
   v("latent_channels", c.latent_channels, "channels between the convolutions and the codebook's projections");
   v("code_width", c.code_width, "numbers of a code");
