@@ -18,9 +18,9 @@ constexpr int64_t heads = 6, groups = 2, head_dim = 20;
 /// Queries, keys and values of one pass.
 struct Pass {
   Tensor q, k, v;
-  explicit Pass(int64_t count, at::ScalarType type = at::kFloat)
-      : q(at::randn({1, heads, count, head_dim}).to(type)), k(at::randn({1, groups, count, head_dim}).to(type)),
-        v(at::randn({1, groups, count, head_dim}).to(type)) {}
+  explicit Pass(int64_t count, at::ScalarType type = at::kFloat, int64_t width = head_dim)
+      : q(at::randn({1, heads, count, width}).to(type)), k(at::randn({1, groups, count, width}).to(type)),
+        v(at::randn({1, groups, count, width}).to(type)) {}
 };
 
 Tensor attend(BlockCache& cache, std::vector<BlockCache::Piece> pieces, const Pass& pass,
@@ -61,13 +61,31 @@ TEST(BlockCache, AttendsAsThePlainKernelInPiecesOfAnyLength) {
   }
 }
 
-TEST(BlockCache, EightBitsAreReadAsTheNumbersTheyStandFor) {
+TEST(BlockCache, HeadsOfWholeVectorsAttendAsThePlainKernelFromAnyPositionOfABlock) {
+  at::manual_seed(8);
+  for (const AttendOptions& options : {AttendOptions{.scale = 0.2}, AttendOptions{.scale = 0.2, .cap = 2.0},
+                                       AttendOptions{.scale = 0.2, .window = 13}}) {
+    BlockCache cache({.depth = 1, .block = 24});
+    const BlockCache::Row row = cache.add();
+    std::vector<Pass> passes;
+    for (const int64_t count : {1, 6, 1, 1, 14, 1, 2, 30, 1}) {
+      passes.emplace_back(count, at::kFloat, 48);
+      EXPECT_LT(furthest(attend(cache, {{row, count}}, passes.back(), options), expected(passes, options)), 1e-5)
+          << count << " after " << cache.length(row) - count;
+    }
+  }
+}
+
+class EightBits : public ::testing::TestWithParam<std::pair<int64_t, int64_t>> {};  // block, width of a head
+
+TEST_P(EightBits, AreReadAsTheNumbersTheyStandFor) {
   at::manual_seed(2);
-  BlockCache cache({.depth = 1, .block = 4, .int8 = true});
+  const auto [block, width] = GetParam();
+  BlockCache cache({.depth = 1, .block = block, .int8 = true});
   const BlockCache::Row row = cache.add();
   std::vector<Pass> rounded;
   for (const int64_t count : {5, 1, 1, 40, 2}) {
-    const Pass pass(count);
+    const Pass pass(count, at::kFloat, width);
     const Tensor got = attend(cache, {{row, count}}, pass, {.scale = 0.3});
     Pass stored = pass;  // the second way: round, then attend plainly
     for (Tensor* t : {&stored.k, &stored.v}) {
@@ -78,6 +96,8 @@ TEST(BlockCache, EightBitsAreReadAsTheNumbersTheyStandFor) {
     EXPECT_LT(furthest(got, expected(rounded, {.scale = 0.3})), 2e-5);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(BlockCache, EightBits, ::testing::Values(std::pair{4, 20}, std::pair{24, 48}));
 
 TEST(BlockCache, RowsThatShareABeginningWriteIntoBlocksOfTheirOwn) {
   at::manual_seed(3);

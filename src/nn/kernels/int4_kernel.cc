@@ -122,7 +122,7 @@ void multiply(const Weights& weights, const Activations& x, int64_t begin, int64
   }
   const bool wide = x.path == Path::avx512;
   const auto several = wide ? multiply_avx512 : multiply_avx2;
-  const int64_t at_once = wide ? 8 : 4;  // the sums of more rows do not stay in registers
+  const int64_t at_once = wide ? most_rows_avx512 : most_rows_avx2;
   for (int64_t first = 0; first < x.rows; first += at_once)
     several(weights, x, first, std::min(at_once, x.rows - first), begin, end, y);
 }

@@ -57,7 +57,9 @@ void unpack_bfloat16(const Weights& weights, int64_t begin, int64_t end, uint16_
 constexpr int64_t avx512_chunk = 128, avx2_chunk = 64;
 
 bool processor_has(Path path);
-/// Columns begin to end of rows first to first + count; count is 1 to 8. For the paths that processor_has().
+/// Rows at once: the sums of more would not stay in registers.
+constexpr int64_t most_rows_avx512 = 8, most_rows_avx2 = 4;
+/// Columns begin to end of rows first to first + count; count is 1 to the path's most. For the paths that processor_has().
 void multiply_avx512(const Weights& w, const Activations& x, int64_t first, int64_t count, int64_t begin, int64_t end,
                      float* y);
 void multiply_avx2(const Weights& w, const Activations& x, int64_t first, int64_t count, int64_t begin, int64_t end,

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "nn/kernels/int4_kernel.h"
 
@@ -116,14 +117,14 @@ TESSERA_AVX2 void columns_avx2(const Weights& w, const Activations& x, int64_t f
     const uint8_t* packed = w.packed + o * w.in / 2;
     for (int64_t g = 0; g < groups; ++g) {
       __m256i high[rows], low[rows];  // 16-bit sums
-#pragma GCC unroll 8
+#pragma GCC unroll 4
       for (int r = 0; r < rows; ++r) high[r] = low[r] = _mm256_setzero_si256();
       for (int64_t c = 0; c < chunks; ++c, packed += 32) {
         _mm_prefetch(reinterpret_cast<const char*>(packed + 2048), _MM_HINT_T0);
         const __m256i q = load(packed);
         const __m256i even = _mm256_and_si256(q, low_half);
         const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(q, 4), low_half);
-#pragma GCC unroll 8
+#pragma GCC unroll 4
         for (int r = 0; r < rows; ++r) {
           const int8_t* v = x.row(first + r) + (g * chunks + c) * 128;
           // two chunks of four products each: |.| <= 8 * 15 * 128 = 15360
@@ -133,7 +134,7 @@ TESSERA_AVX2 void columns_avx2(const Weights& w, const Activations& x, int64_t f
           low[r] = _mm256_add_epi16(low[r], _mm256_maddubs_epi16(odd, load(v + 96)));
         }
       }
-#pragma GCC unroll 8
+#pragma GCC unroll 4
       for (int r = 0; r < rows; ++r) {
         const int64_t at = (first + r) * groups + g;
         const float factor = w.scales[o * groups + g] * x.scales[static_cast<size_t>(at)];
@@ -149,8 +150,8 @@ TESSERA_AVX2 void columns_avx2(const Weights& w, const Activations& x, int64_t f
 using Columns = void (*)(const Weights&, const Activations&, int64_t, int64_t, int64_t, float*);
 constexpr Columns by_rows_avx512[] = {columns_avx512<1>, columns_avx512<2>, columns_avx512<3>, columns_avx512<4>,
                                       columns_avx512<5>, columns_avx512<6>, columns_avx512<7>, columns_avx512<8>};
-constexpr Columns by_rows_avx2[] = {columns_avx2<1>, columns_avx2<2>, columns_avx2<3>, columns_avx2<4>,
-                                    columns_avx2<5>, columns_avx2<6>, columns_avx2<7>, columns_avx2<8>};
+constexpr Columns by_rows_avx2[] = {columns_avx2<1>, columns_avx2<2>, columns_avx2<3>, columns_avx2<4>};
+static_assert(std::size(by_rows_avx512) == most_rows_avx512 && std::size(by_rows_avx2) == most_rows_avx2);
 
 }  // namespace
 
