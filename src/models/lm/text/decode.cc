@@ -113,12 +113,14 @@ void LmSteps::read_short_ends(std::vector<Reading>& readings) {
       reading->rest = reading->rest.narrow(0, 0, 0);
       from += count;
     }
-    together.clear(), positions = 0;
+    together.clear();
+    positions = 0;
   };
   for (Reading& reading : readings) {
     if (reading.rest.size(0) == 0) continue;
     if (positions + reading.rest.size(0) > static_cast<int64_t>(short_together)) read_them();
-    together.push_back(&reading), positions += reading.rest.size(0);
+    together.push_back(&reading);
+    positions += reading.rest.size(0);
   }
   read_them();
 }

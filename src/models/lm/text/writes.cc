@@ -167,9 +167,10 @@ std::vector<Written> LmWriter::write(const std::vector<std::string>& prompts,
 std::vector<int32_t> LmWriter::chat_prompt(const std::vector<text::Message>& messages,
                                            const text::TemplateInputs& inputs) const {
   if (!parts_.chat) throw UserError("[lm] this model cannot chat: {}", parts_.no_chat);
-  if (messages.empty() || messages.back().role == "assistant")
+  const std::string_view last = messages.empty() ? std::string_view() : messages.back().role;
+  if (last != "user" && last != "tool" && last != "system")
     throw UserError("[lm] a conversation must end with a user's turn, a tool's or the system's; got {}",
-                    messages.empty() ? "no turns" : "one of '" + messages.back().role + "'");
+                    messages.empty() ? "no turns" : fmt::format("one of '{}'", last));
   return text::encode_chat(*parts_.tokenizer, parts_.chat->pieces(messages, true, inputs)).ids;
 }
 

@@ -292,6 +292,21 @@ TEST(LmWriter, AConversationGoesOnFromItsRememberedTurnsAsIfItWereReadAnew) {
   EXPECT_EQ(going_on.chat(messages, options).remembered_tokens, std::ssize(going_on.chat_prompt(messages)) - 1);
 }
 
+TEST(LmWriter, AConversationEndsWithATurnThatAsksForAnAnswer) {
+  const LmWriter lm = chatter(tiny_config());
+  for (const char* role : {"user", "tool", "system"})
+    EXPECT_FALSE(lm.chat_prompt({{.role = role, .content = "hi"}}).empty()) << role;
+  const auto refused = [&](const std::vector<text::Message>& messages, const std::string& got) {
+    EXPECT_THAT([&] { lm.chat_prompt(messages); },
+                ThrowsMessage<UserError>(HasSubstr("a conversation must end with a user's turn, a tool's or the "
+                                                   "system's; got " +
+                                                   got)));
+  };
+  refused({}, "no turns");
+  for (const char* role : {"assistant", "model", "narrator"})
+    refused({{.role = "user", .content = "a"}, {.role = role, .content = "b"}}, fmt::format("one of '{}'", role));
+}
+
 TEST(LmWriter, StoppingLeavesTheTextsThatWereNotBegunEmpty) {
   const LmWriter lm(
       {.model = tiny_lm(tiny_config()), .tokenizer = std::make_unique<LetterTokenizer>(), .batch_rows = 1});

@@ -196,10 +196,7 @@ void LmObjective::save_model(const Path& directory, FileSystem& files) {
 }
 
 void check_lm_tables(const Json& model, const Json& loss, std::string_view source) {
-  LmModelTable table;
-  from_json(model, table, source, "model");
-  LmTraining training;
-  from_json(loss, training, source, "loss");
+  tables_of<LmTraining>(model, loss, source);
 }
 
 std::unique_ptr<train::Objective> make_lm_objective(train::Recipe& recipe, const SampleSource& source,
@@ -231,9 +228,8 @@ LmObjective::Parts parts_of(train::Recipe& recipe, const SampleSource& source, c
   else if (recipe.data.kind == "chat") parts.chat = text::ChatTemplate::of(table.tokenizer);
   if (const std::string end = parts.chat ? text::spelled_end(*parts.chat, *parts.tokenizer) : ""; !end.empty())
     log_warning(
-        "[lm] the tokenizer has no token for {}, with which the chat template ends an answer: answers may not end; "
-        "take "
-        "a template whose marks it has",
+        "[lm] the tokenizer has no token for {}, with which the chat template ends an answer: answers may not "
+        "end; take a template whose marks it has",
         Json(end).dump());
   const auto seed = static_cast<uint64_t>(recipe.train.seed);
   parts.model =

@@ -140,6 +140,15 @@ std::vector<int32_t> continue_greedily(const DecoderLm& model, std::vector<int32
 LmObjective::Parts parts_of(train::Recipe& recipe, const SampleSource& source, const LmTraining& training,
                             at::Device device);
 
+/// `loss`, after `model` was read as well. Throws UserError for keys that the two tables cannot have.
+template <class Training> Training tables_of(const Json& model, const Json& loss, std::string_view source) {
+  LmModelTable table;
+  from_json(model, table, source, "model");
+  Training training;
+  from_json(loss, training, source, "loss");
+  return training;
+}
+
 /// Throws UserError for keys that the recipe's tables cannot have; loads nothing.
 void check_lm_tables(const Json& model, const Json& loss, std::string_view source);
 

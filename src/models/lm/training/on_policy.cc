@@ -195,11 +195,7 @@ void DistillObjective::measure(const Answers& answers, Metrics& sums) const {
 }
 
 void check_on_policy_tables(const Json& model, const Json& loss, std::string_view source) {
-  LmModelTable table;
-  from_json(model, table, source, "model");
-  OnPolicyTraining training;
-  from_json(loss, training, source, "loss");
-  check(training);
+  check(tables_of<OnPolicyTraining>(model, loss, source));
 }
 
 std::unique_ptr<train::Objective> make_grpo_objective(train::Recipe& recipe, const SampleSource& source,

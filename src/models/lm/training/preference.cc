@@ -271,11 +271,7 @@ std::map<std::string, double> PreferenceObjective::evaluate() {
 }
 
 void check_preference_tables(const Json& model, const Json& loss, std::string_view source) {
-  LmModelTable table;
-  from_json(model, table, source, "model");
-  PreferenceTraining training;
-  from_json(loss, training, source, "loss");
-  check(training);
+  check(tables_of<PreferenceTraining>(model, loss, source));
 }
 
 std::unique_ptr<train::Objective> make_preference_objective(train::Recipe& recipe, const SampleSource& source,
