@@ -51,11 +51,25 @@ struct EndpointAnswer {
 };
 
 /// The body of a chat of one question.
-Json chat_body(std::string_view question);
+inline Json chat_body(std::string_view question) {
+  const Json turn = {{"role", "user"}, {"content", question}};
+  Json body;
+  body["messages"] = Json::array({turn});
+  return body;
+}
+
 /// The words of a chat's answer; "" where there are none.
-std::string chat_words(const Json& body);
+inline std::string chat_words(const Json& body) {
+  const Json content = body["choices"][0]["message"].value("content", Json());
+  return content.is_string() ? content.get<std::string>() : "";
+}
+
 /// Tokens that were written, as far as the server says so.
-int64_t completion_tokens(const Json& body);
+inline int64_t completion_tokens(const Json& body) {
+  const Json usage = body.value("usage", Json());
+  const Json tokens = usage.is_object() ? usage.value("completion_tokens", Json()) : Json();
+  return tokens.is_number_integer() ? tokens.get<int64_t>() : 0;
+}
 
 /// A wait before the n-th try in a row, seconds: 1, 2, 4, ... up to 60, each by up to half longer by chance of `seed`, and at least what the
 /// server asked for.

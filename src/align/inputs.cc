@@ -38,7 +38,7 @@ std::string row_of(std::string_view prompt, std::string_view answer) {
   Json turns =
       Json::array({Json{{"role", "user"}, {"content", prompt}}, Json{{"role", "assistant"}, {"content", answer}}});
   const Json row = {{"messages", std::move(turns)}};
-  return row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_row(row);
 }
 
 std::string lessons_of(const std::vector<RatedAnswer>& ratings, const Scale& scale) {

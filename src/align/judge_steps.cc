@@ -1,7 +1,6 @@
 // Who judges: a model that is trained on the ratings and then on its own, or servers; and the scores of a round.
 #include <algorithm>
 
-#include "align/best_answers.h"
 #include "align/endpoint_judge.h"
 #include "align/pipeline_run.h"
 #include "align/synthesis.h"
@@ -109,23 +108,24 @@ void Pipeline::score_answers(int64_t round, const std::string& judge, Json& deta
   summarise_scores(round, judge, detail);
 }
 
-/// Means over all answers and over the best ones. Throws UserError for a judge that there is nothing to learn from.
+/// Means over all answers that have a score and over the best ones. Throws UserError for a judge that there is nothing to learn from.
 void Pipeline::summarise_scores(int64_t round, const std::string& judge, Json& detail) const {
   std::vector<double> scores;
-  double sum = 0, best = 0, ties = 0;
+  double sum = 0, best = 0;
   int64_t prompts = 0, silent = 0;
   store_.each_scored(round, judge, [&](const StoredPrompt&, const std::vector<ScoredAnswer>& answers) {
     best += answers.front().score;
     ++prompts;
     for (const ScoredAnswer& each : answers) {
       silent += each.mass > 0 ? 0 : 1;
-      if (each.mass > 0) scores.push_back(each.score);
+      if (each.mass == 0) continue;
+      scores.push_back(each.score);
       sum += each.score;
     }
   });
-  ties = static_cast<double>(store_.count_ties(round, judge));
-  const auto all = std::max<double>(1, static_cast<double>(std::ssize(scores) + silent));
-  if (2 * silent > std::ssize(scores) + silent)
+  const int64_t all = std::ssize(scores) + silent;
+  const auto scored = std::max<double>(1, static_cast<double>(scores.size()));
+  if (2 * silent > all)
     throw UserError("[align] the judge gives no score to {} of {} answers; want \"Rating: [[N]]\" with N from {} to {}",
                     silent, all, recipe_.judge.scale.low, recipe_.judge.scale.high);
   if (says_one_thing(scores, recipe_.judge.scale))
@@ -133,9 +133,9 @@ void Pipeline::summarise_scores(int64_t round, const std::string& judge, Json& d
         "[align] the judge gives {:.2f} to all {} answers of this round; it has learned nothing to choose by: look at "
         "the ratings, or train it longer",
         scores.front(), scores.size());
-  detail["mean"] = sum / all;
+  detail["mean"] = sum / scored;
   detail["best"] = best / std::max<double>(1, static_cast<double>(prompts));
-  detail["integer_ties"] = ties / all;
+  detail["integer_ties"] = static_cast<double>(store_.count_ties(round, judge)) / scored;
   if (silent > 0) detail["without_score"] = silent;
 }
 

@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "align/best_answers.h"
 #include "align/export.h"
+#include "align/run_state.h"
 #include "core/error.h"
-#include "core/json.h"
 #include "core/progress.h"
 #include "plan/report/report.h"
 
@@ -113,14 +112,20 @@ plan::Figure score_figure(const std::vector<RoundScores>& rounds, const Scale& s
   figure.x = {.label = "round"};
   figure.y = {.label = "score", .low = static_cast<double>(scale.low), .high = static_cast<double>(scale.high)};
   plan::Series all{.kind = Kind::line, .name = "all answers", .colour = 0}, best = all, half = all;
-  best.name = "best of each prompt", best.colour = 1;
-  half.kind = Kind::band, half.name = "middle half of all";
+  best.name = "best of each prompt";
+  best.colour = 1;
+  half.kind = Kind::band;
+  half.name = "middle half of all";
   for (const RoundScores& each : rounds) {
     const auto place = static_cast<double>(figure.x.names.size());
     figure.x.names.push_back(std::to_string(each.round));
-    all.x.push_back(place), all.y.push_back(mean(each.scores));
-    best.x.push_back(place), best.y.push_back(mean(each.best));
-    half.x.push_back(place), half.low.push_back(each.quantile(0.25)), half.high.push_back(each.quantile(0.75));
+    all.x.push_back(place);
+    all.y.push_back(mean(each.scores));
+    best.x.push_back(place);
+    best.y.push_back(mean(each.best));
+    half.x.push_back(place);
+    half.low.push_back(each.quantile(0.25));
+    half.high.push_back(each.quantile(0.75));
   }
   figure.series = {half, all, best};
   for (plan::Series points : {all, best}) {
@@ -202,14 +207,7 @@ plan::Table cost_table(const std::vector<StoredStep>& steps) {
   plan::Table table{
       .header = {"step", "state", "time", "what came of it"}, .rows = {}, .numeric = {false, false, true, false}};
   for (const StoredStep& step : steps) {
-    std::string words;
-    const Json detail = parse_json(step.detail, step.name);
-    for (const auto& [key, value] : detail.items())
-      words += fmt::format("{}{} {}", words.empty() ? "" : ", ", key,
-                           value.is_number_float() ? fmt::format("{:.4g}", value.get<double>())
-                           : value.is_string()     ? value.get<std::string>()
-                                                   : value.dump());
-    table.rows.push_back({step.name, step.state, format_duration(step.seconds), words});
+    table.rows.push_back({step.name, step.state, format_duration(step.seconds), words_of(step)});
   }
   return table;
 }
@@ -232,10 +230,13 @@ plan::Figure cost_figure(const std::vector<StoredStep>& steps) {
   plan::Series bars{.kind = Kind::interval}, tops{.kind = Kind::points};
   for (const auto& [part, seconds] : sums) {
     bars.x.push_back(static_cast<double>(figure.x.names.size()));
-    bars.y.push_back(seconds / 60), bars.low.push_back(0), bars.high.push_back(seconds / 60);
+    bars.y.push_back(seconds / 60);
+    bars.low.push_back(0);
+    bars.high.push_back(seconds / 60);
     figure.x.names.push_back(part);
   }
-  tops.x = bars.x, tops.y = bars.y;
+  tops.x = bars.x;
+  tops.y = bars.y;
   figure.series = {bars, tops};
   return figure;
 }

@@ -1,8 +1,8 @@
 // What a round does: prompts, answers, and the rows that the next model learns.
 #include <algorithm>
 
-#include "align/best_answers.h"
 #include "align/endpoint.h"
+#include "align/export.h"
 #include "align/pipeline_run.h"
 #include "align/synthesis.h"
 #include "align/writer.h"
@@ -16,9 +16,9 @@ namespace {
 constexpr size_t answers_in_a_transaction = 64;
 
 /// Answers on their way to the store, some at a time; what has come is stored also when the rest does not.
-class Waiting {
+class AnswerBatch {
  public:
-  explicit Waiting(Store& store) : store_(store) {}
+  explicit AnswerBatch(Store& store) : store_(store) {}
   void add(StoredAnswer answer) {
     ready_.push_back(std::move(answer));
     if (ready_.size() >= answers_in_a_transaction) flush();
@@ -94,19 +94,19 @@ void Pipeline::write_answers(int64_t round, int64_t samples, const std::vector<s
     const std::vector<StoredAnswer> wanted =
         missing_answers(round, model, samples / share + (m < samples % share ? 1 : 0));
     if (wanted.empty()) continue;
-    Waiting waiting(store_);
+    AnswerBatch batch(store_);
     const Keep keep = [&](StoredAnswer answer) {
-      waiting.add(std::move(answer));
+      batch.add(std::move(answer));
       bar.update(++done);
     };
     try {
       if (model == elsewhere) write_elsewhere(wanted, keep);
       else write_locally(model, wanted, keep);
     } catch (const FaultError&) {
-      waiting.flush();  // servers that are lost have answered others before
+      batch.flush();  // servers that are lost have answered others before
       throw;
     }
-    waiting.flush();
+    batch.flush();
     if (InterruptGuard::raised()) throw Interrupted();
   }
   bar.finish();

@@ -33,6 +33,17 @@ void write_state(const Path& run, const std::string& step, const std::string& st
   write_file_atomically(state_of(run), all.dump() + "\n");
 }
 
+std::string words_of(const StoredStep& step) {
+  std::string words;
+  const Json detail = parse_json(step.detail, step.name);
+  for (const auto& [key, value] : detail.items())
+    words += fmt::format("{}{} {}", words.empty() ? "" : ", ", key,
+                         value.is_number_float() ? fmt::format("{:.4g}", value.get<double>())
+                         : value.is_string()     ? value.get<std::string>()
+                                                 : value.dump());
+  return words;
+}
+
 void write_metrics(const Path& run, const Store& store) {
   std::string lines;
   for (const StoredStep& step : store.steps()) {

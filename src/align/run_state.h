@@ -18,6 +18,9 @@ Json read_state(const Path& run);
 /// `state`: running, done, stopped or failed. Adds the time.
 void write_state(const Path& run, const std::string& step, const std::string& state, Json more = Json::object());
 
+/// What came of a step, for people: "prompts 100, mean 5.21".
+std::string words_of(const StoredStep& step);
+
 /// Writes metrics.jsonl anew: numbers of the finished steps under "PART_NAME", as in scores_mean, by round; what comes before the rounds is
 /// step 0.
 void write_metrics(const Path& run, const Store& store);

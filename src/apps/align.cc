@@ -9,6 +9,7 @@
 #include "core/interrupt.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/progress.h"
 #include "tensor/device.h"
 
 namespace tessera::apps {
@@ -19,23 +20,6 @@ Path store_file(const Path& run) {
   if (!std::filesystem::exists(file))
     throw UserError("[align] {} holds no alignment run; want a directory with store.sqlite", run.string());
   return file;
-}
-
-std::string clock_text(double seconds) {
-  const auto whole = static_cast<int64_t>(seconds);
-  if (whole >= 3600) return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
-  if (whole >= 60) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
-  return fmt::format("{:.1f}s", seconds);
-}
-
-/// "prompts 100, mean 5.21" of a step's detail.
-std::string words_of(const Json& detail) {
-  std::string words;
-  for (const auto& [key, value] : detail.items()) {
-    const std::string shown = value.is_number_float() ? fmt::format("{:.4g}", value.get<double>()) : value.dump();
-    words += (words.empty() ? "" : ", ") + key + " " + shown;
-  }
-  return words;
 }
 }  // namespace
 
@@ -58,14 +42,14 @@ int run_align_status(const AlignStatusOptions& options) {
   for (const align::StoredStep& step : store.steps()) {
     const Json detail = parse_json(step.detail, step.name);
     steps.push_back({{"step", step.name}, {"state", step.state}, {"seconds", step.seconds}, {"detail", detail}});
-    fmt::print("{:<22} {:<8} {:>8}  {}\n", step.name, step.state, clock_text(step.seconds), words_of(detail));
+    fmt::print("{:<22} {:<8} {:>8}  {}\n", step.name, step.state, format_duration(step.seconds), align::words_of(step));
   }
   const Json state = align::read_state(options.run);
   if (state.value("state", "") == "running" && state.contains("of")) {
     const bool known = state.contains("seconds_left");
     fmt::print("{}: {} of {} {}{}\n", state["step"].get<std::string>(), state["done"].get<int64_t>(),
                state["of"].get<int64_t>(), state["unit"].get<std::string>(),
-               known ? ", " + clock_text(state["seconds_left"].get<double>()) + " left" : "");
+               known ? ", " + format_duration(state["seconds_left"].get<double>()) + " left" : "");
   }
   if (options.output.json) {
     print_json({{"steps", steps},

@@ -9,6 +9,7 @@
 #include "core/files.h"
 #include "core/interrupt.h"
 #include "core/json.h"
+#include "core/json_rows.h"
 #include "core/progress.h"
 #include "models/registry.h"
 #include "tensor/device.h"
@@ -45,7 +46,7 @@ void write_scores(const Path& out, const std::vector<align::RatedAnswer>& rated,
         {"prompt", rated[i].prompt},     {"response", rated[i].answer},          {"score", rated[i].rating},
         {"judged", judgements[i].score}, {"likeliest", judgements[i].likeliest}, {"tied", judgements[i].tied},
         {"mass", judgements[i].mass}};
-    rows += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    rows += json_row(row);
   }
   write_file_atomically(out, rows);
 }

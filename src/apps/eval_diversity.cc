@@ -3,6 +3,7 @@
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_rows.h"
 #include "core/progress.h"
 #include "eval/diversity.h"
 #include "eval/perplexity.h"
@@ -77,7 +78,7 @@ std::string texts_of(const eval::DiversityTask& task, const eval::DiversityResul
     const Json line = {{"prompt", task.contexts[i].prompt},
                        {"text", result.texts[i].continuation.text},
                        {"ended", generate::name_of(result.texts[i].continuation.reason)}};
-    lines += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    lines += json_row(line);
   }
   return lines;
 }

@@ -4,6 +4,7 @@
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_rows.h"
 #include "core/progress.h"
 #include "eval/olmes.h"
 #include "tensor/device.h"
@@ -20,7 +21,7 @@ std::string olmes_answers(const eval::OlmesTask& task, const eval::OlmesResult& 
     if (task.documents[i].answer) line["answer"] = *task.documents[i].answer;
     for (const auto& [metric, right] : outcome.right) line[metric] = right;
     line["bpb"] = outcome.bpb;
-    text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    text += json_row(line);
   }
   return text;
 }

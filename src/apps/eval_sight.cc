@@ -3,6 +3,7 @@
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_rows.h"
 #include "core/progress.h"
 #include "data/source.h"
 #include "eval/emoji_qa.h"
@@ -65,7 +66,7 @@ std::string answers_text(const eval::QaResult& result) {
     const Json line = {{"source", each.source},     {"index", each.index},   {"kind", each.kind},
                        {"question", each.question}, {"answer", each.answer}, {"said", each.said},
                        {"right", each.right}};
-    text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    text += json_row(line);
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/json_rows.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "eval/choice.h"
@@ -74,7 +75,7 @@ std::string answers_text(const std::vector<eval::ChoiceRow>& rows, const eval::C
     const eval::ChoiceOutcome& outcome = result.outcomes[i];
     const Json line = {{"place", rows[i].where}, {"answer", rows[i].answer},         {"nats", outcome.nats},
                        {"right", outcome.right}, {"right_norm", outcome.right_norm}, {"bpb", outcome.bpb}};
-    text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    text += json_row(line);
   }
   return text;
 }

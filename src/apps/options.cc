@@ -11,6 +11,7 @@
 #include <CLI/CLI.hpp>
 
 #include "core/error.h"
+#include "core/json_rows.h"
 #include "core/log.h"
 #include "core/model_cache.h"
 #include "core/progress.h"
@@ -257,8 +258,6 @@ void apply(const OutputOptions& output) {
   set_progress_enabled(false);
 }
 
-void print_json(const Json& result) {
-  detail::print(result.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
-}
+void print_json(const Json& result) { detail::print(json_row(result)); }
 
 }  // namespace tessera::apps

@@ -69,4 +69,6 @@ Json parse_json_row(std::string_view line, std::string_view where, RowRepairs* r
   }
 }
 
+std::string json_row(const Json& row) { return row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
 }  // namespace tessera

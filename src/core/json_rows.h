@@ -1,5 +1,5 @@
-// Rows of JSONL files as people's programs write them. What must stay true: a row that Python's json reads is read, and what had to be
-// replaced in it is counted.
+// Rows of JSONL files as people's programs write them, and as ours do. What must stay true: a row that Python's json reads is read, and what
+// had to be replaced in it is counted.
 #pragma once
 
 #include <cstdint>
@@ -22,5 +22,8 @@ struct RowRepairs {
 /// parse_json() for a row of data: halves of pairs ("\ud83d" alone, which no UTF-8 can hold) and bytes that are no UTF-8 become U+FFFD and
 /// are counted in `repairs`. `where` names the row. Throws UserError for what is no JSON.
 Json parse_json_row(std::string_view line, std::string_view where, RowRepairs* repairs = nullptr);
+
+/// A row with its line break. Bytes that are no UTF-8 become U+FFFD.
+std::string json_row(const Json& row);
 
 }  // namespace tessera

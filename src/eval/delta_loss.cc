@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/grad_mode.h>
 
 #include "core/error.h"
+#include "core/json_rows.h"
 
 namespace tessera::eval {
 
@@ -87,7 +88,7 @@ ScoreFile::ScoreFile(const Path& file, const Json& made_of, FileSystem& files) {
 }
 
 void ScoreFile::append(const DeltaScore& score) {
-  out_->append(line_of(score).dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+  out_->append(json_row(line_of(score)));
   scores_.push_back(score);
 }
 

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
+#include "core/json_rows.h"
 
 namespace tessera::train {
 
@@ -67,7 +68,7 @@ class ProgramVerifier final : public Verifier {
     std::string lines;
     for (const Attempt& each : attempts) {
       const Json row = {{"prompt", each.prompt}, {"answer", each.answer}, {"reference", each.reference}};
-      lines += row.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+      lines += json_row(row);
     }
     const std::vector<double> rewards = run(lines, attempts.size());
     std::vector<Verdict> verdicts;

@@ -181,7 +181,7 @@ def people(options):
     for row in json.loads(pathlib.Path(options.pandalm).read_text(encoding="utf-8")):
         if len({row["annotator1"], row["annotator2"], row["annotator3"]}) == 1 and row["annotator1"] in (1, 2):
             answers = (row["response1"], row["response2"]) if row["annotator1"] == 1 else (row["response2"], row["response1"])
-            if all(one.strip() for one in answers):
+            if all(isinstance(one, str) and one.strip() for one in answers):
                 panda.append((f"{row['instruction']}\n\n{row['input']}".strip(), *answers))
     random.Random(1).shuffle(panda)
     bar = [(row["input"], *((row["output_1"], row["output_2"]) if row["label"] == 1 else (row["output_2"], row["output_1"])))

@@ -1,12 +1,11 @@
-// Which of a prompt's answers are learned.
-#include "align/best_answers.h"
+// Which of a prompt's answers are learned, and what is exported.
+#include "align/export.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
 
-#include "align/export.h"
 #include "tests/support/scratch.h"
 
 namespace tessera::align {
