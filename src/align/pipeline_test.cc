@@ -94,7 +94,9 @@ class RefusedAlignRun : public AlignRun {
     const std::string message = user_error([&] { run_align(r, at::kCPU); });
     EXPECT_FALSE(std::filesystem::exists(scratch_ / "refused/models")) << message;
     const Path store = store_of(scratch_ / "refused");
-    if (std::filesystem::exists(store)) EXPECT_EQ(Store(store, false).note("recipe"), "") << message;
+    if (std::filesystem::exists(store)) {
+      EXPECT_EQ(Store(store, false).note("recipe"), "") << message;
+    }
     return message;
   }
   std::string file(const std::string& rows) const {
