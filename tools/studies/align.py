@@ -5,7 +5,7 @@
     python3 tools/studies/align.py [--tessera build/release/tessera] [--threads 1] [--base DIR] [--rounds 10] [--only PART,...]
     python3 tools/studies/align.py --only people --judge MODEL --pandalm FILE --llmbar FILE --seeds seed_tasks.jsonl
 
-rounds: ten rounds once, the true share obeyed by round, beside the judge's score. labels: the base on 100 times the labels.
+rounds: ten rounds once, the true share obeyed by round, beside the judge's score. labels: the base on 50,000 demonstrations.
 judge: agreement of the judges with the truth. ablations: three rounds, two seeds, one thing changed at a time. grpo: from the seeds' model.
 people: three rounds with a released model, adapters, 100 seeds of Self-Instruct and 250 of PandaLM's pairs as ratings; how its judge agrees with
 people's choice between two answers, before and after.
@@ -145,7 +145,7 @@ def rounds(options):
 
 def labels(options):
     model = train(options, HERE / "many", "recipes/studies/obey-sft.toml", {"data.chat.path": f'"{HERE / "many.jsonl"}"', "model.from": f'"{options.base}"'})
-    table(HEAD, [told(options, "100 times the labels", model)])
+    table(HEAD, [told(options, "50,000 demonstrations", model)])
 
 
 def grpo(options):
