@@ -100,11 +100,12 @@ std::string one_line(std::string_view words) {
 std::string_view python_number(std::string_view text, size_t byte) {
   constexpr size_t read_ahead = 3;  // the parser has read the first characters of the word
   for (size_t back = 0; back <= read_ahead && back <= byte; ++back) {
-    const std::string_view rest = text.substr(std::min(byte - back, text.size()));
+    const size_t at = std::min(byte - back, text.size());
+    const std::string_view rest = text.substr(at);
     for (const std::string_view word : {"NaN", "nan", "-Infinity"}) {
       if (rest.starts_with(word)) return word;
     }
-    const bool negative = byte - back > 0 && text[std::min(byte - back, text.size()) - 1] == '-';
+    const bool negative = at > 0 && text[at - 1] == '-';
     if (rest.starts_with("Infinity")) return negative ? "-Infinity" : "Infinity";
   }
   return "";
