@@ -3,6 +3,13 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <numeric>
+#include <set>
+#include <thread>
+
 #include <ATen/Parallel.h>
 
 #include "models/lm/testing.h"
@@ -112,19 +119,48 @@ TEST(PlainPass, IsLeftOutForModelsWithGatedDeltaNets) {
   EXPECT_EQ(PlainPass::of(tiny_lm(tiny_config("qwen3_5_text"))), nullptr);
 }
 
-TEST(ThreadTeam, EveryThreadWorksInEachRunAndMeetsTheOthers) {
+TEST(ThreadTeam, ThreadsMeetTheOthersInEachRun) {
   for (const int size : {1, 2, 5}) {
     nn::ThreadTeam team(size);
     for (int run = 0; run < 50; ++run) {
-      std::vector<int> first(static_cast<size_t>(size)), sums(first);
+      std::vector<int> came(static_cast<size_t>(size)), seen(came);
       team.run([&](int index) {
-        first[static_cast<size_t>(index)] = index + run;
+        came[static_cast<size_t>(index)] = 1;
         team.barrier();
-        for (const int value : first) sums[static_cast<size_t>(index)] += value;
+        for (const int one : came) seen[static_cast<size_t>(index)] += one;
       });
-      EXPECT_THAT(sums, ::testing::Each(size * (size - 1) / 2 + size * run));
+      const int together = std::accumulate(came.begin(), came.end(), 0);
+      EXPECT_EQ(came[0], 1);
+      EXPECT_TRUE(together == size || together == 1) << "all, or on a crowded machine the caller alone";
+      for (size_t i = 0; i < came.size(); ++i) EXPECT_EQ(seen[i], came[i] * together);
     }
   }
+}
+
+/// Who took part in a run; thread 1 comes late by so much.
+std::set<int> came(nn::ThreadTeam& team, std::chrono::milliseconds late) {
+  std::array<std::atomic<bool>, 2> there{};
+  team.run([&](int index) {
+    there[static_cast<size_t>(index)] = true;
+    if (index == 1) std::this_thread::sleep_for(late);
+    team.barrier();
+  });
+  std::set<int> who;
+  for (int i = 0; i < 2; ++i) {
+    if (there[static_cast<size_t>(i)]) who.insert(i);
+  }
+  return who;
+}
+
+TEST(ThreadTeam, TheCallerGoesOnAloneWhileTheOthersAreLateAndTriesThemAgain) {
+  using std::chrono::milliseconds;
+  nn::ThreadTeam team(2);
+  int runs = 0;
+  while (came(team, milliseconds(20)).size() == 2) ASSERT_LT(++runs, 10);
+  EXPECT_GE(runs, 2) << "one late run is an accident";
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(came(team, milliseconds(20)), (std::set<int>{0}));
+  runs = 0;
+  while (came(team, milliseconds(0)).size() < 2) ASSERT_LT(++runs, 5000);
 }
 
 TEST(Shares, AreHandedOutOnce) {
