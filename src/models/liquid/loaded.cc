@@ -96,6 +96,8 @@ std::vector<Image> pictures_of(const vq::VqCodec& codec, const std::vector<std::
 }
 
 LoadedLiquid::LoadedLiquid(Bundle bundle, lm::WriterParts parts) : bundle_(std::move(bundle)), decode_(parts.decode) {
+  const auto turn = Prompter(bundle_.config.pictures, *parts.tokenizer).end_of_turn();
+  if (turn) parts.defaults.end_tokens.push_back(*turn);
   writer_ = std::make_unique<lm::LmWriter>(std::move(parts));
   prompter_ = std::make_unique<Prompter>(bundle_.config.pictures, writer_->tokenizer());
 }
@@ -188,7 +190,7 @@ std::vector<Image> LoadedLiquid::draw(const DrawRequest& request) const {
   return pictures;
 }
 
-std::vector<int32_t> LoadedLiquid::asked(const SeeRequest& request) const {
+std::vector<Image> LoadedLiquid::pictures_in(const SeeRequest& request) const {
   std::vector<Image> pictures;
   for (const Media& media : request.media) {
     if (media.clip || media.frames.size() != 1)
@@ -196,25 +198,39 @@ std::vector<int32_t> LoadedLiquid::asked(const SeeRequest& request) const {
                       media.source.empty() ? "one of the files" : media.source);
     pictures.push_back(fitted(media.frames.front(), bundle_.codec.config.picture_size));
   }
-  std::vector<int32_t> ids = prompter_->seeing(request.messages, codes_of(bundle_.codec, pictures));
+  return pictures;
+}
+
+std::vector<int32_t> LoadedLiquid::asked(const SeeRequest& request,
+                                         const std::vector<std::vector<int64_t>>& codes) const {
+  std::vector<int32_t> ids = prompter_->seeing(request.messages, codes);
   const int64_t context = writer_->completed(request.options).context;
   if (std::ssize(ids) >= context)
     throw UserError("[liquid] the question takes {} tokens, {} of them for pictures; the context is {}: {} too many",
-                    ids.size(), std::ssize(pictures) * (bundle_.config.pictures.count() + 2), context,
+                    ids.size(), std::ssize(codes) * (bundle_.config.pictures.count() + 2), context,
                     std::ssize(ids) + 1 - context);
   return ids;
+}
+
+int64_t LoadedLiquid::prompt_length(const SeeRequest& request) const {
+  const std::vector<int64_t> any(static_cast<size_t>(bundle_.config.pictures.count()), 0);
+  return std::ssize(asked(request, std::vector(pictures_in(request).size(), any)));
+}
+
+generate::Prompt LoadedLiquid::prompt(const SeeRequest& request) const {
+  const c10::InferenceMode inference;
+  return {.ids = asked(request, codes_of(bundle_.codec, pictures_in(request)))};
 }
 
 std::vector<Written> LoadedLiquid::see(const std::vector<SeeRequest>& requests) const {
   const c10::InferenceMode inference;
   std::vector<std::vector<int32_t>> prompts;
-  for (const SeeRequest& request : requests) prompts.push_back(asked(request));
+  for (const SeeRequest& request : requests) prompts.push_back(prompt(request).ids);
   std::vector<Written> written;
   for (size_t begin = 0; begin < requests.size();) {
     size_t end = begin + 1;
     while (end < requests.size() && alike(requests[begin].options, requests[end].options)) ++end;
     generate::TextOptions options = requests[begin].options;
-    if (const auto turn = prompter_->end_of_turn()) options.end_tokens.push_back(*turn);
     if (options.rows.empty()) {
       for (size_t i = begin; i < end; ++i) options.rows.push_back(i);
     }

@@ -31,6 +31,8 @@ class LoadedLiquid final : public LoadedModel, public Draws, public Sees {
   std::vector<Image> draw(const DrawRequest& request) const override;
   /// Throws UserError for clips, for conversations of another form than turns, and for what the context has no room for.
   std::vector<Written> see(const std::vector<SeeRequest>& requests) const override;
+  int64_t prompt_length(const SeeRequest& request) const override;
+  generate::Prompt prompt(const SeeRequest& request) const override;
   int64_t default_frames() const override { return 1; }
 
   const Bundle& bundle() const { return bundle_; }
@@ -39,7 +41,10 @@ class LoadedLiquid final : public LoadedModel, public Draws, public Sees {
   CodePlan plan_of(const DrawRequest& request) const;
 
  private:
-  std::vector<int32_t> asked(const SeeRequest& request) const;
+  /// The pictures of a request, as they are seen. Throws UserError for clips.
+  std::vector<Image> pictures_in(const SeeRequest& request) const;
+  /// The request in ids. Throws UserError where the context has no room for it.
+  std::vector<int32_t> asked(const SeeRequest& request, const std::vector<std::vector<int64_t>>& codes) const;
 
   Bundle bundle_;
   std::unique_ptr<lm::LmWriter> writer_;

@@ -41,6 +41,22 @@ TEST(LoadedLiquid, OneSetOfWeightsDrawsSeesAndWrites) {
   for (const int32_t id : written.front().continuation.tokens) EXPECT_LT(id, data::testing::byte_vocabulary);
 }
 
+TEST(LoadedLiquid, AQuestionAmongOthersIsAnsweredAsAlone) {
+  const TinyLiquid tiny;
+  const auto model = tiny.loaded();
+  const std::vector<SeeRequest> asked{question(speckled(16, 16, 3), "what?"),
+                                      question(speckled(20, 20, 4), "what is it?")};
+  const auto steps = model->writes()->steps(256);
+  for (const SeeRequest& request : asked) {
+    const generate::Prompt prompt = model->sees()->prompt(request);
+    EXPECT_EQ(std::ssize(prompt.ids), model->sees()->prompt_length(request));
+    generate::TextOptions options = model->writes()->completed(request.options);
+    const auto text = generate::run(*steps, {prompt}, model->writes()->tokenizer(), options);
+    EXPECT_EQ(text.front().tokens, model->sees()->see({request}).front().continuation.tokens);
+  }
+  EXPECT_GT(model->writes()->position_bytes(), 0);
+}
+
 TEST(LoadedLiquid, LanguageModelsOfEveryKindOfFileDraw) {
   for (const char* family : {"llama", "gemma2", "phi3", "olmo3"}) {
     const TinyLiquid tiny(family);
