@@ -24,11 +24,21 @@
 
 namespace tessera::apps {
 
+namespace {
+/// What the recipe in the model's directory draws pictures from: all of its data, or the first such part of a mixture.
+data::EmojiOptions trained_on(const Path& model) {
+  const Path recipe = model / "recipe.toml";
+  if (!std::filesystem::exists(recipe)) return {};
+  const data::DataConfig data = train::read_recipe(recipe).data;
+  if (data.kind != "mixture") return data.emoji;
+  const auto part = std::ranges::find(data.mixture, "emoji", &data::MixturePart::kind);
+  return part == data.mixture.end() ? data::EmojiOptions{} : part->emoji;
+}
+}  // namespace
+
 /// The names that the model was trained on, from the recipe in its directory; without one, all of Emoji World.
 data::EmojiOptions emoji_of(const EvalOptions& options) {
-  data::EmojiOptions emoji;
-  const Path recipe = options.model / "recipe.toml";
-  if (std::filesystem::exists(recipe)) emoji = train::read_recipe(recipe).data.emoji;
+  data::EmojiOptions emoji = trained_on(options.model);
   emoji.kind = "sprite";
   emoji.split = options.split.empty() ? "train" : options.split;
   if (!options.atlas.empty()) emoji.atlas = options.atlas;
