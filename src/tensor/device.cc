@@ -3,6 +3,7 @@
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
 
 #include <algorithm>
 #include <string>
@@ -44,6 +45,11 @@ bool multiplies_bfloat16(at::Device device) {
   return false;
 #endif
 }
+
+NoAutocast::NoAutocast(at::Device device) : type_(device.type()), on_(at::autocast::is_autocast_enabled(type_)) {
+  at::autocast::set_autocast_enabled(type_, false);
+}
+NoAutocast::~NoAutocast() { at::autocast::set_autocast_enabled(type_, on_); }
 
 void set_threads(int threads) {
   const int most = 8 * std::max(8, static_cast<int>(std::thread::hardware_concurrency()));

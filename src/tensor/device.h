@@ -12,6 +12,18 @@ at::Device parse_device(std::string_view name);
 /// Whether the device has instructions for products in bfloat16. Without them LibTorch does the products one by one: some nine times as
 /// slow as in fp32.
 bool multiplies_bfloat16(at::Device device);
+/// While it lives, nothing on `device` is computed in fewer bits than its tensors have, whatever the training around it does.
+class NoAutocast {
+ public:
+  explicit NoAutocast(at::Device device);
+  ~NoAutocast();
+  NoAutocast(const NoAutocast&) = delete;
+  NoAutocast& operator=(const NoAutocast&) = delete;
+
+ private:
+  at::DeviceType type_;
+  bool on_;
+};
 /// 0 leaves LibTorch's own choice (one thread per core).
 void set_threads(int threads);
 

@@ -157,4 +157,20 @@ std::unique_ptr<Verifier> make_verifier(const RewardTable& table) {
   throw UserError("[reward] rule is '{}', want exact, number, contains or program", table.rule);
 }
 
+std::vector<double> group_advantages(const std::vector<double>& rewards, int64_t group, bool scaled) {
+  std::vector<double> advantages(rewards.size());
+  for (size_t begin = 0; begin < rewards.size(); begin += static_cast<size_t>(group)) {
+    const auto first = rewards.begin() + static_cast<std::ptrdiff_t>(begin), last = first + group;
+    const double mean = std::accumulate(first, last, 0.0) / static_cast<double>(group);
+    double squares = 0;
+    for (auto at = first; at != last; ++at) squares += (*at - mean) * (*at - mean);
+    const double spread = std::sqrt(squares / static_cast<double>(group - 1));
+    for (int64_t i = 0; i < group; ++i) {
+      const double above = *(first + i) - mean;
+      advantages[begin + static_cast<size_t>(i)] = spread == 0 ? 0 : scaled ? above / (spread + 1e-4) : above;
+    }
+  }
+  return advantages;
+}
+
 }  // namespace tessera::train

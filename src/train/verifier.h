@@ -2,6 +2,7 @@
 // the same rewards, and a program that breaks ends the run instead of handing out zeros.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,6 +51,10 @@ class Verifier {
 
 /// Throws UserError for an unknown rule and a program that is missing or that no rule asks for.
 std::unique_ptr<Verifier> make_verifier(const RewardTable& table);
+
+/// What each answer is worth beside the others to its prompt: its reward less its group's mean, over the group's deviation where `scaled`
+/// (GRPO, arXiv 2402.03300). Rewards lie beside each other in groups of `group`; one whose rewards are all equal gets zeros.
+std::vector<double> group_advantages(const std::vector<double>& rewards, int64_t group, bool scaled);
 
 /// The last number of a text, in a plain form in which equal numbers are equal texts: "1,250.50" -> "1250.5"; "" where there is none.
 std::string last_number(std::string_view text);

@@ -79,5 +79,12 @@ TEST(Rewards, TablesThatCannotBeMeantAreRefused) {
   EXPECT_THROW(make_verifier({.rule = "exact", .program = "cat"}), UserError);
 }
 
+TEST(GroupAdvantages, CompareAnAnswerWithItsGroup) {
+  EXPECT_THAT(group_advantages({1, 0, 1, 1, 1, 1}, 2, false), ::testing::ElementsAre(0.5, -0.5, 0, 0, 0, 0));
+  const std::vector<double> scaled = group_advantages({1, 0, 0, 0}, 4, true);
+  EXPECT_NEAR(scaled[0], 0.75 / 0.5, 1e-3);
+  EXPECT_NEAR(scaled[0] + scaled[1] + scaled[2] + scaled[3], 0, 1e-9);
+}
+
 }  // namespace
 }  // namespace tessera::train

@@ -17,15 +17,30 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
-#include "data/heldout.h"
 #include "media/compose.h"
 #include "media/png.h"
 #include "models/infinity/draw.h"
-#include "models/infinity/released.h"
 #include "nn/layers/peft.h"
 #include "tensor/build.h"
 
 namespace tessera::infinity {
+
+namespace {
+/// The sums of codes after each scale, at the size of the last.
+std::vector<Tensor> sums_of(const std::vector<Tensor>& bits, ScaleShape last) {
+  std::vector<Tensor> sums;
+  for (const Tensor& each : bits) {
+    const Tensor grown = codec::grow(codec::bits_to_codes(each), last);
+    sums.push_back(sums.empty() ? grown : sums.back() + grown);
+  }
+  return sums;
+}
+}  // namespace
+
+Lesson lesson_of_bits(const std::vector<Tensor>& bits, const Schedule& schedule, bool patchify) {
+  return {forced_features(sums_of(bits, schedule.latent_scales(patchify).back()), schedule, patchify),
+          all_tokens(bits, patchify)};
+}
 
 Lesson make_lesson(const Tensor& latents, const Schedule& schedule, bool patchify, std::string_view correction,
                    const std::vector<Tensor>& flips) {
@@ -34,10 +49,9 @@ Lesson make_lesson(const Tensor& latents, const Schedule& schedule, bool patchif
   const codec::ResidualCodes codes = codec::quantise(latents, scales, corrects_itself ? flips : std::vector<Tensor>());
   std::vector<Tensor> sums = codes.sums;
   if (correction == "flips") {
-    for (size_t k = 0; k < scales.size(); ++k) {
-      const Tensor grown = codec::grow(codec::bits_to_codes(codes.bits[k].logical_xor(flips[k])), scales.back());
-      sums[k] = k == 0 ? grown : sums[k - 1] + grown;
-    }
+    std::vector<Tensor> seen;
+    for (size_t k = 0; k < scales.size(); ++k) seen.push_back(codes.bits[k].logical_xor(flips[k]));
+    sums = sums_of(seen, scales.back());
   }
   return {forced_features(sums, schedule, patchify), all_tokens(codes.bits, patchify)};
 }
@@ -103,6 +117,8 @@ InfinityObjective::InfinityObjective(Infinity model, codec::Codec codec, Infinit
       throw UserError("[infinity] sample prompt '{}' has {} bytes, want 1 to {}", prompt, prompt.size(),
                       model_.config.text_length - 1);
   }
+  if (!start_.defaults)
+    start_.defaults = DrawDefaults{.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p};
   require_same_codes(model_.config, codec_.config);
   model_.config.codec = fingerprint(codec_);
   positions_ = positions_of(model_.config, schedule_for(model_.config, 1, start_.pixels), device_);
@@ -251,6 +267,10 @@ std::map<std::string, double> InfinityObjective::evaluate() {
   return metrics;
 }
 
+DrawingInfinity InfinityObjective::drawing() const {
+  return DrawingInfinity({model_, codec_, *start_.defaults, start_.text});
+}
+
 std::vector<const Sample*> InfinityObjective::shown_samples() const {
   constexpr size_t most = 8;
   std::vector<const Sample*> shown;
@@ -274,101 +294,19 @@ void InfinityObjective::save_samples(const Path& directory, const std::string& s
   }
   if (prompts.empty()) return;
   const int64_t columns = std::ssize(cells);  // 0, about square, where there are no pictures to compare with
-  const DrawingInfinity drawing(
-      {model_, codec_, {.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p}, start_.text});
-  for (Image& drawn : drawing.draw({.prompts = prompts, .seed = 1, .pixels = start_.pixels}))
+  for (Image& drawn : drawing().draw({.prompts = prompts, .seed = 1, .pixels = start_.pixels}))
     cells.push_back(std::move(drawn));
   media::write_png(directory / (stem + ".png"), media::contact_sheet(cells, {.columns = columns}));
   write_file_atomically(directory / (stem + ".txt"), fmt::format("{}\n", fmt::join(prompts, "\n")));
 }
 
 void InfinityObjective::save_model(const Path& directory, FileSystem& files) {
-  const DrawDefaults defaults{.cfg = {training_.cfg}, .tau = {training_.tau}, .top_p = training_.top_p};
   const std::vector<nn::NamedLinear> linears = nn::named_linears(model_);
   const bool adapts =
       std::ranges::any_of(linears, [](const nn::NamedLinear& each) { return each.linear->lora.has_value(); });
   if (adapts) nn::save_adapters(linears, directory / "adapter", start_.base, files);
-  save_bundle({adapts ? merged(model_) : model_, codec_, defaults, start_.text},
+  save_bundle({adapts ? merged(model_) : model_, codec_, *start_.defaults, start_.text},
               training_.half ? StoredAs::f16 : StoredAs::f32, directory, files);
-}
-
-namespace {
-
-/// The model to begin with; its matrices may stay as they are stored where nothing is written into them.
-Bundle started(const Path& from, const train::TuneConfig& tune, at::Device device) {
-  const bool writes = tune.what == "full" || tune.what == "norms" || !tune.also.empty();
-  const LoadBundleOptions options{.device = device, .dtype = writes ? "fp32" : "auto", .writable = writes};
-  if (std::filesystem::is_directory(from) && !std::filesystem::exists(from / "config.json") && released_folder(from))
-    return load_released_folder(from, options);
-  return load_model(read_model_directory(from), options);
-}
-
-/// The shape of a new model, as the codec and the text encoder have it where the recipe says nothing.
-void complete_shape(InfinityConfig& shape, const train::Recipe& recipe, const codec::CodecConfig& codec) {
-  if (!recipe.model.contains("bits")) shape.bits = codec.bits;
-  if (!recipe.model.contains("scales")) {
-    shape.scales = codec.scales;
-    for (int64_t& edge : shape.scales) edge /= shape.patchify ? 2 : 1;
-  }
-  if (!recipe.model.contains("text_width")) shape.text_width = shape.text_encoder->width;
-}
-
-void require_captions_that_fit(const SampleSource& source, const InfinityConfig& shape, bool given) {
-  const auto longest = static_cast<int64_t>(source.longest_caption());
-  if (longest < shape.text_length) return;
-  throw UserError(
-      "[infinity] the longest caption has {} bytes, and the model reads {}, in training as in drawing; want shorter "
-      "ones, {}",
-      longest, shape.text_length - 1,
-      given ? "since the model to begin with is given" : fmt::format("or model.text_length = {}", longest + 1));
-}
-
-}  // namespace
-
-std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source,
-                                                          at::Device device) {
-  ModelTable table;
-  from_json(recipe.model, table, "recipe", "model");
-  InfinityTraining training;
-  from_json(recipe.loss, training, "recipe", "loss");
-  train::validate(table.tune);
-  std::optional<Bundle> given;
-  if (!table.from.empty()) {
-    given = started(table.from, table.tune, device);
-    table.shape = given->model.config;
-    if (std::filesystem::exists(Path(table.from) / "codec"))
-      table.codec_directory = (Path(table.from) / "codec").string();
-  }
-  if (table.codec_directory.empty() && !given)
-    throw UserError("[recipe] model.codec_directory is missing; want the directory of a trained codec");
-  if (!table.shape.text_encoder && !(given && given->text))
-    throw UserError("[recipe] model.text_encoder is missing; want at least [model.text_encoder] width = 128");
-
-  codec::Codec codec = given ? given->codec : codec::load_codec(table.codec_directory, device);
-  InfinityConfig& shape = table.shape;
-  if (!given) complete_shape(shape, recipe, codec.config);
-  shape.codec = fingerprint(codec);
-  recipe.model = to_json(table);
-  recipe.loss = to_json(training);
-  if (shape.text_encoder) require_captions_that_fit(source, shape, given.has_value());
-
-  const BuildDevice on(device);
-  Infinity model = given ? std::move(given->model) : Infinity(shape);
-  if (!given) initialise(model, static_cast<uint64_t>(recipe.train.seed), training.initial);
-  std::vector<Sample> fixed = data::samples_to_measure(source, 64);
-  const Image& first = fixed.front().picture;
-  const Schedule schedule = schedule_for(shape, 1, table.pixels);
-  const int64_t edge = schedule.latent_scales(shape.patchify).back().height * codec.config.spatial_factor();
-  if (first.width != edge || first.height != edge) {
-    throw UserError("[infinity] pictures are {} x {}, but the model is trained on {} x {}", first.width, first.height,
-                    edge, edge);
-  }
-  return std::make_unique<InfinityObjective>(std::move(model), std::move(codec), training, std::move(fixed), device,
-                                             InfinityStart{.text = given ? given->text : nullptr,
-                                                           .pixels = table.pixels,
-                                                           .base = table.from,
-                                                           .tune = table.tune,
-                                                           .seed = static_cast<uint64_t>(recipe.train.seed)});
 }
 
 }  // namespace tessera::infinity

@@ -4,9 +4,8 @@
 #include <optional>
 #include <unordered_map>
 
-#include "models/infinity/model_files.h"
+#include "models/infinity/draw.h"
 #include "train/objective.h"
-#include "train/recipe.h"
 #include "train/tune.h"
 
 namespace tessera::infinity {
@@ -40,22 +39,6 @@ template <class V> void fields(V& v, InfinityTraining& t) {
     "prompts drawn into every sample grid; none: captions of held-out samples, below their pictures");
 }
 
-/// A recipe's `[model]` table: where the frozen codec is, and the shape of the transformer over it.
-struct ModelTable {
-  std::string from;    // model directory, or folder of released files, to start from; shape and codec are then its own
-  std::string pixels;  // published area to train at; "": the model's own
-  std::string codec_directory;
-  train::TuneConfig tune;  // what of it learns
-  InfinityConfig shape;    // bits and scales default to the codec's, text_width to the text encoder's
-};
-template <class V> void fields(V& v, ModelTable& t) {
-  v("from", t.from, "model directory or folder of released files to start from; shape and codec are then its own");
-  v("train_pixels", t.pixels, "published area to train at: 0.06M, 0.25M, 0.60M or 1M (empty: the model's own)");
-  v("codec_directory", t.codec_directory, "directory of the trained codec");
-  v("tune", t.tune, "what of the model learns");
-  fields(v, t.shape);
-}
-
 /// Inputs and labels of one batch.
 struct Lesson {
   Tensor features;  // [B, L - 1, bits per token]
@@ -65,6 +48,9 @@ struct Lesson {
 /// Turns latents [B, d, H, W] into features and labels under a correction mode; flips as from codec::random_flips.
 Lesson make_lesson(const Tensor& latents, const Schedule& schedule, bool patchify, std::string_view correction,
                    const std::vector<Tensor>& flips);
+
+/// Features and labels of a picture that is there in bits, scale by scale, [B, d, h, w] each.
+Lesson lesson_of_bits(const std::vector<Tensor>& bits, const Schedule& schedule, bool patchify);
 
 /// Weight of each of a schedule's L positions: proportional to sqrt(A_last / A_k), summing to 1. [L].
 Tensor position_weights(const Schedule& schedule, at::Device device);
@@ -86,10 +72,11 @@ struct InfinityStart {
   std::string pixels;                         // published area; "": the model's own
   std::string base;                           // where the model comes from, as adapters say it; "": from nothing
   train::TuneConfig tune;
-  uint64_t seed = 0;  // of new adapters
+  uint64_t seed = 0;                          // of new adapters
+  std::optional<DrawDefaults> defaults = {};  // how the model is drawn with; absent: as the training's settings say
 };
 
-class InfinityObjective final : public train::Objective {
+class InfinityObjective : public train::Objective {
  public:
   /// Throws UserError when the codec's bits or scales are not the model's, or `training` names no such correction.
   /// `fixed`: samples measured by evaluate(), held-out ones where there are any; may be empty.
@@ -114,7 +101,7 @@ class InfinityObjective final : public train::Objective {
   const Infinity& model() const { return model_; }
   const codec::Codec& codec() const { return codec_; }
 
- private:
+ protected:
   struct Captioned final : train::Prepared {
     Tensor picture;  // [1, 3, H, W] on the CPU
     std::string caption;
@@ -123,6 +110,14 @@ class InfinityObjective final : public train::Objective {
   /// Of a prompt encoder outside the model, each caption's states are kept.
   nn::TextStates states_of(const std::vector<std::string>& captions);
   bool can_be_drawn(std::string_view prompt) const;
+  const Positions& positions() const { return positions_; }
+  at::Device device() const { return device_; }
+  const std::vector<Sample>& fixed() const { return fixed_; }
+  const std::string& pixels() const { return start_.pixels; }
+  /// The model as it stands, with its own settings.
+  DrawingInfinity drawing() const;
+
+ private:
   Tensor latents_of(const std::vector<const Captioned*>& batch);
   Graded measure(const std::vector<const Captioned*>& batch, int64_t flip_percent);
   std::vector<const Sample*> shown_samples() const;  // different captions that drawing takes
@@ -138,10 +133,5 @@ class InfinityObjective final : public train::Objective {
   InfinityStart start_;
   std::unordered_map<std::string, Tensor> states_;  // by caption, [T, text width]
 };
-
-/// The objective "infinity" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Measures on 64 held-out samples; where the
-/// data hold nothing out, on the first ones that train. Throws UserError.
-std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source,
-                                                          at::Device device);
 
 }  // namespace tessera::infinity

@@ -1,5 +1,5 @@
 // The objective's parts against sums written out by hand, and that it learns.
-#include "models/infinity/objective.h"
+#include "models/infinity/recipe.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

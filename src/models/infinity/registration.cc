@@ -3,8 +3,9 @@
 
 #include "core/error.h"
 #include "models/infinity/draw.h"
-#include "models/infinity/objective.h"
+#include "models/infinity/grpo.h"
 #include "models/infinity/quantize.h"
+#include "models/infinity/recipe.h"
 #include "models/infinity/released.h"
 #include "models/registry.h"
 #include "nn/layers/peft.h"
@@ -67,14 +68,14 @@ void convert(const ModelDirectory& found, const Path& out, const ConvertOptions&
 }  // namespace
 
 ModelRegistration registration() {
-  return {
-      .model_types = {model_type, released_type},
-      .load = load,
-      .load_quantizable = load_quantizable,
-      .convert = convert,
-      .released = released,
-      .objectives = {{.name = model_type, .make = make_infinity_objective, .whole_samples = {{"drop_prompt", 0.0}}}},
-      .adapters = true};
+  return {.model_types = {model_type, released_type},
+          .load = load,
+          .load_quantizable = load_quantizable,
+          .convert = convert,
+          .released = released,
+          .objectives = {{.name = model_type, .make = make_infinity_objective, .whole_samples = {{"drop_prompt", 0.0}}},
+                         {.name = "infinity-grpo", .make = make_picture_grpo_objective}},
+          .adapters = true};
 }
 
 }  // namespace tessera::infinity

@@ -120,22 +120,6 @@ GrpoObjective::GrpoObjective(LmObjective::Parts lm, OnPolicyTraining training, u
     throw UserError("[grpo] loss.group is {}, want at least 2: an answer is compared with others", training.group);
 }
 
-std::vector<double> GrpoObjective::advantages(const std::vector<double>& rewards, int64_t group, bool scaled) {
-  std::vector<double> advantages(rewards.size());
-  for (size_t begin = 0; begin < rewards.size(); begin += static_cast<size_t>(group)) {
-    const auto first = rewards.begin() + static_cast<std::ptrdiff_t>(begin), last = first + group;
-    const double mean = std::accumulate(first, last, 0.0) / static_cast<double>(group);
-    double squares = 0;
-    for (auto at = first; at != last; ++at) squares += (*at - mean) * (*at - mean);
-    const double spread = std::sqrt(squares / static_cast<double>(group - 1));
-    for (int64_t i = 0; i < group; ++i) {
-      const double above = *(first + i) - mean;
-      advantages[begin + static_cast<size_t>(i)] = spread == 0 ? 0 : scaled ? above / (spread + 1e-4) : above;
-    }
-  }
-  return advantages;
-}
-
 std::vector<train::Verdict> GrpoObjective::verdicts(const Answers& answers) const {
   std::vector<train::Attempt> attempts;
   for (const Rollout& rollout : answers.rollouts) {
@@ -154,7 +138,7 @@ Tensor GrpoObjective::weigh(const Answers& answers, const AnswerScores& scores, 
     lenient += verdict.lenient;
   }
   const auto count = static_cast<double>(rewards.size());
-  const std::vector<double> worth = advantages(rewards, training().group, training().scaled);
+  const std::vector<double> worth = train::group_advantages(rewards, training().group, training().scaled);
   int64_t undecided = 0;
   for (size_t begin = 0; begin < worth.size(); begin += static_cast<size_t>(training().group))
     undecided += std::all_of(worth.begin() + static_cast<std::ptrdiff_t>(begin),

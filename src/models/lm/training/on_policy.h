@@ -87,8 +87,6 @@ class OnPolicyObjective : public train::Objective {
 class GrpoObjective final : public OnPolicyObjective {
  public:
   GrpoObjective(LmObjective::Parts lm, OnPolicyTraining training, uint64_t seed, at::Device device);
-  /// Advantages of answers whose rewards lie beside each other in groups of `group`.
-  static std::vector<double> advantages(const std::vector<double>& rewards, int64_t group, bool scaled);
 
  protected:
   /// Metrics: reward, strict, lenient (train::Verdict), undecided (share of groups that teach nothing).

@@ -95,13 +95,6 @@ TEST_F(OnPolicy, AnswersAreAFunctionOfTheSeedAndLieBesideEachOther) {
   EXPECT_NE(first[0].ids, first[1].ids);
 }
 
-TEST_F(OnPolicy, AdvantagesCompareAnAnswerWithItsGroup) {
-  EXPECT_THAT(GrpoObjective::advantages({1, 0, 1, 1, 1, 1}, 2, false), ElementsAre(0.5, -0.5, 0, 0, 0, 0));
-  const std::vector<double> scaled = GrpoObjective::advantages({1, 0, 0, 0}, 4, true);
-  EXPECT_NEAR(scaled[0], 0.75 / 0.5, 1e-3);
-  EXPECT_NEAR(scaled[0] + scaled[1] + scaled[2] + scaled[3], 0, 1e-9);
-}
-
 TEST_F(OnPolicy, TheLossOfGrpoIsTheWeighedLogProbabilityOfItsOwnAnswers) {
   const DecoderLm lm = model();
   GrpoObjective o(parts(lm), {.group = 4, .max_new_tokens = 6, .reward = {.rule = "contains"}}, 5, at::kCPU);
@@ -121,7 +114,7 @@ TEST_F(OnPolicy, TheLossOfGrpoIsTheWeighedLogProbabilityOfItsOwnAnswers) {
     std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     rewards.push_back(text.find(each.prompt == 0 ? "e" : "t") != std::string::npos ? 1 : 0);
   }
-  const std::vector<double> worth = GrpoObjective::advantages(rewards, 4, true);
+  const std::vector<double> worth = train::group_advantages(rewards, 4, true);
   Tensor want = at::zeros({});
   double tokens = 0;
   for (size_t i = 0; i < rollouts.size(); ++i) {

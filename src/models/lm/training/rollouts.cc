@@ -1,32 +1,16 @@
 // The same loop that writes everything else, over the weights as they stand.
 #include "models/lm/training/rollouts.h"
 
-#include <ATen/autocast_mode.h>
-
 #include <algorithm>
 
 #include "core/error.h"
 #include "models/lm/text/decode.h"
+#include "tensor/device.h"
 #include "train/grading.h"
 
 namespace tessera::lm {
 
 namespace {
-/// Writing is no part of the step's products: it runs in the weights' own format.
-class NoAutocast {
- public:
-  explicit NoAutocast(at::Device device) : type_(device.type()), on_(at::autocast::is_autocast_enabled(type_)) {
-    at::autocast::set_autocast_enabled(type_, false);
-  }
-  ~NoAutocast() { at::autocast::set_autocast_enabled(type_, on_); }
-  NoAutocast(const NoAutocast&) = delete;
-  NoAutocast& operator=(const NoAutocast&) = delete;
-
- private:
-  at::DeviceType type_;
-  bool on_;
-};
-
 std::string text_of(const text::Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
   text::StreamDecoder decoder(tokenizer);
   std::string text;
@@ -63,7 +47,7 @@ RolloutPrompt rollout_prompt(const Sample& sample, const text::Tokenizer& tokeni
 std::vector<Rollout> sample_rollouts(const DecoderLm& model, const text::Tokenizer& tokenizer,
                                      const std::vector<const RolloutPrompt*>& prompts, const RolloutOptions& options) {
   const at::NoGradGuard no_grad;
-  const NoAutocast plain(model.norm.weight.device());
+  const NoAutocast plain(model.norm.weight.device());  // writing is no part of the step's products
   std::vector<std::unique_ptr<generate::Sequence>> sequences;
   for (size_t p = 0; p < prompts.size(); ++p) {
     for (int64_t i = 0; i < options.group; ++i) {

@@ -1,0 +1,99 @@
+// From a recipe's tables to a model, its codec and what is measured.
+#include "models/infinity/recipe.h"
+
+#include "core/error.h"
+#include "core/json.h"
+#include "data/heldout.h"
+#include "models/infinity/released.h"
+#include "tensor/build.h"
+
+namespace tessera::infinity {
+
+namespace {
+
+/// The model to begin with; its matrices may stay as they are stored where nothing is written into them.
+Bundle started(const Path& from, const train::TuneConfig& tune, at::Device device) {
+  const bool writes = tune.what == "full" || tune.what == "norms" || !tune.also.empty();
+  const LoadBundleOptions options{.device = device, .dtype = writes ? "fp32" : "auto", .writable = writes};
+  if (std::filesystem::is_directory(from) && !std::filesystem::exists(from / "config.json") && released_folder(from))
+    return load_released_folder(from, options);
+  return load_model(read_model_directory(from), options);
+}
+
+/// The shape of a new model, as the codec and the text encoder have it where the recipe says nothing.
+void complete_shape(InfinityConfig& shape, const train::Recipe& recipe, const codec::CodecConfig& codec) {
+  if (!recipe.model.contains("bits")) shape.bits = codec.bits;
+  if (!recipe.model.contains("scales")) {
+    shape.scales = codec.scales;
+    for (int64_t& edge : shape.scales) edge /= shape.patchify ? 2 : 1;
+  }
+  if (!recipe.model.contains("text_width")) shape.text_width = shape.text_encoder->width;
+}
+
+void require_captions_that_fit(const SampleSource& source, const InfinityConfig& shape, bool given) {
+  const auto longest = static_cast<int64_t>(source.longest_caption());
+  if (longest < shape.text_length) return;
+  throw UserError(
+      "[infinity] the longest caption has {} bytes, and the model reads {}, in training as in drawing; want shorter "
+      "ones, {}",
+      longest, shape.text_length - 1,
+      given ? "since the model to begin with is given" : fmt::format("or model.text_length = {}", longest + 1));
+}
+
+}  // namespace
+
+Beginning begin(train::Recipe& recipe, const SampleSource& source, at::Device device, const InitialScales& initial) {
+  ModelTable table;
+  from_json(recipe.model, table, "recipe", "model");
+  train::validate(table.tune);
+  std::optional<Bundle> given;
+  if (!table.from.empty()) {
+    given = started(table.from, table.tune, device);
+    table.shape = given->model.config;
+    if (std::filesystem::exists(Path(table.from) / "codec"))
+      table.codec_directory = (Path(table.from) / "codec").string();
+  }
+  if (table.codec_directory.empty() && !given)
+    throw UserError("[recipe] model.codec_directory is missing; want the directory of a trained codec");
+  if (!table.shape.text_encoder && !(given && given->text))
+    throw UserError("[recipe] model.text_encoder is missing; want at least [model.text_encoder] width = 128");
+
+  codec::Codec codec = given ? given->codec : codec::load_codec(table.codec_directory, device);
+  InfinityConfig& shape = table.shape;
+  if (!given) complete_shape(shape, recipe, codec.config);
+  shape.codec = fingerprint(codec);
+  recipe.model = to_json(table);
+  if (shape.text_encoder) require_captions_that_fit(source, shape, given.has_value());
+
+  const BuildDevice on(device);
+  Infinity model = given ? std::move(given->model) : Infinity(shape);
+  if (!given) initialise(model, static_cast<uint64_t>(recipe.train.seed), initial);
+  std::vector<Sample> fixed = data::samples_to_measure(source, 64);
+  const Image& first = fixed.front().picture;
+  const Schedule schedule = schedule_for(shape, 1, table.pixels);
+  const int64_t edge = schedule.latent_scales(shape.patchify).back().height * codec.config.spatial_factor();
+  if (first.width != edge || first.height != edge) {
+    throw UserError("[infinity] pictures are {} x {}, but the model is trained on {} x {}", first.width, first.height,
+                    edge, edge);
+  }
+  InfinityStart start{.text = given ? given->text : nullptr,
+                      .pixels = table.pixels,
+                      .base = table.from,
+                      .tune = table.tune,
+                      .seed = static_cast<uint64_t>(recipe.train.seed)};
+  if (given) start.defaults = given->defaults;
+  return {std::move(model), std::move(codec), std::move(start), std::move(fixed)};
+}
+
+std::unique_ptr<train::Objective> make_infinity_objective(train::Recipe& recipe, const SampleSource& source,
+                                                          at::Device device) {
+  InfinityTraining training;
+  from_json(recipe.loss, training, "recipe", "loss");
+  Beginning with = begin(recipe, source, device, training.initial);
+  with.start.defaults.reset();  // the recipe's own settings
+  recipe.loss = to_json(training);
+  return std::make_unique<InfinityObjective>(std::move(with.model), std::move(with.codec), training,
+                                             std::move(with.fixed), device, std::move(with.start));
+}
+
+}  // namespace tessera::infinity
