@@ -212,7 +212,11 @@ Fitted<Sigmoid> fit_sigmoid(const std::vector<AccuracyPoint>& points, double cha
   const Bounds bounds{{-1, 0, 0, 0}, {0, kUnbounded, kUnbounded, 1}};
   std::vector<double> start = {chance - 1, .9, 3, 1};
   if (warm_start) start = {warm_start->a, warm_start->l0, warm_start->k, warm_start->b};
-  const Minimum found = minimize_newton(objective, {start}, bounds, {.tolerance = warm_start ? 1e-8 : 1e-13});
+  double total = 0;
+  for (const AccuracyPoint& point : points) total += point.weight;
+  constexpr double exact = 1e-4;  // residuals of a hundredth of a point are as good as none
+  const Minimum found = minimize_newton(
+      objective, {start}, bounds, {.tolerance = warm_start ? 1e-8 : 1e-13, .least_value = 0.5 * total * exact * exact});
   const auto& x = found.x;
   return {{x[0], x[1], x[2], x[3]}, found.value, names_of(on_bound(x, bounds), {"a", "L0", "k", "b"})};
 }

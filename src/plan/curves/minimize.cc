@@ -71,7 +71,7 @@ class NewtonSearch {
     for (int small = 0; std::isfinite(here_.value) && small < 2;) {
       const double before = here_.value;
       if (!descend()) break;
-      small = before - here_.value <= tolerance_ * std::abs(here_.value) ? small + 1 : 0;
+      small = before - here_.value <= least_gain() ? small + 1 : 0;
     }
     return {{here_.x.begin(), here_.x.begin() + static_cast<std::ptrdiff_t>(n_)}, here_.value};
   }
@@ -82,6 +82,9 @@ class NewtonSearch {
     std::array<double, kMost * kMost> curvature{};
     double value = std::numeric_limits<double>::infinity();
   };
+
+  /// A value that tends to 0 without end, as that of a step through exact points, would go on for ever by itself.
+  double least_gain() const { return tolerance_ * std::max(std::abs(here_.value), options_.least_value); }
 
   void evaluate(Point& point) {
     point.value = objective_({point.x.data(), n_}, {point.gradient.data(), n_}, {point.curvature.data(), n_ * n_});
@@ -120,7 +123,7 @@ class NewtonSearch {
         promise -= here_.gradient[each] * step[i];
         there.x[each] = std::clamp(here_.x[each] + step[i], bounds_.low[each], bounds_.high[each]);
       }
-      if (there.x == here_.x || (damping_ < 0.01 && promise <= tolerance_ * std::abs(here_.value))) return false;
+      if (there.x == here_.x || (damping_ < 0.01 && promise <= least_gain())) return false;
       evaluate(there);
       if (!(there.value < here_.value)) continue;
       here_ = there;

@@ -26,8 +26,9 @@ struct Minimum {
 
 struct MinimizeOptions {
   int max_evaluations = 20000;
-  int restarts = 3;      // a fresh quasi-Newton memory from the best point, until that no longer helps
-  double tolerance = 0;  // stop below this relative change of the value; 0: as far as doubles go
+  int restarts = 3;        // a fresh quasi-Newton memory from the best point, until that no longer helps
+  double tolerance = 0;    // stop below this relative change of the value; 0: as far as doubles go
+  double least_value = 0;  // a value below this is as good as none: changes are relative to at least it (Newton alone)
 };
 
 /// The nearest local minimum downhill from `start` (clamped into the bounds).

@@ -55,6 +55,19 @@ TEST(Minimize, AStartOutsideTheBoundsIsClamped) {
   }
 }
 
+TEST(Minimize, AValueThatTendsToNothingIsNotFollowedForEver) {
+  size_t evaluations = 0;
+  const CurvedObjective fall = [&](std::span<const double> x, std::span<double> gradient, std::span<double> curvature) {
+    ++evaluations;
+    gradient[0] = -std::exp(-x[0]);
+    curvature[0] = std::exp(-x[0]);
+    return std::exp(-x[0]);
+  };
+  const Bounds line{{-kInfinity}, {kInfinity}};
+  EXPECT_LT(minimize_newton(fall, {{0}}, line, {.tolerance = 1e-8, .least_value = 1e-4}).value, 1e-10);
+  EXPECT_LT(evaluations, 60u);
+}
+
 TEST(Minimize, TheBestOfSeveralStartsIsReturned) {
   // Two pits: 0 at -2 and -1 at 2.
   const Objective pits = [](std::span<const double> x, std::span<double> gradient) {
