@@ -25,7 +25,7 @@ plan::BudgetOptions budget_options(const PlanBudgetOptions& options) {
   how.ladder.weights = tasks.weights;
   how.ladder.resamples = options.resamples;
   how.ladder.seed = options.seed;
-  how.ladder.threads = options.threads;
+  how.ladder.threads = checked_threads(options.threads);
   return how;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/log.h"
+#include "plan/quantity.h"
 
 namespace tessera::apps {
 
@@ -72,9 +73,10 @@ std::string points(const std::optional<double>& fraction) {
   return fraction ? fmt::format("{:.1f}", 100 * *fraction) : "";
 }
 
-std::string interval_header(double coverage) { return fmt::format("{:.3g}% interval", 100 * coverage); }
+std::string interval_header(double coverage) { return plan::level_text(coverage) + " interval"; }
 
-std::string columns(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
+std::string columns(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
+                    LastColumn last) {
   std::vector<size_t> widths(header.size(), 0);
   for (size_t c = 0; c < header.size(); ++c) {
     for (const auto& row : rows) widths[c] = std::max(widths[c], row[c].size());
@@ -83,7 +85,9 @@ std::string columns(const std::vector<std::string>& header, const std::vector<st
   const auto add = [&](const std::vector<std::string>& row) {
     std::string line = fmt::format("  {:<{}}", row[0], widths[0]);
     for (size_t c = 1; c < row.size(); ++c) {
-      if (widths[c] > 0) line += fmt::format("  {:>{}}", row[c], widths[c]);
+      if (widths[c] == 0) continue;
+      const bool is_text = last == LastColumn::text && c + 1 == row.size();
+      line += is_text ? "  " + row[c] : fmt::format("  {:>{}}", row[c], widths[c]);
     }
     line.erase(line.find_last_not_of(' ') + 1);
     return line + '\n';
@@ -91,6 +95,11 @@ std::string columns(const std::vector<std::string>& header, const std::vector<st
   std::string text = add(header);
   for (const auto& row : rows) text += add(row);
   return text;
+}
+
+int checked_threads(int threads) {
+  if (threads >= 0 && threads <= 1024) return threads;
+  throw UserError("[plan] --threads is {}, want 0 to 1024", threads);
 }
 
 void print_warnings(const std::vector<std::string>& warnings) {

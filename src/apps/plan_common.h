@@ -27,6 +27,9 @@ std::map<std::string, double> split_fractions(const std::string& text, std::stri
 /// "best" or "paper"; throws UserError for another word.
 plan::LadderMethod parse_method(const std::string& word);
 
+/// --threads, when it is 0 (one per core) to 1024; throws UserError for another number.
+int checked_threads(int threads);
+
 /// A progress bar that appears with the first step.
 class ForecastBar {
  public:
@@ -47,8 +50,12 @@ std::string points(const std::optional<double>& fraction);
 /// "80% interval": every interval in print says its level.
 std::string interval_header(double coverage);
 
-/// Columns as wide as their cells, the first to the left, the rest to the right; empty ones are left out.
-std::string columns(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
+enum class LastColumn { numbers, text };
+
+/// Columns as wide as their cells, the first to the left, the rest to the right; empty ones are left out. A last column
+/// of text stands to the left and may be long.
+std::string columns(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows,
+                    LastColumn last = LastColumn::numbers);
 
 /// Warnings, a line each, on standard error.
 void print_warnings(const std::vector<std::string>& warnings);

@@ -5,48 +5,20 @@
 
 #include <fmt/ranges.h>
 
+#include "apps/plan_common.h"
 #include "plan/density/density.h"
+#include "plan/quantity.h"
 
 namespace tessera::apps {
 
 namespace {
 
-/// 6.7B, 490M, 1.2T.
-std::string short_count(double value) {
-  if (value >= 1e12) return fmt::format("{:.3g}T", value / 1e12);
-  if (value >= 1e9) return fmt::format("{:.3g}B", value / 1e9);
-  return fmt::format("{:.3g}M", value / 1e6);
-}
-
 std::string number(const std::optional<double>& value, const char* absent = "-") {
   return value ? fmt::format("{:.3g}", *value) : absent;
 }
 
-/// Rows of cells as lines; the first column to the left, the others to the right, a last one that may be long as it is.
-std::string table(const std::vector<std::vector<std::string>>& rows, bool last_is_text) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      if (i > 0) line += "  ";
-      const bool plain = last_is_text && i + 1 == row.size();
-      if (plain) line += row[i];
-      else line += i == 0 ? fmt::format("{:<{}}", row[i], widths[i]) : fmt::format("{:>{}}", row[i], widths[i]);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
-
 std::string model_table(const plan::DensityResult& result) {
-  std::vector<std::vector<std::string>> rows = {
-      {"model", "size", "released", "effective", "density", fmt::format("{:.0f}%", 100 * result.coverage), ""}};
+  std::vector<std::vector<std::string>> rows;
   std::vector<const plan::ModelDensity*> models;
   for (const auto& model : result.models) models.push_back(&model);
   std::stable_sort(models.begin(), models.end(),
@@ -54,11 +26,12 @@ std::string model_table(const plan::DensityResult& result) {
   for (const auto* model : models) {
     std::string note = model->on_envelope ? "* " : "";
     note += model->note;
-    rows.push_back({model->name, short_count(model->n_params), model->released.empty() ? "-" : model->released,
-                    model->effective_size ? short_count(*model->effective_size) : "-", number(model->density),
+    rows.push_back({model->name, plan::short_number(model->n_params), model->released.empty() ? "-" : model->released,
+                    model->effective_size ? plan::short_number(*model->effective_size) : "-", number(model->density),
                     plan::interval_text(model->interval), note});
   }
-  return table(rows, true);
+  return columns({"model", "size", "released", "effective", "density", plan::level_text(result.coverage), ""}, rows,
+                 LastColumn::text);
 }
 
 std::string curve_lines(const plan::DensityResult& result) {
@@ -79,19 +52,6 @@ std::string curve_lines(const plan::DensityResult& result) {
   return text;
 }
 
-/// Each of --tasks may name several.
-std::vector<std::string> split_at_commas(const std::vector<std::string>& texts) {
-  std::vector<std::string> words;
-  for (const std::string& text : texts) {
-    for (size_t begin = 0; begin <= text.size();) {
-      const size_t end = std::min(text.find(',', begin), text.size());
-      if (end > begin) words.push_back(text.substr(begin, end - begin));
-      begin = end + 1;
-    }
-  }
-  return words;
-}
-
 std::string slope_text(const std::optional<double>& slope) { return slope ? fmt::format("{:.4f}", *slope) : "too few"; }
 
 std::string trend_lines(const plan::DensityResult& result) {
@@ -100,9 +60,9 @@ std::string trend_lines(const plan::DensityResult& result) {
   text += fmt::format("  ln density = {:.5f} t {:+.3f}, t in days since 2023-02-24, R^2 {:.3f}\n", t.slope_per_day,
                       t.intercept, t.r2);
   if (t.doubling_months) {
-    text += fmt::format("  doubles every {:.1f} months ({:.0f}%: {}); the paper: {:.1f} months, R^2 {:.2f}\n",
-                        *t.doubling_months, 100 * result.coverage, plan::interval_text(t.doubling_interval_months),
-                        result.paper.doubling_months, result.paper.r2);
+    text += fmt::format("  doubles every {:.1f} months ({}: {}); the paper: {:.1f} months, R^2 {:.2f}\n",
+                        *t.doubling_months, plan::level_text(result.coverage),
+                        plan::interval_text(t.doubling_interval_months), result.paper.doubling_months, result.paper.r2);
     text += fmt::format("  its journal version (51 models to April 2025): {:.1f} months, R^2 {:.3f}\n",
                         result.paper.journal_months, result.paper.journal_r2);
     text += fmt::format("  with chips: every {:.0f} days; the paper: {:.0f} days\n", *t.with_chips_days,
@@ -126,8 +86,8 @@ std::string trend_lines(const plan::DensityResult& result) {
 }
 
 std::string sensitivity_tables(const plan::DensityResult& result) {
-  std::vector<std::vector<std::string>> rows = {{"reference family", "models", "doubling, months",
-                                                 fmt::format("{:.0f}%", 100 * result.coverage), "R^2", "tasks"}};
+  const std::string level = plan::level_text(result.coverage);
+  std::vector<std::vector<std::string>> families, reaches;
   for (const auto& row : result.families) {
     std::vector<std::string> cells = {row.family.empty() ? "(all)" : row.family, std::to_string(row.reference_models)};
     if (row.trend) {
@@ -137,22 +97,25 @@ std::string sensitivity_tables(const plan::DensityResult& result) {
     } else {
       cells.insert(cells.end(), {"-", "", "-", row.why});
     }
-    rows.push_back(std::move(cells));
+    families.push_back(std::move(cells));
   }
-  std::vector<std::vector<std::string>> reaches = {{"reach", "doubling, months", rows[0][3], "R^2"}};
   for (const auto& row : result.reaches) {
-    reaches.push_back({row.reach > 0 ? fmt::format("{:g}", row.reach) : "any"});
-    if (!row.trend) continue;
-    reaches.back().insert(reaches.back().end(), {number(row.trend->doubling_months, "none"),
-                                                 plan::interval_text(row.trend->doubling_interval_months),
-                                                 fmt::format("{:.3f}", row.trend->r2)});
+    std::vector<std::string> cells = {row.reach > 0 ? fmt::format("{:g}", row.reach) : "any", "-", "", "-"};
+    if (row.trend) {
+      cells[1] = number(row.trend->doubling_months, "none");
+      cells[2] = plan::interval_text(row.trend->doubling_interval_months);
+      cells[3] = fmt::format("{:.3f}", row.trend->r2);
+    }
+    reaches.push_back(std::move(cells));
   }
-  return "\n" + table(rows, true) + "\n" + table(reaches, false);
+  return "\n" +
+         columns({"reference family", "models", "doubling, months", level, "R^2", "tasks"}, families,
+                 LastColumn::text) +
+         "\n" + columns({"reach", "doubling, months", level, "R^2"}, reaches);
 }
 
 std::string left_out_table(const plan::DensityResult& result) {
-  std::vector<std::vector<std::string>> rows = {
-      {"left out", "density", fmt::format("{:.0f}%", 100 * result.coverage), "covers 1", ""}};
+  std::vector<std::vector<std::string>> rows;
   size_t covering = 0, known = 0;
   for (const auto& row : result.left_out) {
     rows.push_back(
@@ -160,7 +123,9 @@ std::string left_out_table(const plan::DensityResult& result) {
     covering += row.covers_one;
     known += row.density.has_value();
   }
-  return "\n" + table(rows, true) + fmt::format("{} of {} intervals cover 1\n", covering, known);
+  return "\n" +
+         columns({"left out", "density", plan::level_text(result.coverage), "covers 1", ""}, rows, LastColumn::text) +
+         fmt::format("{} of {} intervals cover 1\n", covering, known);
 }
 
 }  // namespace
@@ -182,7 +147,10 @@ int run_plan_density(const PlanDensityOptions& options) {
   apply(options.output);
   if (!options.report.empty()) require_writable(options.report, "plan");
   plan::DensityOptions what = options.density;
-  what.tasks = split_at_commas(what.tasks);
+  what.tasks.clear();
+  for (const std::string& text : options.density.tasks) {  // each may name several
+    for (std::string& name : split_names(text)) what.tasks.push_back(std::move(name));
+  }
   const plan::DensityResult result = plan::density(what);
   if (!options.report.empty()) plan::write_report(plan::density_page(result), options.report);
   if (options.output.json) print_json(to_json(result));

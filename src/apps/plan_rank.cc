@@ -21,7 +21,7 @@ plan::LadderOptions rank_options(const PlanRankOptions& options) {
   if (!options.feature.empty()) how.feature = plan::parse_feature(options.feature);
   if (!options.max_rung.empty()) how.max_rung_params = plan::parse_quantity(options.max_rung, "--max-rung");
   how.targets = {plan::parse_target(options.target)};
-  how.threads = options.threads;
+  how.threads = checked_threads(options.threads);
   return how;
 }
 

@@ -66,6 +66,7 @@ TEST_F(PlanRank, MistakesAreOneLineWithStatusTwo) {
                                              {"--runs", better},
                                              {"--runs", better, "--target", "2B=2e9:8e10", "--tasks", "mmlu"},
                                              {"--runs", better, "--target", "2B=2e9:8e10", "--resamples", "0"},
+                                             {"--runs", better, "--target", "2B=2e9:8e10", "--threads", "-1"},
                                              {"--runs", (folder_ / "none.csv").string(), "--target", "2B=2e9:8e10"}}) {
     const Finished wrong = rank(words);
     EXPECT_EQ(wrong.status, 2) << wrong.err << ::testing::PrintToString(words);

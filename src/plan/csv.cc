@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/fields.h"
+#include "plan/quantity.h"
 
 namespace tessera::plan {
 
@@ -37,30 +38,6 @@ size_t character_at(std::string_view text) {
   return length;
 }
 
-/// Line ends of any kind.
-size_t count_lines(std::string_view text) {
-  size_t lines = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    lines += text[i] == '\n' || (text[i] == '\r' && (i + 1 == text.size() || text[i + 1] != '\n'));
-  }
-  return lines;
-}
-
-void require_text(std::string_view text, const std::string& source) {
-  if (text.find('\0') != std::string_view::npos) {
-    throw UserError("[plan] {} is not a CSV file: it holds zero bytes (UTF-16 and spreadsheets: save as CSV, UTF-8)",
-                    source);
-  }
-  for (size_t at = 0; at < text.size();) {
-    const size_t length = character_at(text.substr(at));
-    if (length == 0) {
-      throw UserError("[plan] {} line {} is not UTF-8 text; save the table as CSV, UTF-8", source,
-                      count_lines(text.substr(0, at)) + 1);
-    }
-    at += length;
-  }
-}
-
 constexpr std::string_view kSeparators = ",;\t|";
 
 /// What a cell tells of the decimal sign: "0.5" has a point and "0,52" a comma, "1,234" and "1.234" may count thousands.
@@ -88,6 +65,29 @@ bool stands_for_nothing(std::string_view cell) {
 
 }  // namespace
 
+size_t count_lines(std::string_view text) {
+  size_t lines = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    lines += text[i] == '\n' || (text[i] == '\r' && (i + 1 == text.size() || text[i + 1] != '\n'));
+  }
+  return lines;
+}
+
+void require_utf8(std::string_view text, const std::string& source) {
+  if (text.find('\0') != std::string_view::npos) {
+    throw UserError("[plan] {} is not a CSV file: it holds zero bytes (UTF-16 and spreadsheets: save as CSV, UTF-8)",
+                    source);
+  }
+  for (size_t at = 0; at < text.size();) {
+    const size_t length = character_at(text.substr(at));
+    if (length == 0) {
+      throw UserError("[plan] {} line {} is not UTF-8 text; save the table as CSV, UTF-8", source,
+                      count_lines(text.substr(0, at)) + 1);
+    }
+    at += length;
+  }
+}
+
 std::string shown(std::string_view text, size_t longest) {
   size_t end = std::min(text.size(), longest);
   while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
@@ -101,7 +101,7 @@ std::string shown(std::string_view text, size_t longest) {
 CsvReader::CsvReader(std::string_view text, std::string source) : rest_(text), source_(std::move(source)) {
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   if (rest_.substr(0, 3) == byte_order_mark) rest_.remove_prefix(3);
-  require_text(rest_, source_);
+  require_utf8(rest_, source_);
   find_separator();
   do {
     if (rest_.empty()) throw UserError("[plan] {} is empty; want a CSV table with a header line", source_);
@@ -269,6 +269,27 @@ double CsvReader::required_number(size_t column) const {
   const auto value = number(column);
   if (!value) fail(column, "is empty, want a number");
   return *value;
+}
+
+double CsvReader::count(size_t column) const {
+  const double value = required_number(column);
+  if (const std::string fault = count_fault(value, columns_[column]); !fault.empty()) fail(column, fault);
+  return value;
+}
+
+std::optional<double> CsvReader::score(size_t column) const {
+  const auto value = number(column);
+  if (!value) return std::nullopt;
+  if (const std::string fault = score_fault(*value); !fault.empty()) fail(column, fault);
+  return value;
+}
+
+std::optional<double> CsvReader::loss(size_t column) const {
+  constexpr double most = 1e6;  // beyond are slips, and numbers that overflow
+  const auto value = number(column);
+  if (value && !(*value > 0)) fail(column, fmt::format("got {}, want a loss above 0", *value));
+  if (value && *value > most) fail(column, fmt::format("got {}, want a loss of at most {:g}", *value, most));
+  return value;
 }
 
 void CsvReader::fail(size_t column, std::string_view what) const {

@@ -49,6 +49,29 @@ double parse_quantity(const std::string& text, const std::string& what) {
   throw UserError("[plan] {}: got '{}', want a number above 0 such as 6887575552, 6.9e9 or 6.9B", what, text);
 }
 
+std::string level_text(double coverage) { return fmt::format("{:.3g}%", 100 * coverage); }
+
+void check_coverage(double coverage) {
+  if (coverage > 0 && coverage <= 0.999) return;
+  throw UserError("[plan] coverage: got {}, want a share above 0 and at most 0.999, such as 0.8", coverage);
+}
+
+std::string count_fault(double value, std::string_view field) {
+  constexpr double fewest = 1000, most = 1e18;  // beyond are slips, and numbers that overflow
+  if (!(value > 0)) return fmt::format("got {}, want a number above 0", value);
+  if (value > most) return fmt::format("got {}, want at most {:g}", value, most);
+  if (value >= fewest) return "";
+  const bool tokens = field == "tokens";
+  return fmt::format("got {}, want the full number of {}; {} should be written {}", value,
+                     tokens ? "tokens" : "parameters", tokens ? "2 trillion" : "7 billion", tokens ? "2e12" : "7e9");
+}
+
+std::string score_fault(double value) {
+  if (value >= 0 && value <= 1) return "";
+  const std::string fault = fmt::format("got {}, want a fraction in [0, 1]", value);
+  return value > 1 && value <= 100 ? fault + "; these look like percentages, divide by 100" : fault;
+}
+
 std::string short_number(double value) {
   const double size = std::abs(value);
   if (!std::isfinite(value)) return "n/a";

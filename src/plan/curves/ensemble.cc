@@ -138,8 +138,7 @@ TaskEnsemble fit_ensemble(const Rungs& rungs, const LadderTask& task, const std:
     away.push_back(std::abs(ensemble.nearby.measured()[r] - said));
   }
   if (!away.empty()) ensemble.scatter = std::max(kLeastScatter, kScaleOfMedianScatter * quantile(away, 0.5));
-  const auto is_smaller = [](auto* a, auto* b) { return a->final_flops() < b->final_flops(); };
-  const RunScale largest = final_scale(**std::max_element(rungs.begin(), rungs.end(), is_smaller));
+  const RunScale largest = final_scale(largest_rung(rungs));
   ensemble.largest_flops = largest.flops;
   ensemble.shortest = ensemble.longest = largest.tokens / largest.params;
   for (const LadderRun* run : rungs) {
@@ -170,6 +169,7 @@ double quantile(std::vector<double>& values, double q) {
   const double rank = q * static_cast<double>(values.size() - 1);
   const auto below = static_cast<size_t>(rank);
   const size_t above = std::min(below + 1, values.size() - 1);
+  if (values[below] == values[above]) return values[below];  // two infinities too
   return values[below] + (rank - static_cast<double>(below)) * (values[above] - values[below]);
 }
 

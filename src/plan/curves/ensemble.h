@@ -63,7 +63,7 @@ TaskEnsemble fit_ensemble(const Rungs& rungs, const LadderTask& task, const std:
 /// accuracy per entry of `at`.
 std::vector<double> resampled_accuracies(const TaskEnsemble& ensemble, const std::vector<RunScale>& at, Rng rng);
 
-/// Linear interpolation between order statistics; `values` is sorted by the call. q in [0, 1].
+/// Linear interpolation between order statistics, infinities among them; `values` is sorted by the call. q in [0, 1].
 double quantile(std::vector<double>& values, double q);
 
 }  // namespace tessera::plan

@@ -84,6 +84,11 @@ Rungs all_rungs(const LadderTable& table) {
   return rungs;
 }
 
+const LadderRun& largest_rung(const Rungs& rungs) {
+  return **std::max_element(rungs.begin(), rungs.end(),
+                            [](auto* a, auto* b) { return a->final_flops() < b->final_flops(); });
+}
+
 RunScale final_scale(const LadderRun& run) { return {run.params, run.final_tokens(), run.final_flops()}; }
 
 const std::vector<double>& feature_series(const LadderRun& run, size_t task, Feature feature) {
@@ -148,12 +153,26 @@ std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, 
   return points;
 }
 
-bool has_feature(const Rungs& rungs, size_t task, Feature feature) {
+bool has_two_steps(const LadderRun& run, size_t task, Feature feature) {
+  if (std::isnan(final_loss(run, task, feature))) return false;
+  const std::vector<double>&losses = feature_series(run, task, feature), &accuracies = run.tasks[task].acc;
+  for (size_t i = 0; i < losses.size(); ++i) {
+    if (!std::isnan(losses[i]) && !std::isnan(accuracies[i])) return true;
+  }
+  return false;
+}
+
+size_t rungs_with(const Rungs& rungs, size_t task, Feature feature) {
   const bool no_loss_needed = feature == Feature::flops;  // without one, accuracy follows from compute in one step
-  const auto measured = std::count_if(rungs.begin(), rungs.end(), [&](const LadderRun* run) {
-    return (no_loss_needed || !std::isnan(final_loss(*run, task, feature))) && !std::isnan(final_accuracy(*run, task));
-  });
-  return static_cast<size_t>(measured) >= kFewestRungs;
+  const auto measured = [&](const LadderRun* run) {
+    if (std::isnan(final_accuracy(*run, task))) return false;
+    return no_loss_needed || has_two_steps(*run, task, feature);
+  };
+  return static_cast<size_t>(std::count_if(rungs.begin(), rungs.end(), measured));
+}
+
+bool has_feature(const Rungs& rungs, size_t task, Feature feature) {
+  return rungs_with(rungs, task, feature) >= kFewestRungs;
 }
 
 void require_variety(const Rungs& rungs, size_t task, std::string_view task_name, Feature feature) {

@@ -46,6 +46,9 @@ Rungs all_rungs(const LadderTable& table);
 
 RunScale final_scale(const LadderRun& run);
 
+/// The rung that took most compute; there must be one.
+const LadderRun& largest_rung(const Rungs& rungs);
+
 /// The run's series of a feature, aligned with its checkpoints; empty when the table has none. Of Feature::acc it is the
 /// accuracy itself.
 const std::vector<double>& feature_series(const LadderRun& run, size_t task, Feature feature);
@@ -69,7 +72,12 @@ struct Smoothing {
 std::vector<AccuracyPoint> checkpoint_points(const LadderRun& run, size_t task, Feature feature,
                                              const Smoothing& smoothing = {});
 
-/// True when enough rungs measured what the feature needs to be fitted.
+/// True when the run ended with a loss of this feature, for step 1, and has a checkpoint with both loss and accuracy, for
+/// step 2.
+bool has_two_steps(const LadderRun& run, size_t task, Feature feature);
+
+/// How many rungs measured what the feature needs to be fitted, and whether they are enough.
+size_t rungs_with(const Rungs& rungs, size_t task, Feature feature);
 bool has_feature(const Rungs& rungs, size_t task, Feature feature);
 
 /// Throws UserError when all that `rungs` measured of a feature, or of the task's accuracy, is one and the same number.

@@ -55,8 +55,8 @@ double scatter(const std::vector<LossPoint>& points, const LossLaw& law, size_t 
 
 /// Accuracies scatter about a curve by at least this much.
 constexpr double kLeastAccuracyNoise = 0.004;
-constexpr double kPointsOfRung =
-    3;  // what the checkpoints of one rung, copies of each other, are worth in independent ones
+/// What the checkpoints of one rung, copies of each other, are worth in independent ones.
+constexpr double kPointsOfRung = 3;
 
 void add_bounds(TaskCurve& curve, const std::vector<std::string>& names) {
   curve.on_bound.insert(curve.on_bound.end(), names.begin(), names.end());
@@ -153,7 +153,7 @@ FormData form_data(const Rungs& rungs, size_t task, const Form& form) {
   bool any_loss = false;
   for (const LadderRun* run : rungs) {
     most = std::max(most, run->final_flops());
-    any_loss = any_loss || !std::isnan(final_loss(*run, task, form.feature));
+    any_loss = any_loss || has_two_steps(*run, task, form.feature);
   }
   data.direct = form.feature == Feature::acc || (form.feature == Feature::flops && !any_loss);
   for (const LadderRun* run : rungs) {
@@ -206,7 +206,6 @@ Fitted<Sigmoid> fit_ranged_sigmoid(const FormData& data, const AccuracyRange& ra
     total += point.weight;
   }
   const size_t measured = points.size();
-  if (measured == 0) return {};
   const auto spread = [](double s) { return std::max(s, 1e-4); };
   points.push_back({4 * worst, range.floor, 0});
   points.push_back({0, range.ceiling, 0});

@@ -25,9 +25,7 @@ void check(const DensityOptions& options) {
   if (options.draws < 20 || options.draws > 100000) {
     throw UserError("[plan] --draws is {}, want 20 to 100000", options.draws);
   }
-  if (!(options.coverage > 0 && options.coverage < 1)) {
-    throw UserError("[plan] --coverage is {}, want a share between 0 and 1, such as 0.8", options.coverage);
-  }
+  check_coverage(options.coverage);
   if (!(options.score_noise > 0 && options.score_noise < 0.5)) {
     throw UserError("[plan] --score-noise is {}, want a fraction above 0, such as 0.015", options.score_noise);
   }

@@ -143,7 +143,7 @@ TEST(Density, AModelOnTheCurveHasDensityOneAndOneOfTwiceItsSizeHalfOfThat) {
   EXPECT_NEAR(*one.density.density, 1, 1e-6);
   row.n = 14e9;
   EXPECT_NEAR(*measure(row, {fit}, parse_d0("own"), {}).density.density, 0.5, 1e-6);
-  EXPECT_NEAR(*measure(row, {fit}, parse_d0("3e11"), {}).density.density, 0.5, 1e-6);
+  EXPECT_NEAR(*measure(row, {fit}, parse_d0("0.3T"), {}).density.density, 0.5, 1e-6);
 }
 
 TEST(Density, TheOrderOfRowsDoesNotMatter) {
@@ -205,9 +205,10 @@ TEST(Density, OptionsOutOfRangeAreRefused) {
   };
   EXPECT_EQ(with({.family = "B"}), "[plan] no family 'B' among the reference models; did you mean 'A'?");
   EXPECT_EQ(with({.tasks = {"mmul"}}), "[plan] r has no score 'mmul'; did you mean 'mmlu'?");
-  EXPECT_THAT(with({.d0 = "1 T"}), HasSubstr("--d0 is '1 T', want a number of tokens such as 1e12, or own"));
+  EXPECT_THAT(with({.d0 = "1 T"}), HasSubstr("--d0 is '1 T', want a number of tokens such as 1e12 or 1T, or own"));
   EXPECT_THAT(with({.d0 = "-1"}), HasSubstr("--d0 is '-1'"));
-  EXPECT_THAT(with({.coverage = 80}), HasSubstr("--coverage is 80"));
+  EXPECT_THAT(with({.d0 = "12"}), HasSubstr("--d0: got 12, want the full number of tokens"));
+  EXPECT_THAT(with({.coverage = 80}), HasSubstr("coverage: got 80, want a share above 0 and at most 0.999"));
   EXPECT_THAT(with({.draws = 0}), HasSubstr("--draws is 0"));
   EXPECT_THAT(with({.reach = 0.5}), HasSubstr("--reach is 0.5"));
   EXPECT_THAT(with({.price_from = "20"}), HasSubstr("--price-from is '20', want a price above 0 and its time"));
@@ -232,6 +233,22 @@ TEST(Density, ReferencesThatDetermineNoCurveAreRefused) {
               HasSubstr("the losses of 'mmlu' are constant"));
 }
 
+TEST(ReferencePoints, SparseCheckpointsOfALadderStandForThemselves) {
+  std::string text = "run,role,n_params,tokens,mmlu_bpb,mmlu_acc\n";
+  for (int run = 1; run <= 5; ++run) {
+    for (int i = 1; i <= 4; ++i) {
+      text += fmt::format("r{},train,{}e8,{}e9,{},{}\n", run, run, i * 25, 2.0 - 0.1 * i, 0.3 + 0.05 * i);
+    }
+  }
+  const ModelTable table = parse_models(text, "ladder.csv");
+  const ReferencePoints points = reference_points(families_of(table)[0], table, "mmlu");
+  ASSERT_EQ(points.checkpoints.size(), 15u);  // without the first of each run
+  for (size_t i = 0; i < 15; ++i) {           // the end of each run first
+    EXPECT_NEAR(points.checkpoints[i].score, 0.5 - 0.05 * static_cast<double>(i % 3), 1e-12);
+    EXPECT_NEAR(points.checkpoints[i].loss, 1.6 + 0.1 * static_cast<double>(i % 3), 1e-12);
+  }
+}
+
 TEST(ModelTable, ErrorsInATableAreReportedWithLineAndColumn) {
   EXPECT_THAT(fault_in("nam,n_params,mmlu\nx,1e9,0.4\n"), HasSubstr("no column 'name'; the nearest is 'nam'"));
   EXPECT_THAT(fault_in("name,nparams,mmlu\nx,1e9,0.4\n"), HasSubstr("no column 'n_params'; the nearest is 'nparams'"));
@@ -245,8 +262,9 @@ TEST(ModelTable, ErrorsInATableAreReportedWithLineAndColumn) {
   EXPECT_THAT(fault_in("name,n_params,mmlu\nx,-1,0.4\n"), HasSubstr("got -1, want a number above 0"));
   EXPECT_THAT(fault_in("name,n_params,tokens,mmlu\nx,1e9,0,0.4\n"), HasSubstr("column 'tokens': got 0"));
   EXPECT_THAT(fault_in("name,n_params,mmlu\nx,7,0.4\n"), HasSubstr("want the full number of parameters"));
+  EXPECT_THAT(fault_in("name,n_params,mmlu\nx,1e30,0.4\n"), HasSubstr("got 1e+30, want at most 1e+18"));
   EXPECT_THAT(fault_in("name,n_params,mmlu\nx,1e9,40.2\n"), HasSubstr("percentages, divide by 100"));
-  EXPECT_THAT(fault_in("name,n_params,mmlu\nx,1e9,-0.2\n"), HasSubstr("want a score in [0, 1]"));
+  EXPECT_THAT(fault_in("name,n_params,mmlu\nx,1e9,-0.2\n"), HasSubstr("got -0.2, want a fraction in [0, 1]"));
   EXPECT_THAT(fault_in("name,n_params,mmlu,mmlu_loss\nx,1e9,0.4,-2\n"), HasSubstr("want a loss above 0"));
   EXPECT_THAT(fault_in("name,n_params,mmlu\nx,1e9,0.4\nX,2e9,0.5\n"),
               HasSubstr("t.csv line 2 and t.csv line 3 are the same model"));
@@ -255,8 +273,8 @@ TEST(ModelTable, ErrorsInATableAreReportedWithLineAndColumn) {
   EXPECT_THAT(fault_in("name,n_params,mmlu\n"), HasSubstr("no rows"));
   EXPECT_THAT(fault_in("name,n_params\nx,1e9\n"), HasSubstr("has no score"));
   EXPECT_THAT(fault_in(""), HasSubstr("is empty"));
-  EXPECT_THAT(fault_in("name,n_params,mmlu\n\xff,1e9,0.4\n"), HasSubstr("line 2 is not plain UTF-8 text"));
-  EXPECT_THAT(fault_in("name,n_params,mmlu\n\x1b[2J,1e9,0.4\n"), HasSubstr("line 2 is not plain UTF-8 text"));
+  EXPECT_THAT(fault_in("name,n_params,mmlu\n\xff,1e9,0.4\n"), HasSubstr("line 2 is not UTF-8 text"));
+  EXPECT_THAT(fault_in("name,n_params,mmlu\n\x1b[2J,1e9,0.4\n"), HasSubstr("line 2 holds a control character"));
   EXPECT_THAT(fault_in("name,n_params,mmlu\n\"a\nb\",1e9,0.4\n"), HasSubstr("holds a line end"));
 }
 

@@ -3,11 +3,11 @@
 #include "plan/density/measure.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
 #include "core/error.h"
+#include "plan/curves/ensemble.h"
 #include "plan/curves/random.h"
 
 namespace tessera::plan {
@@ -114,25 +114,23 @@ std::vector<TrendLine> drawn_trends(const std::vector<const Measured*>& timed, u
 StatedTokens parse_d0(const std::string& text) {
   if (text == "own") return {};
   double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value >= 1000) || !std::isfinite(value)) {
-    throw UserError("[plan] --d0 is '{}', want a number of tokens such as 1e12, or own", text);
+  try {
+    value = parse_quantity(text, "--d0");
+  } catch (const UserError&) {
+    throw UserError("[plan] --d0 is '{}', want a number of tokens such as 1e12 or 1T, or own", text);
   }
+  if (const auto fault = count_fault(value, "tokens"); !fault.empty()) throw UserError("[plan] --d0: {}", fault);
   return {value};
 }
 
 Interval interval_of(std::vector<double> values, double coverage) {
-  values.erase(std::remove_if(values.begin(), values.end(), [](double v) { return std::isnan(v); }), values.end());
+  std::erase_if(values, [](double value) { return std::isnan(value); });
   if (values.empty()) return {};
-  std::sort(values.begin(), values.end());
-  const auto at = [&](double share) -> std::optional<double> {
-    const double rank = share * static_cast<double>(values.size() - 1);
-    const auto below = static_cast<size_t>(rank);
-    const double low = values[below], high = values[std::min(below + 1, values.size() - 1)];
-    const double value = low == high ? low : low + (high - low) * (rank - static_cast<double>(below));
+  const auto end = [&](double share) {
+    const double value = quantile(values, share);
     return std::isfinite(value) ? std::optional(value) : std::nullopt;
   };
-  return {at((1 - coverage) / 2), at((1 + coverage) / 2)};
+  return {end((1 - coverage) / 2), end((1 + coverage) / 2)};
 }
 
 Measured measure(const ModelRow& row, const Curves& curves, StatedTokens tokens, const DensityOptions& options) {

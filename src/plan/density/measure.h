@@ -19,7 +19,7 @@ struct StatedTokens {
 
   double of(const ModelRow& row) const { return d0 ? *d0 : row.tokens; }
 };
-/// Reads --d0. Throws UserError: neither a number above 0 nor "own".
+/// Reads --d0. Throws UserError: neither a number of tokens nor "own".
 StatedTokens parse_d0(const std::string& text);
 
 /// A model's density and the same under each draw (ln; infinite where the draw has it off the curve).

@@ -39,7 +39,7 @@ std::string task_name(const std::string& written) {
 void add_score(const Entry& entry, ModelRow& row, const std::string& task, const std::string& key) {
   const auto score = entry.number(key);
   if (!score) return;
-  const std::string fault = detail::score_fault(*score);
+  const std::string fault = score_fault(*score);
   if (!fault.empty()) entry.fail(key, fault);
   if (!row.scores.emplace(task, *score).second) entry.fail(key, fmt::format("'{}' is scored a second time", task));
 }
@@ -67,7 +67,7 @@ void add_scores_by_name(const Entry& entry, ModelRow& row) {
 }
 
 double checked_count(const Entry& entry, const std::string& key, double value) {
-  const std::string fault = detail::count_fault(value, key);
+  const std::string fault = count_fault(value, key);
   if (!fault.empty()) entry.fail(key, fault);
   return value;
 }

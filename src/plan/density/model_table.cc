@@ -97,12 +97,6 @@ std::vector<TaskColumn> task_columns(const CsvReader& csv, const std::vector<boo
   return found;
 }
 
-double count_in(const CsvReader& csv, size_t column, double value) {
-  const std::string fault = detail::count_fault(value, csv.columns()[column]);
-  if (!fault.empty()) csv.fail(column, fault);
-  return value;
-}
-
 struct FieldColumns {
   size_t name, params;
   std::optional<size_t> family, tokens, released;
@@ -114,12 +108,10 @@ ModelRow read_row(const CsvReader& csv, const FieldColumns& columns, const std::
   row.name = csv.cell(columns.name);
   if (row.name.empty()) csv.fail(columns.name, "is empty, want the model's name");
   if (const auto fault = detail::name_fault(row.name); !fault.empty()) csv.fail(columns.name, fault);
-  row.n = count_in(csv, columns.params, csv.required_number(columns.params));
+  row.n = csv.count(columns.params);
   if (columns.family) row.family = csv.cell(*columns.family);
   if (const auto fault = detail::name_fault(row.family); !fault.empty()) csv.fail(*columns.family, fault);
-  if (columns.tokens) {
-    if (const auto tokens = csv.number(*columns.tokens)) row.tokens = count_in(csv, *columns.tokens, *tokens);
-  }
+  if (columns.tokens && csv.number(*columns.tokens)) row.tokens = csv.count(*columns.tokens);
   if (columns.released && !csv.cell(*columns.released).empty()) {
     row.released = parse_date(csv.cell(*columns.released));
     if (!row.released) {
@@ -128,16 +120,9 @@ ModelRow read_row(const CsvReader& csv, const FieldColumns& columns, const std::
     }
   }
   for (const TaskColumn& column : tasks) {
-    const auto value = csv.number(column.at);
-    if (!value) continue;
-    if (column.kind == Kind::loss) {
-      if (!(*value > 0)) csv.fail(column.at, fmt::format("got {}, want a loss above 0", *value));
-      row.losses[column.task] = *value;
-    } else {
-      const std::string fault = detail::score_fault(*value);
-      if (!fault.empty()) csv.fail(column.at, fault);
-      row.scores[column.task] = *value;
-    }
+    const bool is_loss = column.kind == Kind::loss;
+    const auto value = is_loss ? csv.loss(column.at) : csv.score(column.at);
+    if (value) (is_loss ? row.losses : row.scores)[column.task] = *value;
   }
   return row;
 }
@@ -167,28 +152,13 @@ ModelTable parse_csv_models(std::string_view text, const std::string& source) {
 }
 
 /// Names are printed, and JSON must be able to hold them.
-void require_plain_text(std::string_view text, const std::string& source) {
-  size_t line = 1;
-  for (size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    line += c == '\n';
-    const size_t length = c < 0x80                ? 1
-                          : c >= 0xC2 && c < 0xE0 ? 2
-                          : c >= 0xE0 && c < 0xF0 ? 3
-                          : c >= 0xF0 && c < 0xF5 ? 4
-                                                  : 0;
-    bool valid =
-        length > 0 && i + length <= text.size() && (c >= 32 || c == '\t' || c == '\n' || c == '\r') && c != 127;
-    for (size_t k = 1; valid && k < length; ++k) valid = (text[i + k] & 0xC0) == 0x80;
-    if (valid && c >= 0xE0) {  // overlong forms, surrogates, beyond U+10FFFF
-      const auto next = static_cast<unsigned char>(text[i + 1]);
-      valid = !(c == 0xE0 && next < 0xA0) && !(c == 0xED && next > 0x9F) && !(c == 0xF0 && next < 0x90) &&
-              !(c == 0xF4 && next > 0x8F);
-    }
-    if (!valid)
-      throw UserError("[plan] {} line {} is not plain UTF-8 text; save the table as CSV, UTF-8", source, line);
-    i += length;
-  }
+void require_printable(std::string_view text, const std::string& source) {
+  require_utf8(text, source);
+  const auto control = [](unsigned char c) { return (c < 32 && c != '\t' && c != '\n' && c != '\r') || c == 127; };
+  const auto at = std::find_if(text.begin(), text.end(), control);
+  if (at == text.end()) return;
+  throw UserError("[plan] {} line {} holds a control character, want plain UTF-8 text", source,
+                  count_lines(text.substr(0, static_cast<size_t>(at - text.begin()))) + 1);
 }
 
 bool is_ladder(std::string_view text, const std::string& source) {
@@ -222,24 +192,6 @@ const std::vector<std::string>& known_tasks() {
       "arc_easy", "piqa", "csqa",     "socialiqa",  "boolq",   "winogrande", "openbookqa", "mmlu_pro",
       "mmmu",     "gpqa", "triviaqa", "truthfulqa", "agieval", "c_eval",     "cmmlu"};
   return names;
-}
-
-std::string score_fault(double value) {
-  if (value > 1 && value <= 100) {
-    return fmt::format("got {}, want a fraction in [0, 1]; these look like percentages, divide by 100", value);
-  }
-  if (!(value >= 0 && value <= 1)) return fmt::format("got {}, want a score in [0, 1]", value);
-  return "";
-}
-
-std::string count_fault(double value, std::string_view field) {
-  const bool tokens = field == "tokens";
-  if (!(value > 0)) return fmt::format("got {}, want a number above 0", value);
-  if (value < 1000) {
-    return fmt::format("got {}, want the full number of {}; {} should be written {}", value,
-                       tokens ? "tokens" : "parameters", tokens ? "2 trillion" : "7 billion", tokens ? "2e12" : "7e9");
-  }
-  return "";
 }
 
 std::string name_fault(std::string_view name) {
@@ -293,7 +245,7 @@ void add_models(std::vector<ModelRow>& models, const std::vector<ModelRow>& more
 }
 
 ModelTable parse_models(std::string_view text, const std::string& source) {
-  require_plain_text(text, source);
+  require_printable(text, source);
   const size_t start = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
   ModelTable table;
   if (start != std::string_view::npos && (text[start] == '{' || text[start] == '[')) {

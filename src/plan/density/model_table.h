@@ -42,7 +42,7 @@ struct ModelTable {
 ModelTable read_models(const Path& path);
 ModelTable parse_models(std::string_view text, const std::string& source);
 
-/// Runs and targets of a ladder as models: last tokens, measures averaged over the last five checkpoints.
+/// Runs and targets of a ladder as models: last tokens, measures as each run ended (mean_at_end).
 std::vector<ModelRow> ladder_models(const LadderTable& table);
 
 /// Adds `more` to `models`; throws UserError when a name is there already; upper and lower case are the same.
@@ -53,11 +53,7 @@ ModelTable parse_json_models(std::string_view text, const std::string& source);
 /// Names of columns that are not tasks, and of the tasks that Tessera knows.
 const std::vector<std::string>& known_fields();
 const std::vector<std::string>& known_tasks();
-/// "" when `value` may be a score, otherwise what is wrong with it.
-std::string score_fault(double value);
-/// The same for numbers of parameters ("n_params") and tokens.
-std::string count_fault(double value, std::string_view field);
-/// The same for a name that will be printed.
+/// "" for a name that can be printed, otherwise what is wrong with it.
 std::string name_fault(std::string_view name);
 std::string lower(std::string_view text);
 void note_tasks(ModelTable& table);

@@ -7,6 +7,7 @@
 
 #include <fmt/ranges.h>
 
+#include "plan/density/measure.h"
 #include "plan/quantity.h"
 
 namespace tessera::plan {
@@ -24,7 +25,7 @@ void add_facts(Report& page, const DensityResult& result) {
   std::vector<std::pair<std::string, std::string>> facts;
   if (result.trend && result.trend->doubling_months) {
     facts.emplace_back("density doubles every", fmt::format("{:.1f} months", *result.trend->doubling_months));
-    facts.emplace_back(percent(result.coverage, 0) + " interval",
+    facts.emplace_back(level_text(result.coverage) + " interval",
                        interval_text(result.trend->doubling_interval_months) + " months");
     facts.emplace_back("the paper (arXiv 2412.04315)", fmt::format("{:.1f} months", result.paper.doubling_months));
     facts.emplace_back("its journal version (51 models to April 2025)",
@@ -110,11 +111,11 @@ void add_trend(Report& page, const DensityResult& result) {
       "reference curves.",
       trend.slope_per_day, trend.intercept, trend.envelope, trend.models,
       fmt::format("{} and {}", number(trend.slope_interval.low), number(trend.slope_interval.high)),
-      percent(result.coverage, 0)));
+      level_text(result.coverage)));
   Figure figure{.title = "Density over time",
                 .caption = fmt::format("Band: {} of the draws' lines. Models beyond reach are shown, not fitted: "
                                        "their sizes lie too far outside the reference models'.",
-                                       percent(result.coverage, 0)),
+                                       level_text(result.coverage)),
                 .x = {.label = "released", .scale = Scale::time},
                 .y = {.label = "density", .scale = Scale::log}};
   Series band{.kind = Series::Kind::band, .name = "trend", .colour = 0};
@@ -138,7 +139,7 @@ void add_trend(Report& page, const DensityResult& result) {
 void add_densities(Report& page, const DensityResult& result) {
   page.section("Densities");
   Table table{.header = {"model", "size", "released", "effective size", "density",
-                         percent(result.coverage, 0) + " interval", "scores", "remark"},
+                         level_text(result.coverage) + " interval", "scores", "remark"},
               .numeric = {false, true, false, true, true, true, false, false},
               .caption =
                   "Effective size: the parameters that a reference model would need for the same scores. Density: "
@@ -184,12 +185,11 @@ Figure placement(const DensityResult& result, const CurveFigures& figures) {
     smallest = std::min(smallest, model.n_params);
     largest = std::max(largest, model.n_params);
   }
-  if (result.d0 != "own") {
-    const double d0 = std::stod(result.d0);
-    Series line{.kind = Series::Kind::line, .name = "reference at " + short_number(d0) + " tokens"};
+  if (const auto d0 = parse_d0(result.d0).d0) {
+    Series line{.kind = Series::Kind::line, .name = "reference at " + short_number(*d0) + " tokens"};
     for (int step = 0; step <= 60; ++step) {
       line.x.push_back(smallest / 2 * std::pow(4 * largest / smallest, step / 60.0));
-      line.y.push_back(curve.at(line.x.back(), d0));
+      line.y.push_back(curve.at(line.x.back(), *d0));
     }
     figure.series.push_back(std::move(line));
   }
@@ -255,7 +255,7 @@ std::vector<std::string> trend_cells(const std::optional<DensityTrend>& trend) {
 void add_sensitivity(Report& page, const DensityResult& result) {
   if (result.families.empty() && result.reaches.empty()) return;
   page.section("What the trend hangs on");
-  const std::string interval = percent(result.coverage, 0) + " interval";
+  const std::string interval = level_text(result.coverage) + " interval";
   Table families{.header = {"reference family", "models", "doubling, months", interval, "R²", "remark"},
                  .numeric = {false, true, true, true, true, false},
                  .caption = "The same models on other reference families."};
@@ -282,7 +282,7 @@ void add_sensitivity(Report& page, const DensityResult& result) {
 void add_left_out(Report& page, const DensityResult& result) {
   if (result.left_out.empty()) return;
   page.section("Leave one out");
-  Table table{.header = {"reference model", "density", percent(result.coverage, 0) + " interval", "covers 1", "remark"},
+  Table table{.header = {"reference model", "density", level_text(result.coverage) + " interval", "covers 1", "remark"},
               .numeric = {false, true, true, false, false},
               .caption = "Each reference model at its own tokens on a curve that was fitted without it."};
   for (const auto& row : result.left_out) {

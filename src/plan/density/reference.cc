@@ -5,37 +5,22 @@
 
 #include "core/error.h"
 #include "core/fields.h"
-#include "plan/ladder/ladder_table.h"
+#include "plan/curves/features.h"
 
 namespace tessera::plan {
 
 namespace {
 
 constexpr size_t kPointsPerRun = 12;
-constexpr size_t kSmoothed = 5;
 constexpr size_t kFewestScored = 4;
 
-/// Mean of the pairs up to `at`, five at most; nullopt when none is whole.
-std::optional<ScorePoint> smoothed(const TaskSeries& task, size_t at, size_t group) {
-  ScorePoint mean{0, 0, group};
-  double count = 0;
-  for (size_t i = at + 1 >= kSmoothed ? at + 1 - kSmoothed : 0; i <= at; ++i) {
-    if (std::isnan(task.bpb[i]) || std::isnan(task.acc[i])) continue;
-    mean.loss += task.bpb[i];
-    mean.score += task.acc[i];
-    ++count;
-  }
-  if (count == 0) return std::nullopt;
-  mean.loss /= count;
-  mean.score /= count;
-  return mean;
-}
-
-void add_checkpoints(const TaskSeries& task, size_t group, std::vector<ScorePoint>& points) {
-  const size_t count = task.bpb.size(), first = (count + 9) / 10;
-  const size_t step = std::max<size_t>(1, (count - std::min(first, count)) / kPointsPerRun);
-  for (size_t back = 0; back + first < count; back += step) {  // from the end, so that the last one is there
-    if (const auto point = smoothed(task, count - 1 - back, group)) points.push_back(*point);
+/// The run's pairs as the ladder's second step takes them, one in a few, its end among them.
+void add_checkpoints(const LadderRun& run, size_t task, size_t group, std::vector<ScorePoint>& points) {
+  const std::vector<AccuracyPoint> all = checkpoint_points(run, task, Feature::bpb);
+  const size_t step = std::max<size_t>(1, all.size() / kPointsPerRun);
+  for (size_t back = 0; back < all.size(); back += step) {
+    const AccuracyPoint& point = all[all.size() - 1 - back];
+    points.push_back({point.loss, point.accuracy, group});
   }
 }
 
@@ -138,8 +123,7 @@ ReferencePoints reference_points(const Family& family, const ModelTable& referen
     const auto score = row.scores.find(task);
     if (score == row.scores.end()) continue;
     const double loss = with_loss ? row.losses.at(task) : kMissing;
-    if (at && with_loss)
-      add_checkpoints(reference.ladder->runs[i].tasks[*at], points.models.size(), points.checkpoints);
+    if (points.anchor) add_checkpoints(reference.ladder->runs[i], *at, points.models.size(), points.checkpoints);
     points.models.push_back({row.name, row.n, row.tokens, loss, score->second});
   }
   return points;

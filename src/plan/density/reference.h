@@ -32,8 +32,8 @@ const Family& choose_family(const std::vector<Family>& families, const std::stri
 std::vector<std::string> default_density_tasks(const std::vector<Family>& families, const ModelTable& reference,
                                                const std::vector<ModelRow>& models, std::vector<std::string>& notes);
 
-/// The family's points on one task: with losses when every scored model has one. Checkpoints of a ladder come along:
-/// each run less its first tenth, a moving average of five, then one in a few, since neighbours say the same.
+/// The family's points on one task: with losses when every scored model has one. Checkpoints of a ladder come along,
+/// smoothed as the ladder's second step has them (checkpoint_points), then one in a few, since neighbours say the same.
 ReferencePoints reference_points(const Family& family, const ModelTable& reference, const std::string& task);
 
 /// The points without one model (and its checkpoints).

@@ -55,8 +55,7 @@ Figure ladder_figure(const BudgetOptions& options, const Budget& budget) {
 }
 
 Table task_table(const Budget& budget, double coverage) {
-  Table table{.header = {"task", "predicted", fmt::format("{:.3g}% interval", 100 * coverage)},
-              .numeric = {false, true, true}};
+  Table table{.header = {"task", "predicted", level_text(coverage) + " interval"}, .numeric = {false, true, true}};
   const auto interval = [](const auto& each) {
     return each.low ? percent(*each.low) + " – " + percent(*each.high) : std::string();
   };

@@ -157,9 +157,10 @@ class Forecaster {
     for (const JudgedForm& judged : result_.judged) usable.push_back(is_usable(judged.form, t));
     std::vector<SharedForm> forms = weigh_forms(result_.judged, t, usable);
     if (forms.empty()) {
-      const bool needs_loss = options_.feature.value_or(Feature::acc) != Feature::acc;
-      throw UserError("[plan] too few rungs for {}: want at least 4 runs with {}accuracy measured", name_of(t),
-                      needs_loss ? fmt::format("'{}' and ", feature_name(*options_.feature)) : "");
+      const Feature feature = options_.feature.value_or(Feature::acc);
+      throw UserError("[plan] too few rungs for {}: got {} runs with {}accuracy measured, want at least 4", name_of(t),
+                      rungs_with(rungs_, result_.tasks[t], feature),
+                      feature == Feature::acc ? "" : fmt::format("'{}' and ", feature_name(feature)));
     }
     for (const SharedForm& each : forms) {
       for (JudgedForm& judged : result_.judged) {
@@ -336,9 +337,14 @@ LadderForecast forecast_ladder(const LadderTable& table, const LadderOptions& op
   if (options.single_step && options.method != LadderMethod::paper) {
     throw UserError("[plan] the single step is a variant of the paper's; want --method paper with it");
   }
-  if (!(options.coverage > 0 && options.coverage < 1)) {
-    throw UserError("[plan] coverage: got {}, want a share between 0 and 1", options.coverage);
+  if (options.single_step && options.feature) {
+    throw UserError("[plan] the single step goes straight to accuracy; got --feature {} with it, want none",
+                    feature_name(*options.feature));
   }
+  if (options.method == LadderMethod::paper && !(options.chance.empty() && options.ceiling.empty())) {
+    throw UserError("[plan] the paper's fit takes no --chance and no --ceiling; want --method best with them");
+  }
+  check_coverage(options.coverage);
   if (options.resamples > kMostResamples) {
     throw UserError("[plan] resamples: got {}, want at most {}", options.resamples, kMostResamples);
   }

@@ -57,37 +57,34 @@ std::string feature_words(Feature feature) {
   return "";
 }
 
-/// Means over the tasks of one target.
+/// Means over the tasks of one target, each weighing as in the forecast's mean.
 struct Summary {
   size_t tasks = 0, measured = 0, covered = 0, intervals = 0;
-  double actual = 0, error = 0, relative = 0, width = 0;
+  double error = 0, relative = 0, width = 0;
 };
 
 Summary summary_of(const LadderForecast& forecast, const LadderTarget& target) {
   Summary sum;
+  double measured = 0;  // weight of the tasks that were
   for (const LadderPrediction& each : forecast.predictions) {
     if (each.target != target.name) continue;
-    ++sum.tasks;
+    const double weight = forecast.weights[sum.tasks++];
     if (each.low) {
       ++sum.intervals;
-      sum.width += *each.high - *each.low;
+      sum.width += weight * (*each.high - *each.low);
     }
     if (!each.actual) continue;
     ++sum.measured;
-    sum.actual += *each.actual;
-    sum.error += *each.abs_error_points;
-    sum.relative += each.rel_error_percent.value_or(0);
+    measured += weight;
+    sum.error += weight * *each.abs_error_points;
+    sum.relative += weight * each.rel_error_percent.value_or(0);
     sum.covered += each.low && *each.low <= *each.actual && *each.actual <= *each.high;
   }
-  const auto mean = [](double& value, size_t count) { value /= static_cast<double>(std::max<size_t>(1, count)); };
-  mean(sum.width, sum.intervals);
-  for (double* value : {&sum.actual, &sum.error, &sum.relative}) mean(*value, sum.measured);
+  if (sum.measured > 0) {
+    sum.error /= measured;
+    sum.relative /= measured;
+  }
   return sum;
-}
-
-const LadderRun& largest_rung(const Rungs& rungs) {
-  return **std::max_element(rungs.begin(), rungs.end(),
-                            [](auto* a, auto* b) { return a->final_flops() < b->final_flops(); });
 }
 
 class Writer {
@@ -139,11 +136,11 @@ class Writer {
     const LadderMean& mean = mean_of(target);
     facts.push_back({fmt::format("mean accuracy of {} tasks, predicted", sum.tasks), percent(mean.predicted)});
     if (mean.low) {
-      facts.push_back({fmt::format("its {:.3g}% interval", 100 * page_.options.coverage),
+      facts.push_back({fmt::format("its {} interval", level_text(page_.options.coverage)),
                        percent(mean.low) + " – " + percent(mean.high)});
     }
     if (sum.intervals > 0) {
-      facts.push_back({fmt::format("mean width of the {:.0f}% intervals", 100 * page_.options.coverage),
+      facts.push_back({fmt::format("mean width of the {} intervals", level_text(page_.options.coverage)),
                        fmt::format("{:.1f} points", 100 * sum.width)});
     }
     if (sum.measured > 0) {
@@ -183,10 +180,10 @@ class Writer {
     report_.paragraph(
         fmt::format("The intervals join what {} resamples of the runs say with the error of the form, which grows with "
                     "the way to the target, and the noise of measurement; they were scaled by {:.2f}{} and are meant "
-                    "to hold {:.0f}% of what will be measured.",
+                    "to hold {} of what will be measured.",
                     page_.options.resamples, forecast_.scale,
                     forecast_.splits.empty() ? " as a precaution" : " after what the hindcasts needed",
-                    100 * page_.options.coverage));
+                    level_text(page_.options.coverage)));
   }
 
   bool uses(Feature feature) const {
@@ -215,7 +212,7 @@ class Writer {
     Figure figure = prediction_figure(page_);
     const bool intervals = page_.options.method == LadderMethod::best;
     figure.caption =
-        intervals ? fmt::format("Dots are predictions, bars their {:.0f}% intervals", 100 * page_.options.coverage)
+        intervals ? fmt::format("Dots are predictions, bars their {} intervals", level_text(page_.options.coverage))
                   : "Dots are predictions";
     const bool measured = std::any_of(forecast_.predictions.begin(), forecast_.predictions.end(),
                                       [](const LadderPrediction& each) { return each.actual.has_value(); });
@@ -227,7 +224,7 @@ class Writer {
   Table prediction_table(const LadderTarget& target, bool intervals) const {
     const Summary sum = summary_of(forecast_, target);
     Table table{.header = {"task", "predicted"}, .numeric = {false, true, true, true, true, true}};
-    if (intervals) table.header.push_back(fmt::format("{:.0f}% interval", 100 * page_.options.coverage));
+    if (intervals) table.header.push_back(level_text(page_.options.coverage) + " interval");
     if (sum.measured > 0) table.header.insert(table.header.end(), {"measured", "error, points", "relative error"});
     const auto add = [&](const std::string& name, double predicted, const std::string& interval,
                          const std::vector<std::string>& compared) {
@@ -244,7 +241,7 @@ class Writer {
     }
     const LadderMean& mean = mean_of(target);
     add("mean", mean.predicted, mean.low ? percent(mean.low) + " – " + percent(mean.high) : kNothing,
-        {percent(sum.actual), fmt::format("{:.1f}", sum.error), fmt::format("{:.1f}%", sum.relative)});
+        {percent(mean.actual), fmt::format("{:.1f}", sum.error), fmt::format("{:.1f}%", sum.relative)});
     table.caption = fmt::format("{}, {}.", target.name, size_and_tokens(target.scale));
     if (sum.measured > 0) table.caption += " Errors are predicted less measured; their mean is taken without signs.";
     return table;

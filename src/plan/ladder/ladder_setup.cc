@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/error.h"
 #include "core/fields.h"
@@ -12,7 +13,13 @@ namespace tessera::plan {
 
 namespace {
 
-constexpr double kLargestTarget = 1e18;  // parameters or tokens
+/// A count in `text` that a model can have; `what` begins the message.
+double count_of(const std::string& text, const std::string& what, std::string_view field) {
+  const double value = parse_quantity(text, what);
+  const std::string fault = count_fault(value, field);
+  if (!fault.empty()) throw UserError("[plan] {}: {}", what, fault);
+  return value;
+}
 
 }  // namespace
 
@@ -45,8 +52,9 @@ std::vector<double> chosen_weights(const LadderTable& table, const LadderOptions
     }
     sum += weights[t];
   }
-  if (!(sum > 0) || !std::isfinite(sum))
-    throw UserError("[plan] the weights of the tasks sum to {}, want more than 0", sum);
+  if (!(sum > 0) || !std::isfinite(sum)) {
+    throw UserError("[plan] the weights of the tasks sum to {}, want a number above 0", sum);
+  }
   for (double& weight : weights) weight /= sum;
   return weights;
 }
@@ -86,12 +94,8 @@ LadderTarget parse_target(const std::string& text) {
   }
   LadderTarget target{text.substr(0, equals), {}};
   target.scale.params =
-      parse_quantity(text.substr(equals + 1, colon - equals - 1), "parameters of target " + target.name);
-  target.scale.tokens = parse_quantity(text.substr(colon + 1), "tokens of target " + target.name);
-  if (std::max(target.scale.params, target.scale.tokens) > kLargestTarget) {
-    throw UserError("[plan] target '{}' is beyond all sizes; want at most {:g} parameters and tokens", text,
-                    kLargestTarget);
-  }
+      count_of(text.substr(equals + 1, colon - equals - 1), "parameters of target " + target.name, "n_params");
+  target.scale.tokens = count_of(text.substr(colon + 1), "tokens of target " + target.name, "tokens");
   target.scale.flops = flops_per_token_of(target.scale.params) * target.scale.tokens;
   return target;
 }
@@ -107,18 +111,24 @@ Rungs chosen_rungs(const LadderTable& table, const LadderOptions& options) {
 }
 
 void check_ranges(const LadderTable& table, const LadderOptions& options) {
-  for (const auto* given : {&options.chance, &options.ceiling}) {
-    for (const auto& [name, value] : *given) {
-      if (table.find_task(name)) continue;
+  std::set<std::string> given;
+  for (const auto* values : {&options.chance, &options.ceiling}) {
+    for (const auto& [name, value] : *values) given.insert(name);
+  }
+  const auto value_of = [](const std::map<std::string, double>& values, const std::string& name, double otherwise) {
+    const auto found = values.find(name);
+    return found == values.end() ? otherwise : found->second;
+  };
+  for (const std::string& name : given) {
+    if (!table.find_task(name)) {
       throw UserError("[plan] {} has no task '{}'; the nearest is '{}'", table.source, name,
                       nearest_word(name, table.tasks));
     }
-  }
-  for (const auto& [name, chance] : options.chance) {
-    const auto ceiling = options.ceiling.find(name);
-    if (ceiling == options.ceiling.end() || chance < ceiling->second) continue;
+    const double chance = value_of(options.chance, name, chance_of(name).value_or(0));
+    const double ceiling = value_of(options.ceiling, name, 1);
+    if (chance < ceiling) continue;
     throw UserError("[plan] {}: got a chance level of {} and a ceiling of {}, want a ceiling above it", name, chance,
-                    ceiling->second);
+                    ceiling);
   }
 }
 

@@ -20,7 +20,7 @@ std::vector<double> chosen_weights(const LadderTable& table, const LadderOptions
 std::vector<LadderTarget> chosen_targets(const LadderTable& table, const LadderOptions& options);
 
 /// Throws UserError for a chance level or ceiling of a task that the table lacks, and for a ceiling that is not above
-/// the chance level.
+/// the chance level, the given one or that of the task's name.
 void check_ranges(const LadderTable& table, const LadderOptions& options);
 
 /// Adds what the table measured of a target: the mean of at most `last` of its checkpoints.

@@ -23,7 +23,7 @@ namespace {
 constexpr std::array<std::string_view, 3> kSuffixes = {"_bpb", "_acc", "_ce"};
 constexpr std::string_view kScore = "_score";  // any score in [0, 1] stands for an accuracy
 constexpr size_t kAccuracy = 1, kLongestName = 100;
-constexpr double kLargest = 1e18, kLargestLoss = 1e6;  // beyond are slips, and numbers that overflow
+constexpr double kMostFlopsPerToken = 1e18;  // beyond are slips, and numbers that overflow
 constexpr std::array<std::string_view, 2> kNoisyTasks = {"boolq", "winogrande"};
 
 /// FLOPs per token of the sizes that the ladder paper trained, attention and embeddings included (released with its
@@ -135,27 +135,14 @@ Columns find_columns(const CsvReader& csv, std::vector<std::string>& tasks) {
   return columns;
 }
 
-double positive(const CsvReader& csv, size_t column) {
-  const double value = csv.required_number(column);
-  if (!(value > 0)) csv.fail(column, fmt::format("got {}, want a number above 0", value));
-  if (value > kLargest) csv.fail(column, fmt::format("got {}, want at most {:g}", value, kLargest));
-  return value;
-}
-
-double measure(const CsvReader& csv, size_t column, bool is_accuracy) {
-  const auto value = csv.number(column);
-  if (!value) return kMissing;
-  if (!is_accuracy) {
-    if (!(*value > 0)) csv.fail(column, fmt::format("got {}, want a loss above 0", *value));
-    if (*value > kLargestLoss)
-      csv.fail(column, fmt::format("got {}, want a loss of at most {:g}", *value, kLargestLoss));
-  } else if (*value > 1 && *value <= 100) {
-    csv.fail(column,
-             fmt::format("got {}, want a fraction in [0, 1]; these look like percentages, divide by 100", *value));
-  } else if (!(*value >= 0 && *value <= 1)) {
-    csv.fail(column, fmt::format("got {}, want an accuracy in [0, 1]", *value));
+/// FLOPs per token, where the row says so.
+std::optional<double> flops_in(const CsvReader& csv, const std::optional<size_t>& column) {
+  const auto value = column ? csv.number(*column) : std::nullopt;
+  if (value && !(*value > 0)) csv.fail(*column, fmt::format("got {}, want a number above 0", *value));
+  if (value && *value > kMostFlopsPerToken) {
+    csv.fail(*column, fmt::format("got {}, want at most {:g}", *value, kMostFlopsPerToken));
   }
-  return *value;
+  return value;
 }
 
 /// Rows of the file by run, before they are sorted.
@@ -167,7 +154,7 @@ struct Gathered {
 
 void add_row(const CsvReader& csv, const Columns& columns, Gathered& to) {
   LadderRun& run = to.run;
-  const double params = positive(csv, columns.params);
+  const double params = csv.count(columns.params);
   if (run.tokens.empty()) {
     run.params = params;
     run.name = shown(csv.cell(columns.run), kLongestName);
@@ -178,22 +165,23 @@ void add_row(const CsvReader& csv, const Columns& columns, Gathered& to) {
     csv.fail(columns.params,
              fmt::format("got {}, but run '{}' has {} in line {}", params, run.name, run.params, to.lines.front()));
   }
-  if (columns.flops_per_token && csv.number(*columns.flops_per_token)) {
-    const double flops = positive(csv, *columns.flops_per_token);
-    if (flops != to.flops_per_token.value_or(flops)) {
+  if (const auto flops = flops_in(csv, columns.flops_per_token)) {
+    if (*flops != to.flops_per_token.value_or(*flops)) {
       csv.fail(*columns.flops_per_token,
-               fmt::format("got {}, but run '{}' has {}", flops, run.name, run.flops_per_token));
+               fmt::format("got {}, but run '{}' has {}", *flops, run.name, run.flops_per_token));
     }
-    to.flops_per_token = run.flops_per_token = flops;
+    to.flops_per_token = run.flops_per_token = *flops;
   }
-  run.tokens.push_back(positive(csv, columns.tokens));
+  run.tokens.push_back(csv.count(columns.tokens));
   to.lines.push_back(csv.line());
-  if (columns.loss) run.loss.push_back(measure(csv, *columns.loss, false));
+  if (columns.loss) run.loss.push_back(csv.loss(*columns.loss).value_or(kMissing));
   for (size_t t = 0; t < columns.tasks.size(); ++t) {
     std::vector<double>* series[3] = {&run.tasks[t].bpb, &run.tasks[t].acc, &run.tasks[t].ce};
     for (size_t kind = 0; kind < 3; ++kind) {
       const auto column = columns.tasks[t][kind];
-      series[kind]->push_back(column ? measure(csv, *column, kind == kAccuracy) : kMissing);
+      std::optional<double> value;
+      if (column) value = kind == kAccuracy ? csv.score(*column) : csv.loss(*column);
+      series[kind]->push_back(value.value_or(kMissing));
     }
   }
 }

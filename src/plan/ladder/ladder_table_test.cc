@@ -125,11 +125,21 @@ TEST(LadderTable, SizesTokensAndLossesMustBePositive) {
   }
 }
 
+TEST(LadderTable, SizesAndTokensThatLackTheirUnitOrThatNobodyTrainsAreRefused) {
+  EXPECT_EQ(said_of_row("a,train,190,1e9,3,1,0.5"),
+            "[plan] t.csv line 2, column 'n_params': got 190, want the full number of parameters; 7 billion should be "
+            "written 7e9");
+  EXPECT_EQ(said_of_row("a,train,1e8,3.9,3,1,0.5"),
+            "[plan] t.csv line 2, column 'tokens': got 3.9, want the full number of tokens; 2 trillion should be "
+            "written 2e12");
+  EXPECT_THAT(said_of_row("a,train,1e30,1e9,3,1,0.5"), HasSubstr("got 1e+30, want at most 1e+18"));
+}
+
 TEST(LadderTable, PercentagesInsteadOfFractionsAreRefusedAsSuch) {
   EXPECT_EQ(said_of_row("a,train,1e8,1e9,3,1,-0.1"),
-            "[plan] t.csv line 2, column 'mmlu_acc': got -0.1, want an accuracy in [0, 1]");
+            "[plan] t.csv line 2, column 'mmlu_acc': got -0.1, want a fraction in [0, 1]");
   EXPECT_EQ(said_of_row("a,train,1e8,1e9,3,1,200"),
-            "[plan] t.csv line 2, column 'mmlu_acc': got 200, want an accuracy in [0, 1]");
+            "[plan] t.csv line 2, column 'mmlu_acc': got 200, want a fraction in [0, 1]");
   EXPECT_EQ(said_of_row("a,train,1e8,1e9,3,1,48.5"),
             "[plan] t.csv line 2, column 'mmlu_acc': got 48.5, want a fraction in [0, 1]; these look like percentages, "
             "divide by 100");

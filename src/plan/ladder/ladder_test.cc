@@ -198,7 +198,51 @@ TEST(Ladder, TablesOfSizeTokensAndAccuracyAloneArePredictedWithWhatTheyAllow) {
   }
   LadderOptions needs_loss = quick();
   needs_loss.feature = Feature::loss;
-  EXPECT_THAT(said_of(table, needs_loss), HasSubstr("too few rungs for task0: want at least 4 runs with 'loss'"));
+  EXPECT_THAT(said_of(table, needs_loss),
+              HasSubstr("too few rungs for task0: got 0 runs with 'loss' and accuracy measured, want at least 4"));
+}
+
+TEST(Ladder, LossesAndAccuraciesInDifferentRowsArePredictedFromAccuracyAlone) {
+  const auto made = testing::simulate_ladder(1, {.tasks = 2, .checkpoints = 40});
+  LadderTable table = made.table;
+  for (LadderRun& run : table.runs) {
+    for (size_t i = 0; i < run.tokens.size(); ++i) {
+      const bool is_evaluation = i % 2 == 1;
+      if (is_evaluation) run.loss[i] = kMissing;
+      for (TaskSeries& task : run.tasks) (is_evaluation ? task.bpb : task.acc)[i] = kMissing;
+    }
+  }
+  const LadderForecast forecast = forecast_ladder(table, quick());
+  for (size_t t = 0; t < 2; ++t) {
+    EXPECT_NEAR(forecast.predictions[t].predicted, made.truth[t], 0.15);
+    for (const TaskCurve& curve : forecast.curves[t].curves) EXPECT_TRUE(curve.direct);
+  }
+}
+
+TEST(Ladder, WordsThatAMethodDoesNotTakeAreRefused) {
+  LadderOptions options = quick();
+  options.method = LadderMethod::paper;
+  options.chance = {{"task0", 0.25}};
+  EXPECT_THAT(said_of(small_table(), options), HasSubstr("the paper's fit takes no --chance and no --ceiling"));
+  options.chance.clear();
+  options.single_step = true;
+  options.feature = Feature::loss;
+  EXPECT_THAT(said_of(small_table(), options), HasSubstr("goes straight to accuracy; got --feature loss with it"));
+}
+
+TEST(Ladder, RangesWithoutRoomAreRefused) {
+  LadderTable table = small_table();
+  table.tasks[0] = "mmlu";
+  const auto said = [&](const std::map<std::string, double>& chance, const std::map<std::string, double>& ceiling) {
+    LadderOptions options = quick();
+    options.chance = chance;
+    options.ceiling = ceiling;
+    return said_of(table, options);
+  };
+  EXPECT_EQ(said({{"task1", 1}}, {}),
+            "[plan] task1: got a chance level of 1 and a ceiling of 1, want a ceiling above it");
+  EXPECT_THAT(said({}, {{"task1", 0}}), HasSubstr("got a chance level of 0 and a ceiling of 0"));
+  EXPECT_THAT(said({}, {{"mmlu", 0.2}}), HasSubstr("got a chance level of 0.25 and a ceiling of 0.2"));
 }
 
 TEST(Ladder, AnAccuracyOfZeroIsAllowedInEveryMethod) {

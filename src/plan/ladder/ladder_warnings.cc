@@ -13,15 +13,15 @@ namespace tessera::plan {
 
 namespace {
 
-constexpr double kFar = 10;           // times the largest rung's compute
+constexpr double kFar = 10;           // times the compute or the length of the rungs
 constexpr double kOffInScatters = 5;  // of the other rungs
 constexpr double kLeastOff = 0.02;    // of the loss
 constexpr double kNoisyShare = 0.1;   // scatter of the last checkpoints over the range that the ladder spans
 constexpr double kWide = 0.08;        // a wider interval of accuracy is not robust yet
 constexpr size_t kLastForNoise = 10;
-constexpr size_t kMostLines = 25;       // then tasks that cannot be predicted are named in one line
-constexpr double kNearCeiling = 0.75;   // an accuracy from which on the ceiling matters
-constexpr double kAboveCeiling = 0.02;  // of a rung, by which noise alone does not exceed a ceiling
+constexpr size_t kMostLines = 25;      // then tasks that cannot be predicted are named in one line
+constexpr double kNearCeiling = 0.75;  // an accuracy from which on the ceiling matters
+constexpr double kOutside = 0.02;      // of a given range, which noise alone does not explain
 
 using Warnings = std::vector<std::string>;
 
@@ -67,15 +67,38 @@ void warn_of_design(const Rungs& rungs, Warnings& warnings) {
   if (why) warnings.push_back(fmt::format("N and D are not separable: {}; add rungs of other lengths and sizes", why));
 }
 
+/// What the rungs span, of compute or of tokens per parameter.
+struct Span {
+  double least = INFINITY, most = 0;
+
+  void add(double value) {
+    least = std::min(least, value);
+    most = std::max(most, value);
+  }
+};
+
 void warn_of_distance(const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {
-  double largest = 0;
-  for (const LadderRun* run : rungs) largest = std::max(largest, run->final_flops());
+  Span flops, lengths;
+  for (const LadderRun* run : rungs) {
+    flops.add(run->final_flops());
+    lengths.add(run->final_tokens() / run->params);
+  }
   for (const LadderTarget& target : forecast.targets) {
-    const double times = target.scale.flops / largest;
-    if (times > kFar) {
+    const double more = target.scale.flops / flops.most, less = target.scale.flops / flops.least;
+    if (more > kFar) {
       warnings.push_back(fmt::format("target {} is far away: {:.3g} times the compute of the largest rung (beyond {}x)",
-                                     target.name, times, kFar));
+                                     target.name, more, kFar));
+    } else if (less < 1 / kFar) {
+      warnings.push_back(fmt::format(
+          "target {} is far below the ladder: {:.3g} times the compute of the smallest rung (less than 1/{})",
+          target.name, less, kFar));
     }
+    const double length = target.scale.tokens / target.scale.params;
+    if (length <= kFar * lengths.most && length >= lengths.least / kFar) continue;
+    warnings.push_back(fmt::format(
+        "target {} has {:.3g} tokens per parameter, the rungs have {:.3g} to {:.3g}: what so {} a training is worth is "
+        "the law's form and not the data's",
+        target.name, length, lengths.least, lengths.most, length > lengths.most ? "long" : "short"));
   }
 }
 
@@ -85,8 +108,9 @@ void warn_of_bounds(const LadderForecast& forecast, Warnings& warnings) {
       std::vector<std::string> names = curve.on_bound;
       std::erase(names, "b");  // the ceiling of one is where many tasks belong
       if (names.empty()) continue;
-      warnings.push_back(fmt::format("{}: the fit on {} ended on a bound ({}); the data do not determine it",
-                                     ensemble.task.name, feature_name(curve.form.feature), fmt::join(names, ", ")));
+      std::string text = fmt::format("{}: the fit on {} ended on a bound ({}); the data do not determine it",
+                                     ensemble.task.name, feature_name(curve.form.feature), fmt::join(names, ", "));
+      if (warnings.empty() || warnings.back() != text) warnings.push_back(std::move(text));  // forms of one feature
     }
   }
 }
@@ -144,25 +168,31 @@ void warn_of_sparse_evaluations(const Rungs& rungs, const LadderForecast& foreca
   }
 }
 
-double highest_accuracy(const Rungs& rungs, size_t task) {
-  double highest = 0;
+/// The rungs' final accuracies of a task.
+Span accuracies_of(const Rungs& rungs, size_t task) {
+  Span accuracies;
   for (const LadderRun* run : rungs) {
     const double accuracy = final_accuracy(*run, task);
-    if (!std::isnan(accuracy)) highest = std::max(highest, accuracy);
+    if (!std::isnan(accuracy)) accuracies.add(accuracy);
   }
-  return highest;
+  return accuracies;
 }
 
-/// A ceiling that a rung exceeds by more than its noise was given by mistake.
-void warn_of_given_ceilings(const Rungs& rungs, const LadderOptions& options, const LadderForecast& forecast,
-                            Warnings& warnings) {
+/// A chance level or a ceiling that a rung leaves by more than its noise was given by mistake.
+void warn_of_given_ranges(const Rungs& rungs, const LadderOptions& options, const LadderForecast& forecast,
+                          Warnings& warnings) {
   for (const TaskEnsemble& ensemble : forecast.curves) {
-    const auto given = options.ceiling.find(ensemble.task.name);
-    if (given == options.ceiling.end()) continue;
-    const double reached = highest_accuracy(rungs, ensemble.task.index);
-    if (reached <= given->second + kAboveCeiling) continue;
-    warnings.push_back(fmt::format("a rung scores {:.1f} on {}, above its given ceiling of {:.1f}", 100 * reached,
-                                   given->first, 100 * given->second));
+    const auto& name = ensemble.task.name;
+    const Span reached = accuracies_of(rungs, ensemble.task.index);
+    const auto ceiling = options.ceiling.find(name), chance = options.chance.find(name);
+    if (ceiling != options.ceiling.end() && reached.most > ceiling->second + kOutside) {
+      warnings.push_back(fmt::format("a rung scores {:.1f} on {}, above its given ceiling of {:.1f}",
+                                     100 * reached.most, name, 100 * ceiling->second));
+    }
+    if (chance != options.chance.end() && reached.least < chance->second - kOutside) {
+      warnings.push_back(fmt::format("a rung scores {:.1f} on {}, below its given chance level of {:.1f}",
+                                     100 * reached.least, name, 100 * chance->second));
+    }
   }
 }
 
@@ -172,7 +202,7 @@ void warn_of_ceiling(const Rungs& rungs, const LadderOptions& options, const Lad
   std::set<std::string> names;
   for (const TaskEnsemble& ensemble : forecast.curves) {
     if (options.method == LadderMethod::paper || options.ceiling.count(ensemble.task.name)) continue;
-    const double reached = highest_accuracy(rungs, ensemble.task.index);
+    const double reached = accuracies_of(rungs, ensemble.task.index).most;
     for (const LadderPrediction& each : forecast.predictions) {
       if (each.task == ensemble.task.name && each.predicted > kNearCeiling && reached < kNearCeiling)
         names.insert(each.task);
@@ -186,19 +216,14 @@ void warn_of_ceiling(const Rungs& rungs, const LadderOptions& options, const Lad
 }
 
 void warn_of_noise(const LadderTable& table, const Rungs& rungs, const LadderForecast& forecast, Warnings& warnings) {
-  const LadderRun* largest = *std::max_element(rungs.begin(), rungs.end(),
-                                               [](auto* a, auto* b) { return a->final_flops() < b->final_flops(); });
+  const LadderRun& largest = largest_rung(rungs);
   for (const size_t task : forecast.tasks) {
-    double low = 1, high = 0, mean = 0, square = 0, count = 0;
-    for (const LadderRun* run : rungs) {
-      const double accuracy = final_accuracy(*run, task);
-      if (!std::isnan(accuracy)) {
-        low = std::min(low, accuracy);
-        high = std::max(high, accuracy);
-      }
-    }
-    const auto& series = largest->tasks[task].acc;
-    for (size_t i = series.size(); i-- > 0 && count < kLastForNoise;) {
+    double mean = 0, square = 0, count = 0;
+    const Span reached = accuracies_of(rungs, task);
+    const double spanned = std::max(0.0, reached.most - reached.least);
+    const auto& series = largest.tasks[task].acc;
+    const double near_end = (1 - kReach) * largest.final_tokens();  // before it accuracies rise, which is no noise
+    for (size_t i = series.size(); i-- > 0 && count < kLastForNoise && largest.tokens[i] > near_end;) {
       if (!std::isnan(series[i])) {
         mean += series[i];
         square += series[i] * series[i];
@@ -208,11 +233,11 @@ void warn_of_noise(const LadderTable& table, const Rungs& rungs, const LadderFor
     if (count < 3) continue;
     mean /= count;
     const double scatter = std::sqrt(std::max(0.0, square / count - mean * mean) * count / (count - 1));
-    if (scatter < kNoisyShare * std::max(high - low, 1e-9)) continue;
+    if (scatter < kNoisyShare * std::max(spanned, 1e-9)) continue;
     warnings.push_back(
         fmt::format("{} is noisy: over its last {} checkpoints the largest rung scatters by {:.1f} points, "
                     "the whole ladder spans {:.1f}",
-                    table.tasks[task], count, 100 * scatter, 100 * (high - low)));
+                    table.tasks[task], count, 100 * scatter, 100 * spanned));
   }
 }
 
@@ -228,9 +253,9 @@ void warn_of_width(const LadderOptions& options, const LadderForecast& forecast,
     }
     if (tasks == 0 || wide == 0) continue;
     std::string text = fmt::format(
-        "not robust yet: {:.0f}% intervals of {} are {:.1f} points wide on average, wider than "
+        "not robust yet: {} intervals of {} are {:.1f} points wide on average, wider than "
         "{:.0f} in {} of {} tasks",
-        100 * options.coverage, target.name, 100 * mean / static_cast<double>(tasks), 100 * kWide, wide, tasks);
+        level_text(options.coverage), target.name, 100 * mean / static_cast<double>(tasks), 100 * kWide, wide, tasks);
     if (&target == &forecast.targets.front() && forecast.next) {
       const RunScale& next = forecast.next->scale;
       text += fmt::format(
@@ -254,7 +279,7 @@ std::vector<std::string> ladder_warnings(const LadderTable& table, const Rungs& 
   warn_of_bounds(forecast, warnings);
   warn_of_sparse_evaluations(rungs, forecast, warnings);
   warn_of_ceiling(rungs, options, forecast, warnings);
-  warn_of_given_ceilings(rungs, options, forecast, warnings);
+  warn_of_given_ranges(rungs, options, forecast, warnings);
   warn_of_noise(table, rungs, forecast, warnings);
   warn_of_unpredictable(table, forecast, warnings);
   warn_of_width(options, forecast, warnings);

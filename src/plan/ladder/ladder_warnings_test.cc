@@ -78,6 +78,34 @@ TEST(LadderWarnings, OnlyTargetsFarBeyondTheLadderAreWarnedAbout) {
   EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("far away"))));
 }
 
+TEST(LadderWarnings, ATargetBelowTheLadderIsWarnedAbout) {
+  EXPECT_THAT(warnings_of(ladder_of(), {2e7, 4e8, 6 * 2e7 * 4e8}),
+              Contains(HasSubstr("target big is far below the ladder")));
+  EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("far below"))));
+}
+
+TEST(LadderWarnings, ALengthFarOutsideTheRungsIsWarnedAbout) {
+  EXPECT_THAT(warnings_of(ladder_of(), {1e8, 1e12, 6 * 1e8 * 1e12}),
+              Contains(HasSubstr("target big has 1e+04 tokens per parameter, the rungs have 20 to 200: what so long")));
+  EXPECT_THAT(warnings_of(ladder_of(), {4e10, 4e10, 6 * 4e10 * 4e10}), Contains(HasSubstr("what so short")));
+  EXPECT_THAT(warnings_of(ladder_of()), Not(Contains(HasSubstr("tokens per parameter"))));
+}
+
+TEST(LadderWarnings, AChanceLevelThatARungMissesIsWarnedOf) {
+  const auto warnings = [](double chance) {
+    const LadderOptions options{.chance = {{"task0", chance}}, .targets = {{"big", kNear}}, .resamples = 1};
+    return forecast_ladder(ladder_of(), options).warnings;
+  };
+  EXPECT_THAT(warnings(0.9), Contains(HasSubstr("on task0, below its given chance level of 90.0")));
+  EXPECT_THAT(warnings(0), Not(Contains(HasSubstr("chance level"))));
+}
+
+TEST(LadderWarnings, TheRiseOfSparseEvaluationsIsNoNoise) {
+  const auto made = testing::simulate_ladder(
+      1, {.tasks = 2, .checkpoints = 5, .run_noise = 0, .checkpoint_noise = 0, .accuracy_noise = 0});
+  EXPECT_THAT(warnings_of(made.table), Not(Contains(HasSubstr("is noisy"))));
+}
+
 TEST(LadderWarnings, BoolQIsWarnedAboutAsNoisy) {
   const auto said =
       forecast_ladder(testing::shipped_table(), {.method = LadderMethod::paper, .tasks = {"boolq", "hellaswag"}})

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 
 #include "core/error.h"
@@ -84,13 +83,6 @@ Json series_json(const Figure& figure, const Series& series) {
   return json;
 }
 
-std::string date(double days) {
-  using namespace std::chrono;
-  const year_month_day day{sys_days{std::chrono::days{static_cast<int>(std::floor(days))}}};
-  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(day.year()), static_cast<unsigned>(day.month()),
-                     static_cast<unsigned>(day.day()));
-}
-
 }  // namespace
 
 void check_figure(const Figure& figure) {
@@ -163,7 +155,7 @@ std::string axis_value(const Axis& axis, double value) {
     const double last = static_cast<double>(axis.names.size()) - 1;
     return axis.names[static_cast<size_t>(std::clamp(std::round(value), 0.0, last))];
   }
-  if (axis.scale == Scale::time && std::abs(value) < calendar) return date(value);
+  if (axis.scale == Scale::time && std::abs(value) < calendar) return format_date(static_cast<Day>(std::floor(value)));
   return axis.percent ? fmt::format("{:.1f}%", 100 * value) : short_number(value);
 }
 
