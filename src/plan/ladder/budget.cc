@@ -12,16 +12,10 @@ namespace tessera::plan {
 
 namespace {
 
-constexpr double kSmallest = 1e6, kFewestTokensPerParam = 0.5;
+constexpr double kSmallest = 1e6, kFewestTokensPerParam = 0.5, kMostFlops = 1e36;
 constexpr size_t kGrid = 600, kCurve = 81;
 constexpr double kCurveReach = 8;   // the curve goes to this factor on both sides of the best size
 constexpr size_t kFewestRungs = 5;  // of a part of the ladder
-
-double mean_accuracy(const LadderForecast& forecast, const RunScale& at) {
-  double sum = 0;
-  for (size_t t = 0; t < forecast.curves.size(); ++t) sum += forecast.weights[t] * forecast.curves[t].accuracy_at(at);
-  return sum;
-}
 
 RunScale scale_of(const BudgetPoint& point) { return {point.params, point.tokens, point.training_flops}; }
 
@@ -58,8 +52,8 @@ double largest_size(const BudgetOptions& options) {
 }
 
 void check(const BudgetOptions& options) {
-  if (!(options.flops > 0 && std::isfinite(options.flops))) {
-    throw UserError("[plan] budget: got {} FLOPs, want more than 0 and no infinity", options.flops);
+  if (!(options.flops > 0 && options.flops <= kMostFlops)) {
+    throw UserError("[plan] budget: got {} FLOPs, want more than 0 and at most {:g}", options.flops, kMostFlops);
   }
   if (!(options.tolerance > 0 && options.tolerance < 1)) {
     throw UserError("[plan] tolerance: got {}, want a fraction between 0 and 1", options.tolerance);
@@ -76,6 +70,24 @@ void check(const BudgetOptions& options) {
   }
 }
 
+Rungs rungs_of(const SubLadder& part, const Rungs& rungs) {
+  constexpr double rounding = 0.06;  // lengths are told apart in steps of a tenth
+  Rungs kept = rungs;
+  std::erase_if(kept, [&](const LadderRun* run) {
+    return run->params > part.max_params || run->final_tokens() / run->params > part.max_tokens_per_param + rounding;
+  });
+  return kept;
+}
+
+/// True when every curve of the whole ladder can be fitted again on these rungs.
+bool can_be_fitted(const Rungs& rungs, const LadderForecast& forecast) {
+  return rungs.size() >= kFewestRungs && std::ranges::all_of(forecast.curves, [&](const TaskEnsemble& task) {
+           return std::ranges::all_of(task.curves, [&](const TaskCurve& curve) {
+             return has_feature(rungs, task.task.index, curve.form.feature);
+           });
+         });
+}
+
 /// Cheapest rungs first: every pair of a largest size and a largest length that can still be fitted.
 std::vector<SubLadder> parts_of(const Rungs& rungs, const Budget& budget) {
   std::set<double> sizes, lengths;
@@ -88,33 +100,38 @@ std::vector<SubLadder> parts_of(const Rungs& rungs, const Budget& budget) {
     for (const double length : lengths) {
       if (size == *sizes.begin() || length == *lengths.begin()) continue;  // one size or length separates nothing
       SubLadder part{.max_params = size, .max_tokens_per_param = length};
-      for (const LadderRun* run : rungs) {
-        if (run->params > size || run->final_tokens() / run->params > length + 0.06) continue;
-        ++part.rungs;
-        part.flops += run->final_flops();
-      }
+      const Rungs kept = rungs_of(part, rungs);
+      part.rungs = kept.size();
+      for (const LadderRun* run : kept) part.flops += run->final_flops();
       part.share = part.flops / budget.best.training_flops;
-      if (part.rungs >= kFewestRungs) parts.push_back(part);
+      if (can_be_fitted(kept, budget.forecast)) parts.push_back(part);
     }
   }
   std::sort(parts.begin(), parts.end(), [](auto& a, auto& b) { return a.flops < b.flops; });
   return parts;
 }
 
+/// A task's curves, fitted again on a part of the ladder.
+TaskEnsemble refitted(const TaskEnsemble& whole, const Rungs& part, LadderMethod method) {
+  if (method == LadderMethod::paper) {
+    TaskEnsemble again{.task = whole.task, .shares = {1}};
+    again.curves = {fit_paper_curve(part, whole.task.index, whole.task.name, whole.curves.front().form.feature)};
+    return again;
+  }
+  std::vector<SharedForm> forms;
+  for (size_t f = 0; f < whole.curves.size(); ++f) forms.push_back({whole.curves[f].form, whole.shares[f]});
+  return fit_ensemble(part, whole.task, forms);
+}
+
 void judge_parts(const Rungs& rungs, const BudgetOptions& options, Budget& budget) {
   budget.ladders = parts_of(rungs, budget);
   for_each_on_threads(budget.ladders.size(), options.ladder.threads, [&](size_t i) {
     SubLadder& part = budget.ladders[i];
-    Rungs kept = rungs;
-    std::erase_if(kept, [&](const LadderRun* run) {
-      return run->params > part.max_params || run->final_tokens() / run->params > part.max_tokens_per_param + 0.06;
-    });
+    const Rungs kept = rungs_of(part, rungs);
+    const RunScale at = scale_of(budget.best);
     for (size_t t = 0; t < budget.forecast.curves.size(); ++t) {
       const TaskEnsemble& whole = budget.forecast.curves[t];
-      std::vector<SharedForm> forms;
-      for (size_t f = 0; f < whole.curves.size(); ++f) forms.push_back({whole.curves[f].form, whole.shares[f]});
-      const TaskEnsemble again = fit_ensemble(kept, whole.task, forms);
-      const RunScale at = scale_of(budget.best);
+      const TaskEnsemble again = refitted(whole, kept, options.ladder.method);
       part.deviation += budget.forecast.weights[t] * std::abs(again.accuracy_at(at) - whole.accuracy_at(at));
     }
   });
@@ -150,7 +167,7 @@ Budget plan_budget(const LadderTable& table, const BudgetOptions& options, const
     if (point.params < budget.smallest_as_good.params) budget.smallest_as_good = point;
     if (point.params > budget.largest_as_good.params) budget.largest_as_good = point;
   }
-  how = options.ladder;
+  how.resamples = options.ladder.resamples;
   how.targets = {{"budget", scale_of(budget.best)}};
   budget.forecast = forecast_ladder(table, how, progress);
   const Rungs rungs = chosen_rungs(table, how);

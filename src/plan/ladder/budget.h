@@ -1,5 +1,5 @@
-// What to train for a given amount of compute: the size and the tokens that a ladder predicts to score best, how flat that
-// optimum is, and how small a ladder would have given the same.
+// What to train for a given amount of compute: the size and the tokens that a ladder predicts to score best, how flat
+// that optimum is, and how small a ladder would have given the same.
 #pragma once
 
 #include <optional>
@@ -14,8 +14,9 @@ struct BudgetOptions {
   double flops = 0;             // for training and, if any, for inference together
   double inference_tokens = 0;  // to be served over the model's life, at 2 N FLOPs each
   double max_params = 0;        // above 0: no larger model (what the machine that serves it can hold)
-  double tolerance = 0.01;      // sizes are "as good" when their mean accuracy is within this fraction of the best
-  LadderOptions ladder;         // targets are ignored
+  double tolerance = 0.01;  // a smaller ladder is as good when it predicts within this; a size when its mean accuracy
+                            // is within a tenth of this of the best
+  LadderOptions ladder;     // targets are ignored
 };
 
 /// One size on the budget's line.

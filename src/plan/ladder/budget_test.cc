@@ -75,6 +75,23 @@ TEST(Budget, TheSmallestLadderIsTheCheapestWithinTolerance) {
   EXPECT_NEAR(budget.ladders.back().deviation, 0, 1e-12);  // the whole ladder is the last part
 }
 
+TEST(Budget, PartsOfTheLadderAreFittedByTheMethodOfTheWhole) {
+  BudgetOptions options = budget_of(1e22);
+  options.ladder.method = LadderMethod::paper;
+  EXPECT_NEAR(plan_budget(table(), options).ladders.back().deviation, 0, 1e-12);  // the whole ladder
+}
+
+TEST(Budget, PartsThatLackATaskAreNoLadders) {
+  LadderTable without = testing::simulate_ladder(5).table;
+  const double second = 370e6;  // the second size, and what is smaller, did not measure the first task
+  for (LadderRun& run : without.runs) {
+    if (run.params <= second) run.tasks[0].acc.assign(run.tokens.size(), kMissing);
+  }
+  const Budget budget = plan_budget(without, budget_of(1e22));
+  ASSERT_FALSE(budget.ladders.empty());
+  for (const SubLadder& part : budget.ladders) EXPECT_GT(part.max_params, second);
+}
+
 TEST(Budget, TheReportContainsTheBestSizeAndEveryTask) {
   const BudgetOptions options = budget_of(1e22);
   const std::string html = budget_report(options, plan_budget(table(), options)).html();
@@ -96,6 +113,7 @@ TEST(Budget, BudgetsOutOfRangeAreRefused) {
   EXPECT_THAT(refusal(budget_of(-1)), HasSubstr("want more than 0"));
   EXPECT_THAT(refusal(budget_of(std::nan(""))), HasSubstr("want more than 0"));
   EXPECT_THAT(refusal(budget_of(1e10)), HasSubstr("allows no model"));
+  EXPECT_THAT(refusal(budget_of(1e300)), HasSubstr("at most 1e+36"));
   BudgetOptions options = budget_of(1e18);
   options.inference_tokens = 1e15;
   EXPECT_THAT(refusal(options), HasSubstr("takes the whole budget"));

@@ -332,6 +332,12 @@ class Forecaster {
 
 }  // namespace
 
+double mean_accuracy(const LadderForecast& forecast, const RunScale& at) {
+  double sum = 0;
+  for (size_t t = 0; t < forecast.curves.size(); ++t) sum += forecast.weights[t] * forecast.curves[t].accuracy_at(at);
+  return sum;
+}
+
 LadderForecast forecast_ladder(const LadderTable& table, const LadderOptions& options, const LadderProgress& progress) {
   check_ranges(table, options);
   if (options.single_step && options.method != LadderMethod::paper) {

@@ -96,6 +96,9 @@ struct LadderForecast {
   std::optional<NextRung> next;
 };
 
+/// The weighted mean over the tasks of what the forecast's curves say of a scale.
+double mean_accuracy(const LadderForecast& forecast, const RunScale& at);
+
 /// How far a forecast is: work done, work in all.
 using LadderProgress = std::function<void(size_t done, size_t total)>;
 

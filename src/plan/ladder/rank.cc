@@ -21,22 +21,32 @@ constexpr double kForecastsCount = 0.5;  // of the difference, against the large
 constexpr size_t kWinDraws = 4000;
 constexpr double kLeastDeviation = 1e-4;
 
+/// Size and tokens in steps of 5%, so that the runs of two recipes can be matched.
+using RunKey = std::pair<long, long>;
+
+RunKey key_of(const LadderRun& run) {
+  const auto step = [](double value) { return std::lround(20 * std::log(value)); };
+  return {step(run.params), step(run.final_tokens())};
+}
+
 /// The means over the tasks of one held-out run in one split.
 struct HeldOut {
   double predicted = 0, measured = 0, baseline = 0;
+  RunKey largest;  // of the rungs that were learnt from, whose accuracy is the baseline
   size_t tasks = 0;
 };
 
-/// Held-out runs by split, size and tokens, so that the runs of two recipes can be matched.
-using HeldOutRuns = std::map<std::tuple<std::string, long, long>, HeldOut>;
+/// Held-out runs by split and run.
+using HeldOutRuns = std::map<std::pair<std::string, RunKey>, HeldOut>;
 
 HeldOutRuns held_out_runs(const LadderForecast& forecast) {
   HeldOutRuns runs;
-  const auto step = [](double value) { return std::lround(20 * std::log(value)); };  // 5% apart
   for (const Hindcast& each : forecast.hindcasts) {
     const auto at = std::find(forecast.tasks.begin(), forecast.tasks.end(), each.task) - forecast.tasks.begin();
     const double weight = forecast.weights[static_cast<size_t>(at)];
-    HeldOut& run = runs[{forecast.splits[each.split].name, step(each.run->params), step(each.run->final_tokens())}];
+    const HindcastSplit& split = forecast.splits[each.split];
+    HeldOut& run = runs[{split.name, key_of(*each.run)}];
+    run.largest = key_of(largest_rung(split.learn));
     run.predicted += weight * each.predicted;
     run.measured += weight * each.measured;
     run.baseline += weight * each.baseline;
@@ -49,7 +59,7 @@ HeldOutRuns held_out_runs(const LadderForecast& forecast) {
 /// What two recipes' hindcasts of the same runs say of their differences.
 struct Comparison {
   double correlation = kSharedErrors;
-  double forecasts = kForecastsCount;  // share of the forecasts' difference; the rest is the largest rungs'
+  double forecasts = kForecastsCount;  // share of the forecasts' difference; the rest is that at the largest run
   size_t decided = 0, right = 0;
 };
 
@@ -65,7 +75,9 @@ Comparison compared(const HeldOutRuns& first, const HeldOutRuns& second) {
     xx += x * x;
     yy += y * y;
     xy += x * y;
-    differences.push_back({a.predicted - b.predicted, a.baseline - b.baseline, a.measured - b.measured});
+    const bool comparable = a.largest == b.largest;  // else the baselines differ for what they were trained for
+    differences.push_back({a.predicted - b.predicted, comparable ? a.baseline - b.baseline : a.predicted - b.predicted,
+                           a.measured - b.measured});
     const auto& [forecast, largest, measured] = differences.back();
     gain += (forecast - largest) * (measured - largest);
     square += (forecast - largest) * (forecast - largest);
@@ -85,11 +97,24 @@ Comparison compared(const HeldOutRuns& first, const HeldOutRuns& second) {
   return result;
 }
 
-/// The weighted mean over the tasks of the largest rung.
-double largest_rung(const LadderForecast& forecast) {
-  double sum = 0;
-  for (size_t t = 0; t < forecast.curves.size(); ++t) sum += forecast.weights[t] * forecast.curves[t].largest_accuracy;
-  return sum;
+/// What is known of one recipe when pairs are compared.
+struct Contender {
+  LadderForecast forecast;
+  HeldOutRuns held_out;
+  Rungs rungs;
+};
+
+/// The difference of two recipes at the largest run that both trained; nothing where they have no run in common.
+std::optional<double> difference_in_common(const Contender& a, const Contender& b) {
+  std::map<RunKey, const LadderRun*> runs;
+  for (const LadderRun* run : b.rungs) runs[key_of(*run)] = run;
+  Rungs common;
+  std::copy_if(a.rungs.begin(), a.rungs.end(), std::back_inserter(common),
+               [&](const LadderRun* run) { return runs.count(key_of(*run)) > 0; });
+  if (common.empty()) return std::nullopt;
+  const LadderRun& largest = largest_rung(common);
+  return mean_accuracy(a.forecast, final_scale(largest)) -
+         mean_accuracy(b.forecast, final_scale(*runs.at(key_of(largest))));
 }
 
 double deviation_of(double low, double high, double coverage) {
@@ -140,12 +165,13 @@ void add_wins(std::vector<RankedRecipe>& recipes, const std::vector<double>& dev
   }
 }
 
-RankedPair ranked_pair(const LadderForecast& a, const LadderForecast& b, const Comparison& how,
-                       const LadderOptions& options) {
-  const LadderMean &x = a.means.front(), &y = b.means.front();
+RankedPair ranked_pair(const Contender& a, const Contender& b, const Comparison& how, const LadderOptions& options) {
+  const LadderMean &x = a.forecast.means.front(), &y = b.forecast.means.front();
   RankedPair pair;
-  pair.difference =
-      how.forecasts * (x.predicted - y.predicted) + (1 - how.forecasts) * (largest_rung(a) - largest_rung(b));
+  pair.difference = x.predicted - y.predicted;
+  if (const auto common = difference_in_common(a, b)) {
+    pair.difference = how.forecasts * pair.difference + (1 - how.forecasts) * *common;
+  }
   const double sx = deviation_of(*x.low, *x.high, options.coverage),
                sy = deviation_of(*y.low, *y.high, options.coverage);
   const double deviation =
@@ -188,22 +214,27 @@ Ranking rank_recipes(const std::vector<Recipe>& recipes, const LadderOptions& op
   how.targets = {chosen_targets(recipes.front().table, options).front()};
   ranking.target = how.targets.front();
   ranking.tasks = how.tasks;
-  std::vector<LadderForecast> forecasts;
-  std::vector<HeldOutRuns> held_out;
+  std::vector<Contender> contenders;
   for (const Recipe& recipe : recipes) {
-    forecasts.push_back(forecast_ladder(recipe.table, how, progress));
-    held_out.push_back(held_out_runs(forecasts.back()));
-    for (const std::string& warning : forecasts.back().warnings)
-      ranking.warnings.push_back(recipe.name + ": " + warning);
-    const LadderMean& mean = forecasts.back().means.front();
+    Contender& each = contenders.emplace_back();
+    each.forecast = forecast_ladder(recipe.table, how, progress);
+    each.held_out = held_out_runs(each.forecast);
+    each.rungs = chosen_rungs(recipe.table, how);
+    for (const std::string& warning : each.forecast.warnings) ranking.warnings.push_back(recipe.name + ": " + warning);
+    const LadderMean& mean = each.forecast.means.front();
     ranking.recipes.push_back({recipe.name, mean.predicted, *mean.low, *mean.high});
   }
   double correlation = 0, count = 0;
   for (size_t a = 0; a < recipes.size(); ++a) {
     for (size_t b = a + 1; b < recipes.size(); ++b, ++count) {
-      const Comparison comparison = compared(held_out[a], held_out[b]);
+      const Comparison comparison = compared(contenders[a].held_out, contenders[b].held_out);
       correlation += comparison.correlation;
-      RankedPair pair = ranked_pair(forecasts[a], forecasts[b], comparison, how);
+      if (!difference_in_common(contenders[a], contenders[b])) {
+        ranking.warnings.push_back(
+            fmt::format("{} and {} have no run in common and are compared by their forecasts alone", recipes[a].name,
+                        recipes[b].name));
+      }
+      RankedPair pair = ranked_pair(contenders[a], contenders[b], comparison, how);
       pair.first = recipes[a].name;
       pair.second = recipes[b].name;
       ranking.pairs.push_back(turned(pair));

@@ -1,4 +1,4 @@
-// Which of several recipes will win at a large size: the question for which most ladders are trained (arXiv 2504.11393).
+// Which of several recipes will win at a large size: what most ladders are trained for (arXiv 2504.11393).
 #pragma once
 
 #include <string>
@@ -55,9 +55,9 @@ struct Ranking {
 };
 
 /// Ranks recipes at the first target of `options` (method best). Errors of two recipes go together as far as their
-/// hindcasts of the same runs show; the difference of their forecasts is mixed with that of their largest rungs, which
-/// alone ranks well, as far as either did better in hindcasts. Throws UserError: fewer than two recipes, two of one name,
-/// no target, no task in common, and what forecast_ladder throws.
+/// hindcasts of the same runs show; the difference of their forecasts is mixed with that at the largest run that both
+/// trained, which alone ranks well, as far as either did better in hindcasts. Throws UserError: fewer than two recipes,
+/// two of one name, no target, no task in common, and what forecast_ladder throws.
 Ranking rank_recipes(const std::vector<Recipe>& recipes, const LadderOptions& options,
                      const LadderProgress& progress = {});
 
