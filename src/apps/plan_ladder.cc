@@ -26,11 +26,9 @@ plan::LadderOptions ladder_options(const PlanLadderOptions& options) {
   if (!options.max_rung.empty()) how.max_rung_params = plan::parse_quantity(options.max_rung, "--max-rung");
   how.resamples = options.resamples;
   how.coverage = options.coverage;
-  if (options.threads < 0 || options.threads > 1024)
-    throw UserError("[plan] --threads is {}, want 0 to 1024", options.threads);
   if (options.resamples == 0) throw UserError("[plan] --resamples is 0, want at least 1");
   how.seed = options.seed;
-  how.threads = options.threads;
+  how.threads = checked_threads(options.threads);
   return how;
 }
 
@@ -41,24 +39,25 @@ std::string interval_of(const std::optional<double>& low, const std::optional<do
 void print_target(const plan::LadderForecast& forecast, size_t target, double coverage) {
   const plan::LadderTarget& at = forecast.targets[target];
   std::vector<std::vector<std::string>> rows;
-  double actual = 0, error = 0, relative = 0, measured = 0;
+  double error = 0, relative = 0, measured = 0;  // sums over the measured tasks, each by its weight
   for (const plan::LadderPrediction& each : forecast.predictions) {
     if (each.target != at.name) continue;
     const bool doubtful = !forecast.predictable.empty() && !forecast.predictable[rows.size()].is_predictable;
     rows.push_back({each.task + (doubtful ? " ?" : ""), points(each.predicted), interval_of(each.low, each.high),
                     points(each.actual), "", ""});
-    if (!each.abs_error_points || !each.rel_error_percent) continue;
+    if (!each.abs_error_points) continue;
+    const double weight = forecast.weights[rows.size() - 1];
     rows.back()[4] = fmt::format("{:.1f} ", *each.abs_error_points);
+    error += weight * *each.abs_error_points;
+    measured += weight;
+    if (!each.rel_error_percent) continue;  // nothing is a share of an accuracy of 0
     rows.back()[5] = fmt::format("{:.1f} ", *each.rel_error_percent);
-    actual += *each.actual;
-    error += *each.abs_error_points;
-    relative += *each.rel_error_percent;
-    ++measured;
+    relative += weight * *each.rel_error_percent;
   }
   const plan::LadderMean& mean = forecast.means[target];
   rows.push_back({"mean", points(mean.predicted), interval_of(mean.low, mean.high), "", "", ""});
   if (measured > 0) {
-    rows.back()[3] = points(mean.actual.value_or(actual / measured));
+    rows.back()[3] = points(mean.actual);
     rows.back()[4] = fmt::format("{:.2f}", error / measured);
     rows.back()[5] = fmt::format("{:.2f}", relative / measured);
   }
@@ -69,9 +68,10 @@ void print_target(const plan::LadderForecast& forecast, size_t target, double co
 }
 
 /// How the mean over the tasks moved, and each task's forecast at the last checkpoint.
-void print_running(const std::vector<plan::RunningPoint>& followed, const std::string& run, double coverage) {
+void print_running(const std::vector<plan::RunningPoint>& followed, const plan::LadderForecast& forecast,
+                   const std::string& run, double coverage) {
   const std::string interval = interval_header(coverage);
-  const std::vector<plan::RunningPoint> by_share = plan::mean_over_tasks(followed);
+  const std::vector<plan::RunningPoint> by_share = plan::mean_over_tasks(followed, forecast);
   const double last = by_share.back().share;
   std::vector<std::vector<std::string>> means, tasks;
   for (const plan::RunningPoint& each : by_share) {
@@ -127,12 +127,12 @@ int run_plan_ladder(const PlanLadderOptions& options) {
     print_json(result);
   } else {
     for (size_t t = 0; t < forecast.targets.size(); ++t) print_target(forecast, t, options.coverage);
-    if (running) print_running(followed, running->name, options.coverage);
+    if (running) print_running(followed, forecast, running->name, options.coverage);
     print_warnings(forecast.warnings);
   }
   if (!options.report.empty()) {
     plan::Report page = plan::ladder_report(table, how, forecast);
-    if (running) plan::add_running(page, running->name, followed, how.coverage);
+    if (running) plan::add_running(page, running->name, followed, forecast, how.coverage);
     plan::write_report(page, options.report);
     log_info("the report is in {}", options.report.string());
   }

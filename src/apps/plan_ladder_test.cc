@@ -124,7 +124,8 @@ TEST_F(PlanLadder, UnknownWordsAreRefusedWithTheKnownOnes) {
 }
 
 TEST_F(PlanLadder, ATargetIsANameASizeAndALength) {
-  for (const char* text : {"7B", "7B=7e9", "7B=7e9:many", "7B=-7e9:4e12", "7B=0:1", "=1:1", "7B=1e300:1e300"}) {
+  for (const char* text :
+       {"7B", "7B=7e9", "7B=7e9:many", "7B=-7e9:4e12", "7B=0:1", "7B=7:140", "=1:1", "7B=1e300:1e300"}) {
     only_line(plan({"--target", text}));
   }
   EXPECT_THAT(refused({"--target", "7B=8e9:4e12"}), HasSubstr("two targets are named '7B'"));
@@ -147,6 +148,20 @@ TEST_F(PlanLadder, TasksHaveWeightsAChanceLevelAndACeiling) {
   EXPECT_THAT(refused({"--ceiling", "taks0=.9"}), HasSubstr("no task 'taks0'"));
 }
 
+TEST_F(PlanLadder, TheLastRowIsOfTheTasksByTheirWeightsAnAccuracyOfZeroAmongThem) {
+  plan::LadderTable table = simulated();
+  table.targets = {table.runs.back()};
+  table.targets[0].tasks[0].acc.assign(table.targets[0].tokens.size(), 0);
+  const Finished done = plan({"--resamples", "20", "--tasks", "task0:3,task1", "--json"},
+                             write("measured.csv", plan::testing::csv_text(table)));
+  ASSERT_EQ(done.status, 0) << done.err;
+  const Json each = parse_json(done.out, "output")["predictions"];
+  const double error =
+      0.75 * each[0]["abs_error_points"].get<double>() + 0.25 * each[1]["abs_error_points"].get<double>();
+  const Finished text = plan({"--resamples", "20", "--tasks", "task0:3,task1"}, (folder_ / "measured.csv").string());
+  EXPECT_THAT(text.out.substr(text.out.find("  mean")), HasSubstr(fmt::format(" {:.2f} ", error)));
+}
+
 TEST_F(PlanLadder, IntervalsSayTheirLevel) {
   const Words words = {"--target", "7B=7e9:4e12", "--resamples", "20"};
   EXPECT_THAT(plan(words).out, HasSubstr("80% interval"));
@@ -158,6 +173,7 @@ TEST_F(PlanLadder, IntervalsSayTheirLevel) {
 TEST_F(PlanLadder, NumbersOutOfTheirRangeAreRefused) {
   for (const Words& words : std::vector<Words>{{"--coverage", "0"},
                                                {"--coverage", "1"},
+                                               {"--coverage", "0.99999"},
                                                {"--coverage", "-0.5"},
                                                {"--coverage", "nan"},
                                                {"--resamples", "0"},

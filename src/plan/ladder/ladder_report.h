@@ -13,12 +13,11 @@ Report ladder_report(const LadderTable& table, const LadderOptions& options, con
 
 Report budget_report(const BudgetOptions& options, const Budget& budget);
 
-/// Means over the tasks, one row per checkpoint in the order of the tokens.
-std::vector<RunningPoint> mean_over_tasks(const std::vector<RunningPoint>& points);
+/// Means over the tasks, which weigh as in `forecast`, one row per checkpoint in the order of the tokens.
+std::vector<RunningPoint> mean_over_tasks(const std::vector<RunningPoint>& points, const LadderForecast& forecast);
 
-/// Adds how the forecast moved, the mean over the tasks and task by task, and how it differs at the last checkpoint.
-/// `coverage` is the intervals' level.
+/// Adds how the forecast moved: the mean over the tasks, then task by task. `coverage` is the intervals' level.
 void add_running(Report& report, const std::string& run, const std::vector<RunningPoint>& points,
-                 double coverage = 0.8);
+                 const LadderForecast& forecast, double coverage = 0.8);
 
 }  // namespace tessera::plan

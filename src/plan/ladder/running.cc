@@ -134,6 +134,7 @@ std::vector<size_t> spread_out(const LadderRun& run, double planned, size_t step
     if (run.tokens[c] >= kFirstShare * planned && run.tokens[c] <= planned * (1 + 1e-9)) usable.push_back(c);
   }
   if (usable.size() <= steps) return usable;
+  if (steps < 2) return {usable.back()};
   std::vector<size_t> chosen;
   for (size_t i = 0; i < steps; ++i) chosen.push_back(usable[i * (usable.size() - 1) / (steps - 1)]);
   return chosen;
@@ -165,6 +166,7 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
   const Rungs rungs = chosen_rungs(table, options);
   const double tail = normal_tail(options.coverage);
   std::vector<RunningPoint> points;
+  bool heard = false;  // some loss of the run could be carried to its end
   for (size_t t = 0; t < forecast.tasks.size(); ++t) {
     const TaskEnsemble& ensemble = forecast.curves[t];
     const LadderPrediction& ladder = forecast.predictions[t];
@@ -172,12 +174,18 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
       throw UserError("[plan] following a run needs intervals; want --method best and resamples above 0");
     const double deviation = (*ladder.high - *ladder.low) / 2 / tail;
     const double ladder_variance = deviation * deviation + 1e-10;
-    const double shared = variance_of_sigmoid(ensemble, rungs, target.scale, Rng(options.seed, 1000 + t));
-    const double misfit = misfit_of_sigmoid(ensemble, rungs);
+    const bool has_sigmoid = std::ranges::any_of(ensemble.curves, [](auto& curve) { return !curve.direct; });
+    const double shared =
+        has_sigmoid ? variance_of_sigmoid(ensemble, rungs, target.scale, Rng(options.seed, 1000 + t)) : 0;
+    const double misfit = has_sigmoid ? misfit_of_sigmoid(ensemble, rungs) : 0;
     for (const size_t c : spread_out(run, target.scale.tokens, steps)) {
       const double share = run.tokens[c] / target.scale.tokens;
       Estimate live = live_estimate(ensemble, rungs, run, c, share);
-      if (std::isnan(live.mean)) continue;
+      if (std::isnan(live.mean)) {  // no loss says more than the ladder does
+        points.push_back({ensemble.task.name, run.tokens[c], share, ladder.predicted, *ladder.low, *ladder.high});
+        continue;
+      }
+      heard = true;
       live.variance += shared + misfit + 1e-10;
       const double weight = ladder_variance / (ladder_variance + live.variance);
       const double mean = ladder.predicted + weight * (live.mean - ladder.predicted);
@@ -188,10 +196,10 @@ std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptio
           {ensemble.task.name, run.tokens[c], share, mean, std::max(0.0, mean - half), std::min(1.0, mean + half)});
     }
   }
-  if (!points.empty()) return points;
+  if (heard) return points;
   throw UserError(
-      "[plan] run '{}' cannot be forecast yet: want a checkpoint with a loss after {:.0f}% of the {} tokens of "
-      "target {}",
+      "[plan] run '{}' cannot be forecast yet: want a checkpoint with a loss that the rungs have too, after {:.0f}% of "
+      "the {} tokens of target {}",
       run.name, 100 * kFirstShare, short_number(target.scale.tokens), target.name);
 }
 

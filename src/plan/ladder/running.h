@@ -28,9 +28,9 @@ LadderRun take_run(LadderTable& table, const std::string& name);
 
 /// Follows `run` towards `forecast`'s first target, checkpoint by checkpoint (at most `steps` of them, evenly spread).
 /// Each checkpoint's loss is carried to the end of training as the rungs' losses went from the same share of their own
-/// training to their end; the accuracy there and the ladder's own forecast are weighed by their variances. Needs a forecast
-/// of --method best with resamples. Throws UserError: the run has another size than the target, or no checkpoint that
-/// is far enough into training.
+/// training to their end; the accuracy there and the ladder's own forecast are weighed by their variances. Where a task
+/// has no such loss, its point is the ladder's forecast. Needs a forecast of --method best with resamples. Throws
+/// UserError: the run has another size than the target, or no checkpoint that is far enough into training.
 std::vector<RunningPoint> follow_run(const LadderTable& table, const LadderOptions& options,
                                      const LadderForecast& forecast, const LadderRun& run, size_t steps = 12);
 

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "plan/quantity.h"
+
 namespace tessera::plan {
 
 namespace {
@@ -14,7 +16,7 @@ Figure figure_of(const std::string& title, const std::vector<RunningPoint>& poin
   Figure figure{.title = title,
                 .x = {.label = "share of training seen", .percent = true},
                 .y = {.label = "final accuracy, forecast", .percent = true}};
-  Series band{.kind = Series::Kind::band, .name = fmt::format("{:.3g}% interval", 100 * coverage)};
+  Series band{.kind = Series::Kind::band, .name = level_text(coverage) + " interval"};
   Series line{.kind = Series::Kind::line, .name = "forecast"};
   for (const RunningPoint& point : points) {
     band.x.push_back(point.share);
@@ -29,36 +31,40 @@ Figure figure_of(const std::string& title, const std::vector<RunningPoint>& poin
 
 }  // namespace
 
-std::vector<RunningPoint> mean_over_tasks(const std::vector<RunningPoint>& points) {
-  std::map<double, std::pair<RunningPoint, double>> by_tokens;  // sums, count
+std::vector<RunningPoint> mean_over_tasks(const std::vector<RunningPoint>& points, const LadderForecast& forecast) {
+  std::map<std::string, double> weights;
+  for (size_t t = 0; t < forecast.tasks.size(); ++t) weights[forecast.predictions[t].task] = forecast.weights[t];
+  std::map<double, std::pair<RunningPoint, double>> by_tokens;  // sums, weight
   for (const RunningPoint& each : points) {
-    auto& [sum, count] = by_tokens[each.tokens];
+    const double weight = weights.at(each.task);
+    auto& [sum, total] = by_tokens[each.tokens];
     sum.tokens = each.tokens;
     sum.share = each.share;
-    sum.predicted += each.predicted;
-    sum.low += each.low;
-    sum.high += each.high;
-    ++count;
+    sum.predicted += weight * each.predicted;
+    sum.low += weight * each.low;
+    sum.high += weight * each.high;
+    total += weight;
   }
   std::vector<RunningPoint> means;
   for (auto& [tokens, sums] : by_tokens) {
-    auto& [mean, count] = sums;
+    auto& [mean, total] = sums;
     mean.task = "mean";
-    mean.predicted /= count;
-    mean.low /= count;
-    mean.high /= count;
+    mean.predicted /= total;
+    mean.low /= total;
+    mean.high /= total;
     means.push_back(mean);
   }
   return means;
 }
 
-void add_running(Report& report, const std::string& run, const std::vector<RunningPoint>& points, double coverage) {
+void add_running(Report& report, const std::string& run, const std::vector<RunningPoint>& points,
+                 const LadderForecast& forecast, double coverage) {
   report.section("Under way: " + run);
   report.paragraph(
       "Each checkpoint's loss, carried to the end of training as the rungs' own losses went from the same share of "
-      "theirs, "
-      "and weighed against the ladder's forecast. Means over the tasks first, of forecasts and of interval ends.");
-  report.figures({figure_of("Mean over the tasks", mean_over_tasks(points), coverage)});
+      "theirs, and weighed against the ladder's forecast. Means over the tasks first, of forecasts and of interval "
+      "ends.");
+  report.figures({figure_of("Mean over the tasks", mean_over_tasks(points, forecast), coverage)});
   std::vector<std::string> tasks;
   for (const RunningPoint& each : points) {
     if (std::find(tasks.begin(), tasks.end(), each.task) == tasks.end()) tasks.push_back(each.task);

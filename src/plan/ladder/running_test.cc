@@ -51,10 +51,39 @@ TEST(Running, TheForecastEndsNearTheTruthWithNoWiderIntervalThanTheLadders) {
 
 TEST(Running, CheckpointsAreInOrderAndOfTheRequestedNumber) {
   const UnderWay under_way;
-  const auto means = mean_over_tasks(under_way.follow(5));
+  const auto means = mean_over_tasks(under_way.follow(5), under_way.forecast);
   ASSERT_EQ(means.size(), 5u);
   for (size_t i = 1; i < means.size(); ++i) EXPECT_GT(means[i].tokens, means[i - 1].tokens);
   EXPECT_DOUBLE_EQ(means.back().share, 1);
+}
+
+TEST(Running, TheMeanWeighsTasksAsTheForecastDoes) {
+  UnderWay under_way;
+  const std::vector<RunningPoint> points = under_way.follow(3);
+  under_way.forecast.weights = {1, 0, 0, 0};
+  const auto means = mean_over_tasks(points, under_way.forecast);
+  ASSERT_EQ(means.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_DOUBLE_EQ(means[i].predicted, points[i].predicted);  // the first task's
+}
+
+TEST(Running, ATaskWithoutLossesKeepsTheLaddersForecast) {
+  UnderWay under_way;
+  for (TaskCurve& curve : under_way.forecast.curves[0].curves) curve.direct = DirectLaw{};
+  const LadderPrediction& ladder = under_way.forecast.predictions[0];
+  for (const RunningPoint& point : under_way.follow()) {
+    if (point.task == ladder.task) EXPECT_EQ(point.predicted, ladder.predicted);
+    else EXPECT_NE(point.predicted, ladder.predicted);
+  }
+  for (TaskEnsemble& ensemble : under_way.forecast.curves) {
+    for (TaskCurve& curve : ensemble.curves) curve.direct = DirectLaw{};
+  }
+  EXPECT_THAT(testing::refusal([&] { under_way.follow(); }), HasSubstr("want a checkpoint with a loss"));
+}
+
+TEST(Running, OneStepIsTheLastCheckpoint) {
+  const auto points = UnderWay().follow(1);
+  ASSERT_EQ(points.size(), 4u);
+  for (const RunningPoint& point : points) EXPECT_DOUBLE_EQ(point.share, 1);
 }
 
 TEST(Running, TheSameSeedGivesTheSamePoints) {
