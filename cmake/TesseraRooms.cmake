@@ -58,6 +58,9 @@ function(tessera_test_binary kind library)
   if(TESSERA_ENGINE AND TESSERA_MEDIA AND NOT library STREQUAL tessera_core)
     target_link_libraries(tessera_${kind}_tests PRIVATE JPEG::JPEG PkgConfig::webp)  # tests write what Tessera only reads
   endif()
+  if(TARGET PkgConfig::sentencepiece AND kind STREQUAL engine)
+    target_link_libraries(tessera_${kind}_tests PRIVATE PkgConfig::sentencepiece)  # tests compare with what Tessera replaces
+  endif()
   # Tests are compiled for little more than correct code: -O3 takes half as long again, and what they call is the library's.
   target_compile_options(tessera_${kind}_tests PRIVATE $<$<CONFIG:Release>:-O1>)
   if(NOT library STREQUAL tessera_core)

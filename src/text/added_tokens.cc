@@ -8,8 +8,8 @@
 namespace tessera::text {
 
 namespace {
-size_t space_begins(std::string_view text, size_t end) {
-  while (end > 0) {
+size_t space_begins(std::string_view text, size_t end, size_t floor) {
+  while (end > floor) {
     const Character c = character_before(text, end);
     if (!is_space(c.code)) break;
     end -= c.length;
@@ -33,8 +33,8 @@ bool stands_alone(std::string_view text, size_t begin, size_t end) {
 }  // namespace
 
 bool inside(const Range& range, const std::vector<Range>& ranges) {
-  return std::any_of(ranges.begin(), ranges.end(),
-                     [&](const Range& r) { return r.begin <= range.begin && range.end <= r.end; });
+  const auto after = std::ranges::upper_bound(ranges, range.begin, {}, &Range::begin);
+  return after != ranges.begin() && range.end <= std::prev(after)->end;
 }
 
 JoinedText join(const std::vector<TextPart>& parts) {
@@ -51,47 +51,30 @@ JoinedText join(const std::vector<TextPart>& parts) {
 
 void AddedTokenFinder::add(const AddedToken& token, std::string_view content) {
   if (content.empty()) return;
-  uint32_t node = 0;
-  for (const char c : content) {
-    const uint64_t key = static_cast<uint64_t>(node) << 8 | static_cast<unsigned char>(c);
-    const auto [found, is_new] = children_.try_emplace(key, static_cast<uint32_t>(nodes_.size()));
-    if (is_new) nodes_.emplace_back();
-    node = found->second;
-  }
   begins_[static_cast<unsigned char>(content.front())] = true;
-  nodes_[node].token = static_cast<int32_t>(tokens_.size());
+  contents_.add(content, static_cast<int32_t>(tokens_.size()));
   tokens_.push_back(token);
-}
-
-AddedTokenFinder::Match AddedTokenFinder::longest_at(std::string_view text, size_t at) const {
-  Match longest;
-  uint32_t node = 0;
-  for (size_t i = at; i < text.size(); ++i) {
-    const auto found = children_.find(static_cast<uint64_t>(node) << 8 | static_cast<unsigned char>(text[i]));
-    if (found == children_.end()) break;
-    node = found->second;
-    if (nodes_[node].token >= 0) longest = {i + 1, &tokens_[static_cast<size_t>(nodes_[node].token)]};
-  }
-  return longest;
 }
 
 std::vector<Section> AddedTokenFinder::split(std::string_view text, const std::vector<Range>& control) const {
   std::vector<Section> sections;
   size_t done = 0;  // where the last section ends
   for (size_t at = 0; at < text.size();) {
-    const Match match = begins_[static_cast<unsigned char>(text[at])] ? longest_at(text, at) : Match{};
-    if (match.token == nullptr) {
+    const ByteTrie::Match match =
+        begins_[static_cast<unsigned char>(text[at])] ? contents_.longest(text, at) : ByteTrie::Match{};
+    if (match.length == 0) {
       ++at;
       continue;
     }
-    size_t begin = at, end = match.end;
-    at = match.end;
-    if (match.token->special && !inside({begin, end}, control)) continue;
-    if (match.token->single_word && !stands_alone(text, begin, end)) continue;
-    if (match.token->lstrip) begin = std::max(space_begins(text, begin), done);
-    if (match.token->rstrip) end = space_ends(text, end);
+    const AddedToken& token = tokens_[static_cast<size_t>(match.value)];
+    size_t begin = at, end = at + match.length;
+    at = end;
+    if (token.special && !inside({begin, end}, control)) continue;
+    if (token.single_word && !stands_alone(text, begin, end)) continue;
+    if (token.lstrip) begin = space_begins(text, std::max(begin, done), done);
+    if (token.rstrip) end = space_ends(text, end);
     if (done < begin) sections.push_back({{done, begin}, std::nullopt});
-    sections.push_back({{begin, end}, match.token->id});
+    sections.push_back({{begin, end}, token.id});
     done = end;
   }
   if (done < text.size()) sections.push_back({{done, text.size()}, std::nullopt});

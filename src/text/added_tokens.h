@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "text/byte_trie.h"
 #include "text/regex.h"
 #include "text/tokenizer.h"
 
@@ -37,7 +38,7 @@ struct JoinedText {
   std::vector<Range> control;
 };
 JoinedText join(const std::vector<TextPart>& parts);
-/// Whether `range` is inside one of `ranges`.
+/// Whether `range` is inside one of `ranges`, which are in order and apart.
 bool inside(const Range& range, const std::vector<Range>& ranges);
 
 /// Finds tokens in a text; at each position the longest one.
@@ -48,18 +49,8 @@ class AddedTokenFinder {
   std::vector<Section> split(std::string_view text, const std::vector<Range>& control) const;
 
  private:
-  struct Node {
-    int32_t token = -1;  // index into tokens_
-  };
-  struct Match {
-    size_t end = 0;
-    const AddedToken* token = nullptr;
-  };
-  Match longest_at(std::string_view text, size_t at) const;
-
   std::vector<AddedToken> tokens_;
-  std::vector<Node> nodes_ = {Node{}};
-  std::unordered_map<uint64_t, uint32_t> children_;  // node << 8 | byte
+  ByteTrie contents_;  // to indices into tokens_
   bool begins_[256] = {};
 };
 

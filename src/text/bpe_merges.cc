@@ -57,7 +57,7 @@ const BpeMerges::Merge* BpeMerges::find(int32_t left, int32_t right) const {
   }
 }
 
-void BpeMerges::apply(std::vector<int32_t>& symbols) const {
+void BpeMerges::apply(std::vector<int32_t>& symbols, int32_t without) const {
   const auto count = static_cast<int32_t>(symbols.size());
   if (count < 2) return;
   constexpr int32_t gone = -1;
@@ -67,7 +67,7 @@ void BpeMerges::apply(std::vector<int32_t>& symbols) const {
     if (at < 0 || right[static_cast<size_t>(at)] >= count) return;
     const auto* merge =
         find(symbols[static_cast<size_t>(at)], symbols[static_cast<size_t>(right[static_cast<size_t>(at)])]);
-    if (merge != nullptr) take(Candidate{merge->rank, at, merge->merged});
+    if (merge != nullptr && merge->merged != without) take(Candidate{merge->rank, at, merge->merged});
   };
   for (int32_t i = 0; i < count; ++i) {
     left[static_cast<size_t>(i)] = i - 1;

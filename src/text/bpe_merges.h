@@ -12,8 +12,8 @@ class BpeMerges {
  public:
   /// A pair that is added twice takes its last rank.
   void add(int32_t left, int32_t right, int32_t rank, int32_t merged);
-  /// Merges `symbols` until no pair is left that merges. n log n in their number.
-  void apply(std::vector<int32_t>& symbols) const;
+  /// Merges `symbols` until no pair is left that merges, but never into `without`. n log n in their number.
+  void apply(std::vector<int32_t>& symbols, int32_t without = -1) const;
   size_t size() const { return used_; }
 
  private:

@@ -9,23 +9,6 @@
 
 namespace tessera::text {
 
-bool WordCache::find(std::string_view word, std::vector<int32_t>& ids) const {
-  if (word.size() > longest) return false;
-  Shard& shard = shards_[Hash()(word) % shards];
-  const std::lock_guard lock(shard.mutex);
-  const auto found = shard.ids.find(word);
-  if (found == shard.ids.end()) return false;
-  ids.insert(ids.end(), found->second.begin(), found->second.end());
-  return true;
-}
-
-void WordCache::keep(std::string_view word, const int32_t* ids, size_t count) const {
-  if (word.size() > longest) return;
-  Shard& shard = shards_[Hash()(word) % shards];
-  const std::lock_guard lock(shard.mutex);
-  if (shard.ids.size() < words_per_shard) shard.ids.emplace(word, std::vector<int32_t>(ids, ids + count));
-}
-
 std::string ByteLevelBpe::normalized(std::string_view text) const {
   std::string changed = compose_ ? nfc(text) : std::string(text);
   if (!characters_) return changed;
@@ -80,7 +63,10 @@ void ByteLevelBpe::encode_section(std::string_view text, std::vector<int32_t>& i
   Words words;
   words.views.push_back(text);
   for (const auto& step : pre_tokenizers_) step->split(words);
-  for (const std::string_view word : words.views) encode_word(word, ids);
+  for (const std::string_view word : words.views) {
+    if (cuts_at_blanks_) cuts_.words(word, [&](std::string_view part) { encode_word(part, ids); });
+    else encode_word(word, ids);
+  }
 }
 
 std::vector<int32_t> ByteLevelBpe::encode(std::string_view text, const EncodeOptions& options) const {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -14,27 +13,9 @@
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_config.h"
+#include "text/word_cache.h"
 
 namespace tessera::text {
-
-/// Ids of words that were met before. Any thread may ask; it stops growing when it is full.
-class WordCache {
- public:
-  bool find(std::string_view word, std::vector<int32_t>& ids) const;
-  void keep(std::string_view word, const int32_t* ids, size_t count) const;
-
- private:
-  static constexpr size_t shards = 16, words_per_shard = 4096, longest = 48;  // longest: bytes of a word
-  struct Hash {
-    using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-  };
-  struct Shard {
-    std::mutex mutex;
-    std::unordered_map<std::string, std::vector<int32_t>, Hash, std::equal_to<>> ids;
-  };
-  mutable Shard shards_[shards];
-};
 
 class ByteLevelBpe final : public Tokenizer {
  public:
@@ -79,6 +60,8 @@ class ByteLevelBpe final : public Tokenizer {
   int32_t unknown_ = -1;
   bool fuse_unknown_ = false;
   BpeMerges merges_;
+  bool cuts_at_blanks_ = false;  // over characters: whether words can be taken one by one
+  BlankCuts cuts_;
   AddedTokens added_;
   AddedTokenFinder raw_finder_, normalized_finder_;
   std::vector<int32_t> prefix_, suffix_;

@@ -170,7 +170,10 @@ void ByteLevelBpe::read_merges(const LooseJson& list, const std::string& source)
       throw UserError("[text] {}: merge {} ({} + {}) names a token that the vocabulary lacks", source, rank,
                       shown(left), shown(right));
     // what was typed never becomes a control token, not even letter by letter
-    if (!is_special(*both)) merges_.add(*a, *b, rank, *both);
+    if (!is_special(*both)) {
+      merges_.add(*a, *b, rank, *both);
+      if (characters_) cuts_.add(left + right);
+    }
     ++rank;
   }
 }
@@ -186,7 +189,9 @@ void ByteLevelBpe::read_bytes(const LooseJson& model, const std::string& source)
     unknown_ = *id;
   }
   fuse_unknown_ = flag(model, "fuse_unk", false, source);
-  if (!flag(model, "ignore_merges", false, source)) return;
+  const bool whole_words = flag(model, "ignore_merges", false, source);
+  cuts_at_blanks_ = characters_ && !whole_words && id_of(blank).has_value();  // a blank that is unknown might fuse
+  if (!whole_words) return;
   for (size_t id = 0; id < tokens_.size(); ++id) {
     if (tokens_[id].empty() || is_special(static_cast<int32_t>(id))) continue;
     if (!member(model, "vocab").contains(tokens_[id])) continue;  // an added token is no word

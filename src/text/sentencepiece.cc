@@ -1,7 +1,5 @@
-// See sentencepiece.h. The library splits text into pieces; added tokens are found before it sees the text.
+// See sentencepiece.h. Added tokens are found before the model sees a text.
 #include "text/sentencepiece.h"
-
-#include <sentencepiece_processor.h>
 
 #include <algorithm>
 
@@ -24,6 +22,11 @@ std::vector<AddedToken> tokens_beside(const Path& directory) {
     all.push_back(read_added_token(token, token_id(member(token, "id"), json.string()), json.string()));
   return all;
 }
+
+SentencePieceFile read_model(std::string_view bytes, const std::string& source) {
+  refuse_placeholder(bytes, source, "text");
+  return read_sentencepiece_file(bytes, source);
+}
 }  // namespace
 
 SentencePiece::SentencePiece(const Path& path)
@@ -32,34 +35,23 @@ SentencePiece::SentencePiece(const Path& path)
 
 SentencePiece::SentencePiece(std::string_view bytes, const TokenizerConfig& config,
                              const std::vector<AddedToken>& added, const std::string& source)
-    : source_(source) {
-  refuse_placeholder(bytes, source_, "text");
-  file_ = read_sentencepiece_file(bytes, source_);
-  processor_ = std::make_unique<sentencepiece::SentencePieceProcessor>();
-  if (const auto status = processor_->LoadFromSerializedProto(bytes);
-      !status.ok() || static_cast<size_t>(processor_->GetPieceSize()) != file_.pieces.size())
-    throw UserError("[text] {} is not a valid SentencePiece model: {}", source_, shown(LooseJson(status.ToString())));
+    : source_(source), file_(read_model(bytes, source)), encoder_(file_) {
   for (const auto& piece : file_.pieces) {
-    if (piece.kind == PieceKind::byte && !byte_named(piece.text))
-      throw UserError("[text] {}: piece {} stands for no byte", source_, shown(LooseJson(piece.text)));
     ids_[piece.text] = static_cast<int32_t>(tokens_.size());
     tokens_.push_back(piece.text);
   }
   const bool t5 =
       config.tokenizer_class.empty() ? source_.ends_with("spiece.model") : config.tokenizer_class.starts_with("T5");
   read_added(config, added, t5);
-  const auto named = [&](const std::optional<std::string>& name, int otherwise) {
-    if (name) return id_of(*name);
-    return otherwise < 0 ? std::nullopt : std::optional<int32_t>(otherwise);
+  const auto named = [&](const std::optional<std::string>& name, const std::string& otherwise) {
+    return name ? id_of(*name) : file_.control(otherwise);
   };
-  begin_ = named(config.begin, processor_->bos_id());
-  end_ = named(config.end, processor_->eos_id());
-  pad_ = named(config.pad, processor_->pad_id());
+  begin_ = named(config.begin, file_.begin);
+  end_ = named(config.end, file_.end);
+  pad_ = named(config.pad, file_.pad);
   if (begin_ && config.add_begin.value_or(!t5)) prefix_ = {*begin_};
   if (end_ && config.add_end.value_or(t5)) suffix_ = {*end_};
 }
-
-SentencePiece::~SentencePiece() = default;
 
 void SentencePiece::add_token(AddedToken token) {
   if (token.content.empty()) return;
@@ -138,9 +130,8 @@ void SentencePiece::encode_stretch(std::string_view text, bool goes_on, std::vec
       encode_stretch(stretch.substr(0, first), goes_on, ids);
       encode_stretch(stretch.substr(first), true, ids);
     } else {
-      std::vector<int> pieces;
-      if (const auto status = processor_->Encode(stretch, &pieces); !status.ok())
-        throw FaultError("[text] {} cannot encode a text: {}", source_, status.ToString());
+      std::vector<int32_t> pieces;
+      encoder_.encode(stretch, pieces);
       const bool added_blank =
           goes_on && file_.adds_dummy_prefix && !pieces.empty() && tokens_[static_cast<size_t>(pieces[0])] == blank;
       ids.insert(ids.end(), pieces.begin() + added_blank, pieces.end());

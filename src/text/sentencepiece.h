@@ -2,19 +2,15 @@
 // and end tokens of the directory's other files.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "text/added_tokens.h"
+#include "text/sentencepiece_encoder.h"
 #include "text/sentencepiece_file.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_config.h"
-
-namespace sentencepiece {
-class SentencePieceProcessor;
-}
 
 namespace tessera::text {
 
@@ -26,7 +22,6 @@ class SentencePiece final : public Tokenizer {
   /// `bytes` of such a file, `added` tokens beside its own; `source` names it.
   SentencePiece(std::string_view bytes, const TokenizerConfig& config, const std::vector<AddedToken>& added,
                 const std::string& source);
-  ~SentencePiece() override;
 
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options) const override;
   std::vector<int32_t> encode_parts(const std::vector<TextPart>& parts, bool add_special) const override;
@@ -49,7 +44,7 @@ class SentencePiece final : public Tokenizer {
 
   std::string source_;
   SentencePieceFile file_;
-  std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
+  SentencePieceEncoder encoder_;
   std::vector<std::string> tokens_;  // by id; "" where an id has no token
   std::unordered_map<std::string, int32_t> ids_;
   AddedTokens added_;

@@ -1,11 +1,13 @@
 // See sentencepiece_file.h. Field numbers are those of sentencepiece_model.proto.
 #include "text/sentencepiece_file.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
-#include <optional>
 #include <unordered_set>
 
 #include "core/error.h"
+#include "text/byte_alphabet.h"
 #include "text/unicode.h"
 
 namespace tessera::text {
@@ -113,27 +115,82 @@ void check_character_map(std::string_view map, const std::string& source) {
     }
   }
 }
+
+void read_trainer(std::string_view bytes, const std::string& source, SentencePieceFile& file) {
+  Message fields(bytes, source);
+  const auto name = [](std::string_view given, std::string_view otherwise) {
+    return std::string(given.empty() ? otherwise : given);
+  };
+  while (const auto field = fields.next()) {
+    if (field->number == 3) {
+      if (field->value < 1 || field->value > 4)
+        throw UserError("[text] {}: the model is of kind {}, want 1 (unigram), 2 (BPE), 3 (word) or 4 (char)", source,
+                        field->value);
+      file.model = static_cast<SentencePieceFile::Model>(field->value);
+    }
+    if (field->number == 24) file.blank_at_end = field->value != 0;
+    if (field->number == 35) file.byte_fallback = field->value != 0;
+    if (field->number == 46) file.begin = name(field->bytes, "<s>");
+    if (field->number == 47) file.end = name(field->bytes, "</s>");
+    if (field->number == 48) file.pad = name(field->bytes, "<pad>");
+  }
+}
+
+void read_normalizer(std::string_view bytes, const std::string& source, SentencePieceFile& file) {
+  Message rules(bytes, source);
+  while (const auto rule = rules.next()) {
+    if (rule->number == 2) {
+      check_character_map(rule->bytes, source);
+      file.character_map = std::string(rule->bytes);
+    }
+    if (rule->number == 3) file.adds_dummy_prefix = rule->value != 0;
+    if (rule->number == 4) file.removes_extra_blanks = rule->value != 0;
+    if (rule->number == 5) file.escapes_blanks = rule->value != 0;
+  }
+}
+
+void check_pieces(const SentencePieceFile& file, const std::string& source) {
+  if (file.pieces.empty()) throw UserError("[text] {} is no SentencePiece model, or is damaged", source);
+  std::unordered_set<std::string_view> names, bytes;
+  size_t unknown = 0;
+  for (const auto& piece : file.pieces) {
+    if (piece.text.empty() || to_utf8(piece.text) != piece.text || !names.insert(piece.text).second)
+      throw UserError("[text] {}: piece {} is empty, no UTF-8 or there twice", source, &piece - file.pieces.data());
+    if (std::isnan(piece.score))
+      throw UserError("[text] {}: the score of piece {} is no number", source, &piece - file.pieces.data());
+    unknown += piece.kind == PieceKind::unknown;
+    if (piece.kind != PieceKind::byte) continue;
+    if (!byte_named(piece.text) || name_of_byte(*byte_named(piece.text)) != piece.text)
+      throw UserError("[text] {}: piece {} stands for no byte", source, &piece - file.pieces.data());
+    bytes.insert(piece.text);
+  }
+  if (unknown != 1) throw UserError("[text] {}: {} pieces stand for what is unknown, want one", source, unknown);
+  if (bytes.size() != (file.byte_fallback ? 256 : 0))
+    throw UserError("[text] {}: {} pieces stand for bytes, want {}", source, bytes.size(),
+                    file.byte_fallback ? "256, since byte_fallback is on" : "none, since byte_fallback is off");
+}
 }  // namespace
+
+int32_t SentencePieceFile::unknown() const {
+  const auto found = std::ranges::find(pieces, PieceKind::unknown, &Piece::kind);
+  return static_cast<int32_t>(found - pieces.begin());
+}
+
+std::optional<int32_t> SentencePieceFile::control(std::string_view name) const {
+  const auto found = std::ranges::find(pieces, name, &Piece::text);
+  if (found == pieces.end() || found->kind != PieceKind::control) return std::nullopt;
+  return static_cast<int32_t>(found - pieces.begin());
+}
 
 SentencePieceFile read_sentencepiece_file(std::string_view bytes, const std::string& source) {
   SentencePieceFile file;
-  std::unordered_set<std::string> names;
   Message model(bytes, source);
   while (const auto field = model.next()) {
-    if (field->number == 1) {
-      file.pieces.push_back(read_piece(field->bytes, source));
-      const std::string& name = file.pieces.back().text;
-      if (name.empty() || to_utf8(name) != name || !names.insert(name).second)
-        throw UserError("[text] {}: piece {} is empty, no UTF-8 or there twice", source, file.pieces.size() - 1);
-    } else if (field->number == 3) {
-      Message normalizer(field->bytes, source);
-      while (const auto rule = normalizer.next()) {
-        if (rule->number == 2) check_character_map(rule->bytes, source);
-        if (rule->number == 3) file.adds_dummy_prefix = rule->value != 0;
-      }
-    }
+    if (field->number == 1) file.pieces.push_back(read_piece(field->bytes, source));
+    if (field->number == 2) read_trainer(field->bytes, source, file);
+    if (field->number == 3) read_normalizer(field->bytes, source, file);
   }
-  if (file.pieces.empty()) throw UserError("[text] {} is no SentencePiece model, or is damaged", source);
+  check_pieces(file, source);
   return file;
 }
 

@@ -6,7 +6,7 @@
 #include "tests/fuzz/mutate.h"
 #include "tests/support/scratch.h"
 #include "text/byte_level_bpe.h"
-#include "text/sentencepiece_file.h"
+#include "text/sentencepiece_encoder.h"
 #include "text/testing.h"
 
 namespace tessera::testing {
@@ -76,7 +76,11 @@ TEST(TokenizerFuzz, MutatedSentencePieceFilesAreReadOrRefused) {
   for (uint64_t seed = 0; seed < 300; ++seed) {
     Rng rng(seed, 79);
     const std::string bytes = mutate(corpus, {std::string(1, '\0'), "\xFF\xFF\xFF\xFF\x0F", "\x0A", "\x12"}, rng);
-    accepted += survives([&] { text::read_sentencepiece_file(bytes, "mutated"); });
+    accepted += survives([&] {
+      std::vector<int32_t> ids;
+      text::SentencePieceEncoder(text::read_sentencepiece_file(bytes, "mutated"))
+          .encode("the cat, \xE7\x8C\xAB 12 \xEF\xAC\x81", ids);
+    });
   }
   EXPECT_LT(accepted, 290);
 }
