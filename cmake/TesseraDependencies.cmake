@@ -28,7 +28,7 @@ pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
 if(TESSERA_PULL)
   pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
 endif()
-if(TESSERA_PULL OR (TESSERA_ENGINE AND TESSERA_SERVE))
+if(TESSERA_PULL OR TESSERA_ENGINE)  # hashes of files, models and pictures
   pkg_check_modules(crypto REQUIRED IMPORTED_TARGET libcrypto)
 endif()
 if(TESSERA_ENGINE AND TESSERA_SERVE)

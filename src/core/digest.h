@@ -12,7 +12,7 @@ namespace tessera {
 class Digest {
  public:
   /// Of a file of `bytes` bytes whose wanted hash has `digits` hexadecimal digits: 64 for SHA-256, 40 for Git's SHA-1. Throws FaultError where
-  /// OpenSSL does not offer it, and in a build without OpenSSL.
+  /// OpenSSL does not offer it.
   Digest(size_t digits, int64_t bytes);
   /// SHA-256.
   Digest() : Digest(64, 0) {}
@@ -29,7 +29,7 @@ class Digest {
   std::unique_ptr<State> state_;
 };
 
-/// The SHA-256 of some bytes, 64 hexadecimal digits; "" in a build without OpenSSL.
+/// The SHA-256 of some bytes, 64 hexadecimal digits.
 std::string sha256(std::string_view bytes);
 
 }  // namespace tessera

@@ -17,6 +17,7 @@ TEST(Digest, LargeFilesHaveTheirSha256) {
   EXPECT_EQ(hash(64, "tessera\n"), "8e861ce8c32d28eb956be3ba2affcc316bbbe2979c3a6d0112e02c5f71b66373");
   EXPECT_EQ(hash(64, ""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(sha256("tessera\n"), hash(64, "tessera\n"));
+  EXPECT_EQ(sha256(""), hash(64, ""));
 }
 
 TEST(Digest, SmallFilesHaveTheHashOfTheirGitBlob) {

@@ -72,8 +72,7 @@ class Models {
 
 /// What a model is called: the name of its folder, or of its file without ".gguf".
 std::string served_name(const Path& path);
-/// SHA-256 over the names, sizes and contents of its files; of a file larger than 256 MiB pieces evenly over it stand for the contents. "" in a build
-/// without OpenSSL.
+/// SHA-256 over the names, sizes and contents of its files; of a file larger than 256 MiB pieces evenly over it stand for the contents.
 std::string hash_of_model(const Path& path);
 
 /// "8G", "512M", "1500000": bytes. Throws UserError; `option` names it.

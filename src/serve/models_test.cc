@@ -99,6 +99,7 @@ TEST(Models, SizesAreReadWithTheirUnits) {
 }
 
 TEST(Models, AHashIsThatOfTheFiles) {
+  EXPECT_EQ(hash_of_model(shipped / "books-lm").size(), 64u);
   EXPECT_EQ(hash_of_model(shipped / "books-lm"), hash_of_model(shipped / "books-lm/"));
   EXPECT_NE(hash_of_model(shipped / "books-lm"), hash_of_model(shipped / "books-lm-hyperfit"));
 }
