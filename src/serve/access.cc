@@ -2,11 +2,11 @@
 #include "serve/access.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 
 #include "core/error.h"
 #include "serve/api_error.h"
+#include "serve/routes.h"
 
 namespace tessera::serve {
 
@@ -72,35 +72,19 @@ bool origin_is_allowed(const HttpRequest& head, const AccessRules& rules) {
   return origin == "http://" + host || origin == "https://" + host || contains(rules.origins, origin);
 }
 
-bool has_known_content(const HttpRequest& head) {
+bool has_known_content(const HttpRequest& head, bool files) {
   const std::string type = lowered(head.header("content-type"));
   std::string kind = type.substr(0, type.find(';'));
   while (kind.ends_with(' ')) kind.pop_back();
-  return kind == "application/json" || (kind == "multipart/form-data" && api_path(head.path) == "/v1/images/edits");
+  return kind == "application/json" || (files && kind == "multipart/form-data");
 }
 
 bool is_open(const HttpRequest& head) {
-  const std::string path = api_path(head.path);
-  return path == "/health" || (is_safe(head) && !path.starts_with("/v1/") && !path.starts_with("/runs") &&
-                               !path.starts_with("/data") && path != "/metrics" && path != "/studio/server");
+  if (const Route* const route = route_of(head.path)) return route->keyless;
+  return is_safe(head) && !head.path.starts_with("/v1/");  // the page's files, or nothing
 }
 
 }  // namespace
-
-std::string api_path(const std::string& path) {
-  for (const std::string_view start : {"/chat/", "/completions", "/responses", "/models", "/images/"}) {
-    if (path.starts_with(start)) return "/v1" + path;
-  }
-  return path;
-}
-
-bool is_posted_to(std::string_view path) {
-  constexpr std::array<std::string_view, 10> paths = {
-      "/v1/chat/completions", "/v1/responses", "/v1/completions", "/v1/images/generations",
-      "/v1/images/edits",     "/tokenize",     "/detokenize",     "/apply-template",
-      "/citations",           "/votes"};
-  return std::ranges::find(paths, path) != paths.end();
-}
 
 bool is_loopback(std::string_view host) {
   return host == "localhost" || host == "::1" || (host.starts_with("127.") && is_address(host));
@@ -129,7 +113,8 @@ std::optional<HttpReply> refused(const HttpRequest& head, const AccessRules& rul
   if (head.method == "OPTIONS") return std::nullopt;
   if (!is_safe(head) && !origin_is_allowed(head, rules))
     return answer(ApiError(403, "pages of other sites may not call this server; --allow-origin lets one"));
-  if (head.method == "POST" && is_posted_to(api_path(head.path)) && !has_known_content(head))
+  const Route* const route = route_of(head.path);
+  if (head.method == "POST" && route != nullptr && route->posted && !has_known_content(head, route->files))
     return answer(ApiError(415, "the Content-Type must be application/json"));
   if (!rules.key.empty() && !is_open(head)) {
     std::string_view given = head.header("authorization");

@@ -17,12 +17,6 @@ struct AccessRules {
   std::vector<std::string> origins;  // pages of other sites that may call: "https://example.org"
 };
 
-/// The path as the API has it: "/v1/chat/completions" also for "/chat/completions", as clients ask whose base address lacks /v1.
-std::string api_path(const std::string& path);
-
-/// Whether something can be posted to a path, as api_path() gives it.
-bool is_posted_to(std::string_view path);
-
 /// Whether an address is this machine alone: 127.0.0.0/8, ::1, localhost.
 bool is_loopback(std::string_view host);
 

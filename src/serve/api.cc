@@ -2,9 +2,6 @@
 // be loaded first; what the page reads from files goes to a thread of its own, so that it keeps no answer waiting.
 #include "serve/api.h"
 
-#include <algorithm>
-#include <array>
-#include <map>
 #include <random>
 
 #include "core/error.h"
@@ -28,27 +25,6 @@ uint64_t random_seed() {
   return (static_cast<uint64_t>(device()) << 32 | device()) & ((uint64_t{1} << 53) - 1);
 }
 
-namespace {
-
-constexpr std::array<std::string_view, 6> gets = {"/v1/models",     "/health", "/metrics",
-                                                  "/studio/server", "/data",   "/data/samples"};
-
-/// What a path is called in metrics and in the log: one of a few names, whatever clients ask for.
-std::string name_of_path(const HttpRequest& request) {
-  const std::string path = api_path(request.path);
-  if (is_posted_to(path) || std::ranges::find(gets, path) != gets.end()) return path;
-  if (path.starts_with("/v1/models/")) return "/v1/models/NAME";
-  if (path == "/runs" || path.starts_with("/runs/")) return "/runs";
-  return is_asset(path) ? "page" : "other";
-}
-
-/// Whether such requests come by themselves, every few seconds: they are counted, and have no line in the log.
-bool is_polled(std::string_view name) {
-  return name == "/health" || name == "/metrics" || name == "/runs" || name == "page";
-}
-
-}  // namespace
-
 Api::Api(Models& models, Metrics& metrics, const ApiOptions& options)
     : models_(&models), metrics_(&metrics), options_(options), studio_(options.studio, models), loader_(1), page_(1),
       pool_(options.threads) {}
@@ -64,34 +40,37 @@ void Api::respond(const std::shared_ptr<Exchange>& exchange, HttpReply reply) co
 void Api::handle(std::shared_ptr<Exchange> exchange) {
   const HttpRequest& request = exchange->request();
   const std::string& method = request.method;
-  const std::string path = api_path(request.path);
+  const bool reads = method == "GET" || method == "HEAD";
+  const Route* const route = route_of(request.path);
   try {
     if (method == "OPTIONS") return exchange->reply(preflight(request, options_.access));
-    if (Studio::takes(request)) {
+    if (route == nullptr && !reads && !is_asset(request.path))
+      throw ApiError(404, fmt::format("there is nothing to post to at {}", request.path));
+    const bool posted = route != nullptr && route->posted;
+    if (posted && method != "POST") throw ApiError(405, request.path + " is posted to").allow("POST");
+    if (!posted && !reads)
+      throw ApiError(405, fmt::format("{} is read by GET, not by {}", request.path, method)).allow("GET, HEAD");
+    if (route == nullptr) return get(exchange, nullptr);
+    if (route->page) {
       ++reading_;
-      return page_.run([this, exchange] {
-        answer_page(exchange);
+      return page_.run([this, exchange, route] {
+        answer_page(exchange, *route);
         --reading_;
       });
     }
-    if (is_posted_to(path) && method != "POST") throw ApiError(405, request.path + " is posted to").allow("POST");
-    if (method == "GET" || method == "HEAD") return get(exchange);
-    if (is_posted_to(path)) return post(exchange);
-    const std::string name = name_of_path(request);
-    if (name == "other") throw ApiError(404, fmt::format("there is nothing to post to at {}", request.path));
-    throw ApiError(405, fmt::format("{} is read by GET, not by {}", request.path, method)).allow("GET, HEAD");
+    posted ? post(exchange, *route) : get(exchange, route);
   } catch (...) {
     const ApiError error = api_error_of(std::current_exception());
-    RequestLog{.metrics = metrics_, .client = request.peer, .method = method, .path = name_of_path(request)}.close(
+    RequestLog{.metrics = metrics_, .client = request.peer, .method = method, .path = name_of(request)}.close(
         error.status());
     respond(exchange, error.reply());
   }
 }
 
-void Api::get(const std::shared_ptr<Exchange>& exchange) {
+void Api::get(const std::shared_ptr<Exchange>& exchange, const Route* route) {
   const HttpRequest& request = exchange->request();
-  HttpReply reply = answer_get(request);
-  const std::string name = name_of_path(request);
+  HttpReply reply = answer_get(request, route);
+  const std::string name = name_of(request);
   if (is_polled(name)) metrics_->answered(name, reply.status);
   else
     RequestLog{.metrics = metrics_, .client = request.peer, .method = request.method, .path = name}.close(reply.status);
@@ -131,39 +110,44 @@ std::string Api::metrics_text() const {
   return metrics_->text(gauges);
 }
 
-HttpReply Api::answer_get(const HttpRequest& request) {
+/// `route`: null for what may be a file of the page.
+HttpReply Api::answer_get(const HttpRequest& request, const Route* route) {
   const auto json = [](const Json& body) {
     return HttpReply{.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
                      .body = wire(body)};
   };
-  const std::string path = api_path(request.path);
-  if (path == "/health") return json({{"status", draining_ ? "draining" : "ok"}});
-  if (path == "/metrics")
-    return {.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, .body = metrics_text()};
-  if (path == "/v1/models") {
-    Json list = Json::array();
-    for (const ModelCard& card : models_->cards()) list.push_back(model_json(card));
-    return json({{"object", "list"}, {"data", std::move(list)}});
+  if (route == nullptr) {
+    if (const auto asset = asset_reply(request)) return *asset;
+    throw ApiError(404, fmt::format("there is nothing at {}", request.path));
   }
-  if (path.starts_with("/v1/models/")) {
-    const std::string name = path.substr(11);
-    models_->require(name);
-    for (const ModelCard& card : models_->cards()) {
-      if (card.name == name) return json(model_json(card));
+  switch (route->endpoint) {
+    case Endpoint::health:
+      return json({{"status", draining_ ? "draining" : "ok"}});
+    case Endpoint::metrics:
+      return {.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, .body = metrics_text()};
+    case Endpoint::list_models: {
+      Json list = Json::array();
+      for (const ModelCard& card : models_->cards()) list.push_back(model_json(card));
+      return json({{"object", "list"}, {"data", std::move(list)}});
     }
+    case Endpoint::show_model: {
+      const std::string name = api_path(request.path).substr(route->path.size());
+      if (name.empty()) throw ApiError(404, fmt::format("there is nothing at {}", request.path));
+      return json(model_json(models_->card(name)));
+    }
+    default:
+      throw FaultError("[serve] {} has no function", route->path);
   }
-  if (const auto asset = asset_reply(request)) return *asset;
-  throw ApiError(404, fmt::format("there is nothing at {}", request.path));
 }
 
 /// What the page asks for beside OpenAI's API.
-void Api::answer_page(const std::shared_ptr<Exchange>& exchange) {
+void Api::answer_page(const std::shared_ptr<Exchange>& exchange, const Route& route) {
   const HttpRequest& request = exchange->request();
   const RequestLog log{
-      .metrics = metrics_, .client = request.peer, .method = request.method, .path = name_of_path(request)};
+      .metrics = metrics_, .client = request.peer, .method = request.method, .path = std::string(route.shown())};
   try {
-    HttpReply reply = studio_.answer(request);
-    if (is_polled(log.path)) metrics_->answered(log.path, reply.status);
+    HttpReply reply = studio_.answer(request, route.endpoint);
+    if (route.polled) metrics_->answered(log.path, reply.status);
     else log.close(reply.status);
     respond(exchange, std::move(reply));
   } catch (...) {
@@ -173,49 +157,64 @@ void Api::answer_page(const std::shared_ptr<Exchange>& exchange) {
   }
 }
 
-void Api::post(const std::shared_ptr<Exchange>& exchange) {
+void Api::post(const std::shared_ptr<Exchange>& exchange, const Route& route) {
   if (draining_) throw ApiError(503, "the server is ending").retry_after(10);
   ++reading_;
-  pool_.run([this, exchange] {
-    answer_post(exchange);
+  pool_.run([this, exchange, &route] {
+    answer_post(exchange, route);
     --reading_;
   });
 }
 
-void Api::answer_post(const std::shared_ptr<Exchange>& exchange) {
+/// The functions of what is posted.
+void Api::dispatch(const Call& call, const Route& route) {
+  const auto said = [&](const Json& body) {
+    call.log.close(200);
+    respond(call.exchange,
+            {.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, .body = wire(body)});
+  };
+  switch (route.endpoint) {
+    case Endpoint::chat:
+      return chat(call);
+    case Endpoint::respond:
+      return respond_once(call);
+    case Endpoint::complete:
+      return complete(call);
+    case Endpoint::draw:
+      return draw(call);
+    case Endpoint::edit:
+      return edit(call);
+    case Endpoint::tokenize:
+      return said(tokenize(call.body));
+    case Endpoint::detokenize:
+      return said(detokenize(call.body));
+    case Endpoint::apply_template:
+      return said(apply_template(call.body));
+    default:
+      throw FaultError("[serve] {} has no function", route.path);
+  }
+}
+
+void Api::answer_post(const std::shared_ptr<Exchange>& exchange, const Route& route) {
   const HttpRequest& request = exchange->request();
   Call call{
       .exchange = exchange,
       .body = nullptr,
-      .log = {.metrics = metrics_, .client = request.peer, .method = request.method, .path = api_path(request.path)}};
+      .log = {
+          .metrics = metrics_, .client = request.peer, .method = request.method, .path = std::string(route.shown())}};
   const auto fail = [this](const Call& failed) {
     const ApiError error = api_error_of(std::current_exception());
     failed.log.close(error.status());
     respond(failed.exchange, error.reply());
   };
   try {
-    using Route = void (Api::*)(Call);
-    using Quick = Json (Api::*)(const Json&);
-    static const std::map<std::string_view, Route> routes = {{"/v1/chat/completions", &Api::chat},
-                                                             {"/v1/responses", &Api::respond_once},
-                                                             {"/v1/completions", &Api::complete},
-                                                             {"/v1/images/generations", &Api::draw},
-                                                             {"/v1/images/edits", &Api::edit}};
-    static const std::map<std::string_view, Quick> quick = {
-        {"/tokenize", &Api::tokenize}, {"/detokenize", &Api::detokenize}, {"/apply-template", &Api::apply_template}};
-    const auto route = routes.find(call.log.path);
-    const auto short_one = quick.find(call.log.path);
     const std::string_view type = request.header("content-type");
     call.body = is_form(type) ? json_of_form(request.body, type) : parse_body(request.body);
     const std::string model = Fields(call.body).text("model");
     models_->require(model);
-    const auto answer = [this, fail, route, short_one](const Call& one) {
+    const auto answer = [this, fail, &route](const Call& one) {
       try {
-        if (route != routes.end()) return (this->*route->second)(one);
-        const Json said = (this->*short_one->second)(one.body);
-        one.log.close(200);
-        respond(one.exchange,
-                {.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, .body = wire(said)});
+        dispatch(one, route);
       } catch (...) {
         fail(one);
       }

@@ -10,6 +10,7 @@
 #include "serve/json_fields.h"
 #include "serve/models.h"
 #include "serve/pool.h"
+#include "serve/routes.h"
 #include "serve/studio.h"
 #include "serve/text_request.h"
 
@@ -41,11 +42,12 @@ class Api {
     RequestLog log;
   };
   void respond(const std::shared_ptr<Exchange>& exchange, HttpReply reply) const;
-  void post(const std::shared_ptr<Exchange>& exchange);
-  void answer_page(const std::shared_ptr<Exchange>& exchange);
-  void answer_post(const std::shared_ptr<Exchange>& exchange);
-  void get(const std::shared_ptr<Exchange>& exchange);
-  HttpReply answer_get(const HttpRequest& request);
+  void post(const std::shared_ptr<Exchange>& exchange, const Route& route);
+  void answer_page(const std::shared_ptr<Exchange>& exchange, const Route& route);
+  void answer_post(const std::shared_ptr<Exchange>& exchange, const Route& route);
+  void dispatch(const Call& call, const Route& route);
+  void get(const std::shared_ptr<Exchange>& exchange, const Route* route);
+  HttpReply answer_get(const HttpRequest& request, const Route* route);
   Json model_json(const ModelCard& card) const;
   std::string metrics_text() const;
 

@@ -138,6 +138,11 @@ size_t Models::find(const std::string& name) const {
 
 void Models::require(const std::string& name) const { find(name); }
 
+ModelCard Models::card(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  return entries_[find(name)].card;
+}
+
 bool Models::is_loaded(const std::string& name) const {
   const std::lock_guard lock(mutex_);
   return entries_[find(name)].worker != nullptr;

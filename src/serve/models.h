@@ -32,6 +32,8 @@ class Models {
   ~Models();
 
   std::vector<ModelCard> cards() const;
+  /// Throws as get() does.
+  ModelCard card(const std::string& name) const;
   /// The model of that name, "" where there is but one; held in memory as long as the pointer lives. Loads it where it is not there, and waits
   /// for others to be idle where there is no room. Throws ApiError 404 that names those there are.
   std::shared_ptr<Worker> get(const std::string& name);

@@ -21,29 +21,29 @@ Studio::Studio(StudioOptions options, Models& models) : options_(std::move(optio
   require_files(options_);
 }
 
-bool Studio::takes(const HttpRequest& request) {
-  const std::string& path = request.path;
-  if (request.method == "POST") return path == "/citations" || path == "/votes";
-  if (request.method != "GET" && request.method != "HEAD") return false;
-  return path == "/studio/server" || path == "/data" || path == "/data/samples" || path == "/runs" ||
-         path.starts_with("/runs/");
-}
-
-HttpReply Studio::answer(const HttpRequest& request) {
+HttpReply Studio::answer(const HttpRequest& request, Endpoint endpoint) {
   const auto json = [](const Json& body) {
     return HttpReply{.headers = {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
                      .body = wire(body)};
   };
-  const std::string& path = request.path;
-  if (request.method == "POST") {
-    const Json body = parse_body(request.body);
-    return json(path == "/votes" ? vote(body) : citations(body));
+  switch (endpoint) {
+    case Endpoint::citations:
+      return json(citations(parse_body(request.body)));
+    case Endpoint::votes:
+      return json(vote(parse_body(request.body)));
+    case Endpoint::about_server:
+      return json(server());
+    case Endpoint::list_data:
+      return json(list_data());
+    case Endpoint::data_samples:
+      return json(data_samples(request));
+    case Endpoint::list_runs:
+    case Endpoint::show_run:
+      if (auto run = runs_reply(request, options_.runs)) return std::move(*run);
+      throw ApiError(404, fmt::format("there is nothing at {}", request.path));
+    default:
+      throw FaultError("[serve] {} has no function", request.path);
   }
-  if (path == "/studio/server") return json(server());
-  if (path == "/data") return json(list_data());
-  if (path == "/data/samples") return json(data_samples(request));
-  if (auto run = runs_reply(request, options_.runs)) return std::move(*run);
-  throw ApiError(404, fmt::format("there is nothing at {}", path));
 }
 
 Json Studio::server() const {

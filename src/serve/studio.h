@@ -12,6 +12,7 @@
 #include "data/citation_index.h"
 #include "serve/http.h"
 #include "serve/models.h"
+#include "serve/routes.h"
 
 namespace tessera::serve {
 
@@ -30,10 +31,8 @@ class Studio {
   Studio(StudioOptions options, Models& models);
   ~Studio();
 
-  /// Whether a request is the page's.
-  static bool takes(const HttpRequest& request);
-  /// Answers it; reads files, so it belongs to a thread of its own. Throws ApiError.
-  HttpReply answer(const HttpRequest& request);
+  /// Answers a request of the page; reads files, so it belongs to a thread of its own. Throws ApiError.
+  HttpReply answer(const HttpRequest& request, Endpoint endpoint);
 
  private:
   Json server() const;
