@@ -30,7 +30,7 @@ struct EvalTextOptions {
 };
 template <class V> void fields(V& v, EvalTextOptions& o) {
   v("data", o.data,
-    "choice: JSONL of questions; olmes: request files or folders of them, as many as wanted; perplexity, diversity: a "
+    "choice: JSONL of questions; olmes: request files or folders of them; perplexity, diversity: a "
     "text file or a folder of them; codec, fid: a folder of pictures");
   v("examples", o.examples, "choice: JSONL of solved examples");
   v("shots", o.shots, "choice: examples before each question");
@@ -126,7 +126,7 @@ struct EvalOptions {
         .examples = {"tessera eval -m models/emoji-infinity --task sprite-retrieval --count 200 --seed 1 --json",
                      "tessera eval -m models/emoji-infinity --task codec --count 0",
                      "tessera eval -m models/books-lm --task perplexity --data book.txt",
-                     "tessera eval -m models/books-lm --task diversity --data unseen/ --new-tokens 96 224 --json",
+                     "tessera eval -m models/books-lm --task diversity --data unseen/ --new-tokens 96,224 --json",
                      "tessera eval -m DIR --task choice --data arc.jsonl --append runs.csv --tokens 2e9",
                      "tessera eval -m DIR --task olmes --data oe_eval_tasks --variant val_rc_5shot --limit 300",
                      "tessera eval -m models/emoji-nvila --task emoji-qa --count 400 --answers said.jsonl",

@@ -87,7 +87,7 @@ std::string texts_of(const eval::DiversityTask& task, const eval::DiversityResul
 Json measure_diversity(const EvalOptions& options) {
   const Path& data = data_of(options, "texts that were not trained on");
   const EvalDiversityOptions& own = options.diversity;
-  if (own.new_tokens.empty()) throw UserError("[eval] --new-tokens is empty, want lengths such as 96 224");
+  if (own.new_tokens.empty()) throw UserError("[eval] --new-tokens is empty, want lengths such as 96,224");
   if (!options.world.answers.empty()) require_writable(options.world.answers, "eval");
   const std::vector<std::string> texts = eval::read_documents(data);
   const auto model =

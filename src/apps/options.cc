@@ -48,8 +48,10 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Texts may hold commas, so a list of them is made by giving the option again.
-bool one_by_one(const Option& option) { return option.kind == Option::Kind::list && option.placeholder == "TEXT"; }
+/// Texts and paths may hold commas, so a list of them is made by giving the option again.
+bool one_by_one(const Option& option) {
+  return option.kind == Option::Kind::list && (option.placeholder == "TEXT" || option.placeholder == "PATH");
+}
 
 /// What the command line gives for one option.
 struct Said {
@@ -70,9 +72,8 @@ void add(CLI::App& app, const CommandLine& line, Said& said) {
     return;
   }
   said.handle = app.add_option(names, said.texts)->expected(1)->allow_extra_args(false);
-  const bool list = option.kind == Option::Kind::list;
-  said.handle->multi_option_policy(list ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::Throw);
-  if (list && !one_by_one(option)) said.handle->delimiter(',');
+  said.handle->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);  // assign() refuses what may not be repeated
+  if (option.kind == Option::Kind::list && !one_by_one(option)) said.handle->delimiter(',');
 }
 
 void add_positionals(CLI::App& app, const CommandLine& line, std::vector<Said>& all) {
@@ -83,9 +84,28 @@ void add_positionals(CLI::App& app, const CommandLine& line, std::vector<Said>& 
   }
 }
 
-[[noreturn]] void throw_unexpected(const std::string& word, const std::vector<Said>& all, const CommandLine& line) {
+/// How the list that `word` seems to belong to is written: "; want --tau 1,2". Empty where it follows no list.
+std::string list_hint(const std::string& word, const std::vector<Said>& all, const CommandLine& line,
+                      const Arguments& words) {
+  const auto at = std::find(words.begin(), words.end(), word);
+  if (at - words.begin() < 2) return "";
+  const std::string& before = *(at - 1);
+  for (const Said& said : all) {
+    const Option& option = *said.option;
+    const std::string name = "--" + kebab(option.field), brief = short_name(line, option.field);
+    const bool named = *(at - 2) == name || (!brief.empty() && *(at - 2) == brief);
+    if (!named || option.kind != Option::Kind::list) continue;
+    if (one_by_one(option)) return fmt::format("; want {} {} {} {}", name, before, name, word);
+    return fmt::format("; want {} {},{}", name, before, word);
+  }
+  return "";
+}
+
+[[noreturn]] void throw_unexpected(const std::string& word, const std::vector<Said>& all, const CommandLine& line,
+                                   const Arguments& words) {
   if (word.size() < 2 || word[0] != '-')
-    throw UserError("[command line] unexpected '{}'; see tessera {} --help", word, line.verb);
+    throw UserError("[command line] unexpected '{}'{}; see tessera {} --help", word, list_hint(word, all, line, words),
+                    line.verb);
   std::vector<std::string> known;
   for (const Said& said : all) {
     if (contains(line.positionals, said.option->field)) continue;
@@ -146,14 +166,15 @@ std::string written(const CommandLine& line, const Option& option) {
   const std::string brief = short_name(line, option.field);
   std::string text =
       (brief.empty() ? "" : brief + ", ") + "--" + (option.on_by_default ? "[no-]" : "") + kebab(option.field);
-  if (option.kind != Option::Kind::flag) text += " " + option.placeholder + (list ? "..." : "");
+  if (option.kind != Option::Kind::flag) text += " " + option.placeholder;
+  if (list && !one_by_one(option)) text += ",...";
   return text;
 }
 
 std::string explained(const CommandLine& line, const Option& option) {
   const bool again = one_by_one(option) && !is_positional(line, option);
   const std::string help = option.help + (contains(line.models, option.field) ? ", or ORG/NAME of tessera pull" : "") +
-                           (again ? "; again for each further one" : "");
+                           (again ? "; repeat it for several" : "");
   if (contains(line.required, option.field)) return help + " (required)";
   if (option.on_by_default) return option.help + " (on by default)";
   return option.default_text.empty() ? help : help + " (default " + option.default_text + ")";
@@ -197,7 +218,7 @@ void parse(const CommandLine& line, const std::vector<Option>& options, const Ar
   }
   auto extra = app.remaining();
   extra.erase(std::remove(extra.begin(), extra.end(), "--"), extra.end());  // CLI11 hands the mark itself back
-  if (!extra.empty()) throw_unexpected(extra.front(), all, line);
+  if (!extra.empty()) throw_unexpected(extra.front(), all, line, arguments);
   for (const Said& said : all) assign(said, line);
 }
 

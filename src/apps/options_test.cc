@@ -161,6 +161,35 @@ TEST(Options, TextsMayContainCommasSoListsRepeatTheOption) {
               ElementsAre("bold, wide", "thin"));
 }
 
+TEST(Options, PathsMayContainCommasToo) {
+  std::vector<std::filesystem::path> data;
+  detail::Option option{.field = "data"};
+  detail::OptionCollector::describe(option, data);
+  detail::parse({.verb = "read", .summary = "files"}, {option}, {"--data", "a, b.txt", "--data", "c"});
+  EXPECT_THAT(data, ElementsAre("a, b.txt", "c"));
+}
+
+TEST(Options, AFurtherValueAfterABlankIsShownAsItIsWritten) {
+  // PROMPTS takes words that follow each other, so that another verb's line has the lists
+  std::vector<int64_t> lengths;
+  std::vector<std::filesystem::path> data;
+  detail::Option numbers{.field = "new_tokens"}, paths{.field = "data"};
+  detail::OptionCollector::describe(numbers, lengths);
+  detail::OptionCollector::describe(paths, data);
+  const auto said = [&](const Arguments& words) -> std::string {
+    try {
+      detail::parse({.verb = "measure", .summary = "it", .short_names = {{"data", 'd'}}}, {numbers, paths}, words);
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  EXPECT_THAT(said({"--new-tokens", "96", "224"}), HasSubstr("unexpected '224'; want --new-tokens 96,224; see"));
+  EXPECT_THAT(said({"-d", "A", "B"}), HasSubstr("unexpected 'B'; want --data A --data B; see"));
+  EXPECT_THAT(said({"A"}), HasSubstr("unexpected 'A'; see tessera measure --help"));
+  EXPECT_EQ(said({"--new-tokens", "96,224", "--data", "A", "--data", "B"}), "none");
+}
+
 TEST(Options, AFlagGivenTwiceIsRefused) {
   EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "1", "--count", "2"}), HasSubstr("--count"));
 }
@@ -177,10 +206,11 @@ TEST(Options, TheHelpPageShowsEveryFieldWithItsDefault) {
   EXPECT_THAT(page, HasSubstr("Usage: tessera paint [options] PROMPTS...\n"));
   EXPECT_THAT(page, HasSubstr("-m, --model PATH"));
   EXPECT_THAT(page, HasSubstr("model directory (required)"));
+  EXPECT_THAT(page, HasSubstr("--guidance X,..."));
   EXPECT_THAT(page, HasSubstr("strength per scale (default 3,4)"));
   EXPECT_THAT(page, HasSubstr("--[no-]smooth"));
-  EXPECT_THAT(page, HasSubstr("brushes; again for each further one (default plain,bold, wide)"));
-  EXPECT_THAT(page, Not(HasSubstr("what to paint; again"))) << "words without an option simply follow each other";
+  EXPECT_THAT(page, HasSubstr("brushes; repeat it for several (default plain,bold, wide)"));
+  EXPECT_THAT(page, Not(HasSubstr("what to paint; repeat"))) << "words without an option simply follow each other";
   EXPECT_THAT(page, HasSubstr("\nOutput\n"));
   EXPECT_THAT(page, HasSubstr("tessera paint -m DIR \"red apple\""));
 }
