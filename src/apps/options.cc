@@ -130,6 +130,10 @@ void assign(const Said& said, const CommandLine& line) {
     throw UserError("[command line] {} is missing ({}); see tessera {} --help",
                     positional ? upper(option.field) : "--" + kebab(option.field), option.help, line.verb);
   }
+  if (option.kind != Option::Kind::list && said.texts.size() > 1) {
+    throw UserError("[command line] --{} is given {}, want it once; see tessera {} --help", kebab(option.field),
+                    said.texts.size() == 2 ? "twice" : fmt::format("{} times", said.texts.size()), line.verb);
+  }
   option.clear();
   const bool model = contains(line.models, option.field);
   for (const auto& text : said.texts) option.assign(model ? find_model(text).string() : text);
@@ -212,6 +216,10 @@ void parse(const CommandLine& line, const std::vector<Option>& options, const Ar
   add_positionals(app, line, all);
   try {
     app.parse(Arguments(arguments.rbegin(), arguments.rend()));  // CLI11 takes words last first
+  } catch (const CLI::ArgumentMismatch& error) {                 // "--model: 1 required TEXT missing"
+    const std::string what = error.what();
+    throw UserError("[command line] {} wants a value; see tessera {} --help", what.substr(0, what.find(':')),
+                    line.verb);
   } catch (const CLI::Error& error) {
     const std::string what = error.what();
     throw UserError("[command line] {}; see tessera {} --help", what.substr(0, what.find('\n')), line.verb);

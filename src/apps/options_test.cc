@@ -153,7 +153,8 @@ TEST(Options, RealNumbersThatAFieldCannotHoldNameFlagAndRange) {
 TEST(Options, MissingArgumentsAreNamed) {
   EXPECT_THAT(complaint({"-m", "d"}), HasSubstr("PROMPTS is missing (what to paint)"));
   EXPECT_THAT(complaint({"cat"}), HasSubstr("--model is missing (model directory)"));
-  EXPECT_THAT(complaint({"cat", "-m"}), HasSubstr("--model"));
+  EXPECT_THAT(complaint({"cat", "-m"}), HasSubstr("[command line] --model wants a value; see tessera paint --help"));
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--guidance"}), HasSubstr("--guidance wants a value;"));
 }
 
 TEST(Options, TextsMayContainCommasSoListsRepeatTheOption) {
@@ -191,7 +192,9 @@ TEST(Options, AFurtherValueAfterABlankIsShownAsItIsWritten) {
 }
 
 TEST(Options, AFlagGivenTwiceIsRefused) {
-  EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "1", "--count", "2"}), HasSubstr("--count"));
+  EXPECT_THAT(complaint({"cat", "-m", "d", "--count", "1", "--count", "2"}),
+              HasSubstr("[command line] --count is given twice, want it once; see tessera paint --help"));
+  EXPECT_THAT(complaint({"cat", "-m", "d", "-m", "e", "--model", "f"}), HasSubstr("--model is given 3 times"));
 }
 
 TEST(Options, EveryErrorIsOneLine) {
