@@ -26,7 +26,7 @@ struct AlignOptions {
 };
 template <class V> void fields(V& v, AlignOptions& o) {
   v("recipe", o.recipe, "TOML file with base, seeds, ratings and settings");
-  v("set", o.set, "changes the recipe, as in rounds=10; repeatable");
+  v("set", o.set, "changes the recipe, as in rounds=10");
   v("out", o.out, "run directory, instead of the recipe's");
   v("output", o.output, "Output");
   v("device", o.device, "auto, cpu, cuda or cuda:N");

@@ -33,7 +33,7 @@ struct ChatOptions {
 };
 template <class V> void fields(V& v, ChatOptions& o) {
   v("model", o.model, "model directory or GGUF file; its tokenizer must have a chat template, unless one is given");
-  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model");
   v("system", o.system, "system message before the conversation");
   v("chat_template", o.chat_template,
     "chat template in place of the model's own: a name such as chatml, or a file (Jinja, or JSON with a "

@@ -28,7 +28,7 @@ struct ConvertOptions {
 };
 template <class V> void fields(V& v, ConvertOptions& o) {
   v("model", o.model, "model directory, GGUF file or folder of released files");
-  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model");
   v("out", o.out, "a file whose name ends with .gguf, or a new directory");
   v("format", o.format,
     "of the weights: f32, f16 or bf16; in a GGUF file also q8_0, q6_K, q5_K, q5_1, q5_0, q4_K, q4_1 or q4_0, of a "

@@ -51,7 +51,7 @@ struct DrawOptions {
 };
 template <class V> void fields(V& v, DrawOptions& o) {
   v("model", o.model, "model directory");
-  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model");
   v("prompt", o.prompt, "what to draw; several give several pictures");
   v("prompts", o.prompts, "file with a prompt on each line");
   v("out", o.out,

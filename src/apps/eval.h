@@ -139,7 +139,7 @@ struct EvalOptions {
 };
 template <class V> void fields(V& v, EvalOptions& o) {
   v("model", o.model, "model directory or GGUF file");
-  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model");
   v("task", o.task, "choice, olmes, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec");
   v("count", o.count,
     "pictures or questions to measure on (default: 200, emoji-qa 4000, diversity 100, choice all); 0 takes all there "

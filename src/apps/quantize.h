@@ -34,7 +34,7 @@ struct QuantizeOptions {
 };
 template <class V> void fields(V& v, QuantizeOptions& o) {
   v("model", o.model, "model directory, not packed yet");
-  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model");
   v("out", o.out, "directory to write, new or empty; with --format a .gguf file");
   v("bits", o.bits, "of the language model's layers: 4, or 0 to leave them");
   v("group", o.group, "weights that share a scale; 0: 128, or 64 or 32 where widths ask for it");

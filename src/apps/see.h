@@ -33,7 +33,7 @@ struct SeeOptions {
 };
 template <class V> void fields(V& v, SeeOptions& o) {
   v("model", o.model, "model directory");
-  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model");
   v("words", o.words, "pictures and clips, in order, and last the question");
   v("frames", o.frames, "frames of each clip, spread evenly; 0: as many as the model was made for");
   v("show", o.show, "paint the pictures in the terminal, of a clip its first frame");

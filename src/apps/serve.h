@@ -15,10 +15,8 @@ template <class V> void fields(V& v, AccessOptions& o) {
   v("key_file", o.key_file,
     "file with the key that requests must carry (or the environment's TESSERA_API_KEY); required for an address that "
     "other machines reach");
-  v("allow_host", o.allow_host,
-    "a name under which the server may be called, beside localhost and addresses; may be given several times");
-  v("allow_origin", o.allow_origin,
-    "a site whose pages may call the server, like https://example.org; may be given several times");
+  v("allow_host", o.allow_host, "a name under which the server may be called, beside localhost and addresses");
+  v("allow_origin", o.allow_origin, "a site whose pages may call the server, like https://example.org");
 }
 
 struct ServeOptions {
@@ -55,8 +53,7 @@ struct ServeOptions {
   }
 };
 template <class V> void fields(V& v, ServeOptions& o) {
-  v("model", o.model,
-    "model directory or GGUF file; several are served side by side, each by the name of its folder or file");
+  v("model", o.model, "model directory or GGUF file, served by the name of its folder or file");
   v("host", o.host, "address to listen on; 0.0.0.0 is every one of this machine");
   v("port", o.port, "port to listen on; 0 takes a free one");
   v("socket", o.socket, "UNIX socket to listen on as well");

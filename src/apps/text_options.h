@@ -24,7 +24,7 @@ template <class V> void fields(V& v, SamplingOptions& o) {
   v("top_p", o.top_p, "draw from the most likely tokens that make up this share");
   v("min_p", o.min_p, "draw from tokens at least this times as likely as the most likely");
   v("repetition_penalty", o.repetition_penalty, "above 1 makes tokens that were there already less likely");
-  v("stop", o.stop, "end before this text; may be given several times; \\n is a line break, \\t a tab");
+  v("stop", o.stop, "end before this text, in which \\n is a line break and \\t a tab");
 }
 
 /// What a text must look like: `v("shape", o.shape, "Shape")`.

@@ -26,7 +26,7 @@ struct TrainOptions {
 };
 template <class V> void fields(V& v, TrainOptions& o) {
   v("recipe", o.recipe, "TOML file with objective, model, data and settings");
-  v("set", o.set, "changes the recipe, as in train.steps=200; repeatable");
+  v("set", o.set, "changes the recipe, as in train.steps=200");
   v("out", o.out, "run directory, instead of the recipe's");
   v("resume", o.resume, "run directory to continue from its last checkpoint");
   v("output", o.output, "Output");

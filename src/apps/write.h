@@ -38,7 +38,7 @@ struct WriteOptions {
 };
 template <class V> void fields(V& v, WriteOptions& o) {
   v("model", o.model, "model directory or GGUF file");
-  v("adapter", o.adapter, "PEFT adapter directory to add to the model; several add up");
+  v("adapter", o.adapter, "PEFT adapter directory to add to the model");
   v("prompt", o.prompt, "how the text begins; several give several texts");
   v("prompts", o.prompts, "file with a prompt on each line");
   v("count", o.count, "texts for each prompt; they differ where tokens are drawn, not where the most likely is taken");
