@@ -42,6 +42,11 @@ void check(const TextFolderOptions& o) {
   if (o.tokenizer.empty())
     throw UserError(
         "[text] data.text.tokenizer is missing; give a tokenizer directory (tessera data tokenizer makes one)");
+  if (!std::filesystem::exists(o.tokenizer)) {
+    throw UserError(
+        "[text] data.text.tokenizer is {}, which is not there; `tessera data tokenizer --text {} --out {}` trains one",
+        o.tokenizer, o.path, o.tokenizer);
+  }
   if (o.length < 1 || o.length > 1'000'000) throw UserError("[text] length is {}, want 1 to 1000000", o.length);
   if (!(o.heldout_share >= 0 && o.heldout_share < 1))
     throw UserError("[text] heldout_share is {}, want a number from 0 to below 1", o.heldout_share);
@@ -120,8 +125,11 @@ std::vector<bool> TextFolder::chosen_files(const std::vector<TextFile>& files,
       chosen[i] = found = true;
     }
     if (!found)
-      throw UserError("[text] heldout names '{}', which is no file in {}; did you mean '{}'?", pattern, options_.path,
-                      nearest_word(pattern, names));
+      throw UserError(
+          "[text] data.text.heldout names '{}', which is no file in {}; the nearest is '{}'. An empty list, "
+          "data.text.heldout=[], "
+          "holds out the end of every file instead (data.text.heldout_share, here {})",
+          pattern, options_.path, nearest_word(pattern, names), options_.heldout_share);
   }
   std::set<uint64_t> held;
   for (size_t i = 0; i < files.size(); ++i) {

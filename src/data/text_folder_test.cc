@@ -224,12 +224,15 @@ TEST_F(TextFolderTest, ErrorsAreReportedInOneLine) {
   o = options();
   o.tokenizer = "";
   EXPECT_THAT(error(o), HasSubstr("data.text.tokenizer is missing"));
+  o.tokenizer = (scratch_ / "none").string();
+  EXPECT_THAT(error(o), HasSubstr("which is not there; `tessera data tokenizer --text"));
   o = options();
   o.tokenizer = (scratch_ / "empty").string();
   EXPECT_THAT(error(o), HasSubstr("empty"));
   o = options();
   o.heldout = {"tow.txt"};
   EXPECT_THAT(error(o), HasSubstr("heldout names 'tow.txt', which is no file in"));
+  EXPECT_THAT(error(o), HasSubstr("data.text.heldout=[], holds out the end of every file instead"));
   o = options();
   o.length = 1000;
   EXPECT_THAT(error(o), HasSubstr("holds 83 tokens to train on, want more than the length of a window, 1000"));
