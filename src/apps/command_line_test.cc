@@ -58,6 +58,15 @@ TEST(CommandLine, AnUnknownVerbNamesTheNearestAndExitsWithTwo) {
   EXPECT_EQ(wrong.out, "");
 }
 
+TEST(CommandLine, AVerbOfOtherProgramsNamesOursAndAFarWordIsNotGuessed) {
+  EXPECT_EQ(testing::tessera({"list"}).err,
+            "tessera: [command line] unknown verb 'list'; did you mean 'inspect'? See tessera --help\n");
+  EXPECT_EQ(testing::tessera({"abcdefgh"}).err,
+            "tessera: [command line] unknown verb 'abcdefgh'; see tessera --help\n");
+  EXPECT_EQ(testing::tessera({"devices", "--abcdefgh"}).err,
+            "tessera devices: [command line] unknown option '--abcdefgh'; see tessera devices --help\n");
+}
+
 TEST(CommandLine, AMistypedFlagIsReportedWithoutLoadingLibTorch) {
   const Finished wrong = testing::tessera({"devices", "--jsn"});
   EXPECT_EQ(wrong.status, 2);

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "apps/engine.h"
+#include "apps/suggestions.h"
 #include "apps/verbs.h"
 #include "core/error.h"
 
@@ -50,8 +51,9 @@ std::string overview() {
 [[noreturn]] void throw_unknown_verb(const std::string& word) {
   std::vector<std::string> names;
   for (const Verb& verb : verbs()) names.push_back(verb.line.verb);
-  throw UserError("[command line] unknown verb '{}'; did you mean '{}'? See tessera --help", word,
-                  nearest_word(word, names));
+  const std::string hint = verb_suggestion(word, names);
+  if (hint.empty()) throw UserError("[command line] unknown verb '{}'; see tessera --help", word);
+  throw UserError("[command line] unknown verb '{}'{} See tessera --help", word, hint);
 }
 
 int run_verb(const Verb& verb, const Arguments& rest) {

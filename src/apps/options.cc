@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "apps/suggestions.h"
 #include "core/error.h"
 #include "core/json_rows.h"
 #include "core/log.h"
@@ -113,8 +114,9 @@ std::string list_hint(const std::string& word, const std::vector<Said>& all, con
     if (said.negated != nullptr) known.push_back("--no-" + kebab(said.option->field));
   }
   const std::string name = word.substr(0, word.find('='));
-  throw UserError("[command line] unknown option '{}'; did you mean '{}'? See tessera {} --help", name,
-                  nearest_word(name, known), line.verb);
+  const std::string hint = option_suggestion(name, known);
+  if (hint.empty()) throw UserError("[command line] unknown option '{}'; see tessera {} --help", name, line.verb);
+  throw UserError("[command line] unknown option '{}'{} See tessera {} --help", name, hint, line.verb);
 }
 
 void assign(const Said& said, const CommandLine& line) {
