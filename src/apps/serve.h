@@ -48,8 +48,8 @@ struct ServeOptions {
             .examples = {"tessera serve -m models/books-lm",
                          "tessera serve -m DIR -m models/emoji-infinity --port 9000 --memory 8G",
                          "tessera serve -m model.gguf --host 0.0.0.0 --key-file key.txt",
-                         "curl localhost:8080/v1/chat/completions -H 'content-type: application/json' -d "
-                         "'{\"messages\":[{\"role\":\"user\",\"content\":\"Hello\"}]}'"}};
+                         "curl localhost:8080/v1/completions -H 'content-type: application/json' -d "
+                         "'{\"model\":\"books-lm\",\"prompt\":\"Once upon a time\",\"max_tokens\":40}'"}};
   }
 };
 template <class V> void fields(V& v, ServeOptions& o) {
