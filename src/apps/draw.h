@@ -41,10 +41,10 @@ struct DrawOptions {
         .examples =
             {"tessera draw -m models/emoji-infinity \"red apple\" -o apple.png --show",
              "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png",
-             "tessera draw -m models/emoji-infinity \"red apple\" \"cat face\" -n 4 --sheet -o sheet.png",
+             "tessera draw -m models/emoji-infinity \"red apple\" \"tulip\" -n 4 --sheet -o sheet.png",
              "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png --save-scales scales --cfg 4 --tau 0.5",
-             "tessera draw -m models/emoji-infinity \"green apple\" --init-image apple.png --keep-scales 2 -o "
-             "green.png",
+             "tessera draw -m models/emoji-infinity \"purple heart\" --init-image apple.png --keep-scales 2 -o "
+             "heart.png",
              "tessera draw -m infinity-2b \"a fox in the snow\" --size 1344x768 --negative \"blurry\" -o fox.png"},
         .choices = {{"show_as", {"auto", "kitty", "sixel", "blocks", "ascii"}}}};
   }
