@@ -41,6 +41,40 @@ TEST(ChatRow, ThreeNotationsOfARowMeanTheSame) {
   }
 }
 
+TEST(ChatRow, RowsOfOneQuestionAreConversations) {
+  const std::vector<text::Message> want = {{"user", "2+2?"}, {"assistant", "4"}};
+  for (const char* line :
+       {R"({"prompt":"2+2?","completion":"4"})",
+        R"({"prompt":[{"role":"user","content":"2+2?"}],"completion":[{"role":"assistant","content":"4"}],"id":3})",
+        R"({"prompt":{"role":"user","content":"2+2?"},"completion":"4"})",
+        R"({"prompt":[{"from":"human","value":"2+2?"}],"completion":[{"from":"gpt","value":"4"}]})",
+        R"({"instruction":"2+2?","input":"","output":"4"})", R"({"instruction":"2+2?","output":"4","history":[]})"})
+    EXPECT_EQ(parse_chat_row(line, "row").messages, want) << line;
+  EXPECT_EQ(parse_chat_row(R"({"instruction":"Add.","input":"2+2","output":"4","system":"S"})", "row").messages,
+            (std::vector<text::Message>{{"system", "S"}, {"user", "Add.\n\n2+2"}, {"assistant", "4"}}));
+  EXPECT_EQ(parse_chat_row(R"({"instruction":"c","output":"d","history":[["a","b"]]})", "row").messages,
+            (std::vector<text::Message>{{"user", "a"}, {"assistant", "b"}, {"user", "c"}, {"assistant", "d"}}));
+  const ChatRow seen = parse_chat_row(R"({"image":"a.png","prompt":"What?","completion":"A cat."})", "row");
+  EXPECT_EQ(seen.media, (std::vector<ChatMedia>{{"a.png"}}));
+  EXPECT_EQ(seen.messages[0].media, 1);
+  EXPECT_EQ(
+      parse_chat_row(
+          R"({"prompt":"x","completion":"y","messages":[{"role":"user","content":"2+2?"},{"role":"assistant","content":"4"}]})",
+          "row")
+          .messages,
+      want)
+      << "turns of its own come first";
+}
+
+TEST(ChatRow, RowsOfOneQuestionThatLackSomethingAreRefused) {
+  EXPECT_THAT(refusal(R"({"completion":"4"})"), HasSubstr("'prompt' is missing, want a text or a list of turns"));
+  EXPECT_THAT(refusal(R"({"prompt":[],"completion":"4"})"), HasSubstr("'prompt' is [], want a text"));
+  EXPECT_THAT(refusal(R"({"instruction":"a"})"), HasSubstr("'output' is missing, want a text"));
+  EXPECT_THAT(refusal(R"({"instruction":"a","input":3,"output":"b"})"), HasSubstr("'input' is 3, want a text"));
+  EXPECT_THAT(refusal(R"({"instruction":"a","output":"b","history":[["q"]]})"), HasSubstr("want a list of pairs"));
+  EXPECT_THAT(refusal(R"({"prompt":"a","completion":""})"), HasSubstr("no assistant's turn has words to learn"));
+}
+
 TEST(ChatRow, PicturesAndClipsAreCountedInTheOrderOfTheTurns) {
   const ChatRow row = parse_chat_row(
       R"({"images":["a.png","b.png"],"video":"c.mp4","messages":[{"role":"user","content":"<image><video>one"},{"role":"assistant","content":"1"},{"role":"user","content":"two <image>"},{"role":"assistant","content":"2"}]})",
@@ -115,7 +149,8 @@ TEST(ChatRow, ErrorsNameTheLine) {
   EXPECT_EQ(refusal("{\"messages\": ["), "[chat] a.jsonl line 3: not valid JSON");
   EXPECT_EQ(refusal(std::string(5000, '[')), "[chat] a.jsonl line 3: not valid JSON");
   EXPECT_THAT(refusal("[]"), HasSubstr("want an object with \"messages\""));
-  EXPECT_THAT(refusal("{}"), HasSubstr("'messages' is missing, want a list of turns"));
+  EXPECT_THAT(refusal("{}"), HasSubstr("'messages' is missing, want \"messages\" or"));
+  EXPECT_THAT(refusal(R"({"text":"x"})"), AllOf(HasSubstr("\"completion\""), HasSubstr("\"instruction\"")));
   EXPECT_THAT(refusal(R"({"conversations":3})"), HasSubstr("'conversations' is 3"));
   EXPECT_THAT(row(R"({"role":"critic","content":"x"},)" + answer), HasSubstr("role is \"critic\", want system, user"));
   EXPECT_THAT(row(R"({"role":"assistant","content":null},)" + answer), HasSubstr("'content' is null, want a text"));

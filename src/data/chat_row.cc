@@ -6,11 +6,18 @@
 #include <optional>
 
 #include "core/error.h"
+#include "data/instruction_row.h"
 #include "data/preference_row.h"
 
 namespace tessera::data {
 
 namespace {
+/// Of a row, for errors.
+constexpr const char* layouts =
+    "\"messages\" or \"conversations\" (lists of turns), \"prompt\" and \"completion\", \"instruction\" and "
+    "\"output\", or "
+    "\"prompt\", \"chosen\" and \"rejected\"";
+
 /// Words of the input as an error may show them: short ASCII on one line.
 std::string shown(const Json& value) {
   std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
@@ -22,14 +29,14 @@ class Reader {
   explicit Reader(std::string_view where) : where_(where) {}
 
   ChatRow read(const Json& row) {
-    if (!row.is_object()) fail("want an object with \"messages\" or \"conversations\", got {}", shown(row));
+    if (!row.is_object()) fail("want an object with {}, got {}", layouts, shown(row));
+    if (!row.contains("messages") && !row.contains("conversations")) fail("'messages' is missing, want {}", layouts);
     collect(row, {"images", "image"}, images_);
     collect(row, {"videos", "video"}, videos_);
     const bool sharegpt = !row.contains("messages") && row.contains("conversations");
     const char* key = sharegpt ? "conversations" : "messages";
     const auto turns = row.find(key);
-    if (turns == row.end() || !turns->is_array() || turns->empty())
-      fail("'{}' is {}, want a list of turns", key, turns == row.end() ? "missing" : shown(*turns));
+    if (!turns->is_array() || turns->empty()) fail("'{}' is {}, want a list of turns", key, shown(*turns));
     for (const Json& turn : *turns) add_turn(turn, sharegpt);
     read_tools(row);
     give_leftovers();
@@ -209,6 +216,7 @@ ChatRow parse_chat_row(std::string_view line, std::string_view where, RowRepairs
   } catch (const UserError&) {
     throw UserError("[chat] {}: not valid JSON", where);
   }
+  if (is_instruction(row)) return Reader(where).read(instruction_conversation(row, where));
   if (!is_preference(row)) return Reader(where).read(row);
   const auto [chosen, rejected] = preference_conversations(row, where);
   ChatRow pair = Reader(where).read(chosen);

@@ -1,4 +1,4 @@
-// One line of a conversation file, in any of the three ways people write them. Pure text: nothing is opened.
+// One line of a conversation file, in any of the ways people write them. Pure text: nothing is opened.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,7 @@ struct ChatRow {
 ///   {"messages": [{"role": "user", "content": "..."}, ...], "images": ["a.png", ...], "videos": [...]}
 ///   the same with content as a list of parts, {"type": "text" | "image" | "video", ...}, which may name their file
 ///   {"conversations": [{"from": "human" | "gpt" | "system", "value": "<image>\n..."}, ...], "image": "a.png"} (ShareGPT, LLaVA)
+///   {"prompt": ..., "completion": ...} (TRL) and {"instruction": "...", "input": "...", "output": "..."} (Alpaca), see instruction_row.h
 /// A turn may be a tool's, an assistant's may have "tool_calls" in place of words, and "tools" lists definitions (also as JSON in a text);
 /// what a template may ask for beside the words ("tool_calls", "tool_call_id", "name", "reasoning_content") is kept.
 /// Where a row has pictures, "<image>" and "<video>" in a user's words are replaced by the next one; pictures that no turn names belong to
@@ -39,7 +40,7 @@ struct ChatRow {
 ///   {"prompt": "..." or turns, "chosen": "..." or turns, "rejected": "..." or turns}, with "system": "..." where there is one
 ///   the same without "prompt", where both lists are whole conversations that begin with the same turns (TRL, HH-RLHF)
 ///   {"prompt": ..., "a": "...", "b": "...", "winner": "a" | "b"}, a vote
-/// Votes for neither ("tie") are refused: they prefer nothing.
+/// Votes for neither ("tie") are refused: they prefer nothing. A pair of equal answers is read, and teaches a preference nothing.
 /// What became U+FFFD is counted in `repairs`.
 ChatRow parse_chat_row(std::string_view line, std::string_view where, RowRepairs* repairs = nullptr);
 
