@@ -127,9 +127,14 @@ TEST(ChatRow, NotationsOfAPairMeanTheSame) {
                   .rejected.empty());
 }
 
+TEST(ChatRow, APairOfEqualAnswersIsReadForTheObjectiveToLeaveOut) {
+  const ChatRow row = parse_chat_row(R"({"prompt":"p","chosen":"a","rejected":"a"})", "row");
+  EXPECT_EQ(row.messages, row.rejected);
+  EXPECT_EQ(row.messages, (std::vector<text::Message>{{"user", "p"}, {"assistant", "a"}}));
+}
+
 TEST(ChatRow, PairsThatPreferNothingAreRefused) {
   EXPECT_THAT(refusal(R"({"prompt":"p","chosen":"a"})"), HasSubstr("'rejected' is missing"));
-  EXPECT_THAT(refusal(R"({"prompt":"p","chosen":"a","rejected":"a"})"), HasSubstr("are the same"));
   EXPECT_THAT(refusal(R"({"prompt":"p","chosen":3,"rejected":"a"})"), HasSubstr("'chosen' is 3, want a text"));
   EXPECT_THAT(refusal(R"({"chosen":"a","rejected":"b"})"), HasSubstr("there is no prompt"));
   EXPECT_THAT(refusal(R"({"prompt":"p","a":"x","b":"y","winner":"tie"})"), HasSubstr("'winner' is \"tie\""));

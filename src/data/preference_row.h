@@ -1,5 +1,5 @@
 // Pairs of a better and a worse answer to one prompt, in the ways people write them, as two conversations. What must stay true: the two
-// begin with the same turns and differ in what the assistant says.
+// begin with the same turns and part, if they do, in what the assistant says.
 #pragma once
 
 #include <string_view>
@@ -13,8 +13,8 @@ namespace tessera::data {
 bool is_preference(const Json& row);
 
 /// The row as two rows of conversations, {"messages": [...]} each with what else the row holds (tools, images): the chosen one first.
-/// `where` opens errors. Throws UserError for a key that is missing or of the wrong type, for conversations that begin with different turns
-/// or say the same, for answers that are not the assistant's, and for a vote that prefers neither.
+/// `where` opens errors. Throws UserError for a key that is missing or of the wrong type, for conversations that begin with different
+/// turns, for answers that are not the assistant's, and for a vote that prefers neither. Equal answers are let through.
 std::pair<Json, Json> preference_conversations(const Json& row, std::string_view where);
 
 }  // namespace tessera::data
