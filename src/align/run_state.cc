@@ -27,6 +27,21 @@ Json read_state(const Path& run) {
   return state.is_object() ? state : Json::object();
 }
 
+std::string words_of_state(const Json& state) {
+  const std::string what = state.value("state", "");
+  if (what.empty()) return "";
+  std::string words = state.value("step", "") + ": ";
+  if (what != "running" || !state.contains("of")) words += what;
+  else
+    words += fmt::format("{} of {} {}", state["done"].get<int64_t>(), state["of"].get<int64_t>(),
+                         state["unit"].get<std::string>());
+  if (what == "running" && state.contains("seconds_left"))
+    words += ", " + format_duration(state["seconds_left"].get<double>()) + " left";
+  if (what == "stopped") words += "; go on with the same command";
+  if (what == "failed" && state.contains("error")) words += ": " + state.value("error", "");
+  return words;
+}
+
 void write_state(const Path& run, const std::string& step, const std::string& state, Json more) {
   Json all = {{"step", step}, {"state", state}, {"process", ::getpid()}, {"updated", unix_now()}};
   all.update(more);

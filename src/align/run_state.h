@@ -15,6 +15,8 @@ namespace tessera::align {
 inline Path state_of(const Path& run) { return run / "state.json"; }
 /// What state.json says; an empty object where there is none.
 Json read_state(const Path& run);
+/// What a state says to people: "round 2: scores: 3 of 9 answers, 12s left", "round 2: scores: failed: " and the error. Empty where there is none.
+std::string words_of_state(const Json& state);
 /// `state`: running, done, stopped or failed. Adds the time.
 void write_state(const Path& run, const std::string& step, const std::string& state, Json more = Json::object());
 

@@ -5,6 +5,7 @@
 #include "align/pipeline.h"
 #include "align/report.h"
 #include "align/run_state.h"
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/json.h"
@@ -30,7 +31,7 @@ int run_align_verb(const AlignOptions& options) {
   if (!options.out.empty()) recipe.out = options.out.string();
   const align::AlignResult result = align::run_align(recipe, parse_device(options.device));
   if (result.interrupted) log_info("stopped in round {}; go on with the same command", result.rounds + 1);
-  else log_info("{} rounds are done; the model is in {}", result.rounds, result.model.string());
+  else log_info("{} done; the model is in {}", counted(result.rounds, "round"), result.model.string());
   if (options.output.json)
     print_json({{"rounds", result.rounds}, {"interrupted", result.interrupted}, {"model", result.model.string()}});
   return result.interrupted ? interrupted_status : 0;
@@ -45,12 +46,7 @@ int run_align_status(const AlignStatusOptions& options) {
     fmt::print("{:<22} {:<8} {:>8}  {}\n", step.name, step.state, format_duration(step.seconds), align::words_of(step));
   }
   const Json state = align::read_state(options.run);
-  if (state.value("state", "") == "running" && state.contains("of")) {
-    const bool known = state.contains("seconds_left");
-    fmt::print("{}: {} of {} {}{}\n", state["step"].get<std::string>(), state["done"].get<int64_t>(),
-               state["of"].get<int64_t>(), state["unit"].get<std::string>(),
-               known ? ", " + format_duration(state["seconds_left"].get<double>()) + " left" : "");
-  }
+  if (const std::string words = align::words_of_state(state); !words.empty()) fmt::print("{}\n", words);
   if (options.output.json) {
     print_json({{"steps", steps},
                 {"state", state},
@@ -83,7 +79,7 @@ int run_align_export(const AlignExportOptions& options) {
           ? align::export_all(store, options.out)
           : align::export_best(store, options.best == "pairs" ? align::BestForm::pairs : align::BestForm::conversations,
                                options.out);
-  fmt::print("{} rows in {}\n", rows, options.out.string());
+  fmt::print("{} in {}\n", counted(rows, "row"), options.out.string());
   if (options.output.json) print_json({{"rows", rows}, {"out", options.out.string()}});
   return 0;
 }
