@@ -3,6 +3,7 @@
 
 #include "apps/eval_tasks.h"
 #include "apps/text_request.h"
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_rows.h"
@@ -96,8 +97,8 @@ Json measure_choice(const EvalOptions& options) {
   const eval::ChoiceResult result = eval::measure_choice(writing_model(*model, options), task);
   progress.finish();
   if (!options.world.answers.empty()) write_file_atomically(options.world.answers, answers_text(task.rows, result));
-  fmt::print("{} questions\naccuracy                      {:.4f}  [{:.4f}, {:.4f}]\n", result.count, result.acc,
-             result.acc_interval.low, result.acc_interval.high);
+  fmt::print("{}\naccuracy                      {:.4f}  [{:.4f}, {:.4f}]\n", counted(result.count, "question"),
+             result.acc, result.acc_interval.low, result.acc_interval.high);
   fmt::print("accuracy, length-normalised   {:.4f}  [{:.4f}, {:.4f}]\n", result.acc_norm, result.acc_norm_interval.low,
              result.acc_norm_interval.high);
   fmt::print("bits per byte of the answer   {:.4f}  [{:.4f}, {:.4f}]\n", result.bpb.mean, result.bpb.interval.low,
@@ -138,10 +139,12 @@ Json measure_perplexity(const EvalOptions& options) {
   };
   const eval::PerplexityResult result = eval::measure_perplexity(writing_model(*model, options), task);
   progress.reset();
-  fmt::print("{} tokens, {} bytes in {} documents\n", result.tokens, result.bytes, result.documents);
-  fmt::print("nats per token  {:.4f}  [{:.4f}, {:.4f}]\nperplexity      {:.4f}\nbits per byte   {:.4f}\n",
-             result.nats_per_token, result.nats_interval.low, result.nats_interval.high, result.perplexity,
-             result.bits_per_byte);
+  fmt::print("{}, {} in {}\n", counted(result.tokens, "token"), counted(result.bytes, "byte"),
+             counted(result.documents, "document"));
+  const auto [low, high] = result.nats_interval;
+  const std::string interval = low < high ? fmt::format("  [{:.4f}, {:.4f}]", low, high) : "";  // one window has none
+  fmt::print("nats per token  {:.4f}{}\nperplexity      {:.4f}\nbits per byte   {:.4f}\n", result.nats_per_token,
+             interval, result.perplexity, result.bits_per_byte);
   append_row(options, {{"c4_loss", result.nats_per_token}});
   Json line = model_facts(options);
   line.update({{"data", data.string()},
@@ -149,9 +152,9 @@ Json measure_perplexity(const EvalOptions& options) {
                {"scored_tokens", result.tokens},
                {"scored_bytes", result.bytes},
                {"nats_per_token", result.nats_per_token},
-               {"nats_interval", both(result.nats_interval)},
                {"perplexity", result.perplexity},
                {"bits_per_byte", result.bits_per_byte}});
+  if (low < high) line["nats_interval"] = both(result.nats_interval);
   return line;
 }
 
