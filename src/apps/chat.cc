@@ -120,7 +120,7 @@ class Conversation {
       return;
     }
     show("\n");
-    note(summary_of({written}));
+    note(summary_of({written}, writes_.context()));
   }
 
   /// Beside the conversation, in grey where people look.

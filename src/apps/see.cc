@@ -105,7 +105,7 @@ int run_see(const SeeOptions& options) {
   }
   const Written written = sees.see({request}).front();
   if (streams) show("\n");
-  log_info("{}", summary_of({written}));
+  log_info("{}", summary_of({written}, writes != nullptr ? writes->context() : 0));
   if (options.output.json) print_json(to_json(what, written, options.compute.seed));
   return InterruptGuard::raised() ? interrupted_status : 0;
 }

@@ -114,15 +114,26 @@ double tokens_per_second(const std::vector<Written>& written) {
   return later > 0 && all > first ? later / (all - first) : 0;
 }
 
-std::string summary_of(const std::vector<Written>& written) {
+namespace {
+/// What ended a text, in the words of people. One that ends where the model's context does says so.
+std::string ending_of(const Written& w, int64_t context) {
+  const auto reason = w.continuation.reason;
+  if (reason == generate::StopReason::caller) return "stopped";
+  const bool full = context > 0 && w.prompt_tokens + std::ssize(w.continuation.tokens) >= context;
+  if (reason == generate::StopReason::length && full) return fmt::format("ended by the context of {}", context);
+  return fmt::format("ended by {}", generate::name_of(reason));
+}
+}  // namespace
+
+std::string summary_of(const std::vector<Written>& written, int64_t context) {
   const size_t tokens = tokens_of(written);
   const auto [first, all] = times_of(written);
   std::string text = fmt::format("{} token{} in {}: the first after {}", tokens, tokens == 1 ? "" : "s",
                                  short_time(all), short_time(first));
   if (const double rate = tokens_per_second(written); rate > 0) text += fmt::format(", then {:.1f} tokens/s", rate);
-  std::set<std::string_view> reasons;
-  for (const Written& w : written) reasons.insert(generate::name_of(w.continuation.reason));
-  return text + fmt::format("; ended by {}", fmt::join(reasons, ", "));
+  std::set<std::string> endings;
+  for (const Written& w : written) endings.insert(ending_of(w, context));
+  return text + fmt::format("; {}", fmt::join(endings, ", "));
 }
 
 const Writes& require_writes(const LoadedModel& model, const std::filesystem::path& directory, std::string_view verb) {

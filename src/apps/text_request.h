@@ -29,8 +29,8 @@ std::string unescaped(std::string_view text);
 
 /// Tokens per second after the first; 0 where there was only one.
 double tokens_per_second(const std::vector<Written>& written);
-/// "64 tokens in 1.90 s: the first after 310 ms, then 40.1 tokens/s; ended by length".
-std::string summary_of(const std::vector<Written>& written);
+/// "64 tokens in 1.90 s: the first after 310 ms, then 40.1 tokens/s; ended by length". `context` is the model's, 0 where it is not known.
+std::string summary_of(const std::vector<Written>& written, int64_t context);
 
 /// The model's Writes. Throws UserError, in the name of `verb`, when it has none.
 const Writes& require_writes(const LoadedModel& model, const std::filesystem::path& directory, std::string_view verb);

@@ -101,7 +101,7 @@ int run_write(const WriteOptions& options) {
   if (progress) progress->finish();
   if (streams && begun) show("\n");
   else if (!options.output.json) print_texts(prompts, written, options.echo);
-  log_info("{}", summary_of(written));
+  log_info("{}", summary_of(written, writes.context()));
   if (options.output.json) print_json(to_json(prompts, written, options.compute.seed));
   return InterruptGuard::raised() ? interrupted_status : 0;
 }

@@ -172,6 +172,22 @@ TEST(TextRequest, FlagsOverrideTheModelsOwnSampling) {
   EXPECT_EQ(text_options(flags, own, 0).sampling.temperature, 0);
 }
 
+TEST(TextRequest, ASummarySaysWhatEndedTheTexts) {
+  Written written{.prompt_tokens = 10};
+  written.continuation.tokens = {1, 2};
+  const auto ended = [&](generate::StopReason reason, int64_t context) {
+    written.continuation.reason = reason;
+    const std::string text = summary_of({written}, context);
+    return text.substr(text.find("; ") + 2);
+  };
+  using generate::StopReason;
+  EXPECT_EQ(ended(StopReason::caller, 12), "stopped");
+  EXPECT_EQ(ended(StopReason::length, 12), "ended by the context of 12");
+  EXPECT_EQ(ended(StopReason::length, 13), "ended by length");
+  EXPECT_EQ(ended(StopReason::length, 0), "ended by length");
+  EXPECT_EQ(ended(StopReason::end_token, 12), "ended by end");
+}
+
 TEST(TextRequest, EscapesAreReplaced) { EXPECT_EQ(unescaped("a\\nb\\tc\\\\n\\x\\"), "a\nb\tc\\n\\x\\"); }
 
 }  // namespace

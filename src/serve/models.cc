@@ -194,8 +194,10 @@ void Models::load(Entry& entry) {
     entry.worker = std::move(worker);
     entry.used = Clock::now();
   }
-  log_info("loaded {} in {:.1f} s: {}; context {}, {} MiB for {} positions", card.name,
-           seconds_between(began, Clock::now()), abilities_of(card), card.context, cache >> 20, engine.positions);
+  const std::string room =
+      card.writes ? fmt::format("; context {}, {} MiB for {} positions", card.context, cache >> 20, engine.positions)
+                  : "";
+  log_info("loaded {} in {:.1f} s: {}{}", card.name, seconds_between(began, Clock::now()), abilities_of(card), room);
 }
 
 void Models::require_fits(const Entry& entry) const {
