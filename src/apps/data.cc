@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -69,7 +70,7 @@ void write_talk(const DataEmojiOptions& options, const data::EmojiOptions& emoji
   }
   progress.finish();
   write_file_atomically(options.talk, words);
-  fmt::print("{} conversations in {}\n", options.count, options.talk.string());
+  fmt::print("{} in {}\n", counted(options.count, "conversation"), options.talk.string());
 }
 
 void check_folder(const DataEmojiOptions& options) {
@@ -117,7 +118,7 @@ int run_data_emoji(const DataEmojiOptions& options) {
   progress.finish();
   write_file_atomically(options.out / "captions.jsonl", captions);
   const double rate = static_cast<double>(options.count) / making;
-  fmt::print("{} samples in {}; made at {:.0f} samples/s on one core, files not counted\n", options.count,
+  fmt::print("{} in {}; made at {:.0f} samples/s on one core, files not counted\n", counted(options.count, "sample"),
              options.out.string(), rate);
   if (options.output.json)
     print_json({{"samples", options.count}, {"samples_per_second", rate}, {"out", options.out.string()}});

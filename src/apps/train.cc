@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/log.h"
@@ -62,7 +63,7 @@ int run_train(const TrainOptions& options) {
     log_info("stopped at step {}; the model so far is in {}; go on with: tessera train --resume {}", training.steps,
              model.string(), recipe.out);
   } else {
-    log_info("trained {} steps; the model is in {}", training.steps, model.string());
+    log_info("trained {}; the model is in {}", counted(training.steps, "step"), model.string());
     if (!verdict.empty()) log_warning("{}", verdict);
   }
   if (options.output.json) {

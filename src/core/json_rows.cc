@@ -51,7 +51,8 @@ std::string with_whole_characters(std::string_view json, std::string& first) {
 
 void RowRepairs::warn(std::string_view module) const {
   if (rows == 0) return;
-  log_warning("[{}] {} rows hold what is no character and became U+FFFD; the first is {}", module, rows, first);
+  log_warning("[{}] {} what is no character and became U+FFFD; the first is {}", module,
+              rows == 1 ? "1 row holds" : fmt::format("{} rows hold", rows), first);
 }
 
 Json parse_json_row(std::string_view line, std::string_view where, RowRepairs* repairs) {

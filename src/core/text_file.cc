@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/utf8.h"
@@ -76,7 +77,8 @@ DecodedText decode_text(std::string_view bytes, std::string_view source, std::st
 std::string read_text(const Path& file, std::string_view module) {
   DecodedText text = decode_text(MappedFile(file).bytes(), file.string(), module);
   if (text.broken > 0)
-    log_warning("[{}] {}: {} places are no UTF-8 and became U+FFFD", module, file.string(), text.broken);
+    log_warning("[{}] {}: {} no UTF-8 and became U+FFFD", module, file.string(),
+                counted(text.broken, "place") + (text.broken == 1 ? " is" : " are"));
   return std::move(text.words);
 }
 

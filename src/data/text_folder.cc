@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/log.h"
 #include "core/progress.h"
@@ -64,7 +65,8 @@ TextFolder::TextFolder(TextFolderOptions options) : options_(std::move(options))
   }
   tokens_ = tokenised(files, digests);
   divide(files, digests);
-  log_info("[text] {} files, {} tokens train and {} are held out", files.size(), training_tokens(), heldout_tokens());
+  log_info("[text] {}, {} tokens train and {} are held out", counted(std::ssize(files), "file"), training_tokens(),
+           heldout_tokens());
 }
 
 TokenArray TextFolder::tokenised(const std::vector<TextFile>& files, const std::vector<uint64_t>& digests) {
