@@ -11,7 +11,16 @@
 
 namespace tessera::align {
 
+namespace {
+void require_file(const std::string& path, std::string_view key) {
+  if (!std::filesystem::is_regular_file(path))
+    throw UserError("[align] '{}' is {}, which is no file; give yours by --set {}=FILE", key, path, key);
+}
+}  // namespace
+
 Inputs read_inputs(const AlignRecipe& recipe) {
+  require_file(recipe.seeds, "seeds");
+  if (trains_judge(recipe)) require_file(recipe.ratings, "ratings");
   Inputs inputs;
   int64_t number = 0;
   RowRepairs repairs;

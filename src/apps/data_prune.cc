@@ -81,6 +81,8 @@ Material material_of(const DataPruneOptions& options) {
     throw UserError("[prune] want --data FILE or --recipe FILE (and not both)");
   if (options.samples < 0) throw UserError("[prune] samples is {}, want 0 or more", options.samples);
   if (!options.data.empty()) {
+    if (!std::filesystem::is_regular_file(options.data))
+      throw UserError("[prune] --data is {}, which is no file", options.data.string());
     const auto rows = std::make_shared<const data::ChatSource>(data::ChatOptions{.path = options.data.string()});
     return {rows, static_cast<size_t>(rows->rows()),
             [rows](size_t i) { return std::pair(rows->row(i), source_of(rows->line(i))); },

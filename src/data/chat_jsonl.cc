@@ -17,7 +17,8 @@ constexpr uint64_t order_of_rows = 0x63686174;  // the same for every seed: what
 
 const ChatOptions& checked(const ChatOptions& o) {
   if (o.path.empty()) throw UserError("[chat] data.chat.path is missing; give a JSONL file of conversations");
-  if (!std::filesystem::is_regular_file(o.path)) throw UserError("[chat] {} is no file", o.path);
+  if (!std::filesystem::is_regular_file(o.path))
+    throw UserError("[chat] data.chat.path is {}, which is no file", o.path);
   if (std::filesystem::file_size(o.path) == 0) throw UserError("[chat] {} is empty", o.path);
   if (!(o.heldout_share >= 0 && o.heldout_share < 1))
     throw UserError("[chat] heldout_share is {}, want a number from 0 to below 1", o.heldout_share);

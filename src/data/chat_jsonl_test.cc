@@ -261,6 +261,16 @@ TEST_F(ChatFile, ARowInUtf16SaysTheSameAsInUtf8) {
 }
 
 TEST_F(ChatFile, ErrorsAreReportedWithTheirLineBeforeTrainingStarts) {
+  EXPECT_THROW(
+      {
+        try {
+          ChatSource({.path = "data/none.jsonl"});
+        } catch (const UserError& fault) {
+          EXPECT_STREQ(fault.what(), "[chat] data.chat.path is data/none.jsonl, which is no file");
+          throw;
+        }
+      },
+      UserError);
   EXPECT_THAT(error(""), HasSubstr("a.jsonl is empty"));
   EXPECT_THAT(error("\n \n"), HasSubstr("holds no row"));
   EXPECT_THAT(error(turn("a") + turn("b") + "{\"messages\":3}\n"), HasSubstr("a.jsonl line 3: 'messages' is 3"));
