@@ -15,9 +15,28 @@ namespace tessera::apps {
 
 namespace {
 
+/// ORG/NAME of a page's address, ORG/NAME@REVISION of one that ends in /tree/REVISION; other texts as they are.
+std::string without_host(const std::string& text) {
+  std::string_view rest = text;
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    if (rest.starts_with(scheme)) rest.remove_prefix(scheme.size());
+  }
+  bool page = false;
+  for (const std::string_view host : {"huggingface.co/", "www.huggingface.co/", "hf.co/"}) {
+    if (page || !rest.starts_with(host)) continue;
+    rest.remove_prefix(host.size());
+    page = true;
+  }
+  if (!page) return text;
+  while (rest.ends_with('/')) rest.remove_suffix(1);
+  const size_t tree = rest.find("/tree/");
+  if (tree == rest.npos) return std::string(rest);
+  return fmt::format("{}@{}", rest.substr(0, tree), rest.substr(tree + 6));
+}
+
 ModelName name_of(const PullVerbOptions& options) {
-  const std::string flagged =
-      options.revision == "main" ? options.model : fmt::format("{}@{}", options.model, options.revision);
+  const std::string model = without_host(options.model);
+  const std::string flagged = options.revision == "main" ? model : fmt::format("{}@{}", model, options.revision);
   const auto name = parse_model_name(flagged);
   if (!name || !name->file.empty())
     throw UserError("[pull] '{}' is no name of a model, want ORG/NAME or ORG/NAME@REVISION{}", flagged,

@@ -45,6 +45,15 @@ TEST_F(PullVerb, ARepositoryOfOneGgufFileIsNamedByThatFile) {
   EXPECT_EQ(answer["bytes"], 4);
 }
 
+TEST_F(PullVerb, TheAddressOfAPageIsReadAsItsName) {
+  for (const char* page : {"https://huggingface.co/org/tiny", "huggingface.co/org/tiny/", "https://hf.co/org/tiny",
+                           "https://huggingface.co/org/tiny/tree/main"}) {
+    const Finished pulled = run({"pull", page});
+    EXPECT_EQ(pulled.status, 0) << pulled.err;
+    EXPECT_EQ(pulled.out, "use it by -m org/tiny\n") << page;
+  }
+}
+
 TEST_F(PullVerb, MistakesEndWithStatusTwoAndOneLine) {
   const auto told = [&](std::vector<std::string> words, const std::string& more = "HF_TOKEN=") {
     const Finished finished = run(std::move(words), more);
@@ -54,6 +63,9 @@ TEST_F(PullVerb, MistakesEndWithStatusTwoAndOneLine) {
   };
   EXPECT_THAT(told({"pull", "tiny"}), HasSubstr("'tiny' is no name of a model, want ORG/NAME"));
   EXPECT_THAT(told({"pull", "org/tiny/model.safetensors"}), HasSubstr("files are chosen by --include"));
+  EXPECT_THAT(told({"pull", "https://example.org/org/tiny"}), HasSubstr("is no name of a model, want ORG/NAME"));
+  EXPECT_THAT(told({"pull", "https://huggingface.co/org/none"}), HasSubstr("no such model: org/none"));
+  EXPECT_THAT(told({"inspect", "runs/none", "--plot"}), HasSubstr("[inspect] runs/none does not exist"));
   EXPECT_THAT(told({"pull", "org/none"}), HasSubstr("no such model: org/none"));
   EXPECT_THAT(told({"pull", "org/tiny", "--revision", "v9"}), HasSubstr("no such revision"));
   EXPECT_THAT(told({"pull", "org/tiny", "--include", "*.gguf"}), HasSubstr("no file of org/tiny matches"));

@@ -80,6 +80,12 @@ Path model_in(const Path& snapshot, const ModelName& name) {
                   fmt::join(names, ", "));
 }
 
+/// Whether the first part of "a/b" is a folder here, or the one that recipes put their runs in.
+bool is_likely_path(const Path& given) {
+  std::error_code fault;
+  return given.parent_path() == "runs" || fs::is_directory(given.parent_path(), fault);
+}
+
 }  // namespace
 
 bool is_commit(std::string_view text) {
@@ -145,7 +151,7 @@ Path find_model(const Path& given) {
         "[model] {} is no path here, and {} in {} has no such file; `tessera pull {}{} --include '{}'` fetches it",
         given.string(), name->repository, cache.string(), name->repository, revision, name->file);
   }
-  if (!name->file.empty()) return given;  // more likely a path with a slip in it than a model's file
+  if (!name->file.empty() || is_likely_path(given)) return given;  // more likely a path with a slip in it
   throw UserError("[model] {} is neither a path here nor a model in {}; `tessera pull {}{}` fetches it", given.string(),
                   cache.empty() ? "a cache (set HF_HUB_CACHE)" : cache.string(), name->repository, revision);
 }

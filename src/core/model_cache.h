@@ -34,7 +34,8 @@ Path hub_home();
 Path repository_folder(const Path& cache, std::string_view repository);
 
 /// What `given` stands for: itself when that path exists or is no ORG/NAME, else the folder of that model in the cache
-/// (or its file that was named, or its only .gguf file when the folder has no config.json). Throws UserError for an
+/// (or its file that was named, or its only .gguf file when the folder has no config.json). What is found nowhere stays itself where it is
+/// more likely a path: runs/NAME, a folder that is here, several slashes. Throws UserError for an
 /// ORG/NAME that is in neither place, saying where was looked and how to fetch it, and for several .gguf files of
 /// which none was named.
 Path find_model(const Path& given);

@@ -86,6 +86,18 @@ TEST_F(ModelCache, APathThatExistsWins) {
   std::filesystem::current_path(before);
 }
 
+TEST_F(ModelCache, ANameInAFolderThatIsHereIsAPathWithASlip) {
+  const testing::ScratchFolder here;
+  const Path before = std::filesystem::current_path();
+  std::filesystem::create_directories(here / "models/tiny");
+  std::filesystem::current_path(here.path());
+  EXPECT_EQ(find_model("models/tin"), "models/tin");
+  EXPECT_EQ(find_model("runs/gone"), "runs/gone") << "also where there are no runs yet";
+  std::filesystem::create_directories("org");
+  EXPECT_EQ(find_model("org/tiny"), snapshot()) << "the cache comes first";
+  std::filesystem::current_path(before);
+}
+
 TEST_F(ModelCache, WhatIsNoNameIsLeftToWhoeverReadsIt) {
   for (const char* path :
        {"models", "/no/where", "./org/tiny", "../org/tiny", "org/tiny/", "a//b", "~/org", "org/.tiny", "or--g/tiny",
