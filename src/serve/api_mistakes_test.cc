@@ -154,5 +154,26 @@ TEST_F(ApiMistakes, PicturesComeAsDataAloneAndNothingIsFetched) {
   EXPECT_EQ(answer["choices"][0]["message"]["content"], worker->sees().see({request}).front().continuation.text);
 }
 
+TEST(ApiMustSee, AConversationWithoutAPictureIsRefusedByAModelThatMustSee) {
+  ServedModels served({Path(TESSERA_SOURCE_DIR) / "models/emoji-nvila"});
+  const HttpReply reply =
+      served.post("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", "Hello"}}}}});
+  EXPECT_EQ(reply.status, 400) << reply.body;
+  const Json error = Json::parse(reply.body).at("error");
+  EXPECT_EQ(error.at("code"), "picture_missing");
+  EXPECT_EQ(error.at("param"), "messages");
+  EXPECT_THAT(error.at("message").get<std::string>(), HasSubstr("want a picture in a user's message"));
+  EXPECT_EQ(served.post("/v1/responses", {{"input", "Hello"}}).status, 400);
+  const std::string apple = read_file(Path(TESSERA_SOURCE_DIR) / "tests/golden/data/red-apple.png");
+  const Json picture = {{"type", "image_url"},
+                        {"image_url", {{"url", "data:image/png;base64," + base64_encoded(apple)}}}};
+  const Json words = {{"type", "text"}, {"text", "What is this?"}};
+  Json turn = {{"role", "user"}};
+  turn["content"] = Json::array({picture, words});
+  Json body = {{"max_tokens", 4}};
+  body["messages"] = Json::array({turn});
+  EXPECT_EQ(served.post("/v1/chat/completions", body).status, 200);
+}
+
 }  // namespace
 }  // namespace tessera::serve

@@ -34,6 +34,17 @@ TextRequest read_chat_request(const Fields& fields) {
   return request;
 }
 
+void require_a_picture(const ModelCard& card, const Conversation& conversation) {
+  if (!card.must_see || !conversation.media.empty()) return;
+  throw ApiError(
+      400,
+      fmt::format(
+          "the model '{}' has only learnt to answer about pictures; want a picture in a user's "
+          "message, as a part {{\"type\": \"image_url\", \"image_url\": {{\"url\": \"data:image/png;base64,...\"}}}}",
+          card.name),
+      "messages", "picture_missing");
+}
+
 }  // namespace
 
 void Api::chat(Call call) {
@@ -68,6 +79,7 @@ void Api::answer_chat(Call call, const Json& body, std::string_view id, const Ma
                                abilities_of(worker->card())),
                    "model", "model_cannot");
   }
+  require_a_picture(worker->card(), conversation);
   request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
   if (grammar) request.options.constraints.push_back(generate::json_constraint(grammar, worker->token_trie()));
   TextTask task;

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/api_error.h"
+#include "tensor/model_dir.h"
 
 namespace tessera::serve {
 
@@ -168,6 +169,7 @@ void Models::load(Entry& entry) {
   if (card.hash.empty()) card.hash = hash_of_model(entry.path);
   card.created = written_at(entry.path);
   card.sees = model->sees() != nullptr;
+  card.must_see = card.sees && read_notes(entry.path).must_see;
   card.draws = model->draws() != nullptr;
   EngineOptions engine = options_.engine;
   int64_t cache = 0;

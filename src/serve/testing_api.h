@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "serve/testing.h"
+#include "tests/support/scratch.h"
 
 namespace tessera::serve::testing {
 
@@ -11,8 +12,16 @@ class ApiFixture : public ::testing::Test {
  protected:
   static ServedModels& served() {
     static const Path models = Path(TESSERA_SOURCE_DIR) / "models";
-    static ServedModels all({models / "books-lm", models / "emoji-nvila", models / "emoji-infinity"});
+    static const tessera::testing::ScratchFolder copies;
+    static ServedModels all({models / "books-lm", without_recipe(models / "emoji-nvila", copies / "emoji-nvila"),
+                             models / "emoji-infinity"});
     return all;
+  }
+  /// A copy that does not say that the model must see, so that conversations of words alone are answered.
+  static Path without_recipe(const Path& model, const Path& copy) {
+    std::filesystem::copy(model, copy, std::filesystem::copy_options::recursive);
+    std::filesystem::remove(copy / "recipe.toml");
+    return copy;
   }
   static Json chat(const Json& more = Json::object()) {
     Json body = {{"model", "emoji-nvila"},

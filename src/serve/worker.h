@@ -24,6 +24,7 @@ struct ModelCard {
   std::string precision;  // how it is held: "auto", "fp32", "bf16"
   std::string hash;       // of its files, SHA-256 in 64 hexadecimal digits
   bool writes = false, chats = false, sees = false, draws = false;
+  bool must_see = false;  // its recipe says that it has learnt nothing but answers about pictures and clips
   int64_t context = 0;
   int64_t created = 0;  // seconds since 1970: when its files were written
 };

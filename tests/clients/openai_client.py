@@ -4,8 +4,10 @@ usage: openai_client.py TESSERA REPOSITORY [NODE_MODULES]      (./dev clients ru
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import openai
@@ -19,14 +21,20 @@ APPLE = os.path.join(ROOT, "tests/golden/data/red-apple.png")
 
 class Served:
     def __enter__(self):
-        words = [TESSERA, "serve", "--port", "0", "--json", "--max-tokens", "16"] + [w for m in MODELS for w in ("-m", os.path.join(ROOT, "models", m))]
+        # copies without recipes, which say that a model wants a picture in every conversation
+        self.copies = tempfile.TemporaryDirectory()
+        for m in MODELS:
+            shutil.copytree(os.path.join(ROOT, "models", m), os.path.join(self.copies.name, m), ignore=shutil.ignore_patterns("recipe.toml"))
+        words = [TESSERA, "serve", "--port", "0", "--json", "--max-tokens", "16"] + [w for m in MODELS for w in ("-m", os.path.join(self.copies.name, m))]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
         self.address = json.loads(self.process.stdout.readline())["address"]
         return self
 
     def __exit__(self, *_):
         self.process.terminate()
-        if self.process.wait(60) != 0:
+        status = self.process.wait(60)
+        self.copies.cleanup()
+        if status != 0:
             raise RuntimeError(f"the server ended with status {self.process.returncode}")
 
 
