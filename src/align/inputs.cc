@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/counted.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/json_rows.h"
@@ -37,8 +38,8 @@ Inputs read_inputs(const AlignRecipe& recipe) {
   repairs.warn("align");
   if (inputs.prompts.empty()) throw UserError("[align] {} holds no conversation", recipe.seeds);
   if (std::ssize(inputs.prompts) < recipe.prompts.shown_least)
-    throw UserError("[align] {} holds {} conversations, want at least the {} that are shown for a new prompt",
-                    recipe.seeds, inputs.prompts.size(), recipe.prompts.shown_least);
+    throw UserError("[align] {} holds {}, want at least the {} that are shown for a new prompt", recipe.seeds,
+                    counted(std::ssize(inputs.prompts), "conversation"), recipe.prompts.shown_least);
   if (trains_judge(recipe)) inputs.ratings = read_ratings(recipe.ratings, recipe.judge.scale);
   return inputs;
 }
