@@ -82,7 +82,7 @@ std::string tensor(const std::string& storage, std::string_view rest) {
 std::string zipped(const std::vector<std::pair<std::string, std::string>>& members, uint16_t method = 0) {
   const auto number = [](uint64_t value, int bytes) {
     std::string digits;
-    for (int i = 0; i < bytes; ++i) digits += static_cast<char>(value >> (8 * i));
+    for (int i = 0; i < bytes; ++i) digits += static_cast<char>(i < 8 ? value >> (8 * i) : 0);
     return digits;
   };
   std::string all, directory;
@@ -182,7 +182,7 @@ TEST(Zip, Zip64NumbersAreRead) {
   const std::string name = "a", content = "numbers";
   const auto number = [](uint64_t value, int bytes) {
     std::string digits;
-    for (int i = 0; i < bytes; ++i) digits += static_cast<char>(value >> (8 * i));
+    for (int i = 0; i < bytes; ++i) digits += static_cast<char>(i < 8 ? value >> (8 * i) : 0);
     return digits;
   };
   const std::string local = "PK\3\4" + number(45, 2) + number(0, 12) + number(0xFFFFFFFF, 4) + number(0xFFFFFFFF, 4) +
