@@ -20,9 +20,9 @@ struct Field {
 };
 
 /// Walks the fields of one message.
-class Message {
+class ProtobufFields {
  public:
-  Message(std::string_view bytes, const std::string& source) : bytes_(bytes), source_(source) {}
+  ProtobufFields(std::string_view bytes, const std::string& source) : bytes_(bytes), source_(source) {}
 
   std::optional<Field> next() {
     if (bytes_.empty()) return std::nullopt;
@@ -74,7 +74,7 @@ class Message {
 
 SentencePieceFile::Piece read_piece(std::string_view bytes, const std::string& source) {
   SentencePieceFile::Piece piece;
-  Message fields(bytes, source);
+  ProtobufFields fields(bytes, source);
   while (const auto field = fields.next()) {
     if (field->number == 1) piece.text = std::string(field->bytes);
     if (field->number == 2 && field->bytes.size() == sizeof piece.score)
@@ -117,7 +117,7 @@ void check_character_map(std::string_view map, const std::string& source) {
 }
 
 void read_trainer(std::string_view bytes, const std::string& source, SentencePieceFile& file) {
-  Message fields(bytes, source);
+  ProtobufFields fields(bytes, source);
   const auto name = [](std::string_view given, std::string_view otherwise) {
     return std::string(given.empty() ? otherwise : given);
   };
@@ -137,7 +137,7 @@ void read_trainer(std::string_view bytes, const std::string& source, SentencePie
 }
 
 void read_normalizer(std::string_view bytes, const std::string& source, SentencePieceFile& file) {
-  Message rules(bytes, source);
+  ProtobufFields rules(bytes, source);
   while (const auto rule = rules.next()) {
     if (rule->number == 2) {
       check_character_map(rule->bytes, source);
@@ -184,7 +184,7 @@ std::optional<int32_t> SentencePieceFile::control(std::string_view name) const {
 
 SentencePieceFile read_sentencepiece_file(std::string_view bytes, const std::string& source) {
   SentencePieceFile file;
-  Message model(bytes, source);
+  ProtobufFields model(bytes, source);
   while (const auto field = model.next()) {
     if (field->number == 1) file.pieces.push_back(read_piece(field->bytes, source));
     if (field->number == 2) read_trainer(field->bytes, source, file);
