@@ -30,8 +30,7 @@ Inputs read_inputs(const AlignRecipe& recipe) {
     const data::ChatRow row = data::parse_chat_row(line, where, &repairs);
     if (!row.media.empty()) throw UserError("[align] {} has pictures, want text alone", where);
     const auto user = std::ranges::find(row.messages, "user", &text::Message::role);
-    if (user == row.messages.end() || user->content.find_first_not_of(" \t\r\n") == std::string::npos)
-      throw UserError("[align] {} asks nothing", where);
+    if (user == row.messages.end() || is_blank(user->content)) throw UserError("[align] {} asks nothing", where);
     inputs.prompts.push_back({.text = user->content, .origin = "seed"});
     inputs.seed_rows += line + "\n";
   }

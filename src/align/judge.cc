@@ -22,8 +22,7 @@ std::string text_of(const Json& row, const std::vector<const char*>& keys, const
     if (found == row.end()) continue;
     if (!found->is_string()) throw UserError("[align] {}: '{}' is {}, want a text", where, key, found->dump());
     std::string text = found->get<std::string>();
-    if (text.find_first_not_of(" \t\r\n") == std::string::npos)
-      throw UserError("[align] {}: '{}' is empty", where, key);
+    if (is_blank(text)) throw UserError("[align] {}: '{}' is empty", where, key);
     return text;
   }
   throw UserError("[align] {}: '{}' is missing", where, keys.front());

@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/terminal.h"
+#include "core/text_file.h"
 #include "tensor/device.h"
 
 namespace tessera::apps {
@@ -163,7 +164,7 @@ int run_chat(const ChatOptions& options) {
   bool refused = false;
   for (std::string line; next_line(line, asks);) {
     if (line == "/exit" || line == "/quit") break;
-    if (line.find_first_not_of(" \t") == std::string::npos) continue;
+    if (is_blank(line)) continue;
     if (line == "/reset") {
       conversation.reset();
       log_info("A new conversation.");

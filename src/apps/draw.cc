@@ -42,8 +42,6 @@ std::vector<std::string> all_prompts(const DrawOptions& options) {
   return repeated;
 }
 
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
-
 /// dir/name.png -> dir/name-3.png.
 Path numbered(const Path& path, size_t number) {
   return path.parent_path() / fmt::format("{}-{}{}", path.stem().string(), number, path.extension().string());

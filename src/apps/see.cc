@@ -8,6 +8,7 @@
 #include "core/files.h"
 #include "core/interrupt.h"
 #include "core/log.h"
+#include "core/text_file.h"
 #include "media/read_media.h"
 #include "tensor/device.h"
 #include "tensor/model_dir.h"
@@ -39,8 +40,7 @@ Asked asked(const SeeOptions& options) {
   }
   if (is_file(all.question))
     throw UserError("[see] the last word, {}, is a file; end with the question, {}", all.question, example);
-  if (all.question.find_first_not_of(" \t\r\n") == std::string::npos)
-    throw UserError("[see] the question is empty; {}", example);
+  if (is_blank(all.question)) throw UserError("[see] the question is empty; {}", example);
   if (options.frames < 0 || options.frames > 4096)
     throw UserError("[see] --frames is {}, want 1 to 4096, or 0 for the model's own", options.frames);
   return all;

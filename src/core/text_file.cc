@@ -88,10 +88,12 @@ std::vector<std::string> read_text_lines(const Path& file, std::string_view modu
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     const std::string line = text.substr(begin, end - begin);
-    if (line.find_first_not_of(" \t") != std::string::npos) lines.push_back(line);
+    if (!is_blank(line)) lines.push_back(line);
     begin = end + 1;
   }
   return lines;
 }
+
+bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
 }  // namespace tessera

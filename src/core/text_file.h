@@ -27,4 +27,7 @@ std::string read_text(const Path& file, std::string_view module);
 /// The lines of a file that are not blank, read as read_text() does, without their ends.
 std::vector<std::string> read_text_lines(const Path& file, std::string_view module);
 
+/// Whether a text holds nothing but spaces, tabs and line ends.
+bool is_blank(std::string_view text);
+
 }  // namespace tessera

@@ -104,5 +104,10 @@ TEST(Placeholder, PointersAndWebPagesAreToldAsWhatTheyAre) {
   for (const char* bytes : {"", "{}", "GGUF", "<|im_start|>", "version 2"}) EXPECT_EQ(refusal_of(bytes), "taken");
 }
 
+TEST(TextFile, ATextIsBlankWhereItHoldsWhiteSpaceAlone) {
+  for (const char* text : {"", " ", "\t\r\n", "  \n \n"}) EXPECT_TRUE(is_blank(text)) << text;
+  for (const char* text : {"a", " a ", "\n.", "\xC2\xA0"}) EXPECT_FALSE(is_blank(text)) << text;
+}
+
 }  // namespace
 }  // namespace tessera

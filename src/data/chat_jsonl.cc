@@ -37,7 +37,7 @@ ChatSource::ChatSource(ChatOptions options) : options_(std::move(options)), file
   for (size_t begin = 0; begin < all.size();) {
     const size_t end = std::min(all.find_first_of("\r\n", begin), all.size());
     const Line line{begin, end - begin, ++number};
-    if (words(line).find_first_not_of(" \t") != std::string_view::npos) {
+    if (!is_blank(words(line))) {
       identities_.push_back(checked_identity(line, repairs));
       lines_.push_back(line);
     }

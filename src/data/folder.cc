@@ -52,7 +52,7 @@ std::vector<FolderSource::Item> FolderSource::read_captions(const Path& file) co
   RowRepairs repairs;
   for (std::string line; std::getline(lines, line);) {
     ++number;
-    if (line.find_first_not_of(" \t") == std::string::npos) continue;
+    if (is_blank(line)) continue;
     const Json entry = parse_json_row(line, fmt::format("{} line {}", file.string(), number), &repairs);
     const auto text = [&](const char* key) {
       if (!entry.is_object() || !entry.contains(key) || !entry[key].is_string()) {

@@ -174,7 +174,7 @@ std::vector<ChoiceRow> read_choice_rows(const Path& file) {
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     ++number;
-    if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
+    if (is_blank(line)) continue;
     rows.push_back(parse_choice_row(line, fmt::format("{} line {}", file.string(), number), &repairs));
   }
   repairs.warn("eval");

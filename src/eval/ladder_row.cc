@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/text_file.h"
 #include "plan/csv.h"
 
 namespace tessera::eval {
@@ -25,7 +26,7 @@ struct Table {
 
 Table read_table(std::string_view csv, const std::string& source) {
   Table table;
-  if (csv.find_first_not_of(" \t\r\n") == std::string_view::npos) return table;
+  if (is_blank(csv)) return table;
   plan::CsvReader reader(csv, source);
   table.columns = reader.columns();
   while (reader.next()) {

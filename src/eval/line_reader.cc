@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "core/error.h"
+#include "core/text_file.h"
 
 namespace tessera::eval {
 
@@ -102,7 +103,7 @@ bool LineReader::read_line(std::string& line) {
 
 bool LineReader::next(std::string& line) {
   while (read_line(line)) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (is_blank(line)) continue;
     if (line.back() == '\r') line.pop_back();
     return true;
   }

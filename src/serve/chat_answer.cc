@@ -1,4 +1,5 @@
 // The shape of /v1/chat/completions, and calls of tools in what a model wrote.
+#include "core/text_file.h"
 #include "serve/answer.h"
 #include "serve/api_error.h"
 #include "serve/json_fields.h"
@@ -169,7 +170,7 @@ std::vector<ToolCall> take_tool_calls(std::string& text, const Json& tools) {
     calls.push_back(*call);
     text.erase(at, std::min(end + shut.size(), text.size()) - at);
   }
-  if (!calls.empty() && text.find_first_not_of(" \n\t") == std::string::npos) text.clear();
+  if (!calls.empty() && is_blank(text)) text.clear();
   return calls;
 }
 

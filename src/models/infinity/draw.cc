@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "core/text_file.h"
 #include "media/compose.h"
 
 namespace tessera::infinity {
@@ -28,7 +29,7 @@ std::vector<double> per_scale(const std::vector<double>& chosen, const std::vect
 void check_prompts(const std::vector<std::string>& prompts, int64_t longest) {
   if (prompts.empty()) throw UserError("[draw] no prompt; say what to draw, as in \"red apple\"");
   for (size_t i = 0; i < prompts.size(); ++i) {
-    if (prompts[i].find_first_not_of(" \t\r\n") == std::string::npos) {
+    if (is_blank(prompts[i])) {
       throw UserError("[draw] prompt {} is empty; say what to draw, as in \"red apple\"", i + 1);
     }
     if (std::ssize(prompts[i]) >= longest) {

@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
+#include "core/text_file.h"
 #include "media/compose.h"
 #include "media/png.h"
 #include "models/infinity/draw.h"
@@ -127,8 +128,7 @@ InfinityObjective::InfinityObjective(Infinity model, codec::Codec codec, Infinit
 
 /// Drawing refuses what a text encoder inside the model would cut off.
 bool InfinityObjective::can_be_drawn(std::string_view prompt) const {
-  return prompt.find_first_not_of(" \t\r\n") != std::string_view::npos &&
-         (start_.text || std::ssize(prompt) < model_.config.text_length);
+  return !is_blank(prompt) && (start_.text || std::ssize(prompt) < model_.config.text_length);
 }
 
 nn::TextStates InfinityObjective::states_of(const std::vector<std::string>& captions) {

@@ -2,6 +2,7 @@
 #include "models/infinity/quantize.h"
 
 #include "core/error.h"
+#include "core/text_file.h"
 #include "models/infinity/draw.h"
 
 namespace tessera::infinity {
@@ -26,7 +27,7 @@ std::vector<std::string> prompts_of(const std::vector<std::string>& texts, size_
     for (size_t begin = 0; begin < text.size() && prompts.size() < most;) {
       const size_t end = std::min(text.find('\n', begin), text.size());
       const std::string line = text.substr(begin, end - begin);
-      if (line.find_first_not_of(" \t\r") != std::string::npos) prompts.push_back(line);
+      if (!is_blank(line)) prompts.push_back(line);
       begin = end + 1;
     }
   }

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "core/text_file.h"
 #include "media/compose.h"
 #include "media/png.h"
 #include "models/liquid/loaded.h"
@@ -133,7 +134,7 @@ std::unique_ptr<train::Prepared> LiquidObjective::prepare(Sample sample) const {
     row->lesson = prompter_.talk_lesson(sample.messages, media);
     return row;
   }
-  if (sample.picture.pixels.empty() || sample.caption.find_first_not_of(" \t\r\n") == std::string::npos)
+  if (sample.picture.pixels.empty() || is_blank(sample.caption))
     throw UserError("[liquid] a sample {} has no picture with words, no conversation and no text", sample.where);
   row->kind = Kind::picture;
   row->caption = sample.caption;

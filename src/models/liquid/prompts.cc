@@ -2,14 +2,13 @@
 #include "models/liquid/prompts.h"
 
 #include "core/error.h"
+#include "core/text_file.h"
 
 namespace tessera::liquid {
 
 namespace {
 
 constexpr std::string_view turn_begin = "<start_of_turn>", turn_end = "<end_of_turn>";
-
-bool blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
 void require_turns(const std::vector<text::Message>& messages, size_t media) {
   int64_t counted = 0;
@@ -83,7 +82,7 @@ std::vector<int32_t> Prompter::ids_of(const std::vector<int64_t>& codes) const {
 }
 
 std::vector<int32_t> Prompter::drawing(std::string_view prompt, std::string_view suffix) const {
-  if (blank(prompt)) throw UserError("[draw] a prompt is empty; say what to draw, as in \"red apple\"");
+  if (is_blank(prompt)) throw UserError("[draw] a prompt is empty; say what to draw, as in \"red apple\"");
   Lesson lesson;
   add_ids(lesson, begun(), false);
   add_text(lesson, std::string(prompt) + std::string(suffix), false);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/json.h"
+#include "core/text_file.h"
 #include "plan/density/model_table.h"
 
 namespace tessera::plan {
@@ -120,7 +121,7 @@ std::vector<Json> lines_of(std::string_view text, const std::string& source) {
   for (size_t number = 1; !text.empty(); ++number) {
     const size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
-    if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
+    if (!is_blank(line)) {
       values.push_back(parse_json(line, fmt::format("{} line {}", source, number)));
     }
     text.remove_prefix(std::min(end + 1, text.size()));
