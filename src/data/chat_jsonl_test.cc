@@ -72,6 +72,8 @@ TEST(ChatRow, RowsOfOneQuestionThatLackSomethingAreRefused) {
   EXPECT_THAT(refusal(R"({"instruction":"a"})"), HasSubstr("'output' is missing, want a text"));
   EXPECT_THAT(refusal(R"({"instruction":"a","input":3,"output":"b"})"), HasSubstr("'input' is 3, want a text"));
   EXPECT_THAT(refusal(R"({"instruction":"a","output":"b","history":[["q"]]})"), HasSubstr("want a list of pairs"));
+  EXPECT_THAT(refusal(R"({"prompt":"a","completion":"b","label":false})"), HasSubstr("'label' says whether"));
+  EXPECT_THAT(refusal(R"({"instruction":"a","chosen":"b","rejected":"c"})"), HasSubstr("there is no prompt"));
   EXPECT_THAT(refusal(R"({"prompt":"a","completion":""})"), HasSubstr("no assistant's turn has words to learn"));
 }
 

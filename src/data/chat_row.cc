@@ -216,8 +216,7 @@ ChatRow parse_chat_row(std::string_view line, std::string_view where, RowRepairs
   } catch (const UserError&) {
     throw UserError("[chat] {}: not valid JSON", where);
   }
-  if (is_instruction(row)) return Reader(where).read(instruction_conversation(row, where));
-  if (!is_preference(row)) return Reader(where).read(row);
+  if (!is_preference(row)) return Reader(where).read(is_instruction(row) ? instruction_conversation(row, where) : row);
   const auto [chosen, rejected] = preference_conversations(row, where);
   ChatRow pair = Reader(where).read(chosen);
   pair.rejected = Reader(where).read(rejected).messages;

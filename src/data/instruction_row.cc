@@ -15,6 +15,10 @@ class InstructionReader {
   Json read() {
     if (given("system")) add("system", "system");
     if (row_.contains("completion")) {
+      if (row_.contains("label") && row_["label"].is_boolean())
+        fail(
+            "'label' says whether a completion is good, which no objective here learns from; want those that are good, "
+            "without it");
       add("prompt", "user");
       add("completion", "assistant");
     } else {

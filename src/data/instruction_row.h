@@ -14,7 +14,8 @@ bool is_instruction(const Json& row);
 ///   {"prompt": "..." or turns, "completion": "..." or turns}
 ///   {"instruction": "...", "input": "...", "output": "..."}: the input, where there is one, follows the instruction after an empty line;
 ///   "history" holds earlier pairs of question and answer
-/// "system" becomes the first turn. `where` opens errors. Throws UserError for a key that is missing or of the wrong type.
+/// "system" becomes the first turn. `where` opens errors. Throws UserError for a key that is missing or of the wrong type, and for a completion that
+/// is labelled as good or bad.
 Json instruction_conversation(const Json& row, std::string_view where);
 
 }  // namespace tessera::data
