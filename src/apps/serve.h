@@ -62,7 +62,8 @@ template <class V> void fields(V& v, ServeOptions& o) {
   v("citations", o.citations,
     "what a model has read, for 'Where did it read this?' (`tessera data citations` makes it)");
   v("memory", o.memory,
-    "memory of all models and their caches together, like 8G: models are then loaded and unloaded as they are asked "
+    "memory for the weights of all models and their caches together, like 8G: models are then loaded and unloaded as "
+    "they are asked "
     "for");
   v("cache", o.cache,
     "memory for keys and values of each model, like 1G, taken at the start (default: eight full contexts, at most 2G "

@@ -189,6 +189,8 @@ class LoadedModel {
   virtual const Writes* writes() const { return nullptr; }
   virtual const Sees* sees() const { return nullptr; }
   virtual const Embeds* embeds() const { return nullptr; }
+  /// Bytes of its weights as they are held in memory. What a request takes beside them (keys and values, activations) is not among them.
+  virtual int64_t weight_bytes() const = 0;
 };
 
 /// Reads "W:H" (16:9) or a height / width number (0.5625). Throws UserError outside 1:4 to 4:1.

@@ -106,6 +106,8 @@ std::string Api::metrics_text() const {
         static_cast<double>(models_->running()));
   gauge("tessera_cache_positions_held", "Positions of keys and values that sequences hold.",
         static_cast<double>(models_->held()));
+  gauge("tessera_model_bytes", "Weights of the models in memory and their caches of keys and values.",
+        static_cast<double>(models_->bytes()));
   gauge("tessera_models_loaded", "Models in memory.", static_cast<double>(models_->loaded()));
   return metrics_->text(gauges);
 }

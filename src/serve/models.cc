@@ -29,14 +29,16 @@ std::vector<Path> files_of(const Path& path) {
   return files;
 }
 
-int64_t bytes_of(const Path& path) {
-  int64_t all = 0;
+/// Of the files that a model's weights are read from: what is known before it is loaded.
+int64_t bytes_of_files(const Path& path) {
+  int64_t preferred = 0, others = 0;  // the same weights may lie there in an older format too
   for (const Path& file : files_of(path)) {
     const std::string kind = file.extension().string();
-    if (kind == ".safetensors" || kind == ".gguf" || kind == ".bin" || kind == ".pth" || kind == ".pt")
-      all += static_cast<int64_t>(std::filesystem::file_size(file));
+    const bool is_preferred = kind == ".safetensors" || kind == ".gguf";
+    if (!is_preferred && kind != ".bin" && kind != ".pth" && kind != ".pt" && kind != ".ckpt") continue;
+    (is_preferred ? preferred : others) += static_cast<int64_t>(std::filesystem::file_size(file));
   }
-  return all;
+  return preferred > 0 ? preferred : others;
 }
 
 int64_t written_at(const Path& path) {
@@ -104,7 +106,8 @@ Models::Models(const ModelsOptions& options, Metrics& metrics) : options_(option
     entries_.push_back(std::move(entry));
   }
   for (Entry& entry : entries_) {
-    entry.bytes = bytes_of(entry.path);
+    entry.bytes = bytes_of_files(entry.path);
+    if (options_.load.dtype == "bf16") entry.bytes /= 2;  // as few as they may become
     require_fits(entry);
     make_room(entry);  // idle, all of them: nobody has asked yet
     load(entry);
@@ -160,7 +163,8 @@ int64_t Models::cache_of(const Writes& writes) const {
   return cache;
 }
 
-/// Into memory, and what is said of it into the card. There is room for its files already; room for its cache is made here.
+/// Into memory, and what is said of it into the card. Room for it was made as far as its size was known; here it is counted, and room is made
+/// for what it takes.
 void Models::load(Entry& entry) {
   const auto began = Clock::now();
   auto model = load_model(entry.path, options_.device, options_.load);
@@ -185,7 +189,7 @@ void Models::load(Entry& entry) {
   }
   {
     const std::lock_guard lock(mutex_);
-    entry.bytes = bytes_of(entry.path) + cache;
+    entry.bytes = model->weight_bytes() + cache;
   }
   require_fits(entry);
   wait_for_room(entry);
@@ -197,9 +201,10 @@ void Models::load(Entry& entry) {
     entry.used = Clock::now();
   }
   const std::string room =
-      card.writes ? fmt::format("; context {}, {} MiB for {} positions", card.context, cache >> 20, engine.positions)
+      card.writes ? fmt::format(", context {}, {} MiB for {} positions", card.context, cache >> 20, engine.positions)
                   : "";
-  log_info("loaded {} in {:.1f} s: {}{}", card.name, seconds_between(began, Clock::now()), abilities_of(card), room);
+  log_info("loaded {} in {:.1f} s: {}; weights {} MiB{}", card.name, seconds_between(began, Clock::now()),
+           abilities_of(card), (entry.bytes - cache) >> 20, room);
 }
 
 void Models::require_fits(const Entry& entry) const {
@@ -283,6 +288,13 @@ int64_t Models::held() const {
   const std::lock_guard lock(mutex_);
   int64_t all = 0;
   for (const Entry& entry : entries_) all += entry.worker ? entry.worker->held() : 0;
+  return all;
+}
+
+int64_t Models::bytes() const {
+  const std::lock_guard lock(mutex_);
+  int64_t all = 0;
+  for (const Entry& entry : entries_) all += entry.worker ? entry.bytes : 0;
   return all;
 }
 

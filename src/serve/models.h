@@ -21,7 +21,7 @@ struct ModelsOptions {
   EngineOptions engine;  // `positions` is found from `cache_bytes`
   int64_t cache_bytes =
       0;  // of keys and values of each model that writes; 0: eight full contexts, 2 GiB and a quarter of the free memory at most
-  int64_t memory = 0;  // of all models and their caches together; 0: no limit
+  int64_t memory = 0;  // of the weights and caches of all models together; 0: no limit
 };
 
 class Models {
@@ -46,12 +46,14 @@ class Models {
   size_t running() const;
   int64_t held() const;
   size_t loaded() const;
+  /// Of the models in memory, their weights and their caches.
+  int64_t bytes() const;
 
  private:
   struct Entry {
     Path path;
     ModelCard card;
-    int64_t bytes = 0;      // of its files and its cache
+    int64_t bytes = 0;      // of its weights in memory and its cache; of its files until it has been loaded once
     int64_t positions = 0;  // of its cache; 0: not known yet
     std::shared_ptr<Worker> worker;
     Clock::time_point used;

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <cstring>
+
 #include "core/error.h"
 #include "serve/api_error.h"
 #include "serve/testing.h"
@@ -82,6 +84,46 @@ TEST(Models, MistakesShowAtTheStart) {
   EXPECT_THAT(start({.paths = {shipped / "books-lm"}, .memory = 1 << 20}),
               ThrowsMessage<UserError>(HasSubstr("--memory allows 1 MiB")));
   EXPECT_THAT(start({.paths = {shipped / "absent"}}), ThrowsMessage<UserError>(HasSubstr("absent")));
+}
+
+/// Numbers in a file of weights, by its header alone.
+int64_t numbers_in(const Path& file) {
+  const std::string bytes = read_file(file);
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  const Json header = Json::parse(bytes.substr(sizeof length, length));
+  int64_t all = 0;
+  for (const auto& [name, tensor] : header.items()) {
+    if (name == "__metadata__") continue;
+    int64_t numbers = 1;
+    for (const Json& size : tensor["shape"]) numbers *= size.get<int64_t>();
+    all += numbers;
+  }
+  return all;
+}
+
+TEST(Models, MemoryIsThatOfTheWeightsAsTheyAreHeld) {
+  const Path path = shipped / "emoji-infinity";
+  Metrics metrics;
+  ModelsOptions options{.paths = {path}, .load = {.dtype = "fp32"}};
+  const int64_t held = Models(options, metrics).bytes();
+  EXPECT_EQ(held, 4 * (numbers_in(path / "model.safetensors") + numbers_in(path / "codec/model.safetensors")));
+  const auto files = static_cast<int64_t>(std::filesystem::file_size(path / "model.safetensors") +
+                                          std::filesystem::file_size(path / "codec/model.safetensors"));
+  ASSERT_LT(files, held);  // stored in fewer bits
+  options.memory = (files + held) / 2;
+  EXPECT_THAT([&] { Models(options, metrics); }, ThrowsMessage<UserError>(HasSubstr("emoji-infinity takes")));
+  options.memory = held;
+  EXPECT_EQ(Models(options, metrics).bytes(), held);
+}
+
+TEST(Models, MemoryCountsTheCacheOfKeysAndValues) {
+  Metrics metrics;
+  const auto bytes = [&](int64_t cache) {
+    return Models({.paths = {shipped / "books-lm"}, .cache_bytes = cache}, metrics).bytes();
+  };
+  EXPECT_NEAR(static_cast<double>(bytes(24 << 20) - bytes(8 << 20)), 16 << 20, 1 << 18);  // whole blocks of positions
+  EXPECT_GT(bytes(8 << 20), int64_t{15} << 20);
 }
 
 TEST(Models, AreNamedByTheirFolderOrFile) {

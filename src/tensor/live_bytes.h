@@ -1,8 +1,13 @@
-// How many bytes of tensors are alive, and how many there have been at once: what "this trains in less memory" is measured by.
+// How many bytes of tensors are alive, and how many there have been at once: what "this trains in less memory" is measured by; and how many a
+// module takes.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <set>
+#include <string>
+
+#include "tensor/module.h"
 
 namespace tessera {
 
@@ -24,5 +29,15 @@ class LiveBytes {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Bytes that a module's tensors take in memory, packed ones as they are packed; what several share counts once.
+template <HasTensors M> int64_t bytes_of(M& module) {
+  std::set<const void*> seen;
+  int64_t total = 0;
+  for_each_tensor(module, [&](const std::string&, Tensor& t) {
+    if (seen.insert(t.const_data_ptr()).second) total += static_cast<int64_t>(t.nbytes());
+  });
+  return total;
+}
 
 }  // namespace tessera

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/text_file.h"
 #include "media/compose.h"
+#include "tensor/live_bytes.h"
 
 namespace tessera::infinity {
 
@@ -45,6 +46,12 @@ DrawingInfinity::DrawingInfinity(Bundle bundle) : bundle_(std::move(bundle)) {
   if (bundle_.model.config.head != "bits") {
     throw UserError("[infinity] a model with an '{}' head cannot draw; want head 'bits'", bundle_.model.config.head);
   }
+}
+
+int64_t DrawingInfinity::weight_bytes() const {
+  Infinity model = bundle_.model;  // shares its tensors, as the codec does
+  codec::Codec codec = bundle_.codec;
+  return bytes_of(model) + bytes_of(codec) + (bundle_.text ? bundle_.text->bytes() : 0);
 }
 
 namespace {

@@ -42,6 +42,8 @@ class DrawingInfinity final : public LoadedModel, public Draws {
  public:
   explicit DrawingInfinity(Bundle bundle);
   std::string model_type() const override { return infinity::model_type; }
+  /// Of the transformer, of the codec, and of a text encoder that is in memory while it reads a prompt.
+  int64_t weight_bytes() const override;
   const Draws* draws() const override { return this; }
   std::vector<Image> draw(const DrawRequest& request) const override;
   void check(const DrawRequest& request) const override;

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "tensor/build.h"
+#include "tensor/live_bytes.h"
 
 namespace tessera::infinity {
 
@@ -52,7 +53,8 @@ WeightSource encoder_tensors(const WeightSource& all) {
 PromptEncoder::PromptEncoder(Path folder, int64_t longest, at::Device device)
     : folder_(std::move(folder)), longest_(longest), device_(device), config_(config_of(folder_ / "config.json")),
       tokenizer_(text::load_tokenizer(folder_)) {
-  load();  // opens and compares names, reads no weights
+  nn::T5Encoder encoder = load();  // opens and compares names, reads no weights
+  bytes_ = bytes_of(encoder);
 }
 
 nn::T5Encoder PromptEncoder::load() const {

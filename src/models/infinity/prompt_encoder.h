@@ -24,6 +24,8 @@ class PromptEncoder {
   const Path& folder() const { return folder_; }
   /// States [L, width] fp32 of each prompt, its end token's included. Throws UserError for a prompt that is too long.
   std::vector<Tensor> encode(const std::vector<std::string>& prompts) const;
+  /// Bytes of its weights while they are in memory.
+  int64_t bytes() const { return bytes_; }
   /// The encoder alone, in fp32, its weights views of the file where they can be.
   nn::T5Encoder load() const;
 
@@ -33,6 +35,7 @@ class PromptEncoder {
   Path folder_;
   int64_t longest_;
   at::Device device_;
+  int64_t bytes_ = 0;
   nn::T5Config config_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
 };

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "media/compose.h"
 #include "models/lm/architecture/token_rows.h"
+#include "tensor/live_bytes.h"
 
 namespace tessera::liquid {
 
@@ -100,6 +101,12 @@ LoadedLiquid::LoadedLiquid(Bundle bundle, lm::WriterParts parts) : bundle_(std::
   if (turn) parts.defaults.end_tokens.push_back(*turn);
   writer_ = std::make_unique<lm::LmWriter>(std::move(parts));
   prompter_ = std::make_unique<Prompter>(bundle_.config.pictures, writer_->tokenizer());
+}
+
+int64_t LoadedLiquid::weight_bytes() const {
+  lm::DecoderLm model = bundle_.model;  // shares its tensors, as the codec does
+  vq::VqCodec codec = bundle_.codec;
+  return bytes_of(model) + bytes_of(codec);
 }
 
 CodePlan LoadedLiquid::plan_of(const DrawRequest& request) const {

@@ -22,6 +22,7 @@ class LoadedLiquid final : public LoadedModel, public Draws, public Sees {
   LoadedLiquid(Bundle bundle, lm::WriterParts parts);
 
   std::string model_type() const override { return liquid::model_type; }
+  int64_t weight_bytes() const override;
   const Draws* draws() const override { return this; }
   const Writes* writes() const override { return writer_.get(); }
   const Sees* sees() const override { return this; }

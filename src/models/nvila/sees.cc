@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "media/compose.h"
+#include "tensor/live_bytes.h"
 
 namespace tessera::nvila {
 
@@ -58,6 +59,11 @@ LoadedNvila::LoadedNvila(NvilaModel model, const Path& directory, const Json& te
                         .defaults = lm::generation_defaults(own, text_config),
                         .decode = decode};
   writer_ = std::make_unique<NvilaWriter>(std::move(parts), *prompter_);
+}
+
+int64_t LoadedNvila::weight_bytes() const {
+  NvilaModel model = model_;  // shares its tensors
+  return bytes_of(model);
 }
 
 LoadedNvila::Asked LoadedNvila::asked(const SeeRequest& request, size_t place) const {

@@ -28,6 +28,7 @@ class LoadedNvila final : public LoadedModel, public Sees, public Embeds {
   LoadedNvila(NvilaModel model, const Path& directory, const Json& text_config, const lm::DecodeOptions& decode);
 
   std::string model_type() const override { return nvila::model_type; }
+  int64_t weight_bytes() const override;
   const Writes* writes() const override { return writer_.get(); }
   const Sees* sees() const override { return this; }
   const Embeds* embeds() const override { return this; }

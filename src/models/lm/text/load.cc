@@ -10,6 +10,7 @@
 #include "models/lm/architecture/token_rows.h"
 #include "models/lm/text/writes.h"
 #include "tensor/gguf.h"
+#include "tensor/live_bytes.h"
 #include "tensor/model_dir.h"
 
 namespace tessera::lm {
@@ -20,6 +21,10 @@ class WritingLm : public LoadedModel {
  public:
   WritingLm(std::string type, WriterParts parts) : type_(std::move(type)), writer_(std::move(parts)) {}
   std::string model_type() const override { return type_; }
+  int64_t weight_bytes() const override {
+    DecoderLm model = writer_.model();  // shares its tensors
+    return bytes_of(model);
+  }
   const Writes* writes() const override { return &writer_; }
 
  private:
