@@ -38,10 +38,13 @@ class StudioTest : public ::testing::Test {
             .body = body.dump(),
             .peer = "127.0.0.1"};
   }
-  static Json json(Studio& studio, const HttpRequest& request) { return Json::parse(studio.answer(request).body); }
+  static HttpReply answer(Studio& studio, const HttpRequest& request) {
+    return studio.answer(request, route_of(request.path)->endpoint);
+  }
+  static Json json(Studio& studio, const HttpRequest& request) { return Json::parse(answer(studio, request).body); }
   static int status(Studio& studio, const HttpRequest& request) {
     try {
-      return studio.answer(request).status;
+      return answer(studio, request).status;
     } catch (const ApiError& error) {
       return error.json().at("error").at("message").get<std::string>().empty() ? 0 : error.reply().status;
     }
@@ -67,8 +70,8 @@ TEST_F(StudioTest, DataOfRunsAreNamedByTheirRuns) {
 
 TEST_F(StudioTest, RunsAreReadBesideTheThreadOfInputAndOutput) {
   for (const char* path : {"/runs", "/runs/one/metrics", "/data", "/studio/server"})
-    EXPECT_TRUE(Studio::takes(get(path))) << path;
-  EXPECT_FALSE(Studio::takes(get("/runsaway")));
+    EXPECT_TRUE(route_of(path)->page) << path;
+  EXPECT_EQ(route_of("/runsaway"), nullptr);
   write("runs/one/metrics.jsonl", "{\"step\":1}\n");
   Studio studio({.runs = root_ / "runs"}, models());
   EXPECT_EQ(json(studio, get("/runs"))["runs"][0]["name"], "one");
