@@ -21,7 +21,7 @@ constexpr std::array kVerbs = std::to_array<Elsewhere>(
     {{"run", "chat"},      {"list", "inspect"},   {"ls", "inspect"},      {"show", "inspect"},   {"info", "inspect"},
      {"download", "pull"}, {"get", "pull"},       {"clone", "pull"},      {"fetch", "pull"},     {"generate", "write"},
      {"generate", "draw"}, {"complete", "write"}, {"describe", "see"},    {"caption", "see"},    {"sft", "train"},
-     {"dpo", "train"},     {"finetune", "train"}, {"fine-tune", "train"}, {"pretrain", "train"}, {"grpo", "align"},
+     {"dpo", "train"},     {"finetune", "train"}, {"fine-tune", "train"}, {"pretrain", "train"}, {"grpo", "train"},
      {"evaluate", "eval"}, {"bench", "eval"},     {"benchmark", "eval"},  {"merge", "convert"},  {"export", "convert"},
      {"server", "serve"},  {"api", "serve"}});
 
