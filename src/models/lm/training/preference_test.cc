@@ -220,6 +220,16 @@ TEST_F(Preference, PairsWithoutTwoAnswersTeachNothing) {
   EXPECT_THROW(o.loss({{.messages = {{"user", "a"}, {"assistant", "b"}}, .where = "a.jsonl line 3"}}, {}), UserError);
 }
 
+TEST_F(Preference, PairsOfEqualAnswersTeachNothing) {
+  const Sample equal = pair_of("a", "b", "b");
+  PreferenceObjective o = objective(model());
+  o.parameters();
+  EXPECT_THROW(o.measure_reference(Pairs({equal}), scratch_ / "none"), UserError);
+  o.measure_reference(Pairs({equal, batch_[0]}), scratch_ / "some");
+  EXPECT_EQ(o.loss({equal}, {}).weight, 0);
+  EXPECT_NEAR(o.loss({equal, batch_[0]}, {}).value.item<double>(), o.loss({batch_[0]}, {}).value.item<double>(), 1e-6);
+}
+
 TEST_F(Preference, ARecipeTrainsItAndAResumedRunEqualsAnUnbrokenOne) {
   write_start_and_pairs();
   const auto run = [&](const std::string& name, int64_t steps, bool resume) {
