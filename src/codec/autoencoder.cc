@@ -1,6 +1,7 @@
 // Encoder and decoder: levels of residual blocks around a narrow middle, with attention where a shape asks for it.
 #include "codec/autoencoder.h"
 
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/pixel_shuffle.h>
 #include <ATen/ops/pixel_unshuffle.h>
 #include <ATen/ops/silu.h>
@@ -8,8 +9,7 @@
 namespace tessera::codec {
 
 namespace {
-Middle make_middle(const AutoencoderShape& c) {
-  const int64_t width = c.channels * c.multipliers.back();
+Middle make_middle(const AutoencoderShape& c, int64_t width) {
   Middle middle;
   for (int64_t i = 0; i < c.middle_blocks; ++i) middle.blocks.emplace_back(width, width, c.norm_groups);
   if (c.middle_attention) middle.attention.emplace(width, c.norm_groups);
@@ -36,23 +36,26 @@ Tensor Middle::forward(Tensor x) const {
 }
 
 Encoder::Encoder(const AutoencoderShape& c)
-    : patch(c.patch), conv_in(3 * c.patch * c.patch, c.channels, 3), mid(make_middle(c)) {
+    : patch(c.patch), upscale(c.upscale), conv_in(3 * c.patch * c.patch, c.channels, 3),
+      mid(make_middle(c, c.encoder_widths().back())) {
+  const std::vector<int64_t> widths = c.encoder_widths();
   int64_t width = c.channels;
-  for (size_t i = 0; i < c.multipliers.size(); ++i) {
+  for (size_t i = 0; i < widths.size(); ++i) {
     DownLevel& level = down.emplace_back();
     for (int64_t j = 0; j < c.encoder_blocks; ++j) {
-      level.block.emplace_back(width, c.channels * c.multipliers[i], c.norm_groups);
-      width = c.channels * c.multipliers[i];
+      level.block.emplace_back(width, widths[i], c.norm_groups);
+      width = widths[i];
       if (attends(c, i)) level.attn.emplace_back(width, c.norm_groups);
     }
-    if (i + 1 < c.multipliers.size()) level.downsample.emplace(Conv2d(width, width, 3, /*stride=*/2));
+    if (i + 1 < widths.size()) level.downsample.emplace(Conv2d(width, width, 3, /*stride=*/2));
   }
   norm_out = GroupNorm(width, c.norm_groups);
   conv_out = Conv2d(width, c.latent, 3);
 }
 
 Tensor Encoder::forward(const Tensor& pictures) const {
-  Tensor x = conv_in.forward(patch == 1 ? pictures : at::pixel_unshuffle(pictures, patch));
+  const Tensor seen = upscale == 1 ? pictures : at::avg_pool2d(pictures, upscale);
+  Tensor x = conv_in.forward(patch == 1 ? seen : at::pixel_unshuffle(seen, patch));
   for (const auto& level : down) {
     x = through(level, x);
     if (level.downsample) x = level.downsample->forward(x);
@@ -61,19 +64,20 @@ Tensor Encoder::forward(const Tensor& pictures) const {
 }
 
 Decoder::Decoder(const AutoencoderShape& c)
-    : patch(c.patch), conv_in(c.latent, c.channels * c.multipliers.back(), 3), mid(make_middle(c)),
-      up(c.multipliers.size()) {
-  int64_t width = c.channels * c.multipliers.back();
-  for (size_t i = c.multipliers.size(); i-- > 0;) {
+    : patch(c.patch * c.upscale), conv_in(c.latent, c.decoder_widths().back(), 3),
+      mid(make_middle(c, c.decoder_widths().back())), up(c.multipliers.size()) {
+  const std::vector<int64_t> widths = c.decoder_widths();
+  int64_t width = widths.back();
+  for (size_t i = widths.size(); i-- > 0;) {
     for (int64_t j = 0; j < c.decoder_blocks; ++j) {
-      up[i].block.emplace_back(width, c.channels * c.multipliers[i], c.norm_groups);
-      width = c.channels * c.multipliers[i];
+      up[i].block.emplace_back(width, widths[i], c.norm_groups);
+      width = widths[i];
       if (attends(c, i)) up[i].attn.emplace_back(width, c.norm_groups);
     }
     if (i > 0) up[i].upsample.emplace(Conv2d(width, width, 3));
   }
   norm_out = GroupNorm(width, c.norm_groups);
-  conv_out = Conv2d(width, 3 * c.patch * c.patch, 3);
+  conv_out = Conv2d(width, 3 * patch * patch, 3);
 }
 
 Tensor Decoder::forward(const Tensor& codes) const {

@@ -43,9 +43,9 @@ template <class V> void tensors(V& v, Middle& m) {
   v("attn_1", m.attention);
 }
 
-/// Pictures [B, 3, H, W] in [-1, 1] -> latents [B, d, H/f, W/f].
+/// Pictures [B, 3, H, W] in [-1, 1] -> latents [B, d, H/f, W/f]. With `upscale` it first averages squares of so many pixels.
 struct Encoder {
-  int64_t patch = 1;
+  int64_t patch = 1, upscale = 1;
   Conv2d conv_in;
   std::vector<DownLevel> down;
   Middle mid;
@@ -66,7 +66,7 @@ template <class V> void tensors(V& v, Encoder& m) {
 
 /// Sums of codes [B, d, h, w] -> pictures [B, 3, h*f, w*f], not yet clamped.
 struct Decoder {
-  int64_t patch = 1;
+  int64_t patch = 1;  // that of the encoder, times upscale
   Conv2d conv_in;
   Middle mid;
   std::vector<UpLevel> up;  // up[0] is the finest, as in the released names

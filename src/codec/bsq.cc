@@ -54,11 +54,16 @@ ResidualCodes quantise(const Tensor& latent, const std::vector<ScaleShape>& scal
   return out;
 }
 
-Tensor sum_codes(const std::vector<Tensor>& bits, ScaleShape full) {
-  Tensor sum = grow(bits_to_codes(bits.front()), full);
-  for (size_t k = 1; k < bits.size(); ++k) sum = sum + grow(bits_to_codes(bits[k]), full);
-  return sum;
+std::vector<Tensor> running_sums(const std::vector<Tensor>& bits, ScaleShape full) {
+  std::vector<Tensor> sums;
+  for (const Tensor& of_scale : bits) {
+    const Tensor grown = grow(bits_to_codes(of_scale), full);
+    sums.push_back(sums.empty() ? grown : sums.back() + grown);
+  }
+  return sums;
 }
+
+Tensor sum_codes(const std::vector<Tensor>& bits, ScaleShape full) { return running_sums(bits, full).back(); }
 
 std::vector<Tensor> random_flips(int64_t batch, int64_t bits, const std::vector<ScaleShape>& scales,
                                  int64_t max_percent, Rng rng, at::Device device) {

@@ -41,7 +41,9 @@ struct ResidualCodes {
 ResidualCodes quantise(const Tensor& latent, const std::vector<ScaleShape>& scales,
                        const std::vector<Tensor>& flips = {});
 
-/// Sums codes of the first `bits.size()` scales at the size of `full`: [B, d, H, W].
+/// Per scale the sum of codes up to and with that scale, at the size of `full`: each [B, d, H, W].
+std::vector<Tensor> running_sums(const std::vector<Tensor>& bits, ScaleShape full);
+/// The last of running_sums().
 Tensor sum_codes(const std::vector<Tensor>& bits, ScaleShape full);
 
 /// Random flips for a batch: per scale one strength is drawn from {0, 1, ..., max_percent} percent for the whole batch,

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -202,6 +203,47 @@ TEST(CodecObjective, AFrozenEncoderKeepsItsBitsWhileTheDecoderLearns) {
   const double learned = objective.loss(kept, {}).value.item<double>();
   EXPECT_LT(learned, first.item<double>());
   EXPECT_NEAR(learned, objective.loss(fresh, {}).value.item<double>(), 1e-6) << "codes that are kept by picture_id";
+}
+
+/// Striped pictures of 32 pixels.
+class Stripes final : public SampleSource {
+ public:
+  Sample at(uint64_t index) const override { return {.picture = striped(32, 3 + static_cast<int>(index % 5))}; }
+  std::optional<uint64_t> pass_length() const override { return 5; }
+};
+
+TEST(CodecObjective, ADecoderOfAnotherSizeLearnsOnBitsThatStay) {
+  Codec small(tiny_config());
+  initialise(small, 8);
+  const Path start = fresh_directory("start");
+  save_codec(small, start, StoredAs::f32, disk());
+
+  train::Recipe recipe;
+  CodecConfig large = tiny_config();
+  large.picture_size = 32, large.upscale = 2, large.decoder_blocks = 3, large.decoder_channels = 12;
+  large.decoder_multipliers = {1, 3};
+  recipe.model = to_json(large);
+  recipe.loss = {{"start", start.string()}, {"freeze_encoder", true}, {"flip_bits", 0.1}};
+  const Stripes stripes;
+  const auto made = make_codec_objective(recipe, stripes, at::kCPU);
+  const Codec& codec = dynamic_cast<const CodecObjective&>(*made).codec();
+  EXPECT_EQ(codec.config.spatial_factor(), 8);
+
+  const at::NoGradGuard no_grad;
+  const Tensor pictures = pictures_to_tensor({striped(32, 5)}, at::kCPU);
+  const Tensor seen = at::avg_pool2d(pictures, 2);  // [1, 3, 16, 16]: what the small codec was made for
+  const ResidualCodes codes = quantise(codec.encode(pictures), codec.scales());
+  EXPECT_TRUE(at::equal(codes.bits[2], quantise(small.encode(seen), small.scales()).bits[2]));
+  EXPECT_EQ(codec.decode(codes.sums.back()).sizes(), at::IntArrayRef({1, 3, 32, 32}));
+
+  recipe.loss["freeze_encoder"] = false;
+  recipe.loss["flip_bits"] = 0;
+  EXPECT_THAT(
+      [&] { make_codec_objective(recipe, stripes, at::kCPU); },
+      ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("with freeze_encoder their decoders may differ")));
+  recipe.loss["flip_bits"] = 0.1;
+  EXPECT_THAT([&] { make_codec_objective(recipe, stripes, at::kCPU); },
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("flip_bits wants freeze_encoder")));
 }
 
 TEST(CodecObjective, PsnrOfAScaleIsTheMeanOverPicturesDecodedFromTheScalesUpToIt) {

@@ -22,7 +22,23 @@ AutoencoderShape CodecConfig::shape() const {
           .decoder_blocks = decoder_blocks,
           .middle_blocks = middle_blocks,
           .norm_groups = norm_groups,
-          .latent = bits};
+          .latent = bits,
+          .upscale = upscale,
+          .decoder_channels = decoder_channels,
+          .decoder_multipliers = decoder_multipliers};
+}
+
+std::vector<int64_t> AutoencoderShape::encoder_widths() const {
+  std::vector<int64_t> widths;
+  for (const int64_t multiplier : multipliers) widths.push_back(channels * multiplier);
+  return widths;
+}
+
+std::vector<int64_t> AutoencoderShape::decoder_widths() const {
+  std::vector<int64_t> widths;
+  for (const int64_t multiplier : decoder_multipliers.empty() ? multipliers : decoder_multipliers)
+    widths.push_back((decoder_channels == 0 ? channels : decoder_channels) * multiplier);
+  return widths;
 }
 
 std::string CodecConfig::fingerprint() const {
@@ -35,19 +51,28 @@ void validate(const AutoencoderShape& shape, int64_t picture_size, std::string_v
   };
   want("channels", shape.channels, 1, 1 << 14);
   want("patch", shape.patch, 1, 64);
+  want("upscale", shape.upscale, 1, 16);
+  want("decoder_channels", shape.decoder_channels, 0, 1 << 14);
   want("encoder_blocks", shape.encoder_blocks, 1, 64);
   want("decoder_blocks", shape.decoder_blocks, 1, 64);
   want("middle_blocks", shape.middle_blocks, 0, 64);
   want("norm_groups", shape.norm_groups, 1, 1 << 14);
   want("the number of multipliers", std::ssize(shape.multipliers), 1, 12);
-  for (const int64_t multiplier : shape.multipliers) {
-    want("a multiplier", multiplier, 1, 256);
-    const int64_t width = multiplier * shape.channels;
-    if (width % shape.norm_groups != 0 && (exact_groups || width % 24 != 0))
-      throw UserError("[{}] a level of {} channels cannot be split into {} groups; choose norm_groups that divides it",
-                      module, width, shape.norm_groups);
+  if (!shape.decoder_multipliers.empty() && shape.decoder_multipliers.size() != shape.multipliers.size())
+    throw UserError("[{}] decoder_multipliers has {} numbers, want none or one for each of the {} levels", module,
+                    shape.decoder_multipliers.size(), shape.multipliers.size());
+  for (const auto& list : {shape.multipliers, shape.decoder_multipliers}) {
+    for (const int64_t multiplier : list) want("a multiplier", multiplier, 1, 256);
   }
-  const int64_t factor = shape.patch << (shape.multipliers.size() - 1);
+  for (const auto& widths : {shape.encoder_widths(), shape.decoder_widths()}) {
+    for (const int64_t width : widths) {
+      if (width % shape.norm_groups != 0 && (exact_groups || width % 24 != 0))
+        throw UserError(
+            "[{}] a level of {} channels cannot be split into {} groups; choose norm_groups that divides it", module,
+            width, shape.norm_groups);
+    }
+  }
+  const int64_t factor = (shape.patch * shape.upscale) << (shape.multipliers.size() - 1);
   if (picture_size < factor || picture_size % factor != 0)
     throw UserError("[{}] picture_size is {}, want a multiple of {} (patch and {} levels)", module, picture_size,
                     factor, shape.multipliers.size());

@@ -20,6 +20,13 @@ struct AutoencoderShape {
   int64_t latent = 32;            // channels between the halves
   bool middle_attention = false;  // after the first block of the middle
   std::vector<bool> attention{};  // per level: attention after each block; empty: at none
+  int64_t upscale = 1;            // the encoder sees pictures averaged down by this, the decoder gives them whole
+  int64_t decoder_channels = 0;   // `channels` of the decoder; 0: the same
+  std::vector<int64_t> decoder_multipliers{};  // `multipliers` of the decoder; empty: the same
+
+  /// Channels of each level, finest first.
+  std::vector<int64_t> encoder_widths() const;
+  std::vector<int64_t> decoder_widths() const;
 };
 
 /// Convolutional autoencoder and its quantiser (arXiv 2412.04431, section 3.2; structure of the released VAE).
@@ -35,11 +42,14 @@ struct CodecConfig {
   int64_t norm_groups = 32;                            // GroupNorm groups (24 where the width is no multiple)
   int64_t bits = 32;                                   // d: bits per position, 1 to 64
   std::vector<int64_t> scales{1, 2, 4, 6, 8, 12, 16};  // edges of the square scale schedule, coarse to fine
+  int64_t upscale = 1;           // the encoder sees pictures averaged down by this, the decoder gives them whole
+  int64_t decoder_channels = 0;  // `channels` of the decoder; 0: the same
+  std::vector<int64_t> decoder_multipliers;  // `multipliers` of the decoder; empty: the same
 
   bool operator==(const CodecConfig&) const = default;
 
   /// Pixels per latent position along an edge.
-  int64_t spatial_factor() const { return patch << (multipliers.size() - 1); }
+  int64_t spatial_factor() const { return (patch * upscale) << (multipliers.size() - 1); }
   AutoencoderShape shape() const;
   /// Bits of one square picture: d * sum of the scales' areas.
   int64_t bits_per_picture() const;
@@ -59,6 +69,11 @@ template <class V> void fields(V& v, CodecConfig& c) {
   v("norm_groups", c.norm_groups, "GroupNorm groups (24 where a width is no multiple)");
   v("bits", c.bits, "bits per position, 1 to 64");
   v("scales", c.scales, "edges of the square scale schedule, coarse to fine");
+  v("upscale", c.upscale,
+    "the encoder sees pictures averaged down by this factor, the decoder gives them whole (1: alike)");
+  v("decoder_channels", c.decoder_channels, "width of the decoder's first level (0: channels)");
+  v("decoder_multipliers", c.decoder_multipliers,
+    "width of each of the decoder's levels in units of it (empty: multipliers)");
 }
 
 /// Throws UserError that begins with [module] for sizes that no autoencoder has, and for pictures that its levels do not divide. The bounds are

@@ -26,6 +26,41 @@ Tensor with_dropped_scales(const Tensor& sums, double share, Rng rng) {  // [B, 
   }
   return at::stack(chosen);
 }
+
+void check(const CodecTraining& t) {
+  if (t.freeze_encoder && t.start.empty())
+    throw UserError("[codec] freeze_encoder wants loss.start, the codec whose encoder is kept");
+  if (!(t.flip_bits >= 0 && t.flip_bits <= 1))
+    throw UserError("[codec] loss.flip_bits is {}, want a share from 0 to 1", t.flip_bits);
+  if (t.flip_bits > 0 && !t.freeze_encoder)
+    throw UserError("[codec] loss.flip_bits wants freeze_encoder: bits that still move are not inverted");
+}
+
+/// What an encoder is made from, as if the decoder gave pictures of the encoder's size.
+CodecConfig encoder_of(CodecConfig c) {
+  c.name.clear();
+  c.picture_size /= c.upscale;
+  c.upscale = c.decoder_blocks = 1;
+  c.decoder_channels = 0;
+  c.decoder_multipliers.clear();
+  return c;
+}
+
+/// Fills `codec` from `directory`: with all that is there where the shapes agree, else, with a frozen encoder, with the encoder alone.
+void start_from(const std::string& directory, bool freeze_encoder, Codec& codec, at::Device device) {
+  Codec start = load_codec(directory, device);
+  start.config.name = codec.config.name;
+  if (start.config == codec.config) {
+    codec = std::move(start);
+    return;
+  }
+  if (!freeze_encoder || encoder_of(start.config) != encoder_of(codec.config))
+    throw UserError("[codec] {} is a codec '{}', the recipe's [model] one '{}'{}", directory,
+                    start.config.fingerprint(), codec.config.fingerprint(),
+                    freeze_encoder ? ", whose encoder differs" : "; with freeze_encoder their decoders may differ");
+  codec.encoder = std::move(start.encoder);
+  codec.encoder.upscale = codec.config.upscale;
+}
 }  // namespace
 
 std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, const SampleSource& source,
@@ -38,15 +73,14 @@ std::unique_ptr<train::Objective> make_codec_objective(train::Recipe& recipe, co
   from_json(recipe.model, config, "recipe", "model");
   CodecTraining training;
   from_json(recipe.loss, training, "recipe", "loss");
+  check(training);
   recipe.model = to_json(config);
   recipe.loss = to_json(training);
 
   const BuildDevice on(device);
   Codec codec(config);
   initialise(codec, static_cast<uint64_t>(recipe.train.seed));
-  if (!training.start.empty()) load_into(named_tensors(codec), training.start, "codec");
-  if (training.freeze_encoder && training.start.empty())
-    throw UserError("[codec] freeze_encoder wants loss.start, the codec whose encoder is kept");
+  if (!training.start.empty()) start_from(training.start, training.freeze_encoder, codec, device);
   std::vector<Image> fixed;
   for (Sample& sample : data::samples_to_measure(source, 200)) fixed.push_back(std::move(sample.picture));
   const bool fits = fixed.front().width == config.picture_size && fixed.front().height == config.picture_size;
@@ -100,26 +134,36 @@ train::Loss CodecObjective::prepared_loss(const train::PreparedBatch& samples, c
   return {total, metrics};
 }
 
-Tensor CodecObjective::frozen_sums(const std::vector<const Picture*>& batch) {
+std::vector<Tensor> CodecObjective::frozen_bits(const Picture& picture) {
+  const auto& id = picture.picture_id;
+  if (const auto kept = id ? bits_.find(*id) : bits_.end(); kept != bits_.end()) return kept->second;
+  std::vector<Tensor> bits = quantise(codec_.encode(picture.pixels.to(device_)), codec_.scales()).bits;
+  if (id) bits_.emplace(*id, bits);
+  return bits;
+}
+
+Tensor CodecObjective::frozen_sums(const std::vector<const Picture*>& batch, Rng rng) {
   const at::NoGradGuard no_grad;
-  std::vector<Tensor> sums;
+  const std::vector<ScaleShape> scales = codec_.scales();
+  std::vector<std::vector<Tensor>> by_scale(scales.size());
   for (const Picture* picture : batch) {
-    const auto& id = picture->picture_id;
-    const auto kept = id ? sums_.find(*id) : sums_.end();
-    if (kept != sums_.end()) {
-      sums.push_back(kept->second);
-      continue;
-    }
-    const Tensor latent = codec_.encode(picture->pixels.to(device_));
-    sums.push_back(at::stack(quantise(latent, codec_.scales()).sums, 1)[0]);
-    if (id) sums_.emplace(*id, sums.back());
+    const std::vector<Tensor> bits = frozen_bits(*picture);
+    for (size_t k = 0; k < scales.size(); ++k) by_scale[k].push_back(bits[k]);
   }
-  return at::stack(sums);
+  std::vector<Tensor> bits;
+  for (const std::vector<Tensor>& of_scale : by_scale) {
+    Tensor together = at::cat(of_scale).cpu();  // [B, d, h, w]
+    bool* data = together.mutable_data_ptr<bool>();
+    for (int64_t i = 0; i < together.numel(); ++i) data[i] ^= rng.chance(training_.flip_bits);
+    bits.push_back(together.to(device_));
+  }
+  return at::stack(running_sums(bits, scales.back()), 1);
 }
 
 train::Loss CodecObjective::decoder_loss(const std::vector<const Picture*>& batch, const Tensor& pictures,
                                          const train::StepContext& context) {
-  const Tensor sum = with_dropped_scales(frozen_sums(batch), training_.drop_scales, context.rng.split(0));
+  const Tensor sums = frozen_sums(batch, context.rng.split(1));
+  const Tensor sum = with_dropped_scales(sums, training_.drop_scales, context.rng.split(0));
   const Tensor decoded = codec_.decoder.forward(sum);
   const Tensor l1 = at::l1_loss(decoded, pictures), mse = at::mse_loss(decoded, pictures);
   return {training_.l1 * l1 + training_.mse * mse, {{"l1", l1.item<double>()}, {"mse", mse.item<double>()}}};

@@ -21,6 +21,7 @@ struct CodecTraining {
   double drop_scales = 0.3;     // share of pictures that are decoded from a random prefix of the scales
   std::string start;            // codec directory to start from; empty: from nothing
   bool freeze_encoder = false;  // train the decoder alone: bits stay what they are, so transformers over them fit
+  double flip_bits = 0;         // share of bits that are inverted, by chance, while the decoder alone is trained
 
   bool operator==(const CodecTraining&) const = default;
 };
@@ -31,7 +32,9 @@ template <class V> void fields(V& v, CodecTraining& c) {
   v("entropy", c.entropy, "weight of E[H] - H[E] of the soft bits");
   v("drop_scales", c.drop_scales, "share of pictures decoded from a random prefix of the scales");
   v("start", c.start, "codec directory to start from (empty: from nothing)");
-  v("freeze_encoder", c.freeze_encoder, "train the decoder alone, so that bits stay what they are");
+  v("freeze_encoder", c.freeze_encoder, "train the decoder alone, of whatever size, so that bits stay what they are");
+  v("flip_bits", c.flip_bits,
+    "share of bits that are inverted, by chance, while the decoder alone is trained: it learns to overlook wrong ones");
 }
 
 class CodecObjective final : public train::Objective {
@@ -51,18 +54,20 @@ class CodecObjective final : public train::Objective {
   const Codec& codec() const { return codec_; }
 
  private:
-  /// Sums of codes per scale [B, K, d, h, w], without gradients; kept by picture_id while the encoder is frozen.
   struct Picture final : train::Prepared {
     Tensor pixels;  // [1, 3, H, W] on the CPU
     std::optional<uint64_t> picture_id;
   };
-  Tensor frozen_sums(const std::vector<const Picture*>& batch);
+  /// Bits of a picture, per scale [1, d, h, w], without gradients; kept by picture_id while the encoder is frozen.
+  std::vector<Tensor> frozen_bits(const Picture& picture);
+  /// Sums of a batch's codes per scale [B, K, d, h, w], some bits of which are inverted.
+  Tensor frozen_sums(const std::vector<const Picture*>& batch, Rng rng);
   train::Loss decoder_loss(const std::vector<const Picture*>& batch, const Tensor& pictures,
                            const train::StepContext& context);
 
   Codec codec_;
   CodecTraining training_;
-  std::unordered_map<uint64_t, Tensor> sums_;  // by picture_id, [K, d, h, w]
+  std::unordered_map<uint64_t, std::vector<Tensor>> bits_;  // by picture_id
   std::vector<Image> fixed_;
   at::Device device_;
 };

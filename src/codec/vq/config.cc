@@ -23,7 +23,10 @@ codec::AutoencoderShape without_attention(const VqConfig& c) {
           .middle_blocks = 2,
           .norm_groups = c.norm_groups,
           .latent = c.latent_channels,
-          .middle_attention = true};
+          .middle_attention = true,
+          .upscale = c.upscale,
+          .decoder_channels = c.decoder_channels,
+          .decoder_multipliers = c.decoder_multipliers};
 }
 
 }  // namespace
@@ -31,7 +34,7 @@ codec::AutoencoderShape without_attention(const VqConfig& c) {
 codec::AutoencoderShape VqConfig::shape() const {
   codec::AutoencoderShape shape = without_attention(*this);
   for (size_t level = 0; level < multipliers.size(); ++level) {
-    const int64_t edge = (picture_size / patch) >> level;
+    const int64_t edge = (picture_size / (patch * upscale)) >> level;
     shape.attention.push_back(std::ranges::find(attention_resolutions, edge) != attention_resolutions.end());
   }
   return shape;

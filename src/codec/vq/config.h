@@ -24,11 +24,14 @@ struct VqConfig {
   int64_t latent_channels = 256;  // z: channels between the convolutions and the codebook's projections
   int64_t code_width = 256;       // numbers of a code
   int64_t codes = 8192;           // entries of the codebook
+  int64_t upscale = 1;            // the encoder sees pictures averaged down by this, the decoder gives them whole
+  int64_t decoder_channels = 0;   // `channels` of the decoder; 0: the same
+  std::vector<int64_t> decoder_multipliers;  // `multipliers` of the decoder; empty: the same
 
   bool operator==(const VqConfig&) const = default;
 
   /// Pixels per code along an edge.
-  int64_t spatial_factor() const { return patch << (multipliers.size() - 1); }
+  int64_t spatial_factor() const { return (patch * upscale) << (multipliers.size() - 1); }
   /// Codes along an edge of a square picture.
   int64_t edge() const { return picture_size / spatial_factor(); }
   int64_t codes_per_picture() const { return edge() * edge(); }
@@ -49,6 +52,11 @@ template <class V> void fields(V& v, VqConfig& c) {
   v("latent_channels", c.latent_channels, "channels between the convolutions and the codebook's projections");
   v("code_width", c.code_width, "numbers of a code");
   v("codes", c.codes, "entries of the codebook");
+  v("upscale", c.upscale,
+    "the encoder sees pictures averaged down by this factor, the decoder gives them whole (1: alike)");
+  v("decoder_channels", c.decoder_channels, "width of the decoder's first level (0: channels)");
+  v("decoder_multipliers", c.decoder_multipliers,
+    "width of each of the decoder's levels in units of it (empty: multipliers)");
 }
 
 /// Throws UserError when a config cannot be built.

@@ -5,6 +5,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/l1_loss.h>
 #include <ATen/ops/mse_loss.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -34,6 +35,50 @@ void check(const VqTraining& t) {
                     t.revive_pictures);
   if (!(t.revive_until >= 0 && t.revive_until <= 1))
     throw UserError("[vq] loss.revive_until is {}, want a share from 0 to 1", t.revive_until);
+  if (t.freeze_encoder && t.start.empty())
+    throw UserError("[vq] freeze_encoder wants loss.start, the codec whose encoder is kept");
+  if (!(t.replace_codes >= 0 && t.replace_codes <= 1))
+    throw UserError("[vq] loss.replace_codes is {}, want a share from 0 to 1", t.replace_codes);
+  if (t.replace_codes > 0 && !t.freeze_encoder)
+    throw UserError("[vq] loss.replace_codes wants freeze_encoder: codes that still move are not exchanged");
+}
+
+/// What an encoder is made from, and the codebook behind it, as if the decoder gave pictures of the encoder's size.
+VqConfig encoder_of(VqConfig c) {
+  c.name.clear();
+  c.picture_size /= c.upscale;
+  c.upscale = c.decoder_blocks = 1;
+  c.decoder_channels = 0;
+  c.decoder_multipliers.clear();
+  return c;
+}
+
+/// A codec of the shape `config` with what `directory` holds: all of it where the shapes agree, else encoder and codes with the fresh decoder
+/// that `fresh` has.
+VqCodec started_from(const std::string& directory, const VqConfig& config, bool freeze_encoder, VqCodec fresh,
+                     at::Device device) {
+  VqCodec start = load_vq(directory, device);
+  start.config.name = config.name;
+  if (start.config == config) return start;
+  if (!freeze_encoder || encoder_of(start.config) != encoder_of(config))
+    throw UserError("[vq] {} is a codec '{}', the recipe's [model] one '{}'{}", directory, start.config.fingerprint(),
+                    config.fingerprint(),
+                    freeze_encoder ? ", whose encoder differs" : "; with freeze_encoder their decoders may differ");
+  fresh.encoder = std::move(start.encoder);
+  fresh.encoder.upscale = config.upscale;
+  fresh.codebook = std::move(start.codebook);
+  fresh.quant_conv = std::move(start.quant_conv);
+  return fresh;
+}
+
+/// Codes [B, h, w] of which `share` are drawn anew from `entries`.
+Tensor with_replaced(const Tensor& codes, double share, int64_t entries, Rng rng) {
+  Tensor changed = codes.cpu().clone(at::MemoryFormat::Contiguous);
+  int64_t* data = changed.mutable_data_ptr<int64_t>();
+  for (int64_t i = 0; i < changed.numel(); ++i) {
+    if (rng.chance(share)) data[i] = static_cast<int64_t>(rng.below(static_cast<uint64_t>(entries)));
+  }
+  return changed.to(codes.device());
 }
 
 /// [B, e, h, w] -> [B h w, e].
@@ -83,14 +128,8 @@ std::unique_ptr<train::Objective> make_vq_objective(train::Recipe& recipe, const
   const BuildDevice on(device);
   parts.codec = VqCodec(config);
   initialise(parts.codec, parts.seed);
-  if (!training.start.empty()) {
-    VqCodec start = load_vq(training.start, device);
-    if (start.config.shape().multipliers != config.multipliers || start.config.codes != config.codes)
-      throw UserError("[vq] {} is a codec '{}', the recipe's [model] one '{}'", training.start,
-                      start.config.fingerprint(), config.fingerprint());
-    start.config.name = config.name;
-    parts.codec = std::move(start);
-  }
+  if (!training.start.empty())
+    parts.codec = started_from(training.start, config, training.freeze_encoder, std::move(parts.codec), device);
   for (Sample& sample : data::samples_to_measure(source, 200)) parts.fixed.push_back(std::move(sample.picture));
   const Image& first = parts.fixed.front();
   if (first.width != config.picture_size || first.height != config.picture_size)
@@ -102,6 +141,8 @@ std::unique_ptr<train::Objective> make_vq_objective(train::Recipe& recipe, const
 std::vector<train::Parameter> VqObjective::parameters() {
   std::vector<train::Parameter> list;
   for_each_tensor(parts_.codec, [&](const std::string& name, Tensor& t) {
+    const bool decodes = name.starts_with("decoder.") || name.starts_with("post_quant_conv.");
+    if (parts_.training.freeze_encoder && !decodes) return;
     list.push_back({.name = name, .tensor = t, .decay = t.dim() == 4});  // codes stay where features are
   });
   return list;
@@ -114,6 +155,7 @@ std::unique_ptr<train::Prepared> VqObjective::prepare(Sample sample) const {
                     sample.picture.width, sample.picture.height, edge, edge);
   auto picture = std::make_unique<Picture>();
   picture->pixels = pictures_to_tensor({sample.picture}, at::kCPU);
+  picture->picture_id = sample.picture_id;
   return picture;
 }
 
@@ -134,17 +176,39 @@ void VqObjective::revive(int64_t step) {
   revived_ = step;
 }
 
+Tensor VqObjective::frozen_codes(const std::vector<const Picture*>& batch) {
+  const at::NoGradGuard no_grad;
+  std::vector<Tensor> codes;
+  for (const Picture* picture : batch) {
+    const auto& id = picture->picture_id;
+    const auto kept = id ? codes_.find(*id) : codes_.end();
+    codes.push_back(kept != codes_.end() ? kept->second : parts_.codec.encode(picture->pixels.to(parts_.device))[0]);
+    if (id) codes_.emplace(*id, codes.back());
+  }
+  return at::stack(codes);
+}
+
+train::Loss VqObjective::decoder_loss(const std::vector<const Picture*>& batch, const Tensor& pictures, Rng rng) {
+  const VqTraining& t = parts_.training;
+  const Tensor codes = with_replaced(frozen_codes(batch), t.replace_codes, parts_.codec.config.codes, rng);
+  const Tensor decoded = parts_.codec.decode_features(parts_.codec.rows_of(codes));
+  const Tensor l1 = at::l1_loss(decoded, pictures), mse = at::mse_loss(decoded, pictures);
+  return {t.l1 * l1 + t.mse * mse, {{"l1", l1.item<double>()}, {"mse", mse.item<double>()}}};
+}
+
 train::Loss VqObjective::prepared_loss(const train::PreparedBatch& samples, const train::StepContext& context) {
   const VqTraining& t = parts_.training;
+  const auto batch = train::prepared_as<Picture>(samples);
+  std::vector<Tensor> pixels;
+  for (const Picture* picture : batch) pixels.push_back(picture->pixels);
+  const Tensor pictures = at::cat(pixels).to(parts_.device);
+  if (t.freeze_encoder) return decoder_loss(batch, pictures, context.rng.split(0));
   const bool early = static_cast<double>(context.step) <= t.revive_until * static_cast<double>(context.total_steps);
   const bool fresh = context.step > 0 || t.start.empty();  // step 0: all codes are put where features are
   if (parts_.source != nullptr && t.revive_every > 0 && context.step % t.revive_every == 0 && early && fresh &&
       revived_ != context.step)
     revive(context.step);
 
-  std::vector<Tensor> pixels;
-  for (const Picture* picture : train::prepared_as<Picture>(samples)) pixels.push_back(picture->pixels);
-  const Tensor pictures = at::cat(pixels).to(parts_.device);
   const Tensor features = parts_.codec.features(pictures);  // [B, e, h, w]
   Tensor codes;
   {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "codec/vq/codec.h"
@@ -21,6 +23,8 @@ struct VqTraining {
   int64_t revive_pictures = 128;  // training pictures that such a look encodes
   double revive_until = 0.8;      // share of the run after which codes stay where they are
   std::string start;              // codec directory to start from; empty: from nothing
+  bool freeze_encoder = false;    // train the decoder alone: codes stay what they are, so models over them fit
+  double replace_codes = 0;       // share of codes that are others, by chance, while the decoder alone is trained
 
   bool operator==(const VqTraining&) const = default;
 };
@@ -33,6 +37,9 @@ template <class V> void fields(V& v, VqTraining& c) {
   v("revive_pictures", c.revive_pictures, "training pictures that such a look encodes");
   v("revive_until", c.revive_until, "share of the run after which codes stay where they are");
   v("start", c.start, "codec directory to start from (empty: from nothing)");
+  v("freeze_encoder", c.freeze_encoder, "train the decoder alone, of whatever size, so that codes stay what they are");
+  v("replace_codes", c.replace_codes,
+    "share of codes that are others, by chance, while the decoder alone is trained: it learns to overlook a wrong one");
 }
 
 /// How evenly codes are used: the share of the codebook that occurs, and exp of the entropy of the codes in nats, which is the number of
@@ -80,11 +87,16 @@ class VqObjective final : public train::Objective {
  private:
   struct Picture final : train::Prepared {
     Tensor pixels;  // [1, 3, H, W] on the CPU
+    std::optional<uint64_t> picture_id;
   };
   void revive(int64_t step);
+  /// Codes of a batch [B, h, w] without gradients; kept by picture_id, for while the encoder is frozen.
+  Tensor frozen_codes(const std::vector<const Picture*>& batch);
+  train::Loss decoder_loss(const std::vector<const Picture*>& batch, const Tensor& pictures, Rng rng);
 
   Parts parts_;
-  int64_t revived_ = -1;  // the last step that did
+  int64_t revived_ = -1;                        // the last step that did
+  std::unordered_map<uint64_t, Tensor> codes_;  // by picture_id, [h, w]
 };
 
 /// Moves the rows of `codebook` [K, e] that none of `rows` [N, e] is rounded to onto rows, drawn by `rng` in proportion to their squared

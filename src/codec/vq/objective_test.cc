@@ -141,6 +141,58 @@ TEST(VqObjective, AResumedRunEndsWithTheSameBytesAsOneThatWasNotStopped) {
   EXPECT_EQ(run("parts", 10, true), whole);
 }
 
+/// The colours, twice as large.
+class LargeColours final : public SampleSource {
+ public:
+  Sample at(uint64_t index) const override {
+    const Image small = colours.at(index).picture;
+    Sample sample{.picture = Image(16, 16, 3), .picture_id = index % 64};
+    for (size_t i = 0; i < sample.picture.pixels.size(); ++i) sample.picture.pixels[i] = small.pixels[i % 3];
+    return sample;
+  }
+  std::optional<uint64_t> pass_length() const override { return 64; }
+};
+
+TEST(VqObjective, ADecoderOfAnotherSizeLearnsOnCodesThatStay) {
+  const Scratch scratch;
+  VqCodec small(small_config());
+  initialise(small, 5);
+  save_vq(small, scratch / "start", StoredAs::f32);
+
+  VqConfig large = small_config();
+  large.picture_size = 16, large.upscale = 2, large.decoder_channels = 16, large.decoder_blocks = 2;
+  large.decoder_multipliers = {1, 2};
+  train::Recipe recipe;
+  recipe.model = to_json(large);
+  recipe.loss =
+      to_json(VqTraining{.start = (scratch / "start").string(), .freeze_encoder = true, .replace_codes = 0.25});
+  const LargeColours source;
+  const auto objective = make_vq_objective(recipe, source, at::kCPU);
+  const VqCodec& codec = dynamic_cast<const VqObjective&>(*objective).codec();
+  const Tensor seen = pictures_to_tensor({colours.at(3).picture, colours.at(4).picture}, at::kCPU);
+  const Tensor pictures = pictures_to_tensor({source.at(3).picture, source.at(4).picture}, at::kCPU);
+
+  const auto parameters = objective->parameters();
+  for (const auto& p : parameters) p.tensor.requires_grad_(true);
+  const train::StepContext context{.step = 1, .total_steps = 2, .rng = Rng(3)};
+  const train::Loss first = objective->loss({source.at(3), source.at(4)}, context);
+  first.value.backward();
+  {
+    const at::NoGradGuard no_grad;
+    for (const auto& p : parameters) p.tensor.sub_(p.tensor.grad(), 1e-2);
+  }
+  EXPECT_LT(objective->loss({source.at(3), source.at(4)}, context).value.item<double>(), first.value.item<double>());
+  const at::NoGradGuard no_grad;
+  EXPECT_TRUE(at::equal(codec.encode(pictures), small.encode(seen)));
+  EXPECT_EQ(codec.decode(codec.encode(pictures)).sizes(), at::IntArrayRef({2, 3, 16, 16}));
+
+  recipe.loss["freeze_encoder"] = false;
+  recipe.loss["replace_codes"] = 0;
+  EXPECT_THAT(
+      [&] { make_vq_objective(recipe, source, at::kCPU); },
+      ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("with freeze_encoder their decoders may differ")));
+}
+
 TEST(VqObjective, APictureOfAnotherSizeIsRefused) {
   const auto objective = objective_of({});
   EXPECT_THAT([&] { objective->prepare({.picture = Image(16, 8, 3)}); },
