@@ -37,8 +37,20 @@ std::vector<int32_t> window_of(const GuessedRow& row, int64_t most) {
   return ids;
 }
 
-/// Takes what `logits` [L, V] say follows each of `ids`, up to the first guess that is wrong; returns how many of `ids` stay. Then guesses on
-/// from the logits that are left, and, beyond them, from the last ones.
+/// Guesses what follows the ids of a row: what is recalled, and beyond that what `logits` [L, V] give, those from `from` on and then the last ones.
+void guess_on(GuessedRow& row, const Tensor& logits, int64_t from, int64_t window, const Recall& recall) {
+  Sequence& sequence = *row.sequence;
+  row.guesses.clear();
+  const int64_t wanted = std::min(window, room_of(sequence)) - 1;
+  if (sequence.finished() || wanted < 1) return;
+  if (recall) row.guesses = recall(sequence, wanted);
+  for (int64_t i = std::ssize(row.guesses); i < wanted; ++i) {
+    const int64_t at = std::min(from + i, logits.size(0) - 1);
+    row.guesses.push_back(sequence.guess(logits_for(logits[at], sequence), static_cast<size_t>(i)));
+  }
+}
+
+/// Takes what `logits` [L, V] say follows each of `ids`, up to the first guess that is wrong; returns how many of `ids` stay.
 size_t take(GuessedRow& row, const std::vector<int32_t>& ids, const Tensor& logits, const JacobiOptions& options,
             JacobiCounts& counts) {
   Sequence& sequence = *row.sequence;
@@ -58,20 +70,13 @@ size_t take(GuessedRow& row, const std::vector<int32_t>& ids, const Tensor& logi
     ++counts.ids;
   }
   if (kept > 1 || settles) row.passes = 0;
-  row.guesses.clear();
-  if (sequence.finished()) return kept;
-  const auto wanted = static_cast<size_t>(std::min(options.window, room_of(sequence)) - 1);
-  for (size_t i = 0; i < wanted; ++i) {
-    const size_t from = std::min(kept + i, ids.size() - 1);
-    row.guesses.push_back(sequence.guess(logits_for(logits[static_cast<int64_t>(from)], sequence), i));
-  }
   return kept;
 }
 
 }  // namespace
 
 JacobiCounts run_jacobi(TokenSteps& steps, std::span<Sequence* const> sequences, const JacobiOptions& options,
-                        const std::function<bool(int64_t ids)>& on_step) {
+                        const std::function<bool(int64_t ids)>& on_step, const Recall& recall) {
   if (options.window < 1) throw UserError("[generate] the window is {}, want at least 1", options.window);
   if (options.settle < 0) throw UserError("[generate] settle is {}, want at least 0 (never)", options.settle);
   JacobiCounts counts;
@@ -89,8 +94,7 @@ JacobiCounts run_jacobi(TokenSteps& steps, std::span<Sequence* const> sequences,
     const Tensor logits = first[static_cast<int64_t>(r)];
     sequence.take(sequence.draw(logits_for(logits, sequence)));
     ++counts.ids;
-    for (int64_t i = 0; i + 1 < std::min(options.window, room_of(sequence)) && !sequence.finished(); ++i)
-      rows[r].guesses.push_back(sequence.guess(logits_for(logits, sequence), static_cast<size_t>(i)));
+    guess_on(rows[r], logits.unsqueeze(0), 0, options.window, recall);
   }
   while (true) {
     if (on_step && !on_step(counts.ids)) {
@@ -118,7 +122,9 @@ JacobiCounts run_jacobi(TokenSteps& steps, std::span<Sequence* const> sequences,
     int64_t from = 0;
     for (size_t r = 0; r < rows.size(); ++r) {
       const int64_t count = std::ssize(windows[r]);
-      const size_t kept = take(rows[r], windows[r], logits.narrow(0, from, count), options, counts);
+      const Tensor seen = logits.narrow(0, from, count);
+      const size_t kept = take(rows[r], windows[r], seen, options, counts);
+      guess_on(rows[r], seen, static_cast<int64_t>(kept), options.window, recall);
       from += count;
       if (std::cmp_less(kept, count)) steps.rewind(r, before[r] + static_cast<int64_t>(kept));
     }

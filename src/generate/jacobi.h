@@ -20,10 +20,14 @@ struct JacobiCounts {
   int64_t settled = 0;  // of them: taken as guessed without being what would have been drawn
 };
 
+/// What may come after the ids of a sequence, by something else than the model: at most so many ids; often nothing.
+using Recall = std::function<std::vector<int32_t>(const Sequence& sequence, int64_t most)>;
+
 /// Runs sequences to their ends as run() does. The id at each place is drawn by random numbers that belong to the place alone, so a guess
 /// made from logits that are nearly right is often the id that the right logits give; each pass keeps the ids up to the first that
-/// is not, and guesses the ones after it again from the logits it has just computed. Throws UserError for options out of range.
+/// is not, and guesses the ones after it again: what `recall` says, and beyond that from the logits it has just computed. Throws UserError for
+/// options out of range.
 JacobiCounts run_jacobi(TokenSteps& steps, std::span<Sequence* const> sequences, const JacobiOptions& options,
-                        const std::function<bool(int64_t ids)>& on_step = {});
+                        const std::function<bool(int64_t ids)>& on_step = {}, const Recall& recall = {});
 
 }  // namespace tessera::generate

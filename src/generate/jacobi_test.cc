@@ -123,6 +123,31 @@ TEST(Jacobi, ACallerEndsAllRowsBetweenPasses) {
   EXPECT_LT(sequence.new_ids().size(), 15u);
 }
 
+TEST(Jacobi, WhatIsRecalledSavesPassesWhereItIsRightAndChangesNothingWhereItIsNot) {
+  const SequenceOptions options{.sampling = {.temperature = 1, .seed = 3}, .max_new_tokens = 40};
+  const std::vector<int32_t> plain = drawn(noise(12, 5), options, 0, nullptr, 1).ids.front();
+  const auto passes_with = [&](const Recall& recall) {
+    Sequence sequence({.ids = {1, 0}}, options);
+    Sequence* const row = &sequence;
+    ToySteps steps(noise(12, 5));
+    const int64_t passes = run_jacobi(steps, {&row, 1}, {.window = 8}, {}, recall).passes;
+    EXPECT_EQ(sequence.new_ids(), plain);
+    return passes;
+  };
+  const auto rest_of = [&](const Sequence& sequence, int64_t most) {  // of `plain`
+    const auto begin = plain.begin() + std::ssize(sequence.new_ids());
+    return std::vector<int32_t>(begin, begin + std::min<ptrdiff_t>(most, plain.end() - begin));
+  };
+  EXPECT_EQ(passes_with(rest_of), 1 + 5);  // the prompt's, whose id is 1 of 40, and 39 ids in windows of 8
+  const auto wrong = [&](const Sequence& sequence, int64_t most) {
+    std::vector<int32_t> ids = rest_of(sequence, most);
+    for (int32_t& id : ids) id = (id + 1) % 12;
+    return ids;
+  };
+  EXPECT_EQ(passes_with(wrong), 40);
+  EXPECT_LE(passes_with([](const Sequence&, int64_t) { return std::vector<int32_t>{}; }), 40);
+}
+
 TEST(Jacobi, OptionsOutOfRangeAreRefused) {
   ToySteps steps(noise(12, 5));
   EXPECT_THROW(run_jacobi(steps, {}, {.window = 0}), UserError);

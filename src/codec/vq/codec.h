@@ -62,6 +62,9 @@ StoredAs exact_format(const VqCodec& codec);
 /// "NAME/n1024/f8/8x8#d41d8cd9": the sizes and a digest of the codebook, which is what codes mean.
 std::string fingerprint(const VqCodec& codec);
 
+/// Whether pictures have as many codes in both, of one codebook: their decoders may differ.
+bool same_codes(const VqCodec& a, const VqCodec& b);
+
 /// 8-bit pictures of one size -> [B, 3, H, W] fp32: v / 255 * 2 - 1 in fp64, then rounded, as the published program does; alpha is laid on
 /// white.
 Tensor pictures_to_tensor(const std::vector<Image>& pictures, at::Device device);

@@ -141,6 +141,22 @@ lm::DecoderLm with_code_head(const lm::DecoderLm& model, const PictureTokens& pi
   return drawing;
 }
 
+namespace {
+
+/// Guesses from the plan's drafts, as ids.
+generate::Recall recall_of(const CodePlan& plan, const PictureTokens& pictures) {
+  if (plan.drafts == nullptr) return {};
+  return [&plan, first = static_cast<int32_t>(pictures.first)](const generate::Sequence& sequence, int64_t most) {
+    std::vector<int64_t> codes = plan.given;
+    std::ranges::copy(static_cast<const CodeSequence&>(sequence).codes(), std::back_inserter(codes));
+    std::vector<int32_t> ids = plan.drafts->after(codes, most);
+    for (int32_t& id : ids) id += first;
+    return ids;
+  };
+}
+
+}  // namespace
+
 DrawnCodes draw_codes(const lm::DecoderLm& model, const Prompter& prompter,
                       const std::vector<std::vector<int32_t>>& prompts, const CodePlan& plan,
                       std::vector<std::vector<int64_t>>* so_far) {
@@ -184,7 +200,7 @@ DrawnCodes draw_codes(const lm::DecoderLm& model, const Prompter& prompter,
   PictureSteps steps(drawing, plan.unconditional.empty() ? prompter.unconditional() : plan.unconditional, plan.cfg,
                      plan.decode);
   if (plan.jacobi.window > 1) {
-    drawn.counts = generate::run_jacobi(steps, rows, plan.jacobi, on_step);
+    drawn.counts = generate::run_jacobi(steps, rows, plan.jacobi, on_step, recall_of(plan, pictures));
   } else {
     ++drawn.counts.passes;
     generate::IdLoop loop(steps);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "generate/jacobi.h"
+#include "models/liquid/drafts.h"
 #include "models/liquid/prompts.h"
 #include "models/liquid/sampling.h"
 #include "models/lm/text/decode.h"
@@ -60,6 +61,8 @@ struct CodePlan {
   std::vector<int32_t>
       unconditional;           // ids up to <boi> that guidance leads away from; empty: <bos><unconditional><boi>
   std::vector<int64_t> given;  // codes that every picture begins with
+  const PictureDrafts* drafts =
+      nullptr;  // guesses beside the model's own, where codes are guessed ahead; none where null
   /// Sees how many codes all pictures have at least, whenever that number has grown; false: no more are to be drawn.
   std::function<bool(int64_t codes)> on_codes;
   lm::DecodeOptions decode;

@@ -73,6 +73,35 @@ TEST(LiquidDraw, GuessingAheadGivesTheSamePicturesInNoMorePasses) {
   }
 }
 
+TEST(LiquidDraw, DraftsGiveTheSamePicturesAndThoseTheyHoldInFewPasses) {
+  const Drawer drawer;
+  const Codes plain = drawer.draw({"red", "blue!"}, plan_with(3, 7)).codes;
+  const auto narrow = [](const auto& codes) { return std::vector<int32_t>(codes.begin(), codes.end()); };
+  const PictureDrafts seen({narrow(plain[0]), narrow(plain[1])});
+  const PictureDrafts other({std::vector<int32_t>(plain[0].rbegin(), plain[0].rend())});
+  for (const int64_t given : {0, 3}) {
+    CodePlan plan = plan_with(3, 7, /*window=*/16);
+    plan.given.assign(plain[0].begin(), plain[0].begin() + given);
+    const Codes want = drawer
+                           .draw({"red"},
+                                 [&] {
+                                   CodePlan one_by_one = plan;
+                                   one_by_one.jacobi.window = 1;
+                                   return one_by_one;
+                                 }())
+                           .codes;
+    for (const PictureDrafts* drafts : {&seen, &other}) {
+      plan.drafts = drafts;
+      const DrawnCodes drawn = drawer.draw({"red"}, plan);
+      EXPECT_EQ(drawn.codes, want) << given;
+      if (drafts == &seen && given == 0) EXPECT_LE(drawn.counts.passes, 4);
+    }
+  }
+  CodePlan both = plan_with(3, 7, 16);
+  both.drafts = &seen;
+  EXPECT_EQ(drawer.draw({"red", "blue!"}, both).codes, plain);
+}
+
 TEST(LiquidDraw, PicturesOfOnePromptReadItOnce) {
   const TinyLiquid tiny;
   const Prompter prompter(tiny.bundle.config.pictures, *tiny.tokenizer);

@@ -145,6 +145,7 @@ CodePlan LoadedLiquid::plan_of(const DrawRequest& request) const {
                              .seed = request.seed},
                 .first_stream = request.first_picture,
                 .jacobi = {.window = chosen.window, .settle = chosen.settle},
+                .drafts = bundle_.drafts.get(),
                 .decode = decode_};
   if (!request.negative.empty()) plan.unconditional = prompter_->drawing(request.negative);
   if (request.keep_scales > 0) {
@@ -168,6 +169,9 @@ std::vector<Image> LoadedLiquid::draw(const DrawRequest& request) const {
     const size_t end = std::min(prompts.size(), begin + batch);
     CodePlan plan = whole;
     plan.first_stream += begin;
+    // the model's own window is for one picture: several keep a pass busy by themselves
+    if (!request.window)
+      plan.jacobi.window = std::max<int64_t>(1, whole.jacobi.window / static_cast<int64_t>(end - begin));
     std::vector<std::vector<int64_t>> so_far;
     int64_t shown = std::ssize(plan.given) / edge;
     plan.on_codes = [&](int64_t codes) {
@@ -193,7 +197,8 @@ std::vector<Image> LoadedLiquid::draw(const DrawRequest& request) const {
     std::ranges::move(finished, std::back_inserter(pictures));
     if (!goes_on) break;
   }
-  if (whole.jacobi.window > 1) log_info("[draw] {}", told(counts, whole.jacobi));
+  const bool asked = request.window && whole.jacobi.window > 1;
+  if (asked || whole.jacobi.settle > 0) log_info("[draw] {}", told(counts, whole.jacobi));
   return pictures;
 }
 

@@ -59,6 +59,7 @@ Bundle load_bundle(const ModelDirectory& found, const text::Tokenizer& tokenizer
         "[liquid] codec and language model do not belong together: codec '{}', language model trained with '{}'", own,
         bundle.config.codec);
   bundle.config.codec = own;
+  bundle.drafts = PictureDrafts::in(found.path, bundle.config.pictures.count(), bundle.config.pictures.codes);
   bundle.model = lm::load_lm(bundle.text_config, WeightSource(found.path), found.path, options);
   return bundle;
 }
@@ -77,6 +78,7 @@ void save_bundle(const Bundle& bundle, StoredAs stored, const Json& generation, 
   lm::DecoderLm handles = bundle.model;
   LiquidConfig config = bundle.config;
   config.codec = vq::fingerprint(bundle.codec);
+  if (bundle.drafts) bundle.drafts->save(directory / PictureDrafts::file_name, files);
   if (bundle.directory != directory) copy_tokenizer(bundle.directory, directory, files);
   std::vector<NamedTensor> tensors = named_tensors(handles);
   if (handles.config.fused) tensors = lm::joined_parts(tensors, handles.config);

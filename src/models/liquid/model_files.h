@@ -2,11 +2,13 @@
 // files with chameleon/vqgan.ckpt and vqgan.yaml beside them.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "codec/vq/codec.h"
 #include "core/files.h"
 #include "models/liquid/config.h"
+#include "models/liquid/drafts.h"
 #include "models/lm/architecture/model_files.h"
 #include "tensor/model_dir.h"
 
@@ -20,8 +22,9 @@ struct Bundle {
   LiquidConfig config;
   lm::DecoderLm model;
   vq::VqCodec codec;
-  Path directory;    // of the tokenizer's files
-  Json text_config;  // the language model's own config.json
+  Path directory;                                         // of the tokenizer's files
+  Json text_config;                                       // the language model's own config.json
+  std::shared_ptr<const PictureDrafts> drafts = nullptr;  // null: none
 };
 
 /// Where a released folder keeps its codec: chameleon/, codec/ or the folder itself; nothing where there is no vqgan.ckpt.

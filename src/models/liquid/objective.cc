@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/error.h"
 #include "core/json.h"
@@ -24,7 +25,8 @@ namespace tessera::liquid {
 
 namespace {
 
-constexpr size_t measured_at_once = 16, most_kept = 100'000, shown = 16;
+constexpr size_t measured_at_once = 16, most_kept = 100'000, shown = 16, looks_per_draft = 4;
+constexpr int64_t most_drafts = 65'536;
 
 void check(const LiquidTraining& t, const lm::LmConfig& model, const PictureTokens& pictures) {
   const auto share = [](double x) { return x >= 0 && x <= 1; };
@@ -32,6 +34,8 @@ void check(const LiquidTraining& t, const lm::LmConfig& model, const PictureToke
     throw UserError("[liquid] loss.drawing and without_prompt are {} and {}, want shares from 0 to 1", t.drawing,
                     t.without_prompt);
   if (!(t.max_z >= 0) || !std::isfinite(t.max_z)) throw UserError("[liquid] loss.max_z is {}, want 0 or more", t.max_z);
+  if (t.drafts < 0 || t.drafts > most_drafts)
+    throw UserError("[liquid] loss.drafts is {}, want 0 to {}", t.drafts, most_drafts);
   if (t.heldout < 1) throw UserError("[liquid] loss.heldout is {}, want at least 1", t.heldout);
   if (t.length < 0 || t.length > model.context)
     throw UserError("[liquid] loss.length is {}, want 0 to the model's context, {}", t.length, model.context);
@@ -251,6 +255,20 @@ void LiquidObjective::save_samples(const Path& directory, const std::string& ste
   write_file_atomically(directory / (stem + ".txt"), page);
 }
 
+/// Of the first pictures with words that the data give, each once: a function of the data alone, so that a resumed run saves the same.
+std::shared_ptr<const PictureDrafts> LiquidObjective::drafts() const {
+  const auto wanted = static_cast<size_t>(parts_.training.drafts);
+  if (wanted == 0 || parts_.source == nullptr) return nullptr;
+  std::set<std::vector<int32_t>> found;
+  for (uint64_t i = 0; i < looks_per_draft * wanted && found.size() < wanted; ++i) {
+    const Sample sample = parts_.source->at(i);
+    if (!is_picture(sample)) continue;
+    const std::vector<int64_t> codes = codes_of_picture(sample.picture);
+    found.emplace(codes.begin(), codes.end());
+  }
+  return found.empty() ? nullptr : std::make_shared<const PictureDrafts>(std::vector(found.begin(), found.end()));
+}
+
 void LiquidObjective::save_model(const Path& directory, FileSystem& files) {
   Bundle whole = parts_.bundle;
   whole.model = with_adapters_merged(parts_.bundle.model);
@@ -263,6 +281,8 @@ void LiquidObjective::save_model(const Path& directory, FileSystem& files) {
   name("bos_token_id", parts_.tokenizer->begin_token());
   name("eos_token_id", parts_.tokenizer->end_token());
   name("pad_token_id", parts_.tokenizer->pad_token());
+  if (!drafts_) drafts_ = drafts();
+  whole.drafts = drafts_;
   files.create_directories(directory);
   write_file_atomically(directory / "README.md", card(whole, parts_.base), files);
   save_bundle(whole, lm::stored_as(parts_.training.stored), generation, directory, files);
@@ -278,8 +298,12 @@ Bundle start_of(LiquidModelTable& table, const text::Tokenizer& tokenizer, uint6
     if (found.model_type != model_type && released_codec(language.from)) found.model_type = released_type;
     if (found.model_type == model_type || found.model_type == released_type) {
       Bundle bundle = load_bundle(found, tokenizer, {.device = device, .dtype = "fp32", .writable = true});
-      if (!table.codec.empty() && vq::fingerprint(vq::load_vq(table.codec, device)) != bundle.config.codec)
-        throw UserError("[liquid] model.codec, {}, is not the codec of {}", table.codec, language.from);
+      if (!table.codec.empty()) {
+        vq::VqCodec codec = vq::load_vq(table.codec, device);
+        if (!vq::same_codes(codec, bundle.codec))
+          throw UserError("[liquid] model.codec, {}, has other codes than the codec of {}", table.codec, language.from);
+        bundle.codec = std::move(codec);
+      }
       return bundle;
     }
   }
@@ -327,6 +351,7 @@ std::unique_ptr<train::Objective> make_liquid_objective(train::Recipe& recipe, c
   parts.tune = table.language.tune;
   recipe.model = to_json(table);
   recipe.loss = to_json(training);
+  parts.source = &source;
   parts.measured = source.heldout(static_cast<uint64_t>(std::max<int64_t>(1, training.heldout)));
   if (std::ranges::none_of(parts.measured, is_picture)) parts.seen = first_pictures(source);
   return std::make_unique<LiquidObjective>(std::move(parts));

@@ -38,7 +38,8 @@ struct LiquidTraining {
   int64_t heldout = 128;   // held-out samples that are measured
   std::vector<std::string> sample_prompts;  // drawn into samples/; empty: captions of samples that are measured
   DrawDefaults sampling{.cfg = 3, .temperature = 0.9, .top_k = 0, .top_p = 0.95};  // of samples/, and the model's own
-  std::string stored = "f16";                                                      // format of saved weights
+  int64_t drafts = 0;          // pictures of the data whose codes are saved as guesses for drawing
+  std::string stored = "f16";  // format of saved weights
   bool operator==(const LiquidTraining&) const = default;
 };
 template <class V> void fields(V& v, LiquidTraining& t) {
@@ -52,6 +53,8 @@ template <class V> void fields(V& v, LiquidTraining& t) {
   v("heldout", t.heldout, "held-out samples that are measured");
   v("sample_prompts", t.sample_prompts, "prompts drawn into samples/ (none: captions of samples that are measured)");
   v("sampling", t.sampling, "how samples/ are drawn, and the saved model's defaults");
+  v("drafts", t.drafts,
+    "pictures of the data whose codes are saved beside the model: drawing goes faster where it draws what it has seen");
   v("stored", t.stored, "format of saved weights: f16, bf16 or f32");
 }
 
@@ -63,8 +66,9 @@ class LiquidObjective final : public train::Objective {
     std::string base;  // what the model started from; empty: a new one
     train::TuneConfig tune;
     LiquidTraining training;
-    std::vector<Sample> measured;  // held out
-    std::vector<Sample> seen;      // that train, measured where no pictures are held out
+    std::vector<Sample> measured;          // held out
+    std::vector<Sample> seen;              // that train, measured where no pictures are held out
+    const SampleSource* source = nullptr;  // of the pictures whose codes become drafts; must outlive the objective
     uint64_t seed = 0;
     at::Device device = at::kCPU;
   };
@@ -103,11 +107,13 @@ class LiquidObjective final : public train::Objective {
   void measure(const std::vector<Sample>& samples, const std::string& prefix, std::map<std::string, double>& metrics);
   Graded grade(const std::vector<Prompter::Lesson>& lessons, bool recompute) const;
   int64_t room() const;
+  std::shared_ptr<const PictureDrafts> drafts() const;
 
   Parts parts_;
   Prompter prompter_;
   mutable std::mutex encoding_;
   mutable std::unordered_map<uint64_t, std::vector<int64_t>> codes_;  // by a hash of the pixels
+  std::shared_ptr<const PictureDrafts> drafts_;                       // once they are wanted
 };
 
 /// The objective "liquid" of a recipe; completes the recipe's `[model]` and `[loss]` tables. Throws UserError.

@@ -40,7 +40,8 @@ std::unique_ptr<LiquidObjective> objective_of(const TinyLiquid& tiny, const Liqu
                              .tokenizer = text::load_tokenizer(tiny.bundle.directory),
                              .tune = tune,
                              .training = training,
-                             .measured = {three_kinds.at(0), three_kinds.at(1), three_kinds.at(2)}});
+                             .measured = {three_kinds.at(0), three_kinds.at(1), three_kinds.at(2)},
+                             .source = &three_kinds});
 }
 
 std::vector<int32_t> learned_of(const Prompter::Lesson& lesson) {
@@ -162,6 +163,23 @@ TEST(LiquidObjective, ARunLowersAllLossesAndIsTheSameWhenItWasStoppedOnTheWay) {
   EXPECT_TRUE(std::filesystem::exists(tiny.folder / "whole/samples/step-0000030.png"));
   const auto model = load_model(tiny.folder / "whole/model", at::kCPU);
   EXPECT_NE(model->draws(), nullptr);
+}
+
+TEST(LiquidObjective, CodesOfTheFirstPicturesWithWordsAreSavedAsDrafts) {
+  const TinyLiquid tiny;
+  const auto objective = objective_of(tiny, {.drafts = 9});  // there are two: three_kinds.at(0) and at(3)
+  objective->save_model(tiny.folder / "drafted", disk());
+  const auto drafts = PictureDrafts::in(tiny.folder / "drafted", 16, 16);
+  ASSERT_NE(drafts, nullptr);
+  std::vector<std::vector<int32_t>> want;
+  for (const uint64_t i : {0, 3}) {
+    const std::vector<int64_t> codes = codes_of(tiny.bundle.codec, {three_kinds.at(i).picture}).front();
+    want.emplace_back(codes.begin(), codes.end());
+  }
+  EXPECT_THAT(drafts->pictures(), ::testing::UnorderedElementsAreArray(want));
+  objective_of(tiny, {})->save_model(tiny.folder / "plain", disk());
+  EXPECT_EQ(PictureDrafts::in(tiny.folder / "plain", 16, 16), nullptr);
+  EXPECT_THAT([&] { objective_of(tiny, {.drafts = -1}); }, ThrowsMessage<UserError>(HasSubstr("loss.drafts is -1")));
 }
 
 TEST(LiquidObjective, AdaptersAreMergedAndNewRowsLearnBesideThem) {

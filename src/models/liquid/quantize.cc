@@ -50,6 +50,7 @@ class QuantizableLiquid final : public Quantizable {
     if (std::ranges::any_of(nn::named_linears(bundle_.model), packed))
       text["quantization_config"] = quant::int4_format_json(format, lm::unpacked_layers(bundle_.model.config));
     vq::save_vq(bundle_.codec, out / "codec", vq::exact_format(bundle_.codec));
+    if (bundle_.drafts) bundle_.drafts->save(out / PictureDrafts::file_name);
     Bundle stored = bundle_;
     stored.config.codec = vq::fingerprint(bundle_.codec);
     quant::write_packed_directory(bundle_.directory, out, quant::saving_form(bundle_.model),
