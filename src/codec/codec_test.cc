@@ -228,6 +228,7 @@ TEST(CodecObjective, ADecoderOfAnotherSizeLearnsOnBitsThatStay) {
   const auto made = make_codec_objective(recipe, stripes, at::kCPU);
   const Codec& codec = dynamic_cast<const CodecObjective&>(*made).codec();
   EXPECT_EQ(codec.config.spatial_factor(), 8);
+  EXPECT_EQ(codec.config.fingerprint(), small.config.fingerprint()) << "the bits mean the same";
 
   const at::NoGradGuard no_grad;
   const Tensor pictures = pictures_to_tensor({striped(32, 5)}, at::kCPU);

@@ -42,7 +42,7 @@ std::vector<int64_t> AutoencoderShape::decoder_widths() const {
 }
 
 std::string CodecConfig::fingerprint() const {
-  return fmt::format("{}/d{}/f{}/{}", name, bits, spatial_factor(), fmt::join(scales, "-"));
+  return fmt::format("{}/d{}/f{}/{}", name, bits, spatial_factor() / upscale, fmt::join(scales, "-"));
 }
 
 void validate(const AutoencoderShape& shape, int64_t picture_size, std::string_view module, bool exact_groups) {

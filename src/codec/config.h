@@ -53,7 +53,7 @@ struct CodecConfig {
   AutoencoderShape shape() const;
   /// Bits of one square picture: d * sum of the scales' areas.
   int64_t bits_per_picture() const;
-  /// Names what makes two codecs interchangeable: "name/d16/f8/1-2-3-4-6-8".
+  /// Names what makes the codes of two codecs interchangeable, whatever their decoders: "name/d16/f8/1-2-3-4-6-8".
   std::string fingerprint() const;
 };
 

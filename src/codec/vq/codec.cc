@@ -132,11 +132,6 @@ std::string fingerprint(const VqCodec& codec) {
   return fmt::format("{}#{:08x}", codec.config.fingerprint(), digest >> 32);
 }
 
-bool same_codes(const VqCodec& a, const VqCodec& b) {
-  return a.config.edge() == b.config.edge() && a.codebook.sizes() == b.codebook.sizes() &&
-         at::equal(a.codebook.detach().to(at::kCPU, at::kHalf), b.codebook.detach().to(at::kCPU, at::kHalf));
-}
-
 Tensor pictures_to_tensor(const std::vector<Image>& pictures, at::Device device) {
   std::array<float, 256> values{};
   for (size_t v = 0; v < values.size(); ++v) values[v] = static_cast<float>(static_cast<double>(v) / 255.0 * 2.0 - 1.0);

@@ -59,11 +59,8 @@ void save_vq(const VqCodec& codec, const Path& directory, StoredAs stored, FileS
 /// The smallest format that holds the codec's numbers as they are: f16, or f32.
 StoredAs exact_format(const VqCodec& codec);
 
-/// "NAME/n1024/f8/8x8#d41d8cd9": the sizes and a digest of the codebook, which is what codes mean.
+/// "NAME/n1024/f8/8x8#d41d8cd9": the sizes and a digest of the codebook, which is what codes mean. A decoder of another size changes nothing.
 std::string fingerprint(const VqCodec& codec);
-
-/// Whether pictures have as many codes in both, of one codebook: their decoders may differ.
-bool same_codes(const VqCodec& a, const VqCodec& b);
 
 /// 8-bit pictures of one size -> [B, 3, H, W] fp32: v / 255 * 2 - 1 in fp64, then rounded, as the published program does; alpha is laid on
 /// white.

@@ -41,7 +41,7 @@ codec::AutoencoderShape VqConfig::shape() const {
 }
 
 std::string VqConfig::fingerprint() const {
-  return fmt::format("{}/n{}/f{}/{}x{}", name, codes, spatial_factor(), edge(), edge());
+  return fmt::format("{}/n{}/f{}/{}x{}", name, codes, spatial_factor() / upscale, edge(), edge());
 }
 
 void validate(const VqConfig& c) {

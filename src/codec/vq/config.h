@@ -36,7 +36,7 @@ struct VqConfig {
   int64_t edge() const { return picture_size / spatial_factor(); }
   int64_t codes_per_picture() const { return edge() * edge(); }
   codec::AutoencoderShape shape() const;
-  /// Names what makes two codecs interchangeable: "name/n8192/f16/32x32".
+  /// Names what makes the codes of two codecs interchangeable, whatever their decoders: "name/n8192/f16/32x32".
   std::string fingerprint() const;
 };
 template <class V> void fields(V& v, VqConfig& c) {

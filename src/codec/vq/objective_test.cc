@@ -184,6 +184,7 @@ TEST(VqObjective, ADecoderOfAnotherSizeLearnsOnCodesThatStay) {
   EXPECT_LT(objective->loss({source.at(3), source.at(4)}, context).value.item<double>(), first.value.item<double>());
   const at::NoGradGuard no_grad;
   EXPECT_TRUE(at::equal(codec.encode(pictures), small.encode(seen)));
+  EXPECT_EQ(fingerprint(codec), fingerprint(small));
   EXPECT_EQ(codec.decode(codec.encode(pictures)).sizes(), at::IntArrayRef({2, 3, 16, 16}));
 
   recipe.loss["freeze_encoder"] = false;

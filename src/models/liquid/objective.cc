@@ -300,7 +300,7 @@ Bundle start_of(LiquidModelTable& table, const text::Tokenizer& tokenizer, uint6
       Bundle bundle = load_bundle(found, tokenizer, {.device = device, .dtype = "fp32", .writable = true});
       if (!table.codec.empty()) {
         vq::VqCodec codec = vq::load_vq(table.codec, device);
-        if (!vq::same_codes(codec, bundle.codec))
+        if (vq::fingerprint(codec) != bundle.config.codec)
           throw UserError("[liquid] model.codec, {}, has other codes than the codec of {}", table.codec, language.from);
         bundle.codec = std::move(codec);
       }
