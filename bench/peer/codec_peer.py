@@ -63,6 +63,7 @@ class Encoder(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.patch, groups, widths = c["patch"], c["norm_groups"], [c["channels"] * m for m in c["multipliers"]]
+        self.upscale = c.get("upscale", 1)  # a decoder's pictures are this many times the encoder's
         self.conv_in, self.down, width = nn.Conv2d(3 * self.patch**2, c["channels"], 3, padding=1), nn.ModuleList(), c["channels"]
         for level, wide in enumerate(widths):
             path = [(width, wide)] + [(wide, wide)] * (c["encoder_blocks"] - 1)
@@ -72,7 +73,7 @@ class Encoder(nn.Module):
         self.conv_out = nn.Conv2d(width, c["bits"], 3, padding=1)
 
     def forward(self, x):
-        x = self.conv_in(F.pixel_unshuffle(x, self.patch))
+        x = self.conv_in(F.pixel_unshuffle(F.avg_pool2d(x, self.upscale), self.patch))
         for level in self.down:
             x = level(x)
         return self.conv_out(F.silu(self.norm_out(self.mid(x))))
@@ -81,7 +82,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     def __init__(self, c):
         super().__init__()
-        self.patch, groups, widths = c["patch"], c["norm_groups"], [c["channels"] * m for m in c["multipliers"]]
+        channels, multipliers = c.get("decoder_channels") or c["channels"], c.get("decoder_multipliers") or c["multipliers"]
+        self.patch, groups, widths = c["patch"] * c.get("upscale", 1), c["norm_groups"], [channels * m for m in multipliers]
         width, levels = widths[-1], []
         self.conv_in, self.mid = nn.Conv2d(c["bits"], width, 3, padding=1), Middle(width, c["middle_blocks"], groups)
         for level in reversed(range(len(widths))):
