@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <span>
 
 #include "core/error.h"
 #include "core/json.h"
@@ -79,18 +80,23 @@ train::Loss OnPolicyObjective::prepared_loss(const train::PreparedBatch& batch, 
   std::vector<const RolloutPrompt*> prompts;
   for (const Row* row : train::prepared_as<Row>(batch)) prompts.push_back(&row->prompt);
   Rng rng = context.rng;
-  const Answers answers = answered(prompts, training_.group, training_.temperature, rng.next());
-  const AnswerScores scores = score_answers(model(), answers.sequences, scoring(answers));
-  train::Loss loss;
-  const Tensor weights = weigh(answers, scores, loss.metrics);
-  loss.value = -(weights * scores.log_probabilities).mean();
-  loss.weight = static_cast<double>(scores.log_probabilities.numel());
+  Answers answers = answered(prompts, training_.group, training_.temperature, rng.next());
   const auto count = static_cast<double>(answers.rollouts.size());
+  train::Loss loss{.weight = 0};
+  for (const train::Sequence& each : answers.sequences)
+    loss.weight += static_cast<double>(std::ranges::count_if(each.targets, [](int32_t target) { return target >= 0; }));
   loss.metrics["answer_tokens"] = loss.weight / count;
   loss.metrics["unfinished"] =
       static_cast<double>(std::ranges::count(answers.rollouts, false, &Rollout::ended)) / count;
+
+  answers = that_teach(std::move(answers), loss.metrics);
+  const AnswerScores scores = score_answers(model(), answers.sequences, scoring(answers));
+  const Tensor weights = weigh(answers, scores, loss.metrics);
+  loss.value = -(weights * scores.log_probabilities).sum() / loss.weight;
   return loss;
 }
+
+OnPolicyObjective::Answers OnPolicyObjective::that_teach(Answers answers, Metrics&) const { return answers; }
 
 std::map<std::string, double> OnPolicyObjective::evaluate() {
   const at::NoGradGuard no_grad;
@@ -129,7 +135,7 @@ std::vector<train::Verdict> GrpoObjective::verdicts(const Answers& answers) cons
   return verifier_->judge(attempts);
 }
 
-Tensor GrpoObjective::weigh(const Answers& answers, const AnswerScores& scores, Metrics& metrics) const {
+OnPolicyObjective::Answers GrpoObjective::that_teach(Answers answers, Metrics& metrics) const {
   std::vector<double> rewards;
   double strict = 0, lenient = 0;
   for (const train::Verdict& verdict : verdicts(answers)) {
@@ -139,16 +145,31 @@ Tensor GrpoObjective::weigh(const Answers& answers, const AnswerScores& scores, 
   }
   const auto count = static_cast<double>(rewards.size());
   const std::vector<double> worth = train::group_advantages(rewards, training().group, training().scaled);
+  const auto group = static_cast<size_t>(training().group);
+  Answers taught{.prompts = std::move(answers.prompts)};
   int64_t undecided = 0;
-  for (size_t begin = 0; begin < worth.size(); begin += static_cast<size_t>(training().group))
-    undecided += std::all_of(worth.begin() + static_cast<std::ptrdiff_t>(begin),
-                             worth.begin() + static_cast<std::ptrdiff_t>(begin) + training().group,
-                             [](double w) { return w == 0; });
+  for (size_t begin = 0; begin < worth.size(); begin += group) {
+    const std::span<const double> of_group(worth.data() + begin, group);
+    const bool decided = std::ranges::any_of(of_group, [](double w) { return w != 0; });
+    undecided += decided ? 0 : 1;
+    const bool last = begin + group == worth.size();
+    if (!decided && !(last && taught.rollouts.empty()))
+      continue;  // a step of nothing still wants a loss with gradients
+    for (size_t i = begin; i < begin + group; ++i) {
+      taught.rollouts.push_back(std::move(answers.rollouts[i]));
+      taught.sequences.push_back(std::move(answers.sequences[i]));
+      taught.worth.push_back(worth[i]);
+    }
+  }
   metrics["reward"] = std::accumulate(rewards.begin(), rewards.end(), 0.0) / count;
   metrics["strict"] = strict / count;
   metrics["lenient"] = lenient / count;
-  metrics["undecided"] = static_cast<double>(undecided) / static_cast<double>(answers.prompts.size());
-  return at::tensor(worth, at::kDouble).to(scores.counts.options()).index_select(0, scores.sequence);
+  metrics["undecided"] = static_cast<double>(undecided) / static_cast<double>(taught.prompts.size());
+  return taught;
+}
+
+Tensor GrpoObjective::weigh(const Answers& answers, const AnswerScores& scores, Metrics&) const {
+  return at::tensor(answers.worth, at::kDouble).to(scores.counts.options()).index_select(0, scores.sequence);
 }
 
 void GrpoObjective::measure(const Answers& answers, Metrics& sums) const {

@@ -45,7 +45,7 @@ class OnPolicyObjective : public train::Objective {
 
   std::vector<train::Parameter> parameters() override { return lm_.parameters(); }
   std::unique_ptr<train::Prepared> prepare(Sample sample) const override;
-  /// -mean over all tokens of weight x log probability.
+  /// -mean over all tokens of weight x log probability. What weighs nothing does not go through the model again.
   train::Loss prepared_loss(const train::PreparedBatch& batch, const train::StepContext& context) override;
   void save_model(const Path& directory, FileSystem& files) override { lm_.save_model(directory, files); }
   void save_samples(const Path& directory, const std::string& stem) override { lm_.save_samples(directory, stem); }
@@ -59,7 +59,10 @@ class OnPolicyObjective : public train::Objective {
     std::vector<const RolloutPrompt*> prompts;
     std::vector<Rollout> rollouts;
     std::vector<train::Sequence> sequences;  // of each rollout
+    std::vector<double> worth;               // of each rollout, where it is known before the model reads them again
   };
+  /// The rollouts that can teach something, at least one; adds to `metrics`. All, unless overridden.
+  virtual Answers that_teach(Answers answers, Metrics& metrics) const;
   /// The weight of every graded token [T], without a tape; adds to `metrics`.
   virtual Tensor weigh(const Answers& answers, const AnswerScores& scores, Metrics& metrics) const = 0;
   /// Sums over answers to held-out prompts, by name; each is divided by the number of answers.
@@ -89,7 +92,9 @@ class GrpoObjective final : public OnPolicyObjective {
   GrpoObjective(LmObjective::Parts lm, OnPolicyTraining training, uint64_t seed, at::Device device);
 
  protected:
-  /// Metrics: reward, strict, lenient (train::Verdict), undecided (share of groups that teach nothing).
+  /// Those of groups that are not all worth the same. Metrics: reward, strict, lenient (train::Verdict), undecided (share of groups that teach
+  /// nothing).
+  Answers that_teach(Answers answers, Metrics& metrics) const override;
   Tensor weigh(const Answers& answers, const AnswerScores& scores, Metrics& metrics) const override;
   void measure(const Answers& answers, Metrics& sums) const override;
   double heldout_temperature() const override { return 0; }

@@ -136,6 +136,25 @@ TEST_F(OnPolicy, TheLossOfGrpoIsTheWeighedLogProbabilityOfItsOwnAnswers) {
     EXPECT_TRUE(at::allclose(parameters[i].tensor.grad(), gradients[i], 1e-3, 1e-6)) << parameters[i].name;
 }
 
+TEST_F(OnPolicy, GroupsOfOneWorthAreNotReadAgainAndAStepOfThemAloneMovesNothing) {
+  const DecoderLm lm = model();
+  GrpoObjective o(parts(lm), {.group = 4, .max_new_tokens = 6, .reward = {.rule = "contains"}}, 5, at::kCPU);
+  const Sample hopeless = question("a", "longer than six"), open = question("b", "t");
+  const train::StepContext context{.rng = Rng(11)};
+  const std::vector<train::Parameter> parameters = o.parameters();
+  const train::Loss nothing = o.loss({hopeless}, context);
+  EXPECT_EQ(nothing.metrics.at("undecided"), 1);
+  EXPECT_EQ(nothing.value.item<double>(), 0);
+  nothing.value.backward();
+  for (const train::Parameter& p : parameters) EXPECT_EQ(p.tensor.grad().abs().max().item<double>(), 0) << p.name;
+
+  const train::Loss mixed = o.loss({open, hopeless}, context), alone = o.loss({open}, context);
+  ASSERT_EQ(alone.metrics.at("undecided"), 0) << "this seed's answers with and without a t";
+  EXPECT_EQ(mixed.metrics.at("undecided"), 0.5);
+  EXPECT_NEAR(mixed.value.item<double>() * mixed.weight, alone.value.item<double>() * alone.weight, 1e-5)
+      << "the tokens of the others only count";
+}
+
 TEST_F(OnPolicy, AStudentThatIsItsTeacherHasNothingToLearnAndAnotherComesCloser) {
   const Sample sample = question("say something", "x");
   DistillObjective same(parts(model()), model(), {.group = 2, .max_new_tokens = 8}, 5, at::kCPU);
