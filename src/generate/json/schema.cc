@@ -314,11 +314,17 @@ class SchemaCompiler {
     if (plain.contains("required")) {
       for (const Json& name : plain["required"]) required.insert(name.get<std::string>());
     }
-    const Json other = plain.value("additionalProperties", Json(true));
+    const Json unlisted = plain.value("additionalProperties", Json(true));
     Json properties = plain.value("properties", Json::object());
     for (const std::string& name : required) {
-      if (!properties.contains(name)) properties[name] = other;
+      if (!properties.contains(name)) properties[name] = unlisted;
     }
+    const int64_t least = count_of(plain, "minProperties", path, 0);
+    // An object that lists its properties and says nothing of further ones has none, as in OpenAI's strict mode: models would go on with
+    // properties that nobody asked for, and a name of those may come twice.
+    const bool closed = plain.contains("properties") && !plain.contains("additionalProperties") &&
+                        least <= static_cast<int64_t>(properties.size());
+    const Json other = closed ? Json(false) : unlisted;
     Element element;
     element.kind = Element::Kind::object;
     ObjectRule& rule = element.object;
@@ -338,7 +344,6 @@ class SchemaCompiler {
       rule.other_value = value(other, path + "/additionalProperties", depth + 1);
     }
     rule.most = count_of(plain, "maxProperties", path, endless);
-    const int64_t least = count_of(plain, "minProperties", path, 0);
     if (least > std::ssize(required)) {
       if (other != false || least < std::ssize(rule.properties))
         refuse("minProperties", path,

@@ -106,7 +106,8 @@ Json both(const Json& a, const Json& b) {
   return {{"allOf", Json::array({a, b})}};
 }
 
-/// properties, additionalProperties: what one schema says of further properties counts for those that only the other one lists.
+/// properties, additionalProperties: what one schema says of further properties counts for those that only the other one lists. What
+/// neither says stays unsaid, since that closes an object that lists its properties.
 void join_properties(const Json& a, const Json& b, Json& result) {
   const auto schema_of = [](const Json& object, const std::string& name) {
     if (object.contains("properties") && object["properties"].contains(name)) return object["properties"][name];
@@ -119,9 +120,10 @@ void join_properties(const Json& a, const Json& b, Json& result) {
       if (!properties.contains(name)) properties[name] = both(schema_of(a, name), schema_of(b, name));
     }
   }
-  if (!properties.empty()) result["properties"] = properties;
-  const Json other = both(a.value("additionalProperties", Json(true)), b.value("additionalProperties", Json(true)));
-  if (other != true) result["additionalProperties"] = other;
+  if (a.contains("properties") || b.contains("properties")) result["properties"] = properties;
+  if (a.contains("additionalProperties") || b.contains("additionalProperties"))
+    result["additionalProperties"] =
+        both(a.value("additionalProperties", Json(true)), b.value("additionalProperties", Json(true)));
 }
 
 Json join_keyword(const std::string& keyword, const Json& a, const Json& b, const std::string& path) {

@@ -128,6 +128,44 @@ TEST(JsonSchema, ObjectsInTheOrderOfTheSchema) {
   EXPECT_NE(refusal(R"({"type":"object","required":["a","b"],"maxProperties":1})"), "");
 }
 
+TEST(JsonSchema, ObjectsThatListTheirPropertiesHaveNoOthersUnlessTheySaySo) {
+  check_cases({
+      {R"({"type":"object","properties":{"a":{"type":"integer"},"b":{}}})",
+       {"{}", R"({"a":1})", R"({"a":1,"b":null})"},
+       {R"({"c":1})", R"({"a":1,"c":1})", R"({"a":1,"a":2})"}},
+      {R"({"type":"object","properties":{}})", {"{}"}, {R"({"a":1})"}},
+      {R"({"type":"object"})", {"{}", R"({"a":1})"}, {}},
+      {R"({"properties":{"a":{"type":"integer"}},"additionalProperties":true})",
+       {R"({"a":1,"c":"x"})", R"({"c":[]})"},
+       {R"({"a":1,"a":2})", R"({"c":1,"a":2})"}},
+      {R"({"properties":{"a":{"type":"object","properties":{"b":{}}}}})",
+       {R"({"a":{"b":1}})"},
+       {R"({"a":{"b":1,"c":2}})"}},
+  });
+}
+
+TEST(JsonSchema, WhatAnObjectMustHaveIsNotClosedOut) {
+  check_cases({
+      {R"({"properties":{"a":{"type":"integer"}},"required":["n"]})",
+       {R"({"n":"any"})", R"({"a":1,"n":[2]})"},
+       {"{}", R"({"n":1,"m":2})"}},
+      {R"({"properties":{"a":{},"b":{}},"minProperties":2})", {R"({"a":1,"b":2})"}, {R"({"a":1})", R"({"a":1,"c":2})"}},
+  });
+  EXPECT_NE(refusal(R"({"properties":{"a":{}},"minProperties":2})").find("'minProperties' at #"), std::string::npos);
+}
+
+TEST(JsonSchema, PartsThatHoldTogetherAreClosedTogether) {
+  check_cases({
+      {R"({"allOf":[{"type":"object","properties":{"a":{}}},{"type":"object","properties":{"b":{}}}]})",
+       {R"({"a":1,"b":2})"},
+       {R"({"a":1,"c":2})"}},
+      {R"({"allOf":[{"properties":{"a":{}},"additionalProperties":true},{"properties":{"b":{}}}]})",
+       {R"({"a":1,"b":2})", R"({"a":1,"c":2})"},
+       {R"({"a":1,"a":2})"}},
+      {R"({"allOf":[{"type":"object","properties":{}},{"maxProperties":2}]})", {"{}"}, {R"({"a":1})"}},
+  });
+}
+
 TEST(JsonSchema, Lists) {
   check_cases({
       {R"({"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":3})",
@@ -151,8 +189,8 @@ TEST(JsonSchema, AlternativesAndConditionsThatHoldTogether) {
        {"\"ye\"", "null"}},
       {R"({"oneOf":[{"type":"object","properties":{"kind":{"const":"a"},"x":{"type":"integer"}},"required":["kind","x"]},
                     {"type":"object","properties":{"kind":{"const":"b"}},"required":["kind"]}]})",
-       {R"({"kind":"a","x":1})", R"({"kind":"b"})", R"({"kind":"b","x":"free"})"},
-       {R"({"kind":"a"})", R"({"kind":"c"})"}},
+       {R"({"kind":"a","x":1})", R"({"kind":"b"})"},
+       {R"({"kind":"a"})", R"({"kind":"c"})", R"({"kind":"b","x":"free"})"}},
       {R"({"allOf":[{"type":"integer","minimum":3},{"maximum":9}]})", {"3", "9"}, {"2", "10"}},
       {R"({"type":"object","properties":{"a":{"type":"integer"}},"anyOf":[{"required":["a"]},{"required":["b"]}]})",
        {R"({"a":1})", R"({"b":1})"},
