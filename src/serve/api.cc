@@ -25,6 +25,16 @@ uint64_t random_seed() {
   return (static_cast<uint64_t>(device()) << 32 | device()) & ((uint64_t{1} << 53) - 1);
 }
 
+namespace {
+
+/// As OpenAI's API has it, with the routes that there are, since clients ask for all of OpenAI's.
+ApiError no_route(const HttpRequest& request) {
+  return ApiError(404, fmt::format("Tessera has no route {} {}; it has {}", request.method, request.path, api_routes()),
+                  "", "unknown_url");
+}
+
+}  // namespace
+
 Api::Api(Models& models, Metrics& metrics, const ApiOptions& options)
     : models_(&models), metrics_(&metrics), options_(options), studio_(options.studio, models), loader_(1), page_(1),
       pool_(options.threads) {}
@@ -44,8 +54,7 @@ void Api::handle(std::shared_ptr<Exchange> exchange) {
   const Route* const route = route_of(request.path);
   try {
     if (method == "OPTIONS") return exchange->reply(preflight(request, options_.access));
-    if (route == nullptr && !reads && !is_asset(request.path))
-      throw ApiError(404, fmt::format("there is nothing to post to at {}", request.path));
+    if (route == nullptr && !reads && !is_asset(request.path)) throw no_route(request);
     const bool posted = route != nullptr && route->posted;
     if (posted && method != "POST") throw ApiError(405, request.path + " is posted to").allow("POST");
     if (!posted && !reads)
@@ -120,7 +129,7 @@ HttpReply Api::answer_get(const HttpRequest& request, const Route* route) {
   };
   if (route == nullptr) {
     if (const auto asset = asset_reply(request)) return *asset;
-    throw ApiError(404, fmt::format("there is nothing at {}", request.path));
+    throw no_route(request);
   }
   switch (route->endpoint) {
     case Endpoint::health:

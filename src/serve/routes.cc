@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
+
+#include <fmt/ranges.h>
 
 #include "serve/assets.h"
 
@@ -48,6 +51,17 @@ std::string api_path(const std::string& path) {
 }
 
 const Route* route_of(const std::string& path) { return exactly(api_path(path)); }
+
+std::string api_routes() {
+  const auto listed = [](bool posted) {
+    std::vector<std::string_view> paths;
+    for (const Route& route : table) {
+      if (route.posted == posted && !route.page) paths.push_back(route.shown());
+    }
+    return fmt::format("{}", fmt::join(paths, ", "));
+  };
+  return fmt::format("POST {}, and GET {}", listed(true), listed(false));
+}
 
 std::string name_of(const HttpRequest& request) {
   if (const Route* const route = route_of(request.path)) return std::string(route->shown());

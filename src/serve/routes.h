@@ -52,6 +52,9 @@ std::string api_path(const std::string& path);
 /// The route of a path in either form; null where there is none.
 const Route* route_of(const std::string& path);
 
+/// The paths of the API with their methods, for those who asked for another one: "POST /v1/chat/completions, ..., and GET /v1/models, ...".
+std::string api_routes();
+
 /// What a request is called in metrics and log: one of a few names, whatever clients ask for.
 std::string name_of(const HttpRequest& request);
 /// Whether requests of that name have no line in the log.

@@ -64,6 +64,25 @@ TEST(ServeRoutes, EveryPathHasAFunctionAndSaysHowItIsAskedFor) {
   }
 }
 
+TEST(ServeRoutes, APathThatIsNotThereIsAnsweredWithThoseThatAre) {
+  testing::ServedModels served({Path(TESSERA_SOURCE_DIR) / "models/books-lm"});
+  for (const char* path : {"/v1/embeddings", "/embeddings", "/v1/audio/speech", "/v1/audio/transcriptions",
+                           "/v1/moderations", "/v1/files", "/v1/batches", "/v1/fine_tuning/jobs", "/v1/nothing"}) {
+    for (const HttpReply& reply : {served.post(path, Json::object()), served.get(path)}) {
+      EXPECT_EQ(reply.status, 404) << path;
+      const Json error = Json::parse(reply.body).at("error");
+      EXPECT_EQ(error.at("code"), "unknown_url");
+      const auto message = error.at("message").get<std::string>();
+      EXPECT_THAT(message, HasSubstr(path));
+      for (const Route& route : routes()) {
+        if (route.page) continue;
+        EXPECT_THAT(message, HasSubstr(std::string(route.shown())));
+      }
+      EXPECT_THAT(message, Not(HasSubstr("/votes")));
+    }
+  }
+}
+
 TEST(ServeRoutes, WhatIsPostedToTakesJsonAndFilesWhereTheTableSaysSo) {
   for (const Route& route : routes()) {
     if (!route.posted) continue;
