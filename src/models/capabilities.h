@@ -112,6 +112,9 @@ class Writes {
   virtual int64_t context() const = 0;
   /// The publisher's sampling; greedy where the files give none. For callers who ask for the model's own way.
   virtual generate::TokenSampling sampling() const { return {}; }
+  /// For callers who draw unless they are told otherwise, as servers do: the publisher's numbers also where the files do not say that the model
+  /// draws; temperature 1 where they give none.
+  virtual generate::TokenSampling drawn_sampling() const { return {.temperature = 1}; }
   /// Continues each prompt. The model adds its own end tokens to the options'. Throws UserError for a prompt of no
   /// tokens or one over the context length (by how much).
   virtual std::vector<Written> write(const std::vector<std::string>& prompts,

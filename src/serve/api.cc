@@ -92,6 +92,12 @@ Json Api::model_json(const ModelCard& card) const {
   if (card.writes) abilities.push_back("write");
   if (card.sees) abilities.push_back("see");
   if (card.draws) abilities.push_back("draw");
+  const generate::TokenSampling& own = card.sampling;
+  const Json sampling = {{"temperature", own.temperature},
+                         {"top_p", own.top_p},
+                         {"top_k", own.top_k},
+                         {"min_p", own.min_p},
+                         {"repetition_penalty", own.repetition_penalty}};
   return {{"id", card.name},
           {"object", "model"},
           {"created", card.created},
@@ -100,6 +106,7 @@ Json Api::model_json(const ModelCard& card) const {
            {{"type", card.type},
             {"abilities", std::move(abilities)},
             {"context", card.context},
+            {"sampling", card.writes ? sampling : Json(nullptr)},
             {"precision", card.precision},
             {"hash", card.hash},
             {"loaded", models_->is_loaded(card.name)}}}};

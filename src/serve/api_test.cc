@@ -27,9 +27,30 @@ TEST_F(ApiTest, ModelsSayWhatTheyCan) {
   EXPECT_EQ(books.at("object"), "model");
   EXPECT_EQ(books["tessera"]["abilities"], Json::array({"chat", "write"}));
   EXPECT_EQ(books["tessera"]["context"], 512);
+  EXPECT_EQ(books["tessera"]["sampling"]["temperature"], 1);
   EXPECT_EQ(list["data"][2]["tessera"]["abilities"], Json::array({"draw"}));
+  EXPECT_TRUE(list["data"][2]["tessera"]["sampling"].is_null());
   EXPECT_EQ(Json::parse(served().get("/v1/models/books-lm").body), books);
   EXPECT_EQ(served().get("/v1/models/absent").status, 404);
+}
+
+TEST_F(ApiTest, ARequestThatSaysNothingIsDrawnAsTheModelsFilesSay) {
+  const tessera::testing::ScratchFolder copies;
+  const Path copy = copies / "books-lm";
+  std::filesystem::copy(Path(TESSERA_SOURCE_DIR) / "models/books-lm", copy, std::filesystem::copy_options::recursive);
+  Json generation = read_json_file(copy / "generation_config.json");
+  generation.update({{"temperature", 5}, {"top_k", 1}});  // the most likely token, by the filter alone
+  write_file_atomically(copy / "generation_config.json", generation.dump());
+  ServedModels own({copy});
+  const Json card = Json::parse(own.get("/v1/models/books-lm").body).at("tessera");
+  EXPECT_EQ(card["sampling"]["temperature"], 5);
+  EXPECT_EQ(card["sampling"]["top_k"], 1);
+  Json body = completion();
+  const Json greedy = own.json("/v1/completions", body)["choices"][0]["text"];
+  body.erase("temperature");
+  EXPECT_EQ(own.json("/v1/completions", body)["choices"][0]["text"], greedy);
+  body["top_k"] = 0;
+  EXPECT_NE(own.json("/v1/completions", body)["choices"][0]["text"], greedy);
 }
 
 TEST_F(ApiTest, ABaseAddressWithoutTheVersionIsTheSame) {

@@ -80,7 +80,7 @@ void Api::answer_chat(Call call, const Json& body, std::string_view id, const Ma
                    "model", "model_cannot");
   }
   require_a_picture(worker->card(), conversation);
-  request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
+  request.options.sampling = sampling_of(request, writes.drawn_sampling(), random_seed());
   if (grammar) request.options.constraints.push_back(generate::json_constraint(grammar, worker->token_trie()));
   TextTask task;
   if (conversation.media.empty()) {

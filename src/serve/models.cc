@@ -181,6 +181,7 @@ void Models::load(Entry& entry) {
     card.writes = true;
     card.chats = writes->chat_template() != nullptr;
     card.context = writes->context();
+    card.sampling = writes->drawn_sampling();
     if (entry.positions == 0)  // once: the same requests fit whenever it is loaded
       entry.positions =
           std::max(cache_of(*writes) / writes->position_bytes() / memory_block * memory_block, 4 * memory_block);

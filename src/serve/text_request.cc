@@ -165,7 +165,6 @@ TextRequest read_text_request(const Fields& fields) {
 generate::TokenSampling sampling_of(const TextRequest& request, const generate::TokenSampling& model_own,
                                     uint64_t seed) {
   generate::TokenSampling sampling = model_own;
-  if (sampling == generate::TokenSampling{}) sampling.temperature = 1;
   sampling.temperature = request.temperature.value_or(sampling.temperature);
   sampling.top_p = request.top_p.value_or(sampling.top_p);
   if (sampling.top_p == 0) sampling.top_p = 1e-9;  // the most likely token alone

@@ -40,7 +40,8 @@ std::shared_ptr<const generate::JsonGrammar> read_format(const Fields& fields);
 /// The calls that `tool_choice` leaves an answer, as {"name": ..., "arguments": ...}; null where it leaves others. The tools were read.
 std::shared_ptr<const generate::JsonGrammar> read_required_call(const Fields& fields);
 
-/// The drawing of a request on top of the model's own; what neither says is OpenAI's default, temperature 1. `seed`: where the request has none.
+/// The drawing of a request on top of the model's own (Writes::drawn_sampling, which has OpenAI's temperature 1 where the model gives none).
+/// `seed`: where the request has none.
 generate::TokenSampling sampling_of(const TextRequest& request, const generate::TokenSampling& model_own,
                                     uint64_t seed);
 

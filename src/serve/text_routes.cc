@@ -183,7 +183,7 @@ void Api::complete(Call call) {
     throw ApiError(400, "'best_of' is not supported beyond 'n'", "best_of");
   const auto worker = models_->get(request.model);
   const Writes& writes = worker->writes();
-  request.options.sampling = sampling_of(request, writes.sampling(), random_seed());
+  request.options.sampling = sampling_of(request, writes.drawn_sampling(), random_seed());
   if (grammar) request.options.constraints.push_back(generate::json_constraint(grammar, worker->token_trie()));
   std::vector<std::vector<int32_t>> prompts = read_prompts(fields, writes);
   std::vector<TextTask> tasks;

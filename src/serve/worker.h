@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "generate/json/token_trie.h"
+#include "generate/token_sampling.h"
 #include "models/capabilities.h"
 #include "serve/text_engine.h"
 #include "serve/turns.h"
@@ -26,7 +27,8 @@ struct ModelCard {
   bool writes = false, chats = false, sees = false, draws = false;
   bool must_see = false;  // its recipe says that it has learnt nothing but answers about pictures and clips
   int64_t context = 0;
-  int64_t created = 0;  // seconds since 1970: when its files were written
+  int64_t created = 0;               // seconds since 1970: when its files were written
+  generate::TokenSampling sampling;  // of requests that say nothing of it, where it writes
 };
 
 class Worker {

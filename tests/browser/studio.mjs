@@ -89,7 +89,10 @@ await visit("chat", {}, async (page) => {
   await choose(page, "books-lm");
   await page.click('form [aria-label="Settings"]');
   await page.getByLabel("Most tokens").fill("24");
+  const effect = page.locator("dialog .hint");
+  check("chat: the settings say what the model is drawn with", (await effect.innerText()).includes("books-lm: temperature 1"));
   await page.getByLabel("Temperature").fill("0");
+  check("chat: and what was chosen instead", (await effect.innerText()).includes("temperature 0"));
   await page.keyboard.press("Escape");
   await ask(page, "Once");
   const first = await said(page);

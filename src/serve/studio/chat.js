@@ -11,17 +11,27 @@ import { copy, Dialog, download, Empty, Field, IconButton, ModelSelect, NumberFi
 const largestFile = 32 * 1024 * 1024;
 const titleOf = (chat) => chat.title || "New conversation";
 
+/** What a request is drawn with: the settings, and what they leave to the model. */
+function inEffect(settings, own) {
+  const all = [["temperature", settings.temperature ?? own.temperature, null], ["top-p", settings.top_p ?? own.top_p, 1], ["top-k", own.top_k, 0],
+    ["min-p", own.min_p, 0], ["repetition penalty", own.repetition_penalty, 1]];
+  return all.filter(([, value, off]) => value !== off).map(([name, value]) => `${name} ${value}`).join(", ");
+}
+
 function Settings({ settings, setSettings, model, onClose }) {
   const change = (name) => (value) => setSettings({ ...settings, [name]: value });
+  const own = model.tessera?.sampling;
+  const left = (name) => (own ? `${own[name]} (the model's own)` : "the model's own");
   return html`<${Dialog} title="How it answers" onClose=${onClose}>
     ${talks(model) && html`<${Field} label="System message" hint="What holds for the whole conversation">
       <textarea rows="3" value=${settings.system || ""} onInput=${(e) => change("system")(e.target.value)}></textarea><//>`}
     <div class="grid two">
-      <${NumberField} label="Temperature" hint="0: always the likeliest" min="0" max="2" step="0.1" value=${settings.temperature} onChange=${change("temperature")} placeholder="the model's own" />
-      <${NumberField} label="Top-p" min="0" max="1" step="0.05" value=${settings.top_p} onChange=${change("top_p")} placeholder="the model's own" />
+      <${NumberField} label="Temperature" hint="0: always the likeliest" min="0" max="2" step="0.1" value=${settings.temperature} onChange=${change("temperature")} placeholder=${left("temperature")} />
+      <${NumberField} label="Top-p" min="0" max="1" step="0.05" value=${settings.top_p} onChange=${change("top_p")} placeholder=${left("top_p")} />
       <${NumberField} label="Most tokens" min="1" max="32768" step="1" value=${settings.max_tokens} onChange=${change("max_tokens")} placeholder="512" />
       <${NumberField} label="Seed" hint="The same seed says the same" min="0" step="1" value=${settings.seed} onChange=${change("seed")} placeholder="a new one each time" />
     </div>
+    ${own && html`<p class="hint">In effect with ${model.id}: ${inEffect(settings, own)}</p>`}
     <label class="switch"><input type="checkbox" checked=${!!settings.heat} onChange=${(e) => change("heat")(e.target.checked)} /><span>Token probabilities: colour answers by how sure the model was; click a token to go on from another</span></label>
     <${Field} label="JSON schema" hint="Answers become JSON that is valid against it">
       <textarea rows="4" class="code" spellcheck="false" placeholder='{"type": "object", "properties": …}' value=${settings.schema || ""} onInput=${(e) => change("schema")(e.target.value)}></textarea><//>

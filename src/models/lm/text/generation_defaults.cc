@@ -31,6 +31,33 @@ void read_end_tokens(const Json& tree, std::vector<int32_t>& ids, std::string_vi
   }
 }
 
+generate::TokenSampling checked(const generate::TokenSampling& sampling, std::string_view source) {
+  try {
+    generate::check(sampling);
+  } catch (const UserError& error) {
+    throw UserError("{} (in {})", error.what(), source);
+  }
+  return sampling;
+}
+
+/// The numbers of a file, temperature 1 where it gives none. Where the file does not say that the model `draws`, numbers that nobody can draw
+/// with are left alone, as in the reference.
+generate::TokenSampling read_sampling(const Json& tree, bool draws, std::string_view source) {
+  generate::TokenSampling sampling{.temperature = 1};
+  read(tree, "repetition_penalty", sampling.repetition_penalty, source);
+  const generate::TokenSampling unsaid = checked(sampling, source);
+  try {
+    read(tree, "temperature", sampling.temperature, source);
+    read(tree, "top_k", sampling.top_k, source);
+    read(tree, "top_p", sampling.top_p, source);
+    read(tree, "min_p", sampling.min_p, source);
+    return checked(sampling, source);
+  } catch (const UserError&) {
+    if (draws) throw;
+  }
+  return unsaid;
+}
+
 }  // namespace
 
 GenerationDefaults generation_defaults(const Path& directory, const Json& config) {
@@ -43,22 +70,9 @@ GenerationDefaults generation_defaults(const Path& directory, const Json& config
     read_end_tokens(tree, defaults.end_tokens, source);
     bool draws = false;
     read(tree, "do_sample", draws, source);
-    generate::TokenSampling sampling{.temperature = 1};
-    read(tree, "repetition_penalty", sampling.repetition_penalty, source);
-    if (draws) {
-      read(tree, "temperature", sampling.temperature, source);
-      read(tree, "top_k", sampling.top_k, source);
-      read(tree, "top_p", sampling.top_p, source);
-      read(tree, "min_p", sampling.min_p, source);
-    } else {
-      sampling.temperature = 0;
-    }
-    try {
-      generate::check(sampling);
-    } catch (const UserError& error) {
-      throw UserError("{} (in {})", error.what(), source);
-    }
-    defaults.sampling = sampling;
+    defaults.drawn = read_sampling(tree, draws, source);
+    defaults.sampling = draws ? defaults.drawn : generate::TokenSampling{};
+    defaults.sampling.repetition_penalty = defaults.drawn.repetition_penalty;
   }
   read_end_tokens(config, defaults.end_tokens, (directory / "config.json").string());
   return defaults;

@@ -35,10 +35,26 @@ TEST(GenerationDefaults, WithoutDoSampleItIsGreedy) {
   EXPECT_TRUE(read(R"({"eos_token_id": null, "top_k": null, "do_sample": true})").end_tokens.empty());
 }
 
+TEST(GenerationDefaults, WhoDrawsAnywayGetsTheNumbersWhateverTheFileSaysOfDrawing) {
+  const generate::TokenSampling numbers{.repetition_penalty = 1.1, .temperature = 0.7, .top_k = 20, .top_p = 0.8};
+  for (const char* draws : {"true", "false", "null"}) {
+    const GenerationDefaults d =
+        read(R"({"temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.1, "do_sample": )" +
+             std::string(draws) + "}");
+    EXPECT_EQ(d.drawn, numbers) << draws;
+    EXPECT_EQ(d.sampling.repetition_penalty, 1.1) << draws;
+  }
+  EXPECT_EQ(read("").drawn, generate::TokenSampling{.temperature = 1});
+  EXPECT_EQ(read(R"({"repetition_penalty": 1.1})").drawn,
+            (generate::TokenSampling{.repetition_penalty = 1.1, .temperature = 1}));
+  EXPECT_EQ(read(R"({"top_p": 0, "temperature": 0.7})").drawn, generate::TokenSampling{.temperature = 1});
+}
+
 TEST(GenerationDefaults, MalformedFilesAreRefusedByName) {
-  for (const char* text : {"[]", "{", R"({"do_sample": 1})", R"({"do_sample": true, "top_p": 7})",
-                           R"({"do_sample": true, "temperature": "hot"})", R"({"eos_token_id": "x"})",
-                           R"({"eos_token_id": [-1]})", R"({"eos_token_id": [99999999999]})"}) {
+  for (const char* text :
+       {"[]", "{", R"({"do_sample": 1})", R"({"do_sample": true, "top_p": 7})",
+        R"({"do_sample": true, "temperature": "hot"})", R"({"eos_token_id": "x"})", R"({"repetition_penalty": 0})",
+        R"({"eos_token_id": [-1]})", R"({"eos_token_id": [99999999999]})"}) {
     EXPECT_THAT([&] { read(text); }, ThrowsMessage<UserError>(HasSubstr("generation_config.json"))) << text;
   }
 }

@@ -20,8 +20,9 @@
 namespace tessera::lm {
 
 struct GenerationDefaults {
-  generate::TokenSampling sampling;  // greedy where the files do not say do_sample
-  std::vector<int32_t> end_tokens;   // of both files, each once
+  generate::TokenSampling sampling;                 // greedy where the files do not say do_sample
+  generate::TokenSampling drawn{.temperature = 1};  // their numbers, whatever they say of do_sample
+  std::vector<int32_t> end_tokens;                  // of both files, each once
 };
 
 /// `config`: the contents of config.json. Keys that Tessera does not know are passed over, as in the reference.
@@ -48,6 +49,7 @@ class LmWriter : public Writes {
   const text::Tokenizer& tokenizer() const override { return *parts_.tokenizer; }
   int64_t context() const override { return parts_.model.config.context; }
   generate::TokenSampling sampling() const override { return parts_.defaults.sampling; }
+  generate::TokenSampling drawn_sampling() const override { return parts_.defaults.drawn; }
   std::vector<Written> write(const std::vector<std::string>& prompts,
                              const generate::TextOptions& options) const override;
   Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const override {
