@@ -174,8 +174,20 @@ await visit("pictures", {}, async (page) => {
   check("pictures: drawings are kept over a reload", await becomes(page.locator(".drawing"), (count) => count === 2));
   await view(page, "chat");
   await choose(page, "emoji-nvila");
-  await page.locator("input[type=file]").setInputFiles({ name: "apple.png", mimeType: "image/png", buffer: Buffer.from(uri.split(",")[1], "base64") });
-  await page.waitForSelector(".composer .media img");
+  for (const name of ["apple.bmp", "apple.png"]) {
+    await page.locator("input[type=file]").setInputFiles({ name, mimeType: `image/${name.slice(-3)}`, buffer: Buffer.from("BM, whatever it is called") });
+    check(`pictures: ${name}, which is a BMP, is refused with what is read`, await becomes(page.getByText(new RegExp(`${name} .*JPEG, PNG, WebP or GIF`)), (count) => count === 1));
+  }
+  check("pictures: nothing was added", await page.locator(".composer .media img").count() === 0);
+  const kinds = await page.evaluate(async () => {
+    const { kindOf } = await import("/studio/media_kinds.js");
+    const starts = ["\x89PNG\r\n\x1a\n", "\xff\xd8\xff\xe0", "RIFF1234WEBP", "GIF89a", "\x1a\x45\xdf\xa3", "1234ftypisom", "1234moov", "1234ftypavif", "1234ftypheic", "II*\0", "RIFF1234AVI ", "<svg>", ""];
+    return Promise.all(starts.map((start) => kindOf(new Blob([Uint8Array.from(start, (c) => c.charCodeAt(0))]))));
+  });
+  check("pictures: files are known by their content", kinds.join() === "image/png,image/jpeg,image/webp,image/gif,video/webm,video/mp4,video/mp4,,,,,,", kinds.join());
+  await page.locator("input[type=file]").setInputFiles([{ name: "apple.bmp", mimeType: "image/bmp", buffer: Buffer.from("BM") },
+    { name: "apple.png", mimeType: "image/png", buffer: Buffer.from(uri.split(",")[1], "base64") }]);
+  await page.waitForSelector(".composer .media img");  // the one that is read, after one that is not
   await ask(page, "What is this?");
   check("pictures: a model that sees answers about a picture", (await said(page)).length > 1, await said(page));
   check("pictures: the picture stands beside the question", await becomes(page.locator(".message.user img"), (count) => count === 1));

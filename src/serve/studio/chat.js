@@ -4,6 +4,7 @@ import { able } from "./api.js";
 import { answer, branch, talks } from "./answer.js";
 import { addNode, childrenOf, lineTo, newChat, pathOf } from "./chat_tree.js";
 import { codeOf, pageOf } from "./export.js";
+import { accepted, kindOf, kindsRead } from "./media_kinds.js";
 import { Media, Message } from "./message.js";
 import { all, put, remove } from "./store.js";
 import { copy, Dialog, download, Empty, Field, IconButton, ModelSelect, NumberField, Problem, readFile, useChoice } from "./ui.js";
@@ -64,13 +65,19 @@ function Composer({ model, busy, onSend, onStop, onSettings, say }) {
     box.current.style.height = `${Math.min(box.current.scrollHeight, 220)}px`;
   }, [text]);
   const add = async (files) => {
-    for (const file of files) {
-      if (!/^(image|video)\//.test(file.type)) say(`${file.name} is neither a picture nor a clip`);
-      else if (!sees) say(`${model.id} does not see pictures`);
-      else if (file.size > largestFile) say(`${file.name} has more than 32 MB`);
-      else {
-        const uri = await readFile(file);
-        setMedia((before) => [...before, { name: file.name || "pasted picture", type: file.type, uri }]);
+    for (const file of [...files]) {  // the picker forgets its list before the first is read
+      const name = file.name || "pasted picture";
+      try {
+        const type = await kindOf(file);
+        if (!type) say(`${name} cannot be shown to a model; want ${kindsRead}`);
+        else if (!sees) say(`${model.id} does not see pictures`);
+        else if (file.size > largestFile) say(`${name} has more than 32 MB`);
+        else {
+          const uri = await readFile(file.slice(0, file.size, type));
+          setMedia((before) => [...before, { name, type, uri }]);
+        }
+      } catch {
+        say(`${name} cannot be read`);
       }
     }
   };
@@ -90,7 +97,7 @@ function Composer({ model, busy, onSend, onStop, onSettings, say }) {
       onKeyDown=${(e) => { if (e.key === "Enter" && !e.shiftKey && !e.isComposing) send(e); }}></textarea>
     <div class="row spread"><span class="row">
         ${sees && html`<${IconButton} icon="clip" label="Add a picture or a clip" onClick=${() => picker.current.click()} />
-          <input ref=${picker} type="file" accept="image/*,video/*" multiple hidden onChange=${(e) => { add(e.target.files); e.target.value = ""; }} />`}
+          <input ref=${picker} type="file" accept=${accepted} multiple hidden onChange=${(e) => { add(e.target.files); e.target.value = ""; }} />`}
         <${IconButton} icon="tune" label="Settings" onClick=${onSettings} /></span>
       ${busy ? html`<${IconButton} icon="stop" text="Stop" label="Stop (Escape)" onClick=${onStop} />`
         : html`<button type="submit" class="button primary" disabled=${!text.trim() && !media.length}><svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d="M5 12h13M12 5l7 7-7 7" /></svg><span>${talks(model) ? "Send" : "Continue"}</span></button>`}

@@ -80,7 +80,7 @@ export function download(name, type, text) {
 export const readFile = (file) => new Promise((resolve, reject) => {
   const reader = new FileReader();
   reader.onload = () => resolve(reader.result);
-  reader.onerror = () => reject(new Error(`${file.name} cannot be read`));
+  reader.onerror = () => reject(reader.error);
   reader.readAsDataURL(file);
 });
 
