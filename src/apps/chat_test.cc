@@ -3,9 +3,9 @@
 
 #include <gmock/gmock.h>
 
-#include <iostream>
 #include <sstream>
 
+#include "apps/input_testing.h"
 #include "apps/text_testing.h"
 #include "core/error.h"
 
@@ -25,12 +25,9 @@ class ChatVerb : public ::testing::Test {
   }
   /// What is printed for these lines of input.
   std::string printed(const std::string& input, int status = 0) const {
-    std::istringstream lines(input);
-    std::streambuf* const before = std::cin.rdbuf(lines.rdbuf());
-    std::cin.clear();
+    const StandardInput turns(input);
     ::testing::internal::CaptureStdout();
     EXPECT_EQ(run_chat(options), status);
-    std::cin.rdbuf(before);
     return ::testing::internal::GetCapturedStdout();
   }
   std::vector<Json> answers(const std::string& input, int status = 0) const {

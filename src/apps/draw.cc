@@ -6,6 +6,7 @@
 
 #include <fmt/ranges.h>
 
+#include "apps/standard_input.h"
 #include "apps/terminal_picture.h"
 #include "apps/text_request.h"
 #include "core/error.h"
@@ -29,10 +30,7 @@ constexpr int64_t most_pictures = 10000;  // of a prompt
 
 /// The prompts of the command line, then those of the file, each `count` times.
 std::vector<std::string> all_prompts(const DrawOptions& options) {
-  std::vector<std::string> prompts = options.prompt;
-  if (!options.prompts.empty()) {
-    for (std::string& line : read_text_lines(options.prompts, "draw")) prompts.push_back(std::move(line));
-  }
+  const std::vector<std::string> prompts = given_prompts(options.prompt, options.prompts, "draw");
   if (prompts.empty())
     throw UserError("[draw] no prompt; say what to draw, as in: tessera draw -m DIR \"red apple\" -o out.png");
   if (options.count < 1 || options.count > most_pictures)
@@ -173,13 +171,27 @@ DrawRequest request_of(const DrawOptions& options) {
   return request;
 }
 
+/// Throws UserError where standard output is to hold something else than one picture.
+void require_one_output(const DrawOptions& options, size_t pictures) {
+  constexpr const char* out = "[draw] --out - writes a picture to standard output";
+  if (pictures > 1) throw UserError("{}, but there are {}; want --sheet, or a name", out, pictures);
+  if (options.output.json) throw UserError("{}, where --json goes too; want a name for the picture", out);
+  if (options.show || options.show_as != "auto")
+    throw UserError("{}, where --show paints too; want a name for the picture", out);
+  if (output_is_terminal()) throw UserError("{}, which is a terminal; want a pipe, a file, or a name", out);
+}
+
 /// Throws UserError where a picture cannot be written: better now than after the drawing.
 void require_outputs(const DrawOptions& options, const std::vector<Path>& paths) {
   if (options.enlarge < 1 || options.enlarge > 64)
     throw UserError("[draw] --enlarge is {}, want 1 to 64", options.enlarge);
-  media::picture_kind(options.out, "draw");
-  require_writable(paths.front(), "draw");
-  require_writable(paths.back(), "draw");
+  if (is_dash(options.out)) {
+    require_one_output(options, paths.size());
+  } else {
+    media::picture_kind(options.out, "draw");
+    require_writable(paths.front(), "draw");
+    require_writable(paths.back(), "draw");
+  }
   if (!options.save_scales.empty()) require_writable(options.save_scales / "1-strip.png", "draw");
 }
 
@@ -209,8 +221,9 @@ int run_draw(const DrawOptions& options) {
   ScaleFiles scale_files(options.save_scales, options.enlarge);
   std::vector<std::string> written;
   const auto write = [&](const Path& path, const Image& picture) {
-    media::write_picture(path, picture);
-    written.push_back(path.string());
+    if (is_dash(path)) show(media::encode_png(picture));
+    else media::write_picture(path, picture);
+    written.push_back(is_dash(path) ? "standard output" : path.string());
   };
   const InterruptGuard guard;
   DrawProgress progress(std::ssize(request.prompts));

@@ -45,6 +45,8 @@ struct DrawOptions {
              "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png --save-scales scales --cfg 4 --tau 0.5",
              "tessera draw -m models/emoji-infinity \"purple heart\" --init-image apple.png --keep-scales 2 -o "
              "heart.png",
+             "tessera draw -m models/emoji-infinity \"red apple\" -o - | tessera see -m models/emoji-nvila - \"What is "
+             "this?\"",
              "tessera draw -m infinity-2b \"a fox in the snow\" --size 1344x768 --negative \"blurry\" -o fox.png"},
         .choices = {{"show_as", {"auto", "kitty", "sixel", "blocks", "ascii"}}}};
   }
@@ -52,10 +54,11 @@ struct DrawOptions {
 template <class V> void fields(V& v, DrawOptions& o) {
   v("model", o.model, "model directory");
   v("adapter", o.adapter, "PEFT adapter directory to add to the model");
-  v("prompt", o.prompt, "what to draw; several give several pictures");
-  v("prompts", o.prompts, "file with a prompt on each line");
+  v("prompt", o.prompt, "what to draw; several give several pictures; -: standard input");
+  v("prompts", o.prompts, "file with a prompt on each line; -: standard input");
   v("out", o.out,
-    "picture to write, by its ending PNG, JPEG or WebP; several become NAME-1.png, NAME-2.png, ... unless --sheet");
+    "picture to write, by its ending PNG, JPEG or WebP; several become NAME-1.png, NAME-2.png, ... unless --sheet; -: "
+    "a PNG on standard output");
   v("count", o.count, "pictures of each prompt");
   v("sheet", o.sheet, "all pictures on one sheet, a row for each prompt");
   v("enlarge", o.enlarge, "every pixel becomes a square of this edge");

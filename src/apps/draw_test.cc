@@ -125,6 +125,28 @@ TEST_F(DrawVerb, WritesTheKindOfPictureThatTheNameEndsIn) {
   EXPECT_TRUE(read_file(directory / "two-2.jpg").starts_with("\xFF\xD8\xFF"));
 }
 
+TEST_F(DrawVerb, ADashIsThePictureOnStandardOutput) {
+  run_draw(options);
+  options.out = "-";
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(run_draw(options), 0);
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), read_file(directory / "out.png"));
+  EXPECT_FALSE(std::filesystem::exists("-"));
+}
+
+TEST_F(DrawVerb, StandardOutputTakesNothingBesideOnePicture) {
+  options.model = directory / "no such model";
+  options.out = "-";
+  const auto refused = [&](auto change, const char* words) {
+    DrawOptions wrong = options;
+    change(wrong);
+    EXPECT_THAT([&] { run_draw(wrong); }, ThrowsMessage<UserError>(HasSubstr(words)));
+  };
+  refused([](DrawOptions& o) { o.count = 2; }, "but there are 2; want --sheet");
+  refused([](DrawOptions& o) { o.output.json = true; }, "--json goes too");
+  refused([](DrawOptions& o) { o.show = true; }, "--show paints too");
+}
+
 TEST_F(DrawVerb, RefusesUnknownEndingsBeforeLoadingTheModel) {
   options.model = directory / "no such model";
   for (const char* name : {"out.gif", "out.bmp", "out.jpg.tmp", "out.tiff", "v1.5"}) {

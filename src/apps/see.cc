@@ -2,6 +2,9 @@
 // ever left out of a question.
 #include "apps/see.h"
 
+#include <algorithm>
+
+#include "apps/standard_input.h"
 #include "apps/terminal_picture.h"
 #include "apps/text_request.h"
 #include "core/error.h"
@@ -27,13 +30,19 @@ struct Asked {
   std::string question;
 };
 
-/// All words but the last are files, the last is not.
+/// All words but the last are files (one may be "-"), the last is not.
 Asked asked(const SeeOptions& options) {
   constexpr const char* example = "as in: tessera see -m DIR picture.png \"how many cats?\"";
   if (options.words.empty()) throw UserError("[see] no pictures and no question; {}", example);
   Asked all{options.words, options.words.back()};
   all.files.pop_back();
+  if (const auto dashes = std::count(all.files.begin(), all.files.end(), "-"); dashes > 1)
+    throw UserError("[see] '-' is given {} times; standard input is read once", dashes);
+  if (is_dash(all.question))
+    throw UserError("[see] the last word is '-', which is a picture from standard input; end with the question, {}",
+                    example);
   for (const std::string& file : all.files) {
+    if (is_dash(file)) continue;
     if (!is_file(file))
       throw UserError("[see] {} does not exist; want pictures and clips, and last the question, {}", file, example);
     if (std::filesystem::is_directory(file)) throw UserError("[see] {} is a directory, want a picture or a clip", file);
@@ -87,7 +96,9 @@ int run_see(const SeeOptions& options) {
 
   SeeRequest request{.messages = {{.role = "user", .content = what.question, .media = std::ssize(what.files)}}};
   const int64_t frames = options.frames > 0 ? options.frames : sees.default_frames();
-  for (const std::string& file : what.files) request.media.push_back(media::read_media(file, frames));
+  for (const std::string& file : what.files)
+    request.media.push_back(is_dash(file) ? media::decode_media(read_standard_input(), "standard input", frames)
+                                          : media::read_media(file, frames));
   if (painter && !options.output.json) {
     for (const Media& media : request.media) painter->paint(media.frames.front());
   }

@@ -26,6 +26,7 @@ struct SeeOptions {
             .short_names = {{"model", 'm'}},
             .examples = {"tessera see -m models/emoji-nvila picture.png \"What is this?\"",
                          "tessera see -m DIR before.jpg after.jpg \"What has changed?\" --json",
+                         "curl -s URL | tessera see -m DIR - \"What is this?\"",
                          "tessera see -m DIR clip.mp4 \"Which way does it go?\" --frames 16"},
             .files = {"words"},
             .choices = {{"show_as", {"auto", "kitty", "sixel", "blocks", "ascii"}}}};
@@ -34,7 +35,7 @@ struct SeeOptions {
 template <class V> void fields(V& v, SeeOptions& o) {
   v("model", o.model, "model directory");
   v("adapter", o.adapter, "PEFT adapter directory to add to the model");
-  v("words", o.words, "pictures and clips, in order, and last the question");
+  v("words", o.words, "pictures and clips, in order, and last the question; -: one from standard input");
   v("frames", o.frames, "frames of each clip, spread evenly; 0: as many as the model was made for");
   v("show", o.show, "paint the pictures in the terminal, of a clip its first frame");
   v("show_as", o.show_as,

@@ -5,6 +5,7 @@
 
 #include <fstream>
 
+#include "apps/input_testing.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -61,6 +62,14 @@ TEST_F(SeeVerb, AnswersDependOnThePictures) {
             said({file("a.png"), file("b.png"), "what is it?"})["prompt_tokens"]);
 }
 
+TEST_F(SeeVerb, ADashIsAPictureFromStandardInput) {
+  const Json named = said({file("a.png"), file("b.png"), "what is it?"});
+  const StandardInput input(read_file(directory / "b.png"));
+  const Json piped = said({file("a.png"), "-", "what is it?"});
+  EXPECT_EQ(piped["tokens"], named["tokens"]);
+  EXPECT_EQ(piped["media"], Json({file("a.png"), "-"}));
+}
+
 TEST_F(SeeVerb, AQuestionWithoutAPictureIsAnsweredAsTheLanguageModelAnswersIt) {
   const auto model = load_model(options.model, at::kCPU);
   const Written chatted = model->writes()->chat({{.role = "user", .content = "hello"}}, {.max_new_tokens = 6});
@@ -102,6 +111,12 @@ TEST_F(SeeVerb, InvalidRequestsAreRefusedInOneLineAndNoPictureIsLeftOut) {
   refused({file("no.png"), "what?"}, "no.png does not exist");
   refused({directory.string(), "what?"}, "is a directory");
   refused({file("a.png"), "  "}, "the question is empty");
+  refused({file("a.png"), "-"}, "end with the question");
+  refused({"-", "-", "what?"}, "'-' is given 2 times");
+  {
+    const StandardInput empty("");
+    refused({"-", "what?"}, "standard input is");
+  }
   for (const char* damaged : {"text.png", "empty.png", "cut.png"})
     refused({file("a.png"), file(damaged), "what?"}, damaged);
   options.frames = -1;

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "apps/standard_input.h"
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -10,7 +11,6 @@
 #include "core/log.h"
 #include "core/progress.h"
 #include "core/terminal.h"
-#include "core/text_file.h"
 #include "generate/citations.h"
 #include "tensor/device.h"
 
@@ -20,10 +20,7 @@ namespace {
 
 /// The prompts of the command line, then those of the file, each `count` times.
 std::vector<std::string> all_prompts(const WriteOptions& options) {
-  std::vector<std::string> prompts = options.prompt;
-  if (!options.prompts.empty()) {
-    for (std::string& line : read_text_lines(options.prompts, "write")) prompts.push_back(std::move(line));
-  }
+  const std::vector<std::string> prompts = given_prompts(options.prompt, options.prompts, "write");
   if (prompts.empty())
     throw UserError("[write] no prompt; say how the text begins, as in: tessera write -m DIR \"Once\"");
   if (options.count < 1 || options.count > 10000)

@@ -32,15 +32,15 @@ struct WriteOptions {
         .examples = {"tessera write -m models/books-lm \"Once\" --max-new-tokens 64",
                      "tessera write -m DIR \"Once upon a time\" --temperature 0.8 --top-p 0.95 -n 3 --seed 7",
                      "tessera write -m DIR \"Q: How many legs has a spider?\\nA:\" --escapes --stop \"\\n\" --no-echo",
-                     "tessera write -m DIR --prompts beginnings.txt --json",
+                     "tessera write -m DIR --prompts beginnings.txt --json", "tessera write -m DIR - < beginning.txt",
                      "tessera write -m DIR \"A person as JSON: \" --json-schema person.json --no-echo"}};
   }
 };
 template <class V> void fields(V& v, WriteOptions& o) {
   v("model", o.model, "model directory or GGUF file");
   v("adapter", o.adapter, "PEFT adapter directory to add to the model");
-  v("prompt", o.prompt, "how the text begins; several give several texts");
-  v("prompts", o.prompts, "file with a prompt on each line");
+  v("prompt", o.prompt, "how the text begins; several give several texts; -: standard input");
+  v("prompts", o.prompts, "file with a prompt on each line; -: standard input");
   v("count", o.count, "texts for each prompt; they differ where tokens are drawn, not where the most likely is taken");
   v("escapes", o.escapes, "\\n in prompts is a line break, \\t a tab, \\\\ a backslash");
   v("echo", o.echo, "each text is shown with its prompt before it");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "apps/input_testing.h"
 #include "apps/text_request.h"
 #include "apps/text_testing.h"
 #include "core/error.h"
@@ -82,6 +83,15 @@ TEST_F(WriteVerb, JsonIsOneObjectWithAllResults) {
   EXPECT_EQ(json()["tokens"], said["tokens"]);
   options.compute.seed = 1;
   EXPECT_NE(json()["tokens"], said["tokens"]);
+}
+
+TEST_F(WriteVerb, ADashIsThePromptOfStandardInput) {
+  const Json named = json();
+  options.prompt = {"-"};
+  const StandardInput input("once upon\n");
+  const Json piped = json();
+  EXPECT_EQ(piped["prompts"], named["prompts"]);
+  EXPECT_EQ(piped["tokens"], named["tokens"]);
 }
 
 TEST_F(WriteVerb, PromptsOfAFileEqualThoseOfTheCommandLine) {

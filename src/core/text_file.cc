@@ -74,24 +74,31 @@ DecodedText decode_text(std::string_view bytes, std::string_view source, std::st
   return text;
 }
 
-std::string read_text(const Path& file, std::string_view module) {
-  DecodedText text = decode_text(MappedFile(file).bytes(), file.string(), module);
+std::string text_of_bytes(std::string_view bytes, std::string_view source, std::string_view module) {
+  DecodedText text = decode_text(bytes, source, module);
   if (text.broken > 0)
-    log_warning("[{}] {}: {} no UTF-8 and became U+FFFD", module, file.string(),
+    log_warning("[{}] {}: {} no UTF-8 and became U+FFFD", module, source,
                 counted(text.broken, "place") + (text.broken == 1 ? " is" : " are"));
   return std::move(text.words);
 }
 
-std::vector<std::string> read_text_lines(const Path& file, std::string_view module) {
-  const std::string text = read_text(file, module);
+std::string read_text(const Path& file, std::string_view module) {
+  return text_of_bytes(MappedFile(file).bytes(), file.string(), module);
+}
+
+std::vector<std::string> text_lines(std::string_view words) {
   std::vector<std::string> lines;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string line = text.substr(begin, end - begin);
-    if (!is_blank(line)) lines.push_back(line);
+  for (size_t begin = 0; begin < words.size();) {
+    const size_t end = std::min(words.find('\n', begin), words.size());
+    const std::string_view line = words.substr(begin, end - begin);
+    if (!is_blank(line)) lines.emplace_back(line);
     begin = end + 1;
   }
   return lines;
+}
+
+std::vector<std::string> read_text_lines(const Path& file, std::string_view module) {
+  return text_lines(read_text(file, module));
 }
 
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }

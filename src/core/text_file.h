@@ -21,8 +21,14 @@ struct DecodedText {
 /// `module` opens them. Throws UserError for UTF-32 and for zero bytes, which no text has (UTF-16 without a mark has them).
 DecodedText decode_text(std::string_view bytes, std::string_view source, std::string_view module);
 
+/// The words of bytes; warns when some of them became U+FFFD. Throws UserError as decode_text() does.
+std::string text_of_bytes(std::string_view bytes, std::string_view source, std::string_view module);
+
 /// The words of a file; warns when some of it became U+FFFD. Throws UserError as decode_text() does, and when it cannot be opened.
 std::string read_text(const Path& file, std::string_view module);
+
+/// The lines of a text that are not blank, without their ends.
+std::vector<std::string> text_lines(std::string_view words);
 
 /// The lines of a file that are not blank, read as read_text() does, without their ends.
 std::vector<std::string> read_text_lines(const Path& file, std::string_view module);
