@@ -46,6 +46,10 @@ template <class V> void fields(V& v, InspectOptions& o) {
 /// headers only. Throws UserError when the target is none of these or is malformed.
 Json inspect(const Path& target, bool list_tensors);
 
+/// A recipe without what it does not use: in a table whose `kind` names one of its tables (as in [data] and [[data.mixture]]), those of other
+/// kinds. Lists of tables become tables by number, as --set counts them.
+Json used_settings(const Json& recipe);
+
 /// The report for a person.
 std::string inspect_text(const Json& report);
 

@@ -169,6 +169,24 @@ TEST_F(Inspect, ARunShowsTheNewestMetricsAndOnlyCompleteCheckpoints) {
   EXPECT_EQ(report["recipe"]["train"]["steps"], 30);
 }
 
+TEST_F(Inspect, ARecipeIsShownWithoutTheKindsOfDataThatItDoesNotUse) {
+  write_file_atomically(home_ / "recipe.toml",
+                        "[data]\nkind = 'mixture'\n[data.emoji]\nsize = 64\n"
+                        "[[data.mixture]]\nkind = 'talk'\nweight = 0.5\n[data.mixture.talk]\nturns = 4\n"
+                        "[data.mixture.talk.emoji]\nkind = 'sprite'\n[data.mixture.text]\nlength = 256\n"
+                        "[[data.mixture]]\nkind = 'text'\n[data.mixture.text]\nlength = 128\n"
+                        "[train.schedule]\nkind = 'wsd'\n[train.optimizer]\nclip = 1\n");
+  const Json report = inspect(home_, false);
+  EXPECT_TRUE(report["recipe"]["data"].contains("emoji")) << "programs get all of it";
+  const Json want = parse_json(R"({"data":{"kind":"mixture","mixture":{
+      "0":{"kind":"talk","weight":0.5,"talk":{"turns":4,"emoji":{"kind":"sprite"}}},"1":{"kind":"text","text":{"length":128}}}},
+      "train":{"schedule":{"kind":"wsd"},"optimizer":{"clip":1}}})",
+                               "recipe");
+  EXPECT_EQ(nlohmann::json(used_settings(report["recipe"])), nlohmann::json(want));
+  EXPECT_THAT(inspect_text(report),
+              AllOf(HasSubstr("length  128"), Not(HasSubstr("length  256")), HasSubstr("turns  4")));
+}
+
 TEST_F(Inspect, ListsTheCheckpointsThatARunWouldResumeFrom) {
   write_file_atomically(home_ / "recipe.toml", "");
   const CheckpointStore store(home_ / "checkpoints");

@@ -95,17 +95,39 @@ std::string folder_text(const Json& report) {
   return text;
 }
 
+bool is_table(const Json& value) {
+  const bool tables = value.is_array() && !value.empty() &&
+                      std::all_of(value.begin(), value.end(), [](const Json& one) { return one.is_object(); });
+  return value.is_object() || tables;
+}
+
 std::string run_text(const Json& report) {
   const Json& checkpoints = report["checkpoints"];
   std::string text =
       fmt::format("{}: training run, {} steps logged, {}\n", shown(report["path"]), report["step"].get<int64_t>(),
                   checkpoints.empty() ? "no checkpoint" : "last checkpoint at step " + checkpoints.back().dump());
-  text += section("last metrics", report["metrics"]) + section("recipe", report["recipe"]);
+  text += section("last metrics", report["metrics"]) + section("recipe", used_settings(report["recipe"]));
   if (report.contains("model")) text += "\n" + weights_text(report["model"]);
   return text;
 }
 
 }  // namespace
+
+Json used_settings(const Json& recipe) {
+  Json used = Json::object();
+  if (recipe.is_array()) {
+    for (size_t i = 0; i < recipe.size(); ++i) used[std::to_string(i)] = used_settings(recipe[i]);
+    return used;
+  }
+  const auto kind = recipe.find("kind");
+  const std::string chosen = kind != recipe.end() && kind->is_string() ? kind->get<std::string>() : "";
+  const bool chooses = recipe.contains(chosen) && is_table(recipe[chosen]);
+  for (const auto& [name, value] : recipe.items()) {
+    if (!is_table(value)) used[name] = value;
+    else if (!chooses || name == chosen) used[name] = used_settings(value);
+  }
+  return used;
+}
 
 std::string inspect_text(const Json& report) {
   if (report["kind"] == "run") return run_text(report);

@@ -81,7 +81,7 @@ void write_run_report(const Json& report, const std::vector<MetricSeries>& chose
   page.section("Values");
   page.table(values_table(all));
   plan::Table recipe{.header = {"setting", "value"}};
-  add_settings(report["recipe"], "", recipe);
+  add_settings(used_settings(report["recipe"]), "", recipe);
   if (!recipe.rows.empty()) {
     page.section("Recipe");
     page.table(recipe);
