@@ -188,6 +188,13 @@ Json inspect(const Path& target, bool list_tensors) {
 
 namespace {
 
+void require_run(const Path& target) {
+  std::error_code unreadable;
+  if (!std::filesystem::exists(target, unreadable))
+    throw UserError("[inspect] {} does not exist; --plot, --metric and --report want the directory of a training run",
+                    target.string());
+}
+
 /// What --plot and --report draw. Throws UserError where there is nothing to draw.
 std::vector<MetricSeries> metrics_of(const Json& report, const Path& target) {
   if (report["kind"] != "run")
@@ -203,9 +210,10 @@ std::vector<MetricSeries> metrics_of(const Json& report, const Path& target) {
 
 int run_inspect(const InspectOptions& options) {
   apply(options.output);
+  const bool plots = options.plot || !options.metric.empty();
+  if (plots || !options.report.empty()) require_run(options.target);
   if (!options.report.empty()) require_writable(options.report, "inspect");
   Json report = inspect(options.target, options.tensors);
-  const bool plots = options.plot || !options.metric.empty();
   std::vector<MetricSeries> all, chosen;
   if (plots || !options.report.empty()) {
     all = metrics_of(report, options.target);

@@ -23,6 +23,7 @@ struct InspectOptions {
         .positionals = {"target"},
         .required = {"target"},
         .models = {"target"},
+        .paths_with = {"plot", "metric", "report"},  // of runs, which nobody pulls
         .examples = {"tessera inspect models/emoji-infinity", "tessera inspect model.safetensors --tensors",
                      "tessera inspect runs/emoji-codec --plot", "tessera inspect runs/emoji-codec --report run.html",
                      "tessera inspect runs/emoji-codec --json"}};

@@ -244,5 +244,19 @@ TEST_F(Inspect, TheVerbPrintsOneJsonObjectAndLoadsNoLibTorch) {
   EXPECT_EQ(absent.err, "tessera inspect: [inspect] " + (home_ / "absent").string() + " does not exist\n");
 }
 
+TEST_F(Inspect, AMissingRunIsNothingToPull) {
+  EXPECT_THAT(testing::tessera({"inspect", "org/absent"}).err, HasSubstr("`tessera pull org/absent` fetches it"));
+  const std::vector<std::vector<std::string>> all = {
+      {"--plot"}, {"--metric", "loss"}, {"--report", (home_ / "run.html").string()}};
+  for (const std::vector<std::string>& drawn : all) {
+    std::vector<std::string> words = {"inspect", "org/absent"};
+    words.insert(words.end(), drawn.begin(), drawn.end());
+    const auto absent = testing::tessera(words);
+    EXPECT_EQ(absent.status, 2);
+    EXPECT_THAT(absent.err, HasSubstr("[inspect] org/absent does not exist; --plot, --metric and --report want"));
+    EXPECT_THAT(absent.err, Not(HasSubstr("pull")));
+  }
+}
+
 }  // namespace
 }  // namespace tessera::apps

@@ -119,7 +119,8 @@ std::string list_hint(const std::string& word, const std::vector<Said>& all, con
   throw UserError("[command line] unknown option '{}'{} See tessera {} --help", name, hint, line.verb);
 }
 
-void assign(const Said& said, const CommandLine& line) {
+/// `names`: whether a model may be ORG/NAME.
+void assign(const Said& said, const CommandLine& line, bool names) {
   const Option& option = *said.option;
   if (option.kind == Option::Kind::flag) {
     if (said.handle->count() > 0) option.assign("true");
@@ -137,7 +138,7 @@ void assign(const Said& said, const CommandLine& line) {
                     said.texts.size() == 2 ? "twice" : fmt::format("{} times", said.texts.size()), line.verb);
   }
   option.clear();
-  const bool model = contains(line.models, option.field);
+  const bool model = names && contains(line.models, option.field);
   for (const auto& text : said.texts) option.assign(model ? find_model(text).string() : text);
 }
 
@@ -229,7 +230,9 @@ void parse(const CommandLine& line, const std::vector<Option>& options, const Ar
   auto extra = app.remaining();
   extra.erase(std::remove(extra.begin(), extra.end(), "--"), extra.end());  // CLI11 hands the mark itself back
   if (!extra.empty()) throw_unexpected(extra.front(), all, line, arguments);
-  for (const Said& said : all) assign(said, line);
+  const bool names = std::ranges::none_of(
+      all, [&](const Said& said) { return contains(line.paths_with, said.option->field) && said.handle->count() > 0; });
+  for (const Said& said : all) assign(said, line, names);
 }
 
 namespace {

@@ -30,6 +30,7 @@ struct CommandLine {
   std::vector<std::string> positionals;                   // given without a flag, in this order; a list takes the rest
   std::vector<std::string> required;                      // must be given
   std::vector<std::string> models;                        // hold a model: a path or ORG/NAME (core/model_cache.h)
+  std::vector<std::string> paths_with;                    // beside these options `models` hold paths alone
   std::vector<std::pair<std::string, char>> short_names;  // {"model", 'm'}
   std::vector<std::string> examples;                      // whole command lines
   std::vector<std::string> files;                         // texts that may name a file, for completion in the shell
