@@ -64,6 +64,9 @@ async function checkFigures(page, name) {
 }
 
 async function checkWidth(page, name) {
+  const cut = await page.$$eval(".scroll:has(table.wrapped)", (all) => all.filter((one) => one.scrollWidth > one.clientWidth)
+    .map((one) => `${one.querySelector("caption")?.textContent} (${one.scrollWidth} of ${one.clientWidth} px)`));
+  check(`${name}: tables whose texts break into lines are seen to their last column`, cut.length === 0, cut.join(" | "));
   const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   check(`${name}: the page does not scroll sideways`, over <= 0, `${over} px too wide`);
   // Text of a plot may leave its SVG by a pixel or two, never its card.

@@ -315,7 +315,8 @@ class Writer {
   Table judged_table() const {
     Table table{.header = {"form", "mean error, points", "share"},
                 .numeric = {false, true, true},
-                .caption = "What was tried alone in the hindcasts, and what it counts in the mean over the tasks."};
+                .caption = "What was tried alone in the hindcasts, and what it counts in the mean over the tasks.",
+                .wrapped = true};
     for (const JudgedForm& each : forecast_.judged) {
       table.rows.push_back({described(each.form),
                             std::isnan(each.error) ? kNothing : fmt::format("{:.2f}", 100 * each.error),

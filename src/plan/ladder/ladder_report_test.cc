@@ -63,6 +63,10 @@ TEST(LadderReport, ShowsIntervalsAndHindcastsOnlyWhereThereAreAny) {
   EXPECT_THAT(page_of(example(), single), Not(HasSubstr("Step 1")));
 }
 
+TEST(LadderReport, FormsBreakIntoLinesSoThatTheirNumbersAreSeen) {
+  EXPECT_THAT(page_of(example(), best()), HasSubstr("<table class=\"wrapped\">\n<caption><span>What was tried alone"));
+}
+
 TEST(LadderReport, IsDeterministicAndBelowItsSizeLimit) {
   const std::string page = page_of(example(), best());
   EXPECT_EQ(page, page_of(example(), best()));
