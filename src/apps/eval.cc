@@ -2,6 +2,7 @@
 #include "apps/eval.h"
 
 #include <map>
+#include <optional>
 
 #include <fmt/ranges.h>
 
@@ -139,8 +140,8 @@ Json measure_codec(const EvalOptions& options) {
           {"codec", model.config.fingerprint()}};
 }
 
-/// A task with the model's drawing; `progress` outlives the task.
-eval::DrawingTask drawing_task(const EvalOptions& options, Progress& progress) {
+/// A task with the model's drawing; `progress` outlives the task, and begins when it is known how many there are (--count 0: all).
+eval::DrawingTask drawing_task(const EvalOptions& options, std::optional<Progress>& progress) {
   return {.emoji = emoji_of(options),
           .count = count_or(options, kPictures),
           .seed = options.compute.seed,
@@ -149,7 +150,10 @@ eval::DrawingTask drawing_task(const EvalOptions& options, Progress& progress) {
                       .top_p = options.top_p,
                       .fast = fast_drawing(options.fast),
                       .batch = options.batch},
-          .on_progress = [&progress](int64_t done, int64_t) { progress.update(done); }};
+          .on_progress = [&progress](int64_t done, int64_t total) {
+            if (!progress) progress.emplace("draw", total, "pictures");
+            progress->update(done);
+          }};
 }
 
 }  // namespace
@@ -167,10 +171,10 @@ Json measure_retrieval(const EvalOptions& options) {
       load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
   if (!options.missed.empty()) require_writable(options.missed, "eval");
   warn_of_other_pictures(options);
-  Progress progress("draw", count_or(options, kPictures), "pictures");
+  std::optional<Progress> progress;
   const eval::RetrievalResult result =
       eval::measure_retrieval(drawing_model(*model, options), drawing_task(options, progress));
-  progress.finish();
+  progress.reset();
   if (!options.missed.empty())
     write_file_atomically(options.missed, fmt::format("{}\n", fmt::join(result.missed, "\n")));
   fmt::print(
@@ -188,10 +192,10 @@ Json measure_scenes(const EvalOptions& options) {
   warn_of_other_pictures(options);
   const auto model =
       load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});
-  Progress progress("draw", count_or(options, kPictures), "pictures");
+  std::optional<Progress> progress;
   const eval::SceneResult result =
       eval::measure_scenes(drawing_model(*model, options), drawing_task(options, progress));
-  progress.finish();
+  progress.reset();
   Json line = {{"count", result.count}, {"score", result.score}, {"pictures_per_second", result.pictures_per_second}};
   for (const auto& [kind, share] : result.kinds) {
     fmt::print("{:10} {:.3f}\n", kind, share);
