@@ -89,6 +89,17 @@ template <class Config> const Config& validated(const Config& config) {
   return config;
 }
 
+/// `config` as if its decoder were the plainest for the encoder's own pictures: two codecs whose encoder_of() are equal may differ in their
+/// decoders alone.
+template <class Config> Config encoder_of(Config config) {
+  config.name.clear();
+  config.picture_size /= config.upscale;
+  config.upscale = config.decoder_blocks = 1;
+  config.decoder_channels = 0;
+  config.decoder_multipliers.clear();
+  return config;
+}
+
 /// The released VAEs: "f16-d16", "f16-d24", "f16-d32", "f16-d64" and "f8-d14" (the 8B model's).
 CodecConfig codec_preset(std::string_view name);
 std::vector<std::string> codec_preset_names();

@@ -36,24 +36,16 @@ void check(const CodecTraining& t) {
     throw UserError("[codec] loss.flip_bits wants freeze_encoder: bits that still move are not inverted");
 }
 
-/// What an encoder is made from, as if the decoder gave pictures of the encoder's size.
-CodecConfig encoder_of(CodecConfig c) {
-  c.name.clear();
-  c.picture_size /= c.upscale;
-  c.upscale = c.decoder_blocks = 1;
-  c.decoder_channels = 0;
-  c.decoder_multipliers.clear();
-  return c;
+bool same_decoder(const CodecConfig& a, const CodecConfig& b) {
+  return a.upscale == b.upscale && a.decoder_blocks == b.decoder_blocks && a.decoder_channels == b.decoder_channels &&
+         a.decoder_multipliers == b.decoder_multipliers;
 }
 
-/// Fills `codec` from `directory`: with all that is there where the shapes agree, else, with a frozen encoder, with the encoder alone.
+/// Fills `codec` from `directory`: with all that is there where the decoders agree (sizes of pictures and scales may differ), else, with a frozen
+/// encoder, with the encoder alone.
 void start_from(const std::string& directory, bool freeze_encoder, Codec& codec, at::Device device) {
   Codec start = load_codec(directory, device);
-  start.config.name = codec.config.name;
-  if (start.config == codec.config) {
-    codec = std::move(start);
-    return;
-  }
+  if (same_decoder(start.config, codec.config)) return load_into(named_tensors(codec), directory, "codec");
   if (!freeze_encoder || encoder_of(start.config) != encoder_of(codec.config))
     throw UserError("[codec] {} is a codec '{}', the recipe's [model] one '{}'{}", directory,
                     start.config.fingerprint(), codec.config.fingerprint(),

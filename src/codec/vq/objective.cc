@@ -43,16 +43,6 @@ void check(const VqTraining& t) {
     throw UserError("[vq] loss.replace_codes wants freeze_encoder: codes that still move are not exchanged");
 }
 
-/// What an encoder is made from, and the codebook behind it, as if the decoder gave pictures of the encoder's size.
-VqConfig encoder_of(VqConfig c) {
-  c.name.clear();
-  c.picture_size /= c.upscale;
-  c.upscale = c.decoder_blocks = 1;
-  c.decoder_channels = 0;
-  c.decoder_multipliers.clear();
-  return c;
-}
-
 /// A codec of the shape `config` with what `directory` holds: all of it where the shapes agree, else encoder and codes with the fresh decoder
 /// that `fresh` has.
 VqCodec started_from(const std::string& directory, const VqConfig& config, bool freeze_encoder, VqCodec fresh,
@@ -60,7 +50,7 @@ VqCodec started_from(const std::string& directory, const VqConfig& config, bool 
   VqCodec start = load_vq(directory, device);
   start.config.name = config.name;
   if (start.config == config) return start;
-  if (!freeze_encoder || encoder_of(start.config) != encoder_of(config))
+  if (!freeze_encoder || codec::encoder_of(start.config) != codec::encoder_of(config))
     throw UserError("[vq] {} is a codec '{}', the recipe's [model] one '{}'{}", directory, start.config.fingerprint(),
                     config.fingerprint(),
                     freeze_encoder ? ", whose encoder differs" : "; with freeze_encoder their decoders may differ");
