@@ -5,7 +5,6 @@
 
 #include <sstream>
 
-#include "apps/input_testing.h"
 #include "apps/text_testing.h"
 #include "core/error.h"
 

@@ -6,7 +6,6 @@
 
 #include <fmt/ranges.h>
 
-#include "apps/standard_input.h"
 #include "apps/terminal_picture.h"
 #include "apps/text_request.h"
 #include "core/error.h"

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "apps/standard_input.h"
 #include "apps/terminal_picture.h"
 #include "apps/text_request.h"
 #include "core/error.h"

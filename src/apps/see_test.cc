@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "apps/input_testing.h"
+#include "apps/text_testing.h"
 #include "core/files.h"
 #include "core/json.h"
 #include "core/log.h"

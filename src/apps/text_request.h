@@ -1,7 +1,9 @@
-// From the flags of the text verbs to the options of generation, and the summary of a finished text.
+// From the words and flags of the verbs to prompts and the options of generation, and the summary of a finished text.
 #pragma once
 
+#include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apps/text_options.h"
@@ -34,6 +36,17 @@ std::string summary_of(const std::vector<Written>& written, int64_t context);
 
 /// The model's Writes. Throws UserError, in the name of `verb`, when it has none.
 const Writes& require_writes(const LoadedModel& model, const std::filesystem::path& directory, std::string_view verb);
+
+/// "-" among the words of a verb is standard input, which is read whole and once. A file of that name is ./-.
+inline bool is_dash(const std::filesystem::path& word) { return word == "-"; }
+
+/// All bytes of standard input. Throws FaultError when reading fails.
+std::string read_standard_input();
+
+/// The prompts of the command line, then the lines of the file `lines` ("": there is none). A prompt "-" is the text of standard input without
+/// the end of its last line; the file "-" its lines. Throws UserError, in the name of `verb`, for a second "-" and for an input without words.
+std::vector<std::string> given_prompts(std::vector<std::string> prompts, const std::filesystem::path& lines,
+                                       std::string_view verb);
 
 /// Text to standard output at once.
 void show(std::string_view text);

@@ -1,5 +1,9 @@
-// A tiny language model's directory for tests of the verbs that write.
+// For tests of the verbs: a tiny language model's directory, and what standard input holds.
 #pragma once
+
+#include <iostream>
+#include <sstream>
+#include <string>
 
 #include "core/log.h"
 #include "core/progress.h"
@@ -29,6 +33,24 @@ class TinyTextModel {
 
  private:
   testing::ScratchFolder scratch_;
+};
+
+/// Standard input holds these bytes as long as it lives.
+class StandardInput {
+ public:
+  explicit StandardInput(const std::string& bytes) : bytes_(bytes), before_(std::cin.rdbuf(bytes_.rdbuf())) {
+    std::cin.clear();
+  }
+  ~StandardInput() {
+    std::cin.rdbuf(before_);
+    std::cin.clear();
+  }
+  StandardInput(const StandardInput&) = delete;
+  StandardInput& operator=(const StandardInput&) = delete;
+
+ private:
+  std::istringstream bytes_;
+  std::streambuf* before_;
 };
 
 }  // namespace tessera::apps

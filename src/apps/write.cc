@@ -3,7 +3,6 @@
 
 #include <unistd.h>
 
-#include "apps/standard_input.h"
 #include "apps/text_request.h"
 #include "core/error.h"
 #include "core/files.h"

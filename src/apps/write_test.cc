@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <fstream>
 
-#include "apps/input_testing.h"
 #include "apps/text_request.h"
 #include "apps/text_testing.h"
 #include "core/error.h"

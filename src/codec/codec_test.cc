@@ -223,7 +223,7 @@ TEST(CodecObjective, ADecoderOfAnotherSizeLearnsOnBitsThatStay) {
   large.picture_size = 32, large.upscale = 2, large.decoder_blocks = 3, large.decoder_channels = 12;
   large.decoder_multipliers = {1, 3};
   recipe.model = to_json(large);
-  recipe.loss = {{"start", start.string()}, {"freeze_encoder", true}, {"flip_bits", 0.1}};
+  recipe.loss = {{"start", start.string()}, {"freeze_encoder", true}, {"flip_percent", 10}};
   const Stripes stripes;
   const auto made = make_codec_objective(recipe, stripes, at::kCPU);
   const Codec& codec = dynamic_cast<const CodecObjective&>(*made).codec();
@@ -238,13 +238,13 @@ TEST(CodecObjective, ADecoderOfAnotherSizeLearnsOnBitsThatStay) {
   EXPECT_EQ(codec.decode(codes.sums.back()).sizes(), at::IntArrayRef({1, 3, 32, 32}));
 
   recipe.loss["freeze_encoder"] = false;
-  recipe.loss["flip_bits"] = 0;
+  recipe.loss["flip_percent"] = 0;
   EXPECT_THAT(
       [&] { make_codec_objective(recipe, stripes, at::kCPU); },
       ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("with freeze_encoder their decoders may differ")));
-  recipe.loss["flip_bits"] = 0.1;
+  recipe.loss["flip_percent"] = 10;
   EXPECT_THAT([&] { make_codec_objective(recipe, stripes, at::kCPU); },
-              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("flip_bits wants freeze_encoder")));
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("flip_percent wants freeze_encoder")));
 }
 
 TEST(CodecObjective, PsnrOfAScaleIsTheMeanOverPicturesDecodedFromTheScalesUpToIt) {

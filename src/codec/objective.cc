@@ -30,10 +30,10 @@ Tensor with_dropped_scales(const Tensor& sums, double share, Rng rng) {  // [B, 
 void check(const CodecTraining& t) {
   if (t.freeze_encoder && t.start.empty())
     throw UserError("[codec] freeze_encoder wants loss.start, the codec whose encoder is kept");
-  if (!(t.flip_bits >= 0 && t.flip_bits <= 1))
-    throw UserError("[codec] loss.flip_bits is {}, want a share from 0 to 1", t.flip_bits);
-  if (t.flip_bits > 0 && !t.freeze_encoder)
-    throw UserError("[codec] loss.flip_bits wants freeze_encoder: bits that still move are not inverted");
+  if (t.flip_percent < 0 || t.flip_percent > 100)
+    throw UserError("[codec] loss.flip_percent is {}, want 0 to 100", t.flip_percent);
+  if (t.flip_percent > 0 && !t.freeze_encoder)
+    throw UserError("[codec] loss.flip_percent wants freeze_encoder: bits that still move are not inverted");
 }
 
 bool same_decoder(const CodecConfig& a, const CodecConfig& b) {
@@ -142,13 +142,10 @@ Tensor CodecObjective::frozen_sums(const std::vector<const Picture*>& batch, Rng
     const std::vector<Tensor> bits = frozen_bits(*picture);
     for (size_t k = 0; k < scales.size(); ++k) by_scale[k].push_back(bits[k]);
   }
+  const std::vector<Tensor> flips =
+      random_flips(std::ssize(batch), codec_.config.bits, scales, training_.flip_percent, rng, device_);
   std::vector<Tensor> bits;
-  for (const std::vector<Tensor>& of_scale : by_scale) {
-    Tensor together = at::cat(of_scale).cpu();  // [B, d, h, w]
-    bool* data = together.mutable_data_ptr<bool>();
-    for (int64_t i = 0; i < together.numel(); ++i) data[i] ^= rng.chance(training_.flip_bits);
-    bits.push_back(together.to(device_));
-  }
+  for (size_t k = 0; k < scales.size(); ++k) bits.push_back(at::cat(by_scale[k]).logical_xor(flips[k]));
   return at::stack(running_sums(bits, scales.back()), 1);
 }
 

@@ -21,7 +21,8 @@ struct CodecTraining {
   double drop_scales = 0.3;     // share of pictures that are decoded from a random prefix of the scales
   std::string start;            // codec directory to start from; empty: from nothing
   bool freeze_encoder = false;  // train the decoder alone: bits stay what they are, so transformers over them fit
-  double flip_bits = 0;         // share of bits that are inverted, by chance, while the decoder alone is trained
+  int64_t flip_percent =
+      0;  // most percent of a scale's bits that are inverted, by chance, while the decoder alone is trained
 
   bool operator==(const CodecTraining&) const = default;
 };
@@ -33,8 +34,9 @@ template <class V> void fields(V& v, CodecTraining& c) {
   v("drop_scales", c.drop_scales, "share of pictures decoded from a random prefix of the scales");
   v("start", c.start, "codec directory to start from (empty: from nothing)");
   v("freeze_encoder", c.freeze_encoder, "train the decoder alone, of whatever size, so that bits stay what they are");
-  v("flip_bits", c.flip_bits,
-    "share of bits that are inverted, by chance, while the decoder alone is trained: it learns to overlook wrong ones");
+  v("flip_percent", c.flip_percent,
+    "most percent of a scale's bits that are inverted while the decoder alone is trained: it learns to overlook wrong "
+    "ones");
 }
 
 class CodecObjective final : public train::Objective {

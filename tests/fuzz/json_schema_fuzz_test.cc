@@ -77,7 +77,7 @@ TEST(Fuzz, MutatedJsonSchemasAreRefusedOrCanBeSatisfied) {
       FAIL() << "round " << round << ": " << error.what() << "\n" << ::testing::PrintToString(bytes);
     }
   }
-  EXPECT_GT(compiled, 35);  // of 3000 mutations; some 70 are schemas
+  EXPECT_EQ(compiled, 62);  // of 3000 mutations, whose seed is fixed
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 // Prompts from standard input, beside those of the command line and of files.
-#include "apps/standard_input.h"
+#include "apps/text_request.h"
 
 #include <gmock/gmock.h>
 
 #include <fstream>
 
-#include "apps/input_testing.h"
+#include "apps/text_testing.h"
 #include "core/error.h"
 #include "tests/support/scratch.h"
 
