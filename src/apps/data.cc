@@ -91,6 +91,8 @@ int run_data_emoji(const DataEmojiOptions& options) {
                                  .names_seed = options.names_seed,
                                  .split = options.split,
                                  .frames = options.frames,
+                                 .layout = options.layout,
+                                 .reworded = options.reworded,
                                  .keywords = options.keywords,
                                  .foreign = options.foreign,
                                  .languages = options.languages,

@@ -20,6 +20,8 @@ struct DataEmojiOptions {
   std::vector<std::string> languages;
   double foreign = 0;
   double keywords = 0;
+  std::string layout = "free";
+  double reworded = 0;
   std::filesystem::path out;
   std::filesystem::path pack;
   std::filesystem::path talk;
@@ -33,7 +35,7 @@ struct DataEmojiOptions {
             .examples = {"tessera data emoji --kind scene --count 20 --seed 1 --size 256 --ground pastel --out scenes",
                          "tessera data emoji --pack emoji.atlas",
                          "tessera data emoji --kind scene --names 160 --count 20000 --talk words/scenes.txt"},
-            .choices = {{"kind", {"sprite", "scene", "clip"}}}};
+            .choices = {{"kind", {"sprite", "scene", "clip"}}, {"layout", {"free", "rows"}}}};
   }
 };
 template <class V> void fields(V& v, DataEmojiOptions& o) {
@@ -50,6 +52,8 @@ template <class V> void fields(V& v, DataEmojiOptions& o) {
   v("languages", o.languages, "CLDR language codes such as de, fr, ja");
   v("foreign", o.foreign, "share of captions in one of them");
   v("keywords", o.keywords, "share of captions that are keywords");
+  v("layout", o.layout, "of scenes: free, or rows (centred, in the caption's order)");
+  v("reworded", o.reworded, "share of captions in other words or another order");
   v("out", o.out, "folder for 00000.png, ... and captions.jsonl");
   v("pack", o.pack, "write an atlas of all sprites and names to this file");
   v("talk", o.talk, "write every sample's questions and answers to this text file, for a tokenizer to learn from");

@@ -14,7 +14,6 @@ namespace tessera::data {
 
 namespace {
 constexpr std::array<const char*, 4> directions{"left", "right", "up", "down"};
-constexpr std::array<std::string_view, 4> number_words{"zero", "one", "two", "three"};
 constexpr double still_share = 0.2;
 constexpr int most_tries = 100'000;  // clips drawn in search of one that is held out
 
@@ -84,9 +83,9 @@ std::vector<Question> questions_of(const Clip& clip) {
     const std::string &a = clip.movers[i].object.name, &b = clip.movers[i + 1].object.name;
     out.push_back({"order", fmt::format("Which comes first, the {} or the {}?", b, a), a});
   }
-  out.push_back({"count", "How many things are there at the end?", std::string(number_words[clip.movers.size()])});
+  out.push_back({"count", "How many things are there at the end?", std::string(number_words(clip.movers.size()))});
   out.push_back({"count", "How many things are there at the start?",
-                 std::string(number_words[static_cast<size_t>(std::ranges::count(clip.movers, 0, &Mover::first))])});
+                 std::string(number_words(static_cast<size_t>(std::ranges::count(clip.movers, 0, &Mover::first))))});
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include "data/heldout.h"
 #include "data/permutation.h"
 #include "data/scene.h"
+#include "data/wording.h"
 #include "media/compose.h"
 
 namespace tessera::data {
@@ -24,9 +25,13 @@ void check(const EmojiOptions& o) {
   if (o.split != "train" && o.split != "heldout") refuse("split", o.split, "train or heldout");
   if (o.frames < 2 || o.frames > 1000) refuse("frames", o.frames, "2 to 1000");
   if (!(o.turned >= 0 && o.turned <= 1)) refuse("turned", o.turned, "a share from 0 to 1");
+  if (o.layout != "free" && o.layout != "rows") refuse("layout", o.layout, "free or rows");
+  if (o.layout == "rows" && o.kind == "scene" && o.heldout_share > 0)
+    refuse("heldout_share", o.heldout_share, "0: scenes in rows have too few arrangements to hold any out");
   if (o.heldout_share != 0 && !(o.heldout_share >= 0.001 && o.heldout_share <= 0.5))
     refuse("heldout_share", o.heldout_share, "0, or a share from 0.001 to 0.5");
   if (o.names < 0) refuse("names", o.names, "0 (all) or a count");
+  if (!(o.reworded >= 0 && o.reworded <= 1)) refuse("reworded", o.reworded, "a share from 0 to 1");
   if (!(o.keywords >= 0 && o.foreign >= 0 && o.keywords + o.foreign <= 1)) {
     refuse("keywords + foreign", o.keywords + o.foreign, "shares from 0 to 1 together");
   }
@@ -87,6 +92,7 @@ std::string SpriteSource::caption(const Emoji& emoji, Rng& rng) const {
     const auto words = emoji.languages.find(options_.languages[rng.below(options_.languages.size())]);
     if (words != emoji.languages.end() && !words->second.name.empty()) return words->second.name;
   }
+  if (options_.reworded > 0 && rng.chance(options_.reworded)) return in_other_words(emoji.name, rng);
   return emoji.name;
 }
 

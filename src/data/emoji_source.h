@@ -24,6 +24,8 @@ struct EmojiOptions {
   std::string split = "train";
   int64_t frames = 8;
   double turned = 0.1;
+  std::string layout = "free";
+  double reworded = 0.0;
   double keywords = 0.0;
   double foreign = 0.0;
   std::vector<std::string> languages;
@@ -41,6 +43,9 @@ template <class V> void fields(V& v, EmojiOptions& o) {
   v("split", o.split, "train or heldout: held-out are the other names (sprite), or the other pairings (scene, clip)");
   v("frames", o.frames, "pictures of a clip");
   v("turned", o.turned, "share of a scene's sprites that lie on their side or head");
+  v("layout", o.layout,
+    "of scenes: free (anywhere, of any size) or rows (in centred rows, in the caption's order, as large as fits)");
+  v("reworded", o.reworded, "share of captions in other words or another order");
   v("keywords", o.keywords, "share of captions that are keywords instead of the name");
   v("foreign", o.foreign, "share of captions in one of 'languages'");
   v("languages", o.languages, "CLDR language codes such as de, fr, ja");

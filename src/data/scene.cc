@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "data/heldout.h"
+#include "data/wording.h"
 
 namespace tessera::data {
 
@@ -62,6 +63,25 @@ bool place(Scene& scene, int64_t canvas, Rng& rng) {
     if (left == 0) return false;
   }
   return scene.kind != SceneKind::position || holds(scene.relation, scene.objects[0], scene.objects[1]);
+}
+
+/// Centred rows of equal squares, as large as fit: what stands so is drawn the same wherever it stands.
+void place_in_rows(Scene& scene, int64_t canvas) {
+  std::vector<PlacedObject>& objects = scene.objects;
+  const auto count = static_cast<int64_t>(objects.size());
+  const bool column = scene.kind == SceneKind::position && scene.relation >= Relation::above;
+  const bool backwards =
+      scene.kind == SceneKind::position && (scene.relation == Relation::right || scene.relation == Relation::below);
+  const int64_t rows = count > 2 || column ? 2 : 1;
+  const int64_t widest = column ? 1 : (count + rows - 1) / rows;
+  const int64_t edge = canvas / std::max(rows, widest);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = i / widest, in_row = std::min(widest, count - row * widest);
+    PlacedObject& object = objects[static_cast<size_t>(backwards ? count - 1 - i : i)];
+    object.size = edge;
+    object.x = (canvas - in_row * edge) / 2 + (i - row * widest) * edge;
+    object.y = (canvas - rows * edge) / 2 + row * edge;
+  }
 }
 }  // namespace
 
@@ -181,6 +201,10 @@ Scene SceneSource::plan(Rng rng, uint64_t index, bool heldout) const {
       const int64_t turn = rng.chance(options_.turned) ? 1 + static_cast<int64_t>(rng.below(3)) : 0;
       scene.objects.push_back({.id = id, .name = world_->emoji()[id].name, .turn = turn});
     }
+    if (options_.layout == "rows") {
+      place_in_rows(scene, options_.size);
+      return scene;
+    }
     if (place(scene, options_.size, rng) && is_held_out(identity_of(scene), options_.heldout_share) == heldout)
       return scene;
   }
@@ -195,7 +219,9 @@ Scene SceneSource::scene_at(uint64_t index) const {
 Sample SceneSource::sample_of(Scene scene, Rng rng) const {
   Sample sample;
   sample.picture = draw_scene(scene, *world_, options_.size);
-  sample.caption = caption_of(scene);
+  sample.caption = options_.reworded > 0 && rng.split(hash_text("reworded")).chance(options_.reworded)
+                       ? in_other_words(scene, rng)
+                       : caption_of(scene);
   sample.questions = questions_of(scene, *world_, rng);
   sample.objects = std::move(scene.objects);
   return sample;

@@ -88,6 +88,8 @@ class SceneSource final : public SampleSource {
 
 /// "a cat", "an apple".
 std::string with_article(std::string_view name);
+/// "three"; up to six.
+std::string_view number_words(size_t count);
 /// A sprite turned clockwise by quarter turns; exact.
 Image turned(const Image& picture, int64_t quarters);
 

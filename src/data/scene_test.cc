@@ -95,6 +95,39 @@ TEST(Scene, PositionCaptionsAgreeWithTheSquares) {
   }
 }
 
+TEST(Scene, RowsAreCentredEqualAndInTheCaptionsOrder) {
+  EmojiOptions rows = options();
+  rows.layout = "rows";
+  const SceneSource source(tiles(), rows);
+  std::set<size_t> counts;
+  for (uint64_t i = 0; i < 400; ++i) {
+    const Scene scene = source.scene_at(i);
+    const auto& objects = scene.objects;
+    counts.insert(objects.size());
+    int64_t left = 96, right = 0, top = 96, bottom = 0;
+    for (const PlacedObject& o : objects) {
+      EXPECT_EQ(o.size, objects[0].size);
+      left = std::min(left, o.x), right = std::max(right, o.x + o.size);
+      top = std::min(top, o.y), bottom = std::max(bottom, o.y + o.size);
+      for (const PlacedObject& other : objects) {
+        EXPECT_TRUE(&o == &other || o.x + o.size <= other.x || other.x + other.size <= o.x || o.y + o.size <= other.y ||
+                    other.y + other.size <= o.y);
+      }
+    }
+    EXPECT_EQ(left, 96 - right);
+    EXPECT_EQ(top, 96 - bottom);
+    if (scene.kind == SceneKind::position) {
+      const PlacedObject &a = objects[0], &b = objects[1];
+      EXPECT_EQ(a.x < b.x, scene.relation == Relation::left);
+      EXPECT_EQ(a.y < b.y, scene.relation == Relation::above);
+      EXPECT_EQ(a.x > b.x, scene.relation == Relation::right);
+    } else if (objects.size() > 1) {
+      EXPECT_TRUE(objects[0].x < objects[1].x && objects[0].y == objects[1].y);
+    }
+  }
+  EXPECT_THAT(counts, ::testing::ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
 TEST(Scene, AnswersAgreeWithTheObjects) {
   const SceneSource source(tiles(), options());
   std::set<std::string> kinds;

@@ -8,8 +8,6 @@
 namespace tessera::data {
 
 namespace {
-constexpr std::array<std::string_view, 7> words_of_numbers{"no", "one", "two", "three", "four", "five", "six"};
-
 std::string listed(const std::vector<PlacedObject>& objects) {
   std::string text;
   for (size_t i = 0; i < objects.size(); ++i) {
@@ -62,6 +60,11 @@ std::string with_article(std::string_view name) {
   return fmt::format("{} {}", vowel ? "an" : "a", name);
 }
 
+std::string_view number_words(size_t count) {
+  static constexpr std::array<std::string_view, 7> words{"zero", "one", "two", "three", "four", "five", "six"};
+  return words[count];
+}
+
 std::string_view relation_words(Relation relation) {
   static constexpr std::array<std::string_view, 4> words{"left of", "right of", "above", "below"};
   return words[static_cast<size_t>(relation)];
@@ -70,7 +73,7 @@ std::string_view relation_words(Relation relation) {
 std::string caption_of(const Scene& scene) {
   std::string text;
   if (scene.kind == SceneKind::counting) {
-    text = fmt::format("{} {} emoji", words_of_numbers[scene.objects.size()], scene.objects[0].name);
+    text = fmt::format("{} {} emoji", number_words(scene.objects.size()), scene.objects[0].name);
   } else if (scene.kind == SceneKind::position) {
     text = fmt::format("{} {} {}", with_article(scene.objects[0].name), relation_words(scene.relation),
                        with_article(scene.objects[1].name));

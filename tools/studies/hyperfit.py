@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains and measures the arms of docs/hyperfitting.md and prints their tables.
 
-    python3 tools/studies/hyperfit.py --books MY/BOOKS [--tessera build/release/tessera] [--threads 1] [--seeds 1 2] [--only arms|fewer|order|lora|sizes|pictures]
+    python3 tools/studies/hyperfit.py --books MY/BOOKS [--tessera build/release/tessera] [--threads 1] [--seeds 1 2] [--only arms|fewer|order|lora|sizes|pictures|released] [--released FILE]
 
 Every arm is `tessera train recipes/books-lm-hyperfit.toml` (pictures: recipes/emoji-infinity-hyperfit.toml) with a few --set, then
 `tessera eval --task diversity` on contexts of the two books that were never trained on. An arm whose model is already there is only
@@ -26,7 +26,8 @@ def arguments():
     parser.add_argument("--threads", default="1")
     parser.add_argument("--small", default="runs/ladder/w128-2M/model", help="a smaller pretrained model, that most arms are trained from")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--only", choices=("arms", "fewer", "order", "lora", "sizes", "pictures"))
+    parser.add_argument("--only", choices=("arms", "fewer", "order", "lora", "sizes", "pictures", "released"))
+    parser.add_argument("--released", help="a released model (a directory or a GGUF file) for the study of that name, which takes an hour or more a seed")
     return parser.parse_args()
 
 
@@ -178,6 +179,31 @@ def lora(bench):
     return found
 
 
+def released(bench):
+    """A released model, widened: all weights, then adapters, on 256 samples."""
+    base, found = bench.options.released, {}
+
+    def measure(label, seed, model, out, *flags):
+        name = f"released-{label.replace(',', '').replace(' ', '-')}-s{seed}"
+        found.setdefault(label, []).append(bench.alive(name, model, "--citations", bench.index(out), *flags, seed=seed))
+        return found[label][-1]
+
+    few_measures = {"loss__heldout": 32, "loss__continued": 8, "tune__epochs": 10}
+    for seed in bench.options.seeds:
+        out = bench.hyperfit("released", seed, base, **few_measures, train__schedule__learning_rate=3e-4)
+        after = measure("hyperfit, greedy", seed, out / "model", out)
+        measure("hyperfit, citations blocked", seed, out / "model", out, "--block-citations", bench.index(out))
+        measure("before, greedy", seed, base, out)
+        measure("before, Top-P", seed, base, out, *TOP_P)
+        measure("before, repetition penalty 1.3", seed, base, out, "--repetition-penalty", 1.3, "--temperature", 0)
+        measure("before, equal entropy", seed, base, out, "--match-entropy", after["entropy"])
+        adapters = {"train__schedule__learning_rate": 2e-3, "model__tune__what": '"lora"', "model__tune__rank": 32, "model__tune__alpha": 64}
+        lora = bench.hyperfit("released-lora", seed, base, **few_measures, **adapters)
+        measure("LoRA of rank 32, greedy", seed, lora / "model", lora)
+    table("A released model: mean (all seeds)", COLUMNS, [row(label, results) for label, results in found.items()])
+    return found
+
+
 def last_loss(out):
     losses = [json.loads(line).get("loss") for line in (out / "metrics.jsonl").read_text().splitlines()]
     losses = [loss for loss in losses if loss is not None][-4:]
@@ -216,11 +242,11 @@ def main():
     options = arguments()
     RUNS.mkdir(parents=True, exist_ok=True)
     bench = Bench(options)
-    studies = {"arms": arms, "fewer": fewer, "order": order, "lora": lora, "sizes": sizes, "pictures": pictures}
+    studies = {"arms": arms, "fewer": fewer, "order": order, "lora": lora, "sizes": sizes, "pictures": pictures, "released": released}
     file = RUNS / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
     for name, study in studies.items():
-        if options.only in (None, name):
+        if options.only == name or options.only is None and (name != "released" or options.released):
             results[name] = study(bench)
             file.write_text(json.dumps(results, indent=1))
 
