@@ -27,12 +27,13 @@ namespace {
 
 constexpr size_t measured_at_once = 16, most_kept = 100'000, shown = 16, looks_per_draft = 4;
 constexpr int64_t most_drafts = 65'536;
+constexpr double wrong_codes = 1.0 / 30;  // of a drawing
 
 void check(const LiquidTraining& t, const lm::LmConfig& model, const PictureTokens& pictures) {
   const auto share = [](double x) { return x >= 0 && x <= 1; };
-  if (!share(t.drawing) || !share(t.without_prompt))
-    throw UserError("[liquid] loss.drawing and without_prompt are {} and {}, want shares from 0 to 1", t.drawing,
-                    t.without_prompt);
+  if (!share(t.drawing) || !share(t.without_prompt) || !share(t.redrawn))
+    throw UserError("[liquid] loss.drawing, without_prompt and redrawn are {}, {} and {}, want shares from 0 to 1",
+                    t.drawing, t.without_prompt, t.redrawn);
   if (!(t.max_z >= 0) || !std::isfinite(t.max_z)) throw UserError("[liquid] loss.max_z is {}, want 0 or more", t.max_z);
   if (t.drafts < 0 || t.drafts > most_drafts)
     throw UserError("[liquid] loss.drafts is {}, want 0 to {}", t.drafts, most_drafts);
@@ -123,37 +124,53 @@ std::vector<int64_t> LiquidObjective::codes_of_picture(const Image& picture) con
 std::unique_ptr<train::Prepared> LiquidObjective::prepare(Sample sample) const {
   auto row = std::make_unique<Row>();
   if (!sample.tokens.empty()) {
-    row->lesson = {.ids = sample.tokens, .learned = std::vector<uint8_t>(sample.tokens.size(), 1)};
+    row->text = {.ids = sample.tokens, .learned = std::vector<uint8_t>(sample.tokens.size(), 1)};
     lm::require_rows(parts_.bundle.model.config, *parts_.tokenizer, sample.tokens, "a sample");
     return row;
   }
   if (!sample.messages.empty()) {
     row->kind = Kind::talk;
-    std::vector<std::vector<int64_t>> media;
+    row->messages = std::move(sample.messages);
     for (const Media& each : sample.media) {
       if (each.clip || each.frames.size() != 1)
         throw UserError("[liquid] a sample has a clip; this model sees pictures");
-      media.push_back(codes_of_picture(each.frames.front()));
+      row->codes.push_back(codes_of_picture(each.frames.front()));
     }
-    row->lesson = prompter_.talk_lesson(sample.messages, media);
+    prompter_.talk_lesson(row->messages, row->codes);  // throws for what cannot be taught
     return row;
   }
   if (sample.picture.pixels.empty() || is_blank(sample.caption))
     throw UserError("[liquid] a sample {} has no picture with words, no conversation and no text", sample.where);
   row->kind = Kind::picture;
   row->caption = sample.caption;
-  row->codes = codes_of_picture(sample.picture);
+  row->codes = {codes_of_picture(sample.picture)};
   return row;
 }
 
+/// What a drawing's file is seen as: its pixels encoded again, after the mistakes that drawings have.
+std::vector<int64_t> LiquidObjective::redrawn(std::vector<int64_t> codes, Rng rng) const {
+  const vq::VqCodec& codec = parts_.bundle.codec;
+  for (int64_t& code : codes) {
+    if (rng.chance(wrong_codes)) code = static_cast<int64_t>(rng.below(static_cast<uint64_t>(codec.config.codes)));
+  }
+  return codes_of(codec, pictures_of(codec, {codes}, parts_.bundle.config.pictures.edge)).front();
+}
+
 Prompter::Lesson LiquidObjective::lesson_of(const Row& row, Rng rng) const {
-  if (row.kind != Kind::picture) return row.lesson;
+  if (row.kind == Kind::text) return row.text;
   const LiquidTraining& t = parts_.training;
-  if (!rng.chance(t.drawing)) return prompter_.caption_lesson(row.caption, row.codes);
+  if (row.kind == Kind::talk || !rng.chance(t.drawing)) {
+    std::vector<std::vector<int64_t>> seen = row.codes;
+    for (size_t i = 0; t.redrawn > 0 && i < seen.size(); ++i) {
+      if (rng.chance(t.redrawn)) seen[i] = redrawn(std::move(seen[i]), rng.split(i));
+    }
+    return row.kind == Kind::talk ? prompter_.talk_lesson(row.messages, seen)
+                                  : prompter_.caption_lesson(row.caption, seen.front());
+  }
   const bool bare = rng.chance(t.without_prompt);
   const auto& suffixes = drawing_suffixes();
   const std::string& suffix = t.suffixes ? suffixes[rng.below(suffixes.size())] : suffixes.front();
-  return prompter_.drawing_lesson(row.caption, suffix, row.codes, bare);
+  return prompter_.drawing_lesson(row.caption, suffix, row.codes.front(), bare);
 }
 
 LiquidObjective::Graded LiquidObjective::grade(const std::vector<Prompter::Lesson>& lessons, bool recompute) const {
@@ -197,11 +214,11 @@ void LiquidObjective::measure(const std::vector<Sample>& samples, const std::str
   for (const Sample& sample : samples) {
     const auto prepared = prepare(sample);
     const Row& row = static_cast<const Row&>(*prepared);
-    if (row.kind == Kind::text) kinds["text"].push_back(row.lesson);
-    if (row.kind == Kind::talk) kinds["talk"].push_back(row.lesson);
+    if (row.kind == Kind::text) kinds["text"].push_back(row.text);
+    if (row.kind == Kind::talk) kinds["talk"].push_back(prompter_.talk_lesson(row.messages, row.codes));
     if (row.kind != Kind::picture) continue;
-    kinds["drawing"].push_back(prompter_.drawing_lesson(row.caption, drawing_suffix, row.codes, false));
-    kinds["caption"].push_back(prompter_.caption_lesson(row.caption, row.codes));
+    kinds["drawing"].push_back(prompter_.drawing_lesson(row.caption, drawing_suffix, row.codes.front(), false));
+    kinds["caption"].push_back(prompter_.caption_lesson(row.caption, row.codes.front()));
   }
   double all_nats = 0, all_learned = 0;
   for (const auto& [kind, lessons] : kinds) {

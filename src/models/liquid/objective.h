@@ -31,6 +31,7 @@ struct LiquidTraining {
   double drawing = 0.5;  // share of captioned pictures that are drawn from their caption; the others are captioned
   double without_prompt = 0.1;  // of those that are drawn: share without their caption, for guidance
   bool suffixes = true;         // one of ten ways to ask for the picture; false: always the first
+  double redrawn = 0;           // share of pictures that are seen as this model would draw them
   double max_z = 0;        // weight of the squared largest logit, which keeps logits from growing (arXiv 2309.10305)
   int64_t length = 0;      // longest row; longer sequences are cut. 0: the model's context
   bool pack = true;        // several sequences in a row where they fit
@@ -46,6 +47,8 @@ template <class V> void fields(V& v, LiquidTraining& t) {
   v("drawing", t.drawing, "share of captioned pictures that are drawn from their caption; the others are captioned");
   v("without_prompt", t.without_prompt, "of those that are drawn: share without their caption, for guidance");
   v("suffixes", t.suffixes, "ten ways to ask for the picture; false: always the first");
+  v("redrawn", t.redrawn,
+    "share of pictures that are captioned or talked about as they come out of a drawing, a code in thirty wrong");
   v("max_z", t.max_z, "weight of the squared largest logit");
   v("length", t.length, "longest row in tokens; longer sequences are cut (0: the model's context)");
   v("pack", t.pack, "several sequences in a row where they fit");
@@ -94,15 +97,17 @@ class LiquidObjective final : public train::Objective {
   enum class Kind { text, talk, picture };
   struct Row final : train::Prepared {
     Kind kind = Kind::text;
-    Prompter::Lesson lesson;  // of texts and conversations
-    std::string caption;
-    std::vector<int64_t> codes;
+    Prompter::Lesson text;
+    std::vector<text::Message> messages;  // of a conversation
+    std::string caption;                  // of a picture
+    std::vector<std::vector<int64_t>> codes;
   };
   struct Graded {
     Tensor loss;  // [], summed over learned tokens, with the max-z term
     double nats = 0, learned = 0, padding = 0;
   };
   std::vector<int64_t> codes_of_picture(const Image& picture) const;
+  std::vector<int64_t> redrawn(std::vector<int64_t> codes, Rng rng) const;
   Prompter::Lesson lesson_of(const Row& row, Rng rng) const;
   void measure(const std::vector<Sample>& samples, const std::string& prefix, std::map<std::string, double>& metrics);
   Graded grade(const std::vector<Prompter::Lesson>& lessons, bool recompute) const;

@@ -143,6 +143,22 @@ TEST(LiquidObjective, PicturesAreDrawnCaptionedAndLeftWithoutPromptByTheirShares
   EXPECT_EQ(learned, (std::set<double>{10, 18}));  // "picture 0" and its end, or 16 codes and two ends
 }
 
+TEST(LiquidObjective, RedrawnPicturesAreSeenWithOtherCodesAndDrawnWithTheirOwn) {
+  const TinyLiquid tiny;
+  const at::NoGradGuard no_grad;
+  const auto plain = objective_of(tiny, {.drawing = 1}), redrawn = objective_of(tiny, {.drawing = 1, .redrawn = 1});
+  const auto captions = objective_of(tiny, {.drawing = 0}),
+             seen_again = objective_of(tiny, {.drawing = 0, .redrawn = 1});
+  const auto loss = [](const auto& objective, uint64_t sample) {
+    return objective->loss({three_kinds.at(sample)}, {.rng = Rng(3)}).value.template item<double>();
+  };
+  EXPECT_EQ(loss(plain, 0), loss(redrawn, 0));
+  EXPECT_EQ(loss(plain, 2), loss(redrawn, 2));
+  EXPECT_NE(loss(plain, 1), loss(redrawn, 1));
+  EXPECT_NE(loss(captions, 0), loss(seen_again, 0));
+  EXPECT_EQ(loss(redrawn, 1), loss(redrawn, 1)) << "by the step's own random numbers";
+}
+
 TEST(LiquidObjective, ARunLowersAllLossesAndIsTheSameWhenItWasStoppedOnTheWay) {
   const TinyLiquid tiny;
   const auto run = [&](const std::string& name, int64_t steps, bool resume) {
