@@ -43,7 +43,9 @@ struct MemoryOptions {
   bool cache_int8 = false;
 };
 template <class V> void fields(V& v, MemoryOptions& o) {
-  v("dtype", o.dtype, "format of the weights: auto (as stored), fp32 or bf16");
+  v("dtype", o.dtype,
+    "format of the weights: auto (as stored), fp32 or bf16; with the last two, weights in GGUF's blocks are multiplied "
+    "more exactly and more slowly");
   v("cache_int8", o.cache_int8,
     "keys and values in 8 bits: a quarter of the memory of long texts and large pictures, a little less exact");
 }

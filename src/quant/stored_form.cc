@@ -54,9 +54,11 @@ WeightSource PackedLinears::rest() const {
       [&](std::string_view name) { return taken_.contains(name) ? std::string() : std::string(name); });
 }
 
-void PackedLinears::load(at::Device device) const {
+void PackedLinears::load(at::Device device, bool exact) const {
   for (const Packed& each : packed_) {
-    const auto weight = each.format->load(each.stored);
+    nn::StoredLayer stored = each.stored;
+    stored.exact = exact;
+    const auto weight = each.format->load(stored);
     each.linear->pack(weight->device() == device ? weight : weight->to(device));
   }
 }

@@ -35,8 +35,8 @@ class PackedLinears {
   WeightSource rest() const;
   bool empty() const { return packed_.empty(); }
   /// Gives each packed layer its weight, on `device`: a view of the file where that is how it multiplies. Throws UserError for
-  /// scales that are no finite numbers.
-  void load(at::Device device = at::kCPU) const;
+  /// scales that are no finite numbers. `exact`: see nn::StoredLayer.
+  void load(at::Device device = at::kCPU, bool exact = false) const;
 
  private:
   struct Packed {

@@ -29,12 +29,11 @@ int64_t groups_per_thread(int64_t in) {
 }
 
 /// x [rows, in] fp32 -> [rows, out] fp32.
-Tensor by_kernel(const Tensor& x, const Matrix& weight) {
+Tensor by_kernel(const Tensor& x, const Matrix& weight, Precision precision) {
   const Tensor y = at::empty({x.size(0), weight.out}, x.options());
   const float* const from = x.const_data_ptr<float>();
   float* const to = y.mutable_data_ptr<float>();
-  Activations rounded =
-      blocks::room_for(weight.type, x.size(0), weight.in, blocks::best_path(), Precision::sixteen_bits);
+  Activations rounded = blocks::room_for(weight.type, x.size(0), weight.in, blocks::best_path(), precision);
   const int64_t slices_per_thread = std::max<int64_t>(1, weights_worth_a_thread / (weight.in * rounded.height));
   at::parallel_for(0, rounded.slices(), slices_per_thread,
                    [&](int64_t begin, int64_t end) { blocks::round_slices(from, begin, end, rounded); });
@@ -58,12 +57,14 @@ Tensor by_unpacked_rows(const Tensor& x, const Matrix& weight) {
 
 class BlockRowProduct final : public RowProduct {
  public:
-  explicit BlockRowProduct(BlockWeight weight) : weight_(std::move(weight)), matrix_(weight_.matrix()) {}
+  explicit BlockRowProduct(BlockWeight weight, Precision precision)
+      : weight_(std::move(weight)), matrix_(weight_.matrix()), precision_(precision) {}
   int64_t out() const override { return matrix_.out; }
   int64_t in() const override { return matrix_.in; }
   int64_t preparation() const override {
     const blocks::Form form = blocks::form_of(matrix_.type);
-    return blocks::interleaves(matrix_.type) ? (int64_t{2} << 32) + form.span * 256 + form.zero : 0;
+    const int64_t kind = precision_ == Precision::eight_bits ? 3 : 2;
+    return blocks::interleaves(matrix_.type) ? (kind << 32) + form.span * 256 + form.zero : 0;
   }
   void prepare(const float* x, int64_t rows, RowScratch& scratch) const override {
     if (!blocks::interleaves(matrix_.type)) return;
@@ -72,8 +73,8 @@ class BlockRowProduct final : public RowProduct {
   }
   bool takes_many() const override { return blocks::interleaves(matrix_.type); }
   void make_room(int64_t rows, RowScratch& scratch) const override {
-    scratch.blocks = blocks::room_for(matrix_.type, rows, matrix_.in, blocks::best_path(), Precision::sixteen_bits,
-                                      std::move(scratch.blocks));
+    scratch.blocks =
+        blocks::room_for(matrix_.type, rows, matrix_.in, blocks::best_path(), precision_, std::move(scratch.blocks));
   }
   void round(const blocks::Part& part, RowScratch& scratch) const override { blocks::round_part(part, scratch.blocks); }
   void multiply(const float* x, int64_t rows, const RowScratch& scratch, int64_t begin, int64_t end,
@@ -85,6 +86,7 @@ class BlockRowProduct final : public RowProduct {
  private:
   BlockWeight weight_;
   Matrix matrix_;
+  Precision precision_;
 };
 
 class BlockFormat final : public PackedFormat {
@@ -107,7 +109,8 @@ class BlockFormat final : public PackedFormat {
       throw UserError("[quant] {}: {}.weight has {} bytes, want {} for {} of {}", layer.where(), layer.name,
                       stored.bytes.size(), want, shape_text({layer.out, layer.in}), what.name);
     const auto* bytes = reinterpret_cast<const uint8_t*>(stored.bytes.data());
-    auto weight = std::make_shared<BlockWeight>(what.type, layer.out, layer.in, bytes);
+    auto weight = std::make_shared<BlockWeight>(what.type, layer.out, layer.in, bytes,
+                                                layer.exact ? Precision::sixteen_bits : Precision::eight_bits);
     release_pages(stored.bytes);
     return weight;
   }
@@ -120,8 +123,10 @@ const PackedFormat& block_format() {
   return format;
 }
 
-BlockWeight::BlockWeight(blocks::BlockType type, int64_t out, int64_t in, const uint8_t* file)
-    : type_(type), out_(out), in_(in), bytes_(empty_in_large_pages({out * blocks::bytes_of(type, in)}, at::kByte)) {
+BlockWeight::BlockWeight(blocks::BlockType type, int64_t out, int64_t in, const uint8_t* file,
+                         blocks::Precision activations)
+    : type_(type), out_(out), in_(in), activations_(activations),
+      bytes_(empty_in_large_pages({out * blocks::bytes_of(type, in)}, at::kByte)) {
   auto* const to = bytes_.mutable_data_ptr<uint8_t>();
   at::parallel_for(0, matrix().groups(), groups_per_thread(in),
                    [&](int64_t begin, int64_t end) { blocks::arrange(type, file, out, in, begin, end, to); });
@@ -131,7 +136,9 @@ Matrix BlockWeight::matrix() const {
   return {.type = type_, .out = out_, .in = in_, .bytes = bytes_.const_data_ptr<uint8_t>()};
 }
 
-std::shared_ptr<const RowProduct> BlockWeight::row_product() const { return std::make_shared<BlockRowProduct>(*this); }
+std::shared_ptr<const RowProduct> BlockWeight::row_product() const {
+  return std::make_shared<BlockRowProduct>(*this, activations_);
+}
 
 Tensor BlockWeight::rows(int64_t first, int64_t count) const {
   const Tensor all = at::empty({count, in_}, at::kFloat);
@@ -151,8 +158,7 @@ Tensor BlockWeight::product(const Tensor& x) const {
   if (flat.size(0) == 0) {
     y = at::empty({0, out_}, flat.options());
   } else if (blocks::interleaves(type_)) {
-    // With 8 bits many rows take two thirds of the time, but a released model then answered a question of 37 tokens wrongly.
-    y = by_kernel(flat, matrix());
+    y = by_kernel(flat, matrix(), activations_);
   } else if (few) {
     y = by_unpacked_rows(flat, matrix());
   } else {

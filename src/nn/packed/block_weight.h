@@ -9,12 +9,13 @@ namespace tessera::nn {
 class BlockWeight final : public PackedWeight {
  public:
   /// Blocks in the order of the file, out * bytes_of(type, in) of them; `in` is a multiple of a block's weights.
-  BlockWeight(blocks::BlockType type, int64_t out, int64_t in, const uint8_t* file);
+  BlockWeight(blocks::BlockType type, int64_t out, int64_t in, const uint8_t* file,
+              blocks::Precision activations = blocks::Precision::sixteen_bits);
 
   std::string_view format() const override { return blocks::info(type_).name; }
   int64_t out() const override { return out_; }
   int64_t in() const override { return in_; }
-  /// Activations are rounded to 16 bits. Types without kernels (blocks::interleaves) are unpacked and multiplied in fp32.
+  /// Activations are rounded as finely as the weight was told. Types without kernels (blocks::interleaves) are unpacked and multiplied in fp32.
   Tensor product(const Tensor& x) const override;
   std::shared_ptr<const RowProduct> row_product() const override;
   Tensor rows(int64_t first, int64_t count) const override;
@@ -30,6 +31,7 @@ class BlockWeight final : public PackedWeight {
  private:
   blocks::BlockType type_;
   int64_t out_, in_;
+  blocks::Precision activations_;
   Tensor bytes_;  // [out * bytes of a row] uint8
 };
 

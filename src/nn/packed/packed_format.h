@@ -17,7 +17,8 @@ struct StoredLayer {
   std::string name;  // of the layer in `source`
   int64_t out = 0, in = 0;
   std::shared_ptr<const WeightSource> source;
-  Json settings;  // config.json's `quantization_config`; null when it has none
+  Json settings;       // config.json's `quantization_config`; null when it has none
+  bool exact = false;  // activations are rounded as finely as there are kernels for, at some cost in speed
 
   const StoredTensor* find(const std::string& suffix) const { return source->find(name + suffix); }
   /// The file or directory, for messages.

@@ -95,7 +95,8 @@ template <int rows> TESSERA_BLOCKS_INLINE void store(const Group& group, int64_t
 }
 
 /// Quants go from the tile to registers and are used up.
-template <BlockType type, int rows> TESSERA_BLOCKS_TARGET void direct(const Group& group, const Slice& x, int64_t row) {
+template <BlockType type, bool narrow, int rows>
+TESSERA_BLOCKS_TARGET void direct(const Group& group, const Slice& x, int64_t row) {
   constexpr Form form = form_of(type);
   constexpr int words = form.span / 4;
   constexpr int64_t tile_bytes = tile_rows * info(type).bytes;
@@ -113,7 +114,7 @@ template <BlockType type, int rows> TESSERA_BLOCKS_TARGET void direct(const Grou
       for (int k = 0; k < words; ++k) q[k] = quants<type>(tile, sub, k, 0);
       Span span{.q = q, .scale = scale<type>(tile, sub, 0), .offset = {}};
       if constexpr (form.offsets) span.offset = offset<type>(tile, sub, 0);
-      add_span<rows, words, form.offsets, false>(span, x, record, total);
+      add_span<rows, words, form.offsets, narrow>(span, x, record, total);
     }
   }
   store(group, row, total);
@@ -161,9 +162,9 @@ void slice_along_strip(const int8_t* strip, int64_t spans, const Group& group, c
   by_rows[x.rows - 1](strip, spans, group, x, row);
 }
 
-template <BlockType type, size_t... rows>
+template <BlockType type, bool narrow, size_t... rows>
 void slice_from_tiles(const Group& group, const Slice& x, int64_t row, std::index_sequence<rows...>) {
-  constexpr decltype(&direct<type, 1>) by_rows[] = {direct<type, static_cast<int>(rows) + 1>...};
+  constexpr decltype(&direct<type, narrow, 1>) by_rows[] = {direct<type, narrow, static_cast<int>(rows) + 1>...};
   by_rows[x.rows - 1](group, x, row);
 }
 
@@ -171,15 +172,14 @@ void slice_from_tiles(const Group& group, const Slice& x, int64_t row, std::inde
 /// quants take many steps.
 template <BlockType type> bool goes_from_tiles(int64_t rows) { return form_of(type).subs == 1 || rows <= 32; }
 
-template <BlockType type>
+template <BlockType type, bool narrow>
 void group_of(const Group& group, const Activations& x, std::vector<Activations::Line>& scratch) {
   constexpr Form form = form_of(type);
   constexpr int words = form.span / 4;
   const auto rows = std::make_index_sequence<most_height>();
-  const bool narrow = x.precision == Precision::eight_bits;
-  if (!narrow && goes_from_tiles<type>(x.rows)) {
+  if (narrow ? x.rows <= most_height : goes_from_tiles<type>(x.rows)) {
     for (int64_t index = 0; index < x.slices(); ++index)
-      slice_from_tiles<type>(group, slice_of(x, index), index * x.height, rows);
+      slice_from_tiles<type, narrow>(group, slice_of(x, index), index * x.height, rows);
     return;
   }
   const auto lines = static_cast<size_t>(x.spans() * strip_bytes(words) / 64);
@@ -188,8 +188,7 @@ void group_of(const Group& group, const Activations& x, std::vector<Activations:
   unpack_strip<type>(group, strip);
   for (int64_t index = 0; index < x.slices(); ++index) {
     const Slice slice = slice_of(x, index);
-    if (narrow) slice_along_strip<words, form.offsets, true>(strip, x.spans(), group, slice, index * x.height, rows);
-    else slice_along_strip<words, form.offsets, false>(strip, x.spans(), group, slice, index * x.height, rows);
+    slice_along_strip<words, form.offsets, narrow>(strip, x.spans(), group, slice, index * x.height, rows);
   }
 }
 
@@ -232,7 +231,10 @@ TESSERA_BLOCKS_TARGET int32_t write_whole_avx512(const float* x, int64_t span, f
 }
 
 void group_avx512(BlockType type, const Group& group, const Activations& x, std::vector<Activations::Line>& scratch) {
-  with_type(type, [&]<BlockType each> { avx512::group_of<each>(group, x, scratch); });
+  with_type(type, [&]<BlockType each> {
+    if (x.precision == Precision::eight_bits) avx512::group_of<each, true>(group, x, scratch);
+    else avx512::group_of<each, false>(group, x, scratch);
+  });
 }
 
 }  // namespace tessera::nn::blocks

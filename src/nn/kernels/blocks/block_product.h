@@ -61,8 +61,8 @@ void arrange(BlockType type, const uint8_t* file, int64_t out, int64_t in, int64
 void unpack_rows(const Matrix& weight, int64_t first, int64_t count, float* to);
 
 /// How finely activations are rounded. With 16 bits, a span's largest magnitude is 32512, so that the rounding (1.5e-5 of it) is
-/// far below that of any 16-bit float; with 8 bits it is 127, and the AVX-512 path takes half as long. Other paths round to 16
-/// bits in any case.
+/// far below that of any 16-bit float; with 8 bits it is 127, as in llama.cpp, and the AVX-512 path takes half as long. Other
+/// paths round to 16 bits in any case.
 enum class Precision { sixteen_bits, eight_bits };
 
 /// Activations as whole numbers with one scale per row and span. Up to eight rows stand side by side in a slice; the numbers
