@@ -20,6 +20,11 @@ uint64_t bytes_at(const Path& path) {
     bytes += entry.is_regular_file() ? entry.file_size() : 0;
   return bytes;
 }
+
+/// --dtype says fp32 where formats are f32; both are understood here.
+std::string own_name(const std::string& format) {
+  return format == "fp32" ? "f32" : format == "fp16" ? "f16" : format;
+}
 }  // namespace
 
 int run_convert(const ConvertOptions& options) {
@@ -31,7 +36,7 @@ int run_convert(const ConvertOptions& options) {
     progress->update(done);
   };
   convert_model(options.model, options.out,
-                {.format = options.format, .on_progress = show_progress, .adapters = adapter_paths(options.adapter)});
+                {.format = own_name(options.format), .on_progress = show_progress, .adapters = adapter_paths(options.adapter)});
   progress.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   const uint64_t bytes = bytes_at(options.out);

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "core/files.h"
 #include "plan/ladder/ladder_table.h"
+#include "tensor/gguf_writer.h"
 
 namespace tessera::eval {
 namespace {
@@ -42,6 +44,23 @@ TEST(LadderRow, MalformedTablesAndRowsAreRefused) {
   EXPECT_THROW(with_ladder_row("run,x\n1\n", "t", row), UserError);
   EXPECT_THROW(with_ladder_row("", "t", {.run = "r", .params = 0, .tokens = 1}), UserError);
   EXPECT_THROW(with_ladder_row("", "t", {.run = "", .params = 1, .tokens = 1}), UserError);
+}
+
+TEST(LadderRow, ParametersOfAGgufFileAreThoseWithoutEmbeddingAndHead) {
+  GgufWriter writer;
+  writer.set("general.architecture", "llama");
+  const auto add = [&](const char* name, const char* type, std::vector<int64_t> shape) {
+    const uint64_t bytes = GgufWriter::tensor_bytes(*gguf_type(type), shape);
+    writer.add(name, *gguf_type(type), std::move(shape),
+               [=](WritableFile& file) { file.append(std::string(bytes, 0)); });
+  };
+  add("token_embd.weight", "Q8_0", {10, 32});
+  add("blk.0.attn_output.weight", "Q4_0", {32, 32});
+  add("blk.0.attn_norm.weight", "f32", {32});
+  add("output.weight", "f16", {10, 32});
+  const Path path = Path(::testing::TempDir()) / "ladder_row_test.gguf";
+  write_file_atomically(path, [&](WritableFile& file) { writer.write(file); });
+  EXPECT_EQ(non_embedding_parameters(path), 32 * 32 + 32);
 }
 
 }  // namespace
