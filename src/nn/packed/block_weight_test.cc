@@ -19,6 +19,7 @@ namespace {
 
 using blocks::BlockType;
 using blocks::BlockTypeInfo;
+using blocks::Precision;
 
 /// Blocks of random bytes whose scales are small numbers: [out * bytes of a row].
 std::vector<uint8_t> random_blocks(const BlockTypeInfo& type, int64_t out, int64_t in) {
@@ -45,10 +46,11 @@ struct BlockCase {
   std::shared_ptr<BlockWeight> weight;
 };
 
-BlockCase random_case(const BlockTypeInfo& type, int64_t out, int64_t in) {
+BlockCase random_case(const BlockTypeInfo& type, int64_t out, int64_t in,
+                      Precision precision = Precision::sixteen_bits) {
   BlockCase c{.type = type, .file = random_blocks(type, out, in), .plain = at::empty({out, in}), .weight = nullptr};
   blocks::unpack(type.type, c.file.data(), out * in, c.plain.data_ptr<float>());
-  c.weight = std::make_shared<BlockWeight>(type.type, out, in, c.file.data());
+  c.weight = std::make_shared<BlockWeight>(type.type, out, in, c.file.data(), precision);
   return c;
 }
 
@@ -90,27 +92,51 @@ TEST(BlockWeight, ManyRowsAreMultipliedToWithinTheRoundingOf16Bits) {
   }
 }
 
+TEST(BlockWeight, EightBitsOfActivationsAreOffByTheirRoundingAlone) {
+  at::manual_seed(6);
+  const bool rounds = blocks::best_path() == blocks::Path::avx512;  // other paths keep 16 bits
+  for (const BlockTypeInfo& type : blocks::block_types) {
+    if (!blocks::interleaves(type.type)) continue;
+    const BlockCase c = random_case(type, 53, 768, Precision::eight_bits);
+    for (const int64_t rows : {1, 8, 40}) {
+      const Tensor x = at::randn({rows, 768});
+      const Tensor want = at::linear(x.to(at::kDouble), c.plain.to(at::kDouble));
+      const double off = ((c.weight->product(x) - want).norm() / want.norm()).item<double>();
+      EXPECT_LT(off, 1.5e-2) << type.name << " rows " << rows;
+      if (rounds) EXPECT_GT(off, 1e-4) << type.name << " rows " << rows;
+    }
+  }
+}
+
+/// Of every type, with both roundings of activations.
+std::vector<BlockCase> cases_of_both_precisions(int64_t out, int64_t in) {
+  std::vector<BlockCase> cases;
+  for (const BlockTypeInfo& type : blocks::block_types) {
+    for (const Precision precision : {Precision::sixteen_bits, Precision::eight_bits})
+      cases.push_back(random_case(type, out, in, precision));
+  }
+  return cases;
+}
+
 TEST(BlockWeight, ARowHasTheSameBitsAloneAndInACrowd) {
   at::manual_seed(4);
-  for (const BlockTypeInfo& type : blocks::block_types) {
-    const BlockCase c = random_case(type, 100, 256);
+  for (const BlockCase& c : cases_of_both_precisions(100, 256)) {
     const Tensor x = at::randn({77, 256});
     const RowByRow on;
     const Tensor all = c.weight->product(x);
     for (const int64_t first : {0, 7, 8, 31, 76})
-      EXPECT_TRUE(at::equal(c.weight->product(x.narrow(0, first, 1)), all.narrow(0, first, 1))) << type.name;
-    EXPECT_TRUE(at::equal(c.weight->product(x.narrow(0, 20, 6)), all.narrow(0, 20, 6))) << type.name;
+      EXPECT_TRUE(at::equal(c.weight->product(x.narrow(0, first, 1)), all.narrow(0, first, 1))) << c.type.name;
+    EXPECT_TRUE(at::equal(c.weight->product(x.narrow(0, 20, 6)), all.narrow(0, 20, 6))) << c.type.name;
   }
 }
 
 TEST(BlockWeight, ARowAmongManyHasTheSameBitsWhateverTheOthersAre) {
   at::manual_seed(5);
-  for (const BlockTypeInfo& type : blocks::block_types) {
-    if (!blocks::interleaves(type.type)) continue;  // LibTorch multiplies those
-    const BlockCase c = random_case(type, 48, 512);
+  for (const BlockCase& c : cases_of_both_precisions(48, 512)) {
+    if (!blocks::interleaves(c.type.type)) continue;  // LibTorch multiplies those
     const Tensor x = at::randn({90, 512});
     const Tensor all = c.weight->product(x);
-    EXPECT_TRUE(at::equal(c.weight->product(x.narrow(0, 11, 33)), all.narrow(0, 11, 33))) << type.name;
+    EXPECT_TRUE(at::equal(c.weight->product(x.narrow(0, 11, 33)), all.narrow(0, 11, 33))) << c.type.name;
   }
 }
 
@@ -173,7 +199,7 @@ class BlockFiles : public ::testing::Test {
 
 TEST_F(BlockFiles, AreLoadedByTheFormatThatNamesThem) {
   const BlockCase c = random_case(*blocks::block_type_named("q4_0"), 20, 64);
-  const StoredLayer stored = layer(c.file, 20, 64);
+  StoredLayer stored = layer(c.file, 20, 64);
   const PackedFormat* format = packed_format_of(stored);
   ASSERT_NE(format, nullptr);
   require_parts(stored, format->parts(stored));
@@ -181,6 +207,10 @@ TEST_F(BlockFiles, AreLoadedByTheFormatThatNamesThem) {
   EXPECT_EQ(weight->format(), "q4_0");
   EXPECT_TRUE(at::equal(weight->unpack(), c.plain));
   EXPECT_TRUE(at::equal(format->load(stored)->unpack(), c.plain)) << "the file is still there to be read";
+  const Tensor x = at::randn({3, 64}), eight_bits = weight->product(x);
+  stored.exact = true;
+  EXPECT_TRUE(at::equal(format->load(stored)->product(x), c.weight->product(x)));
+  EXPECT_EQ(at::equal(eight_bits, c.weight->product(x)), blocks::best_path() != blocks::Path::avx512);
 }
 
 TEST_F(BlockFiles, ThatAreCutShortOrBrokenAcrossRowsAreRefused) {
