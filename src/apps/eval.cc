@@ -145,6 +145,7 @@ eval::DrawingTask drawing_task(const EvalOptions& options, std::optional<Progres
   return {.emoji = emoji_of(options),
           .count = count_or(options, kPictures),
           .seed = options.compute.seed,
+          .words = options.words,
           .request = {.cfg = options.cfg,
                       .tau = options.tau,
                       .top_p = options.top_p,
@@ -189,6 +190,7 @@ Json measure_retrieval(const EvalOptions& options) {
 }
 
 Json measure_scenes(const EvalOptions& options) {
+  if (options.words == "keywords") throw UserError("[eval] scenes have no keywords; want --words names or reworded");
   warn_of_other_pictures(options);
   const auto model =
       load_model(options.model, parse_device(options.compute.device), {.adapters = adapter_paths(options.adapter)});

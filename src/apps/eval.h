@@ -103,6 +103,7 @@ struct EvalOptions {
   std::optional<double> top_p;
   int64_t batch = 16;
   std::string split;
+  std::string words = "names";
   std::string atlas;
   std::filesystem::path missed;
   std::filesystem::path reference;
@@ -134,6 +135,7 @@ struct EvalOptions {
         .choices = {
             {"task",
              {"choice", "olmes", "perplexity", "diversity", "emoji-qa", "fid", "sprite-retrieval", "scenes", "codec"}},
+            {"words", {"names", "reworded", "keywords"}},
             {"role", {"train", "target"}}}};
   }
 };
@@ -155,8 +157,11 @@ template <class V> void fields(V& v, EvalOptions& o) {
   v("split", o.split,
     "train: names and pairings the model was trained on; heldout: the others (default: train; emoji-qa: heldout "
     "pairings)");
+  v("words", o.words,
+    "what sprite-retrieval and scenes ask for: names, reworded (in other words and another order) or, of sprites, "
+    "keywords, where every sprite that has them is right");
   v("atlas", o.atlas, "take sprites from this atlas instead of the system's font");
-  v("missed", o.missed, "write the names that were not retrieved to this file");
+  v("missed", o.missed, "write the prompts whose sprite was not retrieved to this file");
   v("reference", o.reference, "fid: folder of pictures to compare with (default: the sprites that are drawn)");
   v("tower", o.tower, "fid: model directory whose vision tower gives the features (default: models/emoji-nvila)");
   v("text", o.text, "Text tasks");

@@ -54,6 +54,14 @@ std::vector<size_t> chosen_ids(const EmojiWorld& world, const EmojiOptions& opti
   return ids;
 }
 
+std::vector<std::string> some_keywords(const Emoji& emoji, Rng& rng) {
+  std::vector<std::string> words = emoji.keywords;
+  const size_t count = 1 + rng.below(std::min<size_t>(3, words.size()));
+  for (size_t i = 0; i < count; ++i) std::swap(words[i], words[i + rng.below(words.size() - i)]);
+  words.resize(count);
+  return words;
+}
+
 Image sprite_on_white(const EmojiWorld& world, size_t id, int64_t size) {
   return media::over(media::resize_area(world.sprite(id), size, size), media::white);
 }
@@ -79,14 +87,7 @@ size_t SpriteSource::id_at(uint64_t index) const {
 std::string SpriteSource::caption(const Emoji& emoji, Rng& rng) const {
   const double chance = rng.uniform();
   if (chance < options_.keywords && !emoji.keywords.empty()) {
-    std::vector<std::string> words = emoji.keywords;
-    const uint64_t count = 1 + rng.below(std::min<size_t>(3, words.size()));
-    std::string caption;
-    for (uint64_t i = 0; i < count; ++i) {
-      std::swap(words[i], words[i + rng.below(words.size() - i)]);
-      caption += (i ? ", " : "") + words[i];
-    }
-    return caption;
+    return fmt::format("{}", fmt::join(some_keywords(emoji, rng), ", "));
   }
   if (chance >= 1 - options_.foreign) {
     const auto words = emoji.languages.find(options_.languages[rng.below(options_.languages.size())]);

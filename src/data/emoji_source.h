@@ -62,6 +62,8 @@ void check(const EmojiOptions& options);
 std::unique_ptr<EmojiWorld> open_world(const EmojiOptions& options);
 /// Ids that take part, in the shuffle's order: the first `names` for split train, the rest for heldout.
 std::vector<size_t> chosen_ids(const EmojiWorld& world, const EmojiOptions& options);
+/// One to three of the emoji's keywords, which it has at least one of, in any order.
+std::vector<std::string> some_keywords(const Emoji& emoji, Rng& rng);
 /// The sprite `size` x `size` on white, as sprite samples show it. RGB.
 Image sprite_on_white(const EmojiWorld& world, size_t id, int64_t size);
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/rng.h"
+#include "data/wording.h"
 #include "eval/scene_scorer.h"
 #include "eval/sprite_matcher.h"
 
@@ -41,29 +42,53 @@ std::vector<size_t> chosen_at_random(std::vector<size_t> ids, int64_t count, uin
   ids.resize(wanted);
   return ids;
 }
+
+struct Asked {
+  std::string prompt;
+  std::vector<size_t> right;  // sprites that would answer it, by their canonical ids
+};
+
+Asked ask_for(size_t id, const data::EmojiWorld& world, const SpriteMatcher& matcher, const DrawingTask& task) {
+  const data::Emoji& emoji = world.emoji()[id];
+  Asked asked{.prompt = emoji.name, .right = {matcher.canonical(id)}};
+  Rng rng(task.seed, hash_text(task.words) + id);
+  if (task.words == "reworded") asked.prompt = data::in_other_words(emoji.name, rng);
+  if (task.words != "keywords" || emoji.keywords.empty()) return asked;
+  const std::vector<std::string> words = data::some_keywords(emoji, rng);
+  asked.prompt = fmt::format("{}", fmt::join(words, ", "));
+  for (size_t other = 0; other < world.size(); ++other) {
+    const std::vector<std::string>& has = world.emoji()[other].keywords;
+    if (std::ranges::all_of(words, [&](const auto& word) { return std::ranges::find(has, word) != has.end(); }))
+      asked.right.push_back(matcher.canonical(other));
+  }
+  return asked;
+}
 }  // namespace
 
 RetrievalResult measure_retrieval(const Draws& model, const DrawingTask& task) {
   const auto world = data::open_world(task.emoji);
   const std::vector<size_t> ids = chosen_at_random(data::chosen_ids(*world, task.emoji), task.count, task.seed);
+  const SpriteMatcher matcher(*world);
+  std::vector<Asked> asked;
   std::vector<std::string> prompts;
-  for (const size_t id : ids) prompts.push_back(world->emoji()[id].name);
+  for (const size_t id : ids) {
+    asked.push_back(ask_for(id, *world, matcher, task));
+    prompts.push_back(asked.back().prompt);
+  }
   const Drawn drawn = draw_all(model, task, prompts);
 
-  const SpriteMatcher matcher(*world);
   RetrievalResult result{.count = static_cast<int64_t>(ids.size()), .pictures_per_second = drawn.per_second};
-  std::set<size_t> shown, asked;
+  std::set<size_t> shown, wanted;
   for (size_t i = 0; i < ids.size(); ++i) {
     const std::vector<size_t> nearest = matcher.nearest(drawn.pictures[i], 5);
-    const size_t wanted = matcher.canonical(ids[i]);
-    const bool first = nearest.front() == wanted;
+    const auto is_right = [&](size_t id) { return std::ranges::find(asked[i].right, id) != asked[i].right.end(); };
     shown.insert(nearest.front());
-    asked.insert(wanted);
-    result.top1 += first;
-    result.top5 += std::ranges::find(nearest, wanted) != nearest.end();
-    if (!first) result.missed.push_back(prompts[i]);
+    wanted.insert(asked[i].right.front());
+    result.top1 += is_right(nearest.front());
+    result.top5 += std::ranges::any_of(nearest, is_right);
+    if (!is_right(nearest.front())) result.missed.push_back(prompts[i]);
   }
-  result.variety = static_cast<double>(shown.size()) / static_cast<double>(asked.size());
+  result.variety = static_cast<double>(shown.size()) / static_cast<double>(wanted.size());
   result.top1 /= static_cast<double>(ids.size());
   result.top5 /= static_cast<double>(ids.size());
   return result;
@@ -72,7 +97,10 @@ RetrievalResult measure_retrieval(const Draws& model, const DrawingTask& task) {
 SceneResult measure_scenes(const Draws& model, const DrawingTask& task) {
   const std::vector<data::Scene> scenes = scene_prompts(task.emoji, task.count);
   std::vector<std::string> prompts;
-  for (const data::Scene& scene : scenes) prompts.push_back(data::caption_of(scene));
+  for (size_t i = 0; i < scenes.size(); ++i) {
+    Rng rng(task.seed, hash_text(task.words) + i);
+    prompts.push_back(task.words == "reworded" ? data::in_other_words(scenes[i], rng) : data::caption_of(scenes[i]));
+  }
   const Drawn drawn = draw_all(model, task, prompts);
 
   const auto world = data::open_world(task.emoji);

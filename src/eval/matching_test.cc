@@ -1,7 +1,11 @@
 // The judges on pictures whose truth is known: the sprites themselves and rendered scenes, right and wrong.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "data/emoji_source.h"
+#include "eval/drawing.h"
 #include "eval/scene_scorer.h"
 #include "eval/sprite_matcher.h"
 
@@ -39,6 +43,59 @@ TEST(SpriteMatcher, ANoisySpriteIsStillFoundAndAnotherIsNot) {
     value = static_cast<uint8_t>(std::clamp(value + rng.uniform(-40, 40), 0.0, 255.0));
   EXPECT_EQ(matcher.nearest(picture, 1).front(), matcher.canonical(apple));
   EXPECT_NE(matcher.nearest(picture, 1).front(), matcher.canonical(train));
+}
+
+/// Draws the last emoji that has all the keywords of a prompt, and nothing for a prompt that is a name.
+class KeywordArtist final : public Draws {
+ public:
+  std::vector<Image> draw(const DrawRequest& request) const override {
+    std::vector<Image> pictures;
+    for (const std::string& prompt : request.prompts) {
+      prompts.insert(prompt);
+      Image picture(64, 64, 3, 255);
+      for (size_t id = 0; id < system_world()->size(); ++id) {
+        if (has_all(id, prompt)) picture = data::sprite_on_white(*system_world(), id, 64);
+      }
+      pictures.push_back(picture);
+    }
+    return pictures;
+  }
+  mutable std::set<std::string> prompts;
+
+ private:
+  static bool has_all(size_t id, const std::string& prompt) {
+    const std::vector<std::string>& has = system_world()->emoji()[id].keywords;
+    for (size_t at = 0; at < prompt.size();) {
+      const size_t end = std::min(prompt.find(", ", at), prompt.size());
+      if (std::ranges::find(has, prompt.substr(at, end - at)) == has.end()) return false;
+      at = end + 2;
+    }
+    return true;
+  }
+};
+
+TEST(Retrieval, AnySpriteThatHasTheKeywordsIsRight) {
+  NEEDS_WORLD();
+  const KeywordArtist artist;
+  const RetrievalResult keywords =
+      measure_retrieval(artist, {.count = 60, .seed = 1, .words = "keywords", .request = {}});
+  EXPECT_EQ(keywords.top1, 1);
+  const RetrievalResult names = measure_retrieval(artist, {.count = 60, .seed = 1, .request = {}});
+  EXPECT_LT(names.top1, 0.5) << "few names are keywords";
+}
+
+TEST(Retrieval, NamesInOtherWordsAreAskedForByTheSeed) {
+  NEEDS_WORLD();
+  const KeywordArtist one, two, other, plain;
+  measure_retrieval(one, {.count = 60, .seed = 1, .words = "reworded", .request = {}});
+  measure_retrieval(two, {.count = 60, .seed = 1, .words = "reworded", .request = {}});
+  measure_retrieval(other, {.count = 60, .seed = 2, .words = "reworded", .request = {}});
+  measure_retrieval(plain, {.count = 60, .seed = 1, .request = {}});
+  EXPECT_EQ(one.prompts, two.prompts);
+  EXPECT_NE(one.prompts, other.prompts);
+  std::vector<std::string> same;
+  std::ranges::set_intersection(one.prompts, plain.prompts, std::back_inserter(same));
+  EXPECT_LT(same.size(), 20u);
 }
 
 TEST(SceneScorer, TrueScenesScoreHighAndScenesOfOtherPromptsLow) {
