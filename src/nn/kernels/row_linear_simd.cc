@@ -93,6 +93,8 @@ HWY_AFTER_NAMESPACE();
 namespace tessera::nn::rows {
 
 namespace {
+constexpr int64_t weights_in_cache = 1 << 16;
+
 HWY_EXPORT(fp32_rows);
 HWY_EXPORT(fp16_rows);
 HWY_EXPORT(bf16_rows);
@@ -106,8 +108,12 @@ void multiply(Kind kind, const void* weight, const float* x, int64_t count, int6
   const auto some_rows = kind == Kind::fp32   ? HWY_DYNAMIC_DISPATCH(fp32_rows)
                          : kind == Kind::fp16 ? HWY_DYNAMIC_DISPATCH(fp16_rows)
                                               : HWY_DYNAMIC_DISPATCH(bf16_rows);
-  for (int64_t first = 0; first < count; first += 8) {
-    some_rows(weight, x + first * in, std::min<int64_t>(8, count - first), in, out, begin, end, y + first * out);
+  // few columns at a time, so that eight further rows find them in the cache
+  const int64_t at_once = count <= 8 ? end - begin : std::max<int64_t>(1, weights_in_cache / in);
+  for (int64_t column = begin; column < end; column += at_once) {
+    const int64_t last = std::min(end, column + at_once);
+    for (int64_t first = 0; first < count; first += 8)
+      some_rows(weight, x + first * in, std::min<int64_t>(8, count - first), in, out, column, last, y + first * out);
   }
 }
 

@@ -168,16 +168,20 @@ void slice_from_tiles(const Group& group, const Slice& x, int64_t row, std::inde
   by_rows[x.rows - 1](group, x, row);
 }
 
+constexpr int64_t most_rows_from_tiles = 32;
+
 /// Unpacking again for every eight rows costs less than a strip that is written and read, but for many rows of types whose
 /// quants take many steps.
-template <BlockType type> bool goes_from_tiles(int64_t rows) { return form_of(type).subs == 1 || rows <= 32; }
+template <BlockType type> bool goes_from_tiles(int64_t rows) {
+  return form_of(type).subs == 1 || rows <= most_rows_from_tiles;
+}
 
 template <BlockType type, bool narrow>
 void group_of(const Group& group, const Activations& x, std::vector<Activations::Line>& scratch) {
   constexpr Form form = form_of(type);
   constexpr int words = form.span / 4;
   const auto rows = std::make_index_sequence<most_height>();
-  if (narrow ? x.rows <= most_height : goes_from_tiles<type>(x.rows)) {
+  if (narrow ? x.rows <= most_rows_from_tiles : goes_from_tiles<type>(x.rows)) {
     for (int64_t index = 0; index < x.slices(); ++index)
       slice_from_tiles<type, narrow>(group, slice_of(x, index), index * x.height, rows);
     return;
