@@ -1,6 +1,8 @@
 // Sprite samples: which emoji, on what ground, called how; all from counters, nothing remembered but resized pictures.
 #include "data/emoji_source.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "core/error.h"

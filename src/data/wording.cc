@@ -1,6 +1,8 @@
 // Every form is one that leaves nothing out, so that a reworded caption is as true as the plain one.
 #include "data/wording.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <sstream>

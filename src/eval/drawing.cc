@@ -1,6 +1,8 @@
 // Draw, then judge by pixels.
 #include "eval/drawing.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
 #include <set>
