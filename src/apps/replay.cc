@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "serve/api.h"
+#include "serve/models.h"
 #include "serve/receipt.h"
 #include "tensor/device.h"
 
@@ -19,10 +20,12 @@ int run_replay(const ReplayOptions& options) {
   std::string precision = "auto";
   if (receipt.is_object() && receipt.contains("model") && receipt["model"].is_object())
     precision = receipt["model"].value("precision", "auto");
+  const bool exact = precision.ends_with(serve::exactly);
+  if (exact) precision.resize(precision.size() - serve::exactly.size());
   serve::Metrics metrics;
   serve::Models models({.paths = {options.model},
                         .device = parse_device(options.compute.device),
-                        .load = {.dtype = precision, .cache_int8 = options.cache_int8}},
+                        .load = {.dtype = precision, .cache_int8 = options.cache_int8, .exact = exact}},
                        metrics);
   serve::Api api(models, metrics, {});
   const serve::ReplayOutcome outcome = serve::replay(receipt, api, models.cards().front(), options.beside);

@@ -36,7 +36,7 @@ class PackedLinears {
   bool empty() const { return packed_.empty(); }
   /// Gives each packed layer its weight, on `device`: a view of the file where that is how it multiplies. Throws UserError for
   /// scales that are no finite numbers. `exact`: see nn::StoredLayer.
-  void load(at::Device device = at::kCPU, bool exact = false) const;
+  void load(at::Device device = at::kCPU, bool exact = true) const;
 
  private:
   struct Packed {

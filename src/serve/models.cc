@@ -97,7 +97,11 @@ int64_t parse_bytes(const std::string& text, std::string_view option) {
 
 Models::Models(const ModelsOptions& options, Metrics& metrics) : options_(options), metrics_(&metrics) {
   for (const Path& path : options_.paths) {
-    Entry entry{.path = path, .card = {.name = served_name(path), .precision = options_.load.dtype}, .worker = nullptr};
+    Entry entry{
+        .path = path,
+        .card = {.name = served_name(path),
+                 .precision = options_.load.dtype + std::string(options_.load.exact ? exactly : std::string_view())},
+        .worker = nullptr};
     for (const Entry& other : entries_) {
       if (other.card.name == entry.card.name)
         throw UserError("[serve] {} and {} would both be called '{}'; rename one", other.path.string(), path.string(),

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -13,6 +14,9 @@
 #include "serve/worker.h"
 
 namespace tessera::serve {
+
+/// Stands behind a card's precision where LoadOptions::exact holds.
+inline constexpr std::string_view exactly = ", exact";
 
 struct ModelsOptions {
   std::vector<Path> paths;

@@ -17,8 +17,9 @@ struct StoredLayer {
   std::string name;  // of the layer in `source`
   int64_t out = 0, in = 0;
   std::shared_ptr<const WeightSource> source;
-  Json settings;       // config.json's `quantization_config`; null when it has none
-  bool exact = false;  // activations are rounded as finely as there are kernels for, at some cost in speed
+  Json settings;  // config.json's `quantization_config`; null when it has none
+  bool exact =
+      true;  // activations are rounded as finely as there are kernels for; false: where that costs speed, to 8 bits
 
   const StoredTensor* find(const std::string& suffix) const { return source->find(name + suffix); }
   /// The file or directory, for messages.

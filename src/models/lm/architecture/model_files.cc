@@ -82,7 +82,7 @@ DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& di
   }
   const std::vector<TensorSlot> slots = tensor_slots(model);
   map_weights(slots, without_strangers(packed.rest(), slots), "lm", map);
-  packed.load(options.device, options.dtype != "auto");
+  packed.load(options.device, options.exact);
   model.embed_tokens.packed = words.packed;
   return model;
 }

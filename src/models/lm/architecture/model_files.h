@@ -18,6 +18,8 @@ struct LoadLmOptions {
   at::Device device = at::kCPU;
   /// "fp32", "bf16", or "auto": as stored, but fp16 runs as fp32 on the CPU.
   std::string dtype = "auto";
+  /// Activations beside weights in GGUF's blocks are rounded to 16 bits; false: to 8.
+  bool exact = true;
   /// The weights will be written into (training): copies instead of views of the files.
   bool writable = false;
   /// Refuse NaN and infinite weights. Reads the files once.
