@@ -20,8 +20,8 @@ int run_replay(const ReplayOptions& options) {
   std::string precision = "auto";
   if (receipt.is_object() && receipt.contains("model") && receipt["model"].is_object())
     precision = receipt["model"].value("precision", "auto");
-  const bool exact = precision.ends_with(serve::exactly);
-  if (exact) precision.resize(precision.size() - serve::exactly.size());
+  const bool exact = precision.ends_with(serve::exact_mark);
+  if (exact) precision.resize(precision.size() - serve::exact_mark.size());
   serve::Metrics metrics;
   serve::Models models({.paths = {options.model},
                         .device = parse_device(options.compute.device),

@@ -100,7 +100,7 @@ Models::Models(const ModelsOptions& options, Metrics& metrics) : options_(option
     Entry entry{
         .path = path,
         .card = {.name = served_name(path),
-                 .precision = options_.load.dtype + std::string(options_.load.exact ? exactly : std::string_view())},
+                 .precision = options_.load.dtype + std::string(options_.load.exact ? exact_mark : std::string_view())},
         .worker = nullptr};
     for (const Entry& other : entries_) {
       if (other.card.name == entry.card.name)

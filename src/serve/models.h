@@ -16,7 +16,7 @@
 namespace tessera::serve {
 
 /// Stands behind a card's precision where LoadOptions::exact holds.
-inline constexpr std::string_view exactly = ", exact";
+inline constexpr std::string_view exact_mark = ", exact";
 
 struct ModelsOptions {
   std::vector<Path> paths;
