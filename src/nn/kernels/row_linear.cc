@@ -84,18 +84,19 @@ Tensor elementwise(const Tensor& x, const std::function<Tensor(const Tensor&)>& 
   return at::cat(each).view_as(x);
 }
 
-Tensor linear_16bit(const Tensor& x, const Tensor& weight) {
+Tensor linear_16bit(const Tensor& x, const Tensor& weight, bool many_in_bf16) {
   const bool plain = !weight.device().is_cpu() || (at::GradMode::is_enabled() && x.requires_grad());
   if (plain) return at::linear(x, weight.to(x.scalar_type()));
   const Tensor flat = x.reshape({-1, x.size(-1)}).contiguous();
   const bool few = flat.size(0) <= most_rows_by_kernel || RowByRow::applies_to(x);
   if (rows::runs() && few && weight.is_contiguous()) return shaped_like(by_kernel(flat, weight), x);
   if (RowByRow::applies_to(x)) return row_linear(x, weight.to(x.scalar_type()));
-  const Tensor y = at::empty({flat.size(0), weight.size(0)}, flat.options());
+  const at::ScalarType type = many_in_bf16 ? at::kBFloat16 : at::kFloat;
+  const Tensor rows = flat.to(type), y = at::empty({flat.size(0), weight.size(0)}, flat.options());
   const int64_t block = std::max<int64_t>(1, block_of_weights / weight.size(1));
   for (int64_t first = 0; first < weight.size(0); first += block) {
     const Tensor part = weight.narrow(0, first, std::min(block, weight.size(0) - first));
-    y.narrow(1, first, part.size(0)).copy_(at::linear(flat, part.to(at::kFloat)));
+    y.narrow(1, first, part.size(0)).copy_(at::linear(rows, part.to(type)));
   }
   return shaped_like(y, x);
 }

@@ -37,8 +37,8 @@ Tensor elementwise(const Tensor& x, const std::function<Tensor(const Tensor&)>& 
 
 /// x [..., in] fp32, weight [out, in] fp16 or bf16 -> [..., out] fp32, in fp32 arithmetic: the head of a packed model, which
 /// is most of what a decoding step of a small one reads. On the CPU few rows read the weight once as it is; many take a
-/// widened block of it at a time.
-Tensor linear_16bit(const Tensor& x, const Tensor& weight);
+/// widened block of it at a time, or, where `many_in_bf16`, are rounded to bf16 as it is.
+Tensor linear_16bit(const Tensor& x, const Tensor& weight, bool many_in_bf16 = false);
 
 namespace rows {
 enum class Kind { fp32, fp16, bf16 };

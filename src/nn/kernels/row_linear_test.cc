@@ -32,6 +32,20 @@ TEST(Linear16Bit, KeepsLeadingDimensionsAndGradients) {
   EXPECT_TRUE(at::allclose(linear_16bit(x, weight), y, 1e-5, 1e-5));
 }
 
+TEST(Linear16Bit, ManyRowsMayBeRoundedToBf16AndFewAreNot) {
+  at::manual_seed(5);
+  const at::NoGradGuard no_grad;
+  const Tensor weight = at::randn({70, 300}).to(at::kHalf), x = at::randn({40, 300});
+  const auto off = [&](const Tensor& y, const Tensor& from) {
+    const Tensor want = at::linear(from.to(at::kDouble), weight.to(at::kDouble));
+    return ((y - want).norm() / want.norm()).item<double>();
+  };
+  const double many = off(linear_16bit(x, weight, true), x);
+  EXPECT_LT(many, 6e-3);
+  EXPECT_GT(many, 1e-4);
+  EXPECT_LT(off(linear_16bit(x.narrow(0, 0, 8), weight, true), x.narrow(0, 0, 8)), 1e-6);
+}
+
 TEST(Linear16Bit, BlocksOfAWideWeightJoin) {
   const Tensor weight = at::randn({5000, 1000}).to(at::kBFloat16), x = at::randn({20, 1000});
   const Tensor plain = at::linear(x, weight.to(at::kFloat));

@@ -14,6 +14,7 @@
 #include "models/lm/architecture/stored_tensors.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
+#include "tensor/device.h"
 
 namespace tessera::lm {
 
@@ -83,6 +84,8 @@ DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& di
   const std::vector<TensorSlot> slots = tensor_slots(model);
   map_weights(slots, without_strangers(packed.rest(), slots), "lm", map);
   packed.load(options.device, options.exact);
+  const bool in_bf16 = !options.exact && options.device.is_cpu() && multiplies_bfloat16(at::kCPU);
+  for (const nn::NamedLinear& each : linears) each.linear->bf16_prompts = in_bf16 && each.name != "lm_head";
   model.embed_tokens.packed = words.packed;
   return model;
 }
