@@ -22,9 +22,7 @@ uint64_t bytes_at(const Path& path) {
 }
 
 /// --dtype says fp32 where formats are f32; both are understood here.
-std::string own_name(const std::string& format) {
-  return format == "fp32" ? "f32" : format == "fp16" ? "f16" : format;
-}
+std::string own_name(const std::string& format) { return format == "fp32" ? "f32" : format == "fp16" ? "f16" : format; }
 }  // namespace
 
 int run_convert(const ConvertOptions& options) {
@@ -35,8 +33,9 @@ int run_convert(const ConvertOptions& options) {
     if (!progress) progress.emplace("convert", of, "tensors");
     progress->update(done);
   };
-  convert_model(options.model, options.out,
-                {.format = own_name(options.format), .on_progress = show_progress, .adapters = adapter_paths(options.adapter)});
+  convert_model(
+      options.model, options.out,
+      {.format = own_name(options.format), .on_progress = show_progress, .adapters = adapter_paths(options.adapter)});
   progress.reset();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   const uint64_t bytes = bytes_at(options.out);

@@ -86,7 +86,8 @@ LoadOptions load_options(const MemoryOptions& flags, const std::vector<std::stri
   const std::vector<std::string> known = {"auto", "fp32", "bf16"};
   if (std::find(known.begin(), known.end(), flags.dtype) == known.end())
     throw UserError("[command line] --dtype is '{}', want one of: {}", flags.dtype, fmt::join(known, ", "));
-  return {.dtype = flags.dtype, .cache_int8 = flags.cache_int8, .exact = flags.exact, .adapters = adapter_paths(adapters)};
+  return {
+      .dtype = flags.dtype, .cache_int8 = flags.cache_int8, .exact = flags.exact, .adapters = adapter_paths(adapters)};
 }
 
 namespace {

@@ -18,8 +18,7 @@ struct LoadLmOptions {
   at::Device device = at::kCPU;
   /// "fp32", "bf16", or "auto": as stored, but fp16 runs as fp32 on the CPU.
   std::string dtype = "auto";
-  /// Activations beside weights in GGUF's blocks are rounded to 16 bits, and prompts of fp16 models are multiplied in fp32; false: to 8, and in bf16
-  /// where the processor does it.
+  /// As in LoadOptions (models/registry.h).
   bool exact = true;
   /// The weights will be written into (training): copies instead of views of the files.
   bool writable = false;

@@ -56,7 +56,8 @@ text::ChatTemplate stored_chat_template(const ModelDirectory& found, const text:
 std::unique_ptr<LoadedModel> load_lm_model(const ModelDirectory& found, at::Device device, const LoadOptions& options) {
   const Path& directory = found.path;
   const GgufModel file = found.is_gguf() ? open_gguf(found) : GgufModel{found.config, WeightSource(directory)};
-  WriterParts parts{.model = load_lm(file.config, file.weights, directory, {.device = device, .dtype = options.dtype, .exact = options.exact}),
+  WriterParts parts{.model = load_lm(file.config, file.weights, directory,
+                                     {.device = device, .dtype = options.dtype, .exact = options.exact}),
                     .tokenizer = text::load_tokenizer(directory),
                     .defaults = generation_defaults(directory, language_config(file.config, directory.string())),
                     .decode = {.cache_int8 = options.cache_int8}};
