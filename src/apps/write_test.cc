@@ -124,7 +124,7 @@ TEST_F(WriteVerb, DtypeAndCacheFlagsReachTheModel) {
     return loaded->writes()->write({"once upon"}, {.max_new_tokens = 40}).front().continuation.tokens;
   };
   for (const LoadOptions& load : {LoadOptions{.dtype = "bf16"}, LoadOptions{.dtype = "fp32", .cache_int8 = true}}) {
-    options.memory = {.dtype = load.dtype, .cache_int8 = load.cache_int8};
+    options.memory = {.dtype = load.dtype, .exact = load.exact, .cache_int8 = load.cache_int8};
     EXPECT_EQ(json()["tokens"][0], of_library(load)) << load.dtype;
   }
   // drawn at random, many tokens stand near the border between two of them

@@ -47,6 +47,14 @@ bool runs();
 /// y [rows, out] fp32: columns begin to end. x [rows, in] fp32, weight [out, in] of a kind.
 void multiply(Kind kind, const void* weight, const float* x, int64_t count, int64_t in, int64_t out, int64_t begin,
               int64_t end, float* y);
+
+/// Whether the processor multiplies bf16 with bf16, and the next two may be called.
+bool has_bf16_dot();
+/// To nearest, ties to even; subnormal numbers become zero.
+void round_to_bf16(const float* x, int64_t count, uint16_t* to);
+/// multiply() with x in bf16 too, in half of the instructions.
+void multiply_bf16(const uint16_t* weight, const uint16_t* x, int64_t count, int64_t in, int64_t out, int64_t begin,
+                   int64_t end, float* y);
 }  // namespace rows
 
 }  // namespace tessera::nn

@@ -5,6 +5,8 @@
 
 #include <ATen/ATen.h>
 
+#include "nn/kernels/row_product.h"
+
 namespace tessera::nn {
 namespace {
 
@@ -44,6 +46,28 @@ TEST(Linear16Bit, ManyRowsMayBeRoundedToBf16AndFewAreNot) {
   EXPECT_LT(many, 6e-3);
   EXPECT_GT(many, 1e-4);
   EXPECT_LT(off(linear_16bit(x.narrow(0, 0, 8), weight, true), x.narrow(0, 0, 8)), 1e-6);
+}
+
+TEST(RowProduct, InBf16EqualsTheProductOfRoundedInputsAndARowIsTheSameBitsInACrowd) {
+  if (!rows::has_bf16_dot()) GTEST_SKIP() << "this processor does not multiply bf16";
+  at::manual_seed(6);
+  for (const int64_t in : {1, 31, 32, 33, 64, 95, 576, 1001}) {
+    const Tensor weight = at::randn({37, in}).to(at::kBFloat16), x = at::randn({21, in});
+    const auto product = row_product_of(weight, true);
+    const auto of = [&](int64_t first, int64_t count) {
+      const Tensor some = x.narrow(0, first, count).contiguous(), y = at::full({count, 37}, -7.0f);
+      RowScratch scratch;
+      product->prepare(some.const_data_ptr<float>(), count, scratch);
+      for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, 16}, {16, 37}})
+        product->multiply(some.const_data_ptr<float>(), count, scratch, begin, end, y.mutable_data_ptr<float>());
+      return y;
+    };
+    const Tensor all = of(0, 21), rounded = x.to(at::kBFloat16).to(at::kDouble);
+    const Tensor want = at::linear(rounded, weight.to(at::kDouble));
+    EXPECT_LT(((all - want).abs().max() / want.abs().max()).item<double>(), 1e-5) << "in " << in;
+    for (const int64_t r : {0, 7, 8, 20}) EXPECT_TRUE(at::equal(of(r, 1), all.narrow(0, r, 1))) << "in " << in;
+    EXPECT_TRUE(at::equal(of(3, 6), all.narrow(0, 3, 6))) << "in " << in;
+  }
 }
 
 TEST(Linear16Bit, BlocksOfAWideWeightJoin) {

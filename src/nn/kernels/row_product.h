@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "nn/kernels/blocks/block_product.h"
 #include "nn/kernels/int4_kernel.h"
@@ -15,6 +16,7 @@ namespace tessera::nn {
 struct RowScratch {
   int4::Activations int4;
   blocks::Activations blocks;
+  std::vector<uint16_t> bf16;
 };
 
 /// W [out, in] for x [rows, in] fp32. What a row becomes depends on that row alone, bit for bit.
@@ -38,7 +40,8 @@ class RowProduct {
                         float* y) const = 0;
 };
 
-/// Of a contiguous fp32, fp16 or bf16 weight [out, in] on the CPU; null for others, and where no kernel runs.
-std::shared_ptr<const RowProduct> row_product_of(const Tensor& weight);
+/// Of a contiguous fp32, fp16 or bf16 weight [out, in] on the CPU; null for others, and where no kernel runs. `in_bf16`: x is rounded to
+/// bf16 beside a bf16 weight where the processor multiplies the two.
+std::shared_ptr<const RowProduct> row_product_of(const Tensor& weight, bool in_bf16 = false);
 
 }  // namespace tessera::nn

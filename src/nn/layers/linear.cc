@@ -9,7 +9,7 @@ Tensor Linear::forward_with_parts(const Tensor& x, const Tensor& other_bias) con
   if (observer != nullptr) observer->see(x);
   Tensor y = packed       ? linear(x, packed)
              : fp8        ? fp8_linear(x, weight)
-             : widened(x) ? linear_16bit(x, weight, bf16_prompts)
+             : widened(x) ? linear_16bit(x, weight, bf16_products)
                           : product(x, weight);
   if (other_bias.defined()) y = y + other_bias;
   return lora ? y + lora->forward(x) : y;

@@ -44,7 +44,7 @@ struct Linear {
   std::shared_ptr<const PackedWeight> packed;  // in place of `weight`
   std::optional<Lora> lora;
   bool fp8 = false;                   // the plain weight multiplies in 8-bit floating point; of a run, not of the model
-  bool bf16_prompts = false;          // a 16-bit weight multiplies many rows of fp32 in bf16; of what was loaded
+  bool bf16_products = false;         // a 16-bit weight may multiply x in bf16; of what was loaded
   InputObserver* observer = nullptr;  // absent but while someone calibrates, who takes it away again
 
   Linear() = default;
@@ -52,7 +52,7 @@ struct Linear {
   Linear(int64_t in, int64_t out, bool with_bias = true)
       : weight(empty_weight({out, in})), bias(with_bias ? constant_weight({out}, 0) : Tensor()) {}
 
-  /// x [..., in] -> [..., out]. A weight in 16 bits multiplies x in fp32 as it is, in fp32 arithmetic but for `bf16_prompts`.
+  /// x [..., in] -> [..., out]. A weight in 16 bits multiplies x in fp32 as it is, in fp32 arithmetic but for `bf16_products`.
   Tensor forward(const Tensor& x) const { return forward(x, bias); }
   /// The same with another bias [out] than the layer's own; absent: none.
   Tensor forward(const Tensor& x, const Tensor& other_bias) const {

@@ -85,7 +85,7 @@ DecoderLm load_lm(const Json& config, const WeightSource& stored, const Path& di
   map_weights(slots, without_strangers(packed.rest(), slots), "lm", map);
   packed.load(options.device, options.exact);
   const bool in_bf16 = !options.exact && options.device.is_cpu() && multiplies_bfloat16(at::kCPU);
-  for (const nn::NamedLinear& each : linears) each.linear->bf16_prompts = in_bf16 && each.name != "lm_head";
+  for (const nn::NamedLinear& each : linears) each.linear->bf16_products = in_bf16 && each.name != "lm_head";
   model.embed_tokens.packed = words.packed;
   return model;
 }

@@ -36,7 +36,7 @@ std::vector<float> norm_weight(const std::optional<nn::RmsNorm>& norm) {
 bool is_plain(const nn::Linear& linear) { return !linear.lora && !linear.fp8 && linear.observer == nullptr; }
 
 std::shared_ptr<const nn::RowProduct> product_of(const nn::Linear& linear) {
-  return linear.packed ? linear.packed->row_product() : nn::row_product_of(linear.weight);
+  return linear.packed ? linear.packed->row_product() : nn::row_product_of(linear.weight, linear.bf16_products);
 }
 
 }  // namespace
