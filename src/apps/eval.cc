@@ -142,6 +142,8 @@ Json measure_codec(const EvalOptions& options) {
 
 /// A task with the model's drawing; `progress` outlives the task, and begins when it is known how many there are (--count 0: all).
 eval::DrawingTask drawing_task(const EvalOptions& options, std::optional<Progress>& progress) {
+  if (options.words != "names" && options.words != "reworded" && options.words != "keywords")
+    throw UserError("[command line] --words is '{}', want one of: names, reworded, keywords", options.words);
   return {.emoji = emoji_of(options),
           .count = count_or(options, kPictures),
           .seed = options.compute.seed,

@@ -73,6 +73,16 @@ TEST_F(EvalOwn, AnyFolderOfPicturesCanBeGiven) {
   EXPECT_THAT(printed(), HasSubstr("2 pictures of " + (scratch_ / "other").string()));
 }
 
+TEST_F(EvalOwn, WordsThatAreNoneOfThoseThereAreAreRefused) {
+  options.task = "sprite-retrieval";
+  options.words = "verbs";
+  EXPECT_THAT([&] { run_eval(options); },
+              ::testing::ThrowsMessage<UserError>(HasSubstr("--words is 'verbs', want one of")));
+  options.task = "scenes";
+  options.words = "keywords", options.count = 6;
+  EXPECT_THAT([&] { run_eval(options); }, ::testing::ThrowsMessage<UserError>(HasSubstr("scenes have no keywords")));
+}
+
 TEST_F(EvalOwn, AFolderThatIsGoneIsNamed) {
   std::filesystem::remove_all(pictures());
   EXPECT_THAT([&] { run_eval(options); },
