@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains and measures the arms of docs/hyperfitting.md and prints their tables.
 
-    python3 tools/studies/hyperfit.py --books MY/BOOKS [--tessera build/release/tessera] [--threads 1] [--seeds 1 2] [--only arms|fewer|order|lora|sizes|pictures|released] [--released FILE]
+    python3 tools/studies/hyperfit.py --books MY/BOOKS [--tessera build/release/tessera] [--threads 1] [--seeds 1 2] [--only arms|fewer|order|lora|sizes|pictures|released] [--released DIR]
 
 Every arm is `tessera train recipes/books-lm-hyperfit.toml` (pictures: recipes/emoji-infinity-hyperfit.toml) with a few --set, then
 `tessera eval --task diversity` on contexts of the two books that were never trained on. An arm whose model is already there is only
@@ -27,7 +27,7 @@ def arguments():
     parser.add_argument("--small", default="runs/ladder/w128-2M/model", help="a smaller pretrained model, that most arms are trained from")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--only", choices=("arms", "fewer", "order", "lora", "sizes", "pictures", "released"))
-    parser.add_argument("--released", help="a released model (a directory or a GGUF file) for the study of that name, which takes an hour or more a seed")
+    parser.add_argument("--released", help="directory of a released model with plain weights (tessera convert makes one of a GGUF file) for the study of that name, which takes an hour or more a seed")
     return parser.parse_args()
 
 
