@@ -1,6 +1,7 @@
 // Attention against sums written out by hand, and the laws that callers rely on.
 #include "nn/attention/attention.h"
 
+#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
 #include "nn/attention/scale_cache.h"
@@ -29,6 +30,20 @@ TEST(Attend, EqualsTheSoftmaxWrittenOut) {
   const Tensor weights = (0.7 * q.matmul(k.transpose(-1, -2)) + mask).softmax(-1);
   const Tensor expected = weights.matmul(v).transpose(1, 2).reshape({2, 4, 24});
   EXPECT_TRUE(at::allclose(attend(q, k, v, mask, 0.7), expected, 1e-5, 1e-6));
+}
+
+TEST(Attend, FewPositionsAreAttendedInFp32UnderAutocast) {
+  at::manual_seed(2);
+  const Tensor q = at::randn({2, 3, 4, 8}).to(at::kBFloat16), k = at::randn({2, 3, 5, 8}), v = at::randn({2, 3, 5, 8});
+  const Tensor mask = at::randn({2, 1, 1, 5});
+  const Tensor expected = attend(q.to(at::kFloat), k, v, mask, 0.7);
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+  const Tensor few = attend(q, k, v, mask, 0.7);
+  const Tensor many = attend(at::randn({1, 1, 4, 8}), at::randn({1, 1, 300, 8}), at::randn({1, 1, 300, 8}), {}, 0.7);
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+  EXPECT_TRUE(at::equal(few, expected));
+  EXPECT_EQ(many.scalar_type(), at::kBFloat16);
 }
 
 TEST(CosineSelfAttention, CachedStepsEqualOneMaskedPass) {

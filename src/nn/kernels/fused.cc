@@ -12,6 +12,9 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "nn/kernels/fused_loops.h"
 
 namespace tessera::nn {
@@ -21,10 +24,14 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-bool plain(const Tensor& t) { return t.device().is_cpu() && t.scalar_type() == at::kFloat; }
-bool runs_by_hand(const Tensor& a, const Tensor& b) {
-  return plain(a) && plain(b) && !at::autocast::is_autocast_enabled(at::kCPU);
+/// The loops read fp32. Under autocast the results of products are bf16, and are widened for them.
+bool runs_by_hand(std::initializer_list<Tensor> all) {
+  const bool autocasts = at::autocast::is_autocast_enabled(at::kCPU);
+  return std::ranges::all_of(all, [&](const Tensor& t) {
+    return t.device().is_cpu() && (t.scalar_type() == at::kFloat || (autocasts && t.scalar_type() == at::kBFloat16));
+  });
 }
+Tensor wide(const Tensor& t) { return t.to(at::kFloat).contiguous(); }
 
 /// Rows that are worth a thread of their own: about 16k numbers.
 int64_t grain(int64_t width) { return std::max<int64_t>(1, 16384 / width); }
@@ -185,9 +192,8 @@ class GatedAdd : public torch::autograd::Function<GatedAdd> {
 }  // namespace
 
 Heads cosine_heads(const Tensor& qkv, const Tensor& scale, const Rope2d& rope) {
-  if (!runs_by_hand(qkv, scale)) return cosine_heads_composed(qkv, scale, rope);
-  const variable_list out =
-      CosineHeads::apply(qkv.contiguous(), scale.contiguous(), rope.cos.contiguous(), rope.sin.contiguous());
+  if (!runs_by_hand({qkv, scale})) return cosine_heads_composed(qkv, scale, rope);
+  const variable_list out = CosineHeads::apply(wide(qkv), wide(scale), rope.cos.contiguous(), rope.sin.contiguous());
   return {out[0].transpose(1, 2), out[1].transpose(1, 2), out[2].transpose(1, 2)};
 }
 
@@ -200,8 +206,8 @@ Heads cosine_heads_composed(const Tensor& qkv, const Tensor& scale, const Rope2d
 }
 
 Tensor modulated_norm(const Tensor& x, const Tensor& scale, const Tensor& shift, double eps) {
-  if (!runs_by_hand(x, scale)) return modulated_norm_composed(x, scale, shift, eps);
-  return ModulatedNorm::apply(x.contiguous(), scale.contiguous(), shift.contiguous(), eps);
+  if (!runs_by_hand({x, scale, shift})) return modulated_norm_composed(x, scale, shift, eps);
+  return ModulatedNorm::apply(wide(x), wide(scale), wide(shift), eps);
 }
 
 Tensor modulated_norm_composed(const Tensor& x, const Tensor& scale, const Tensor& shift, double eps) {
@@ -209,8 +215,8 @@ Tensor modulated_norm_composed(const Tensor& x, const Tensor& scale, const Tenso
 }
 
 Tensor gated_add(const Tensor& x, const Tensor& gate, const Tensor& y) {
-  if (!runs_by_hand(x, gate) || !plain(y)) return at::addcmul(x, gate, y);
-  return GatedAdd::apply(x.contiguous(), gate.contiguous(), y.contiguous());
+  if (!runs_by_hand({x, gate, y})) return at::addcmul(x, gate, y);
+  return GatedAdd::apply(wide(x), wide(gate), wide(y));
 }
 
 }  // namespace tessera::nn

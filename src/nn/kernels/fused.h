@@ -1,5 +1,6 @@
 // Chains of element-wise steps as one pass over memory, with their own backward. On the CPU in fp32 these run by hand-written
-// loops; elsewhere, and under autocast, each falls back to the same chain of ATen calls (the *_composed form).
+// loops, under autocast too, where what comes out of a product in bfloat16 is widened first. Elsewhere each falls back to the
+// same chain of ATen calls (the *_composed form).
 #pragma once
 
 #include "nn/attention/rope.h"

@@ -1,6 +1,7 @@
 // The hand-written loops against the chains of ATen calls that they replace: values and every gradient.
 #include "nn/kernels/fused.h"
 
+#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
 namespace tessera::nn {
@@ -64,10 +65,43 @@ TEST(Fused, ViewsOfOneTensorAreReadWithTheirStrides) {
                {modulated_norm_composed(x, parts[1], parts[3])});
 }
 
+/// bf16 autocast on the CPU while it lives.
+struct CpuAutocast {
+  CpuAutocast() {
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+  }
+  ~CpuAutocast() { at::autocast::set_autocast_enabled(at::kCPU, false); }
+};
+
+TEST(Fused, UnderAutocastBf16IsWidenedAndGradientsComeBackInIt) {
+  at::manual_seed(6);
+  const Rope2d rope = rope_2d({{1, 1, 2, 2}, {2, 2, 2, 2}}, 12, at::kCPU);
+  const auto half = [](at::IntArrayRef shape) { return at::randn(shape).to(at::kBFloat16).requires_grad_(true); };
+  const Tensor qkv = half({2, 5, 72}), heads = leaf({2}), x = leaf({2, 5, 24}), scale = half({2, 1, 24}),
+               shift = half({2, 1, 24}), y = half({2, 5, 24});
+  const CpuAutocast autocast;
+  const auto wide = [](const Tensor& t) { return t.to(at::kFloat); };
+  const Heads fast = cosine_heads(qkv, heads, rope), slow = cosine_heads_composed(wide(qkv), heads, rope);
+  const Tensor norm = modulated_norm(x, scale, shift), sum = gated_add(x, scale, y);
+  const Tensor norm_slow = modulated_norm_composed(x, wide(scale), wide(shift)), sum_slow = x + wide(scale) * wide(y);
+  expect_close({fast.q, fast.k, fast.v, norm, sum}, {slow.q, slow.k, slow.v, norm_slow, sum_slow});
+  for (const Tensor& out : {fast.q, norm, sum}) EXPECT_EQ(out.scalar_type(), at::kFloat);
+  const std::vector<Tensor> got = gradients({fast.q, fast.k, fast.v, norm, sum}, {qkv, heads, x, scale, shift, y});
+  const std::vector<Tensor> want =
+      gradients({slow.q, slow.k, slow.v, norm_slow, sum_slow}, {qkv, heads, x, scale, shift, y});
+  for (size_t i = 0; i < got.size(); ++i) {  // what both add up in bf16 may differ by its last bit
+    EXPECT_EQ(got[i].scalar_type(), want[i].scalar_type());
+    EXPECT_TRUE(at::allclose(got[i].to(at::kFloat), want[i].to(at::kFloat), 2e-2, 1e-2)) << i;
+  }
+}
+
 TEST(Fused, OtherPrecisionsTakeTheComposedForm) {
   const Tensor x = at::randn({2, 3, 8}, at::kDouble), scale = at::randn({2, 1, 8}, at::kDouble),
                shift = at::randn({2, 1, 8}, at::kDouble);
   EXPECT_TRUE(at::equal(modulated_norm(x, scale, shift), modulated_norm_composed(x, scale, shift)));
+  const Tensor half = x.to(at::kBFloat16), by = scale.to(at::kBFloat16), plus = shift.to(at::kBFloat16);
+  EXPECT_TRUE(at::equal(modulated_norm(half, by, plus), modulated_norm_composed(half, by, plus)));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "nn/kernels/row_linear.h"
 
 #include <algorithm>
+#include <vector>
 
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
@@ -28,17 +29,30 @@ bool has_kind(const Tensor& weight) {
   return type == at::kFloat || type == at::kHalf || type == at::kBFloat16;
 }
 
-/// x [rows, in] fp32 -> [rows, out] fp32.
-Tensor by_kernel(const Tensor& x, const Tensor& weight) {
+/// Calls f(begin, end) for the columns of a product with `weight`.
+template <class F> void by_columns(const Tensor& weight, F f) {
+  at::parallel_for(0, weight.size(0), std::max<int64_t>(1, weights_per_thread / weight.size(1)), f);
+}
+
+/// x [rows, in] fp32 -> [rows, out] fp32. With `in_bf16`, x is rounded where the weight and the processor allow it.
+Tensor by_kernel(const Tensor& x, const Tensor& weight, bool in_bf16 = false) {
   const int64_t count = x.size(0), in = x.size(1), out = weight.size(0);
   const Tensor y = at::empty({count, out}, x.options());
   const rows::Kind kind = kind_of(weight);
   const void* const numbers = weight.const_data_ptr();
   const float* const from = x.const_data_ptr<float>();
   float* const to = y.mutable_data_ptr<float>();
-  at::parallel_for(0, out, std::max<int64_t>(1, weights_per_thread / in), [&](int64_t begin, int64_t end) {
-    rows::multiply(kind, numbers, from, count, in, out, begin, end, to);
-  });
+  if (in_bf16 && kind == rows::Kind::bf16 && rows::has_bf16_dot()) {
+    std::vector<uint16_t> rounded(static_cast<size_t>(count * in));
+    rows::round_to_bf16(from, count * in, rounded.data());
+    by_columns(weight, [&](int64_t begin, int64_t end) {
+      rows::multiply_bf16(static_cast<const uint16_t*>(numbers), rounded.data(), count, in, out, begin, end, to);
+    });
+  } else {
+    by_columns(weight, [&](int64_t begin, int64_t end) {
+      rows::multiply(kind, numbers, from, count, in, out, begin, end, to);
+    });
+  }
   return y;
 }
 
@@ -89,7 +103,7 @@ Tensor linear_16bit(const Tensor& x, const Tensor& weight, bool many_in_bf16) {
   if (plain) return at::linear(x, weight.to(x.scalar_type()));
   const Tensor flat = x.reshape({-1, x.size(-1)}).contiguous();
   const bool few = flat.size(0) <= most_rows_by_kernel || RowByRow::applies_to(x);
-  if (rows::runs() && few && weight.is_contiguous()) return shaped_like(by_kernel(flat, weight), x);
+  if (rows::runs() && few && weight.is_contiguous()) return shaped_like(by_kernel(flat, weight, many_in_bf16), x);
   if (RowByRow::applies_to(x)) return row_linear(x, weight.to(x.scalar_type()));
   const at::ScalarType type = many_in_bf16 ? at::kBFloat16 : at::kFloat;
   const Tensor rows = flat.to(type), y = at::empty({flat.size(0), weight.size(0)}, flat.options());

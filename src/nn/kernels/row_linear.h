@@ -36,8 +36,8 @@ Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 Tensor elementwise(const Tensor& x, const std::function<Tensor(const Tensor&)>& f);
 
 /// x [..., in] fp32, weight [out, in] fp16 or bf16 -> [..., out] fp32, in fp32 arithmetic: the head of a packed model, which
-/// is most of what a decoding step of a small one reads. On the CPU few rows read the weight once as it is; many take a
-/// widened block of it at a time, or, where `many_in_bf16`, are rounded to bf16 as it is.
+/// is most of what a decoding step of a small one reads. On the CPU few rows read the weight once as it is; many take a widened block at a
+/// time. Where `many_in_bf16`, many are rounded to bf16 as it is, and few where it is stored so and the processor multiplies that.
 Tensor linear_16bit(const Tensor& x, const Tensor& weight, bool many_in_bf16 = false);
 
 namespace rows {

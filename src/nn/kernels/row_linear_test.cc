@@ -34,7 +34,7 @@ TEST(Linear16Bit, KeepsLeadingDimensionsAndGradients) {
   EXPECT_TRUE(at::allclose(linear_16bit(x, weight), y, 1e-5, 1e-5));
 }
 
-TEST(Linear16Bit, ManyRowsMayBeRoundedToBf16AndFewAreNot) {
+TEST(Linear16Bit, ManyRowsMayBeRoundedToBf16AndFewBesideFp16AreNot) {
   at::manual_seed(5);
   const at::NoGradGuard no_grad;
   const Tensor weight = at::randn({70, 300}).to(at::kHalf), x = at::randn({40, 300});
@@ -46,6 +46,16 @@ TEST(Linear16Bit, ManyRowsMayBeRoundedToBf16AndFewAreNot) {
   EXPECT_LT(many, 6e-3);
   EXPECT_GT(many, 1e-4);
   EXPECT_LT(off(linear_16bit(x.narrow(0, 0, 8), weight, true), x.narrow(0, 0, 8)), 1e-6);
+}
+
+TEST(Linear16Bit, FewRowsBesideBf16AreRoundedAsManyAre) {
+  if (!rows::has_bf16_dot()) GTEST_SKIP() << "this processor does not multiply bf16";
+  at::manual_seed(8);
+  const at::NoGradGuard no_grad;
+  const Tensor weight = at::randn({70, 300}).to(at::kBFloat16), x = at::randn({40, 300});
+  const Tensor few = x.narrow(0, 0, 8), rounded = few.to(at::kBFloat16).to(at::kFloat);
+  EXPECT_TRUE(at::allclose(linear_16bit(few, weight, true), at::linear(rounded, weight.to(at::kFloat)), 1e-4, 1e-4));
+  EXPECT_FALSE(at::allclose(linear_16bit(few, weight, true), linear_16bit(few, weight), 1e-4, 1e-4));
 }
 
 TEST(RowProduct, InBf16EqualsTheProductOfRoundedInputsAndARowIsTheSameBitsInACrowd) {
