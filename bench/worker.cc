@@ -26,7 +26,8 @@ Json answer(Workload& work, const Json& request) {
   const std::string action = request.at("do"), prompt = request.value("prompt", "red apple");
   Json reply;
   const auto begin = std::chrono::steady_clock::now();
-  if (action == "draw") work.draw(prompt, request.value("count", 1), request.value("cached", true));
+  if (action == "draw")
+    work.draw(prompt, request.value("count", 1), request.value("cached", true), request.value("exact", true));
   else if (action == "next_scale") work.next_scale(prompt);
   else if (action == "raster") work.raster(prompt, request.value("tokens", 64));
   else if (action == "loss") reply["value"] = work.loss(/*step=*/false);

@@ -19,8 +19,8 @@ class Workload {
  public:
   Workload(const Path& model, const Path& batch);
 
-  /// Words to 8-bit pictures, as the verb draw makes them.
-  void draw(const std::string& prompt, int64_t count, bool cached) const;
+  /// Words to 8-bit pictures, as the verb draw makes them: in fp32 with `exact`, else in bf16 where the processor multiplies it.
+  void draw(const std::string& prompt, int64_t count, bool cached, bool exact) const;
   /// The scale loop alone: one pass of the transformer for each scale.
   void next_scale(const std::string& prompt) const;
   /// The same transformer, one pass for each of `tokens` positions, as in raster order. Its level table is longer.
@@ -29,7 +29,7 @@ class Workload {
   double loss(bool step);
 
  private:
-  infinity::DrawingInfinity drawing_;
+  infinity::DrawingInfinity drawing_, in_bf16_;
   infinity::Infinity model_;  // trained apart from the one that draws
   std::optional<infinity::Infinity> raster_;
   std::optional<train::AdamW> optimizer_;

@@ -46,8 +46,9 @@ struct MemoryOptions {
 template <class V> void fields(V& v, MemoryOptions& o) {
   v("dtype", o.dtype, "format of the weights: auto (as stored), fp32 or bf16");
   v("exact", o.exact,
-    "the text of fp32 arithmetic, with prompts a third slower: activations in 16 bits beside weights in GGUF's blocks, "
-    "in place of 8 as in llama.cpp; 16-bit models in fp32, in place of bf16 where the processor has it");
+    "what fp32 arithmetic gives, with prompts a third slower: activations in 16 bits beside weights in GGUF's blocks, "
+    "in place of 8 as in llama.cpp; 16-bit models, and those that draw scale by scale, in fp32, in place of bf16 where "
+    "the processor has it");
   v("cache_int8", o.cache_int8,
     "keys and values in 8 bits: a quarter of the memory of long texts and large pictures, a little less exact");
 }

@@ -14,6 +14,7 @@
 #include "nn/packed/packed_format.h"
 #include "quant/stored_form.h"
 #include "tensor/build.h"
+#include "tensor/device.h"
 
 namespace tessera::infinity {
 
@@ -95,7 +96,10 @@ at::ScalarType fill_transformer(Infinity& model, const WeightSource& source, con
   }
   const auto is_matrix = [&](std::string_view name) { return matrices.contains(name); };
   const WeightSource plain = packed.rest();
-  const std::optional<at::ScalarType> format = packed.empty() ? matrix_format(options, plain) : std::nullopt;
+  const bool in_bf16 = !options.exact && !options.writable && options.device.is_cpu() && multiplies_bfloat16(at::kCPU);
+  std::optional<at::ScalarType> format = packed.empty() ? matrix_format(options, plain) : std::nullopt;
+  const bool rounded = in_bf16 && format == at::kFloat && options.dtype == "auto";
+  if (rounded) format = at::kBFloat16;
   MapOptions map{.device = options.device, .format = at::kFloat, .writable = options.writable};
   const std::vector<TensorSlot> all = tensor_slots(model);
   require_agreement(named_tensors(model), plain, "infinity");
@@ -109,9 +113,10 @@ at::ScalarType fill_transformer(Infinity& model, const WeightSource& source, con
   map.format = format;
   map_weights(narrow, part(true), "infinity", map);
   packed.load(options.device);
+  for (const nn::NamedLinear& each : linears) each.linear->bf16_products = in_bf16 && is_matrix(each.name + ".weight");
   if (options.cache_int8) return at::kChar;
   const nn::Linear& first = model.blocks.front().sa.mat_qkv;
-  return first.packed || first.weight.element_size() == 2 ? at::kBFloat16 : at::kFloat;
+  return !rounded && (first.packed || first.weight.element_size() == 2) ? at::kBFloat16 : at::kFloat;
 }
 
 Packed pack_blocks(Infinity& model, int64_t bits) {

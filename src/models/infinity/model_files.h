@@ -48,6 +48,8 @@ struct LoadBundleOptions {
   at::Device device = at::kCPU;
   /// Of the transformer's matrices: "fp32", "bf16", or "auto": fp32, but as stored where fp32 would take more than 2 GiB.
   std::string dtype = "fp32";
+  /// false: the blocks' matrices multiply in bf16 where the processor does it; what passes between them is fp32 as ever.
+  bool exact = true;
   bool cache_int8 = false;  // keys and values of a drawing in 8 bits
   bool writable = true;     // to be trained further; else tensors may be views of files
 };

@@ -24,8 +24,11 @@ Bundle load_bundle(const ModelDirectory& directory, const LoadBundleOptions& opt
 }
 
 std::unique_ptr<LoadedModel> load(const ModelDirectory& directory, at::Device device, const LoadOptions& options) {
-  return std::make_unique<DrawingInfinity>(load_bundle(
-      directory, {.device = device, .dtype = options.dtype, .cache_int8 = options.cache_int8, .writable = false}));
+  return std::make_unique<DrawingInfinity>(load_bundle(directory, {.device = device,
+                                                                   .dtype = options.dtype,
+                                                                   .exact = options.exact,
+                                                                   .cache_int8 = options.cache_int8,
+                                                                   .writable = false}));
 }
 
 std::unique_ptr<Quantizable> load_quantizable(const ModelDirectory& directory, at::Device device) {
