@@ -108,7 +108,7 @@ TEST_F(InstalledTree, ProgramsOfOnesOwnBuildAgainstItAndLoadWriteDrawAndSee) {
   const std::string picture = (scratch_ / "apple.png").string();
   const Finished drew = testing::run({build + "/draw", (models / "emoji-infinity").string(), "red apple", picture});
   EXPECT_EQ(drew.status, 0) << drew.err;
-  EXPECT_THAT(drew.out, HasSubstr("scale 4 of 4\n" + picture + ": 64 x 64\n"));
+  EXPECT_THAT(drew.out, HasSubstr("scale 4 of 4\n" + picture + ": 128 x 128\n"));
 
   const Finished saw = testing::run({build + "/see", (models / "emoji-nvila").string(), picture, "What is this?"});
   EXPECT_EQ(saw.status, 0) << saw.err;

@@ -44,7 +44,7 @@ TEST_F(PictureRoutes, PicturesAreThoseThatTheModelDraws) {
   ASSERT_EQ(answer["data"].size(), 2u);
   const auto expected = drawn({.prompts = {"red apple", "red apple"}});
   for (size_t i = 0; i < 2; ++i) EXPECT_EQ(picture_of(answer["data"][i]["b64_json"]), expected[i]);
-  EXPECT_EQ(answer["size"], "64x64");
+  EXPECT_EQ(answer["size"], "128x128");
 }
 
 TEST_F(PictureRoutes, AStreamShowsScalesOnTheWayAndEndsWithThePicture) {
@@ -54,7 +54,7 @@ TEST_F(PictureRoutes, AStreamShowsScalesOnTheWayAndEndsWithThePicture) {
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(events[i]["type"], "image_generation.partial_image");
     EXPECT_EQ(events[i]["partial_image_index"], i);
-    EXPECT_EQ(picture_of(events[i]["b64_json"]).width, 64);
+    EXPECT_EQ(picture_of(events[i]["b64_json"]).width, 128);
   }
   EXPECT_EQ(events[3]["type"], "image_generation.completed");
   EXPECT_EQ(picture_of(events[3]["b64_json"]), drawn({.prompts = {"red apple"}}).front());
