@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "models/infinity/testing.h"
 #include "nn/layers/adapters.h"
+#include "tensor/device.h"
 
 namespace tessera::infinity {
 namespace {
@@ -86,6 +87,34 @@ TEST(ModelFiles, MatricesAreHeldInTheFormatThatIsAskedFor) {
   EXPECT_EQ(small.model.blocks[0].ffn.fc1.weight.scalar_type(), at::kFloat);
   EXPECT_EQ(small.kept, at::kFloat);
   EXPECT_THROW(held("fp8"), UserError);
+}
+
+TEST(ModelFiles, BlocksMultiplyInBf16WhereExactIsNotAskedForAndNothingElseChanges) {
+  const Path directory = fresh_directory();
+  save_model(tiny_infinity(), tiny_codec(), {}, StoredAs::f16, directory);
+  const auto loaded = [&](std::string dtype, bool exact) {
+    return load_model(read_model_directory(directory), {.dtype = std::move(dtype), .exact = exact, .writable = false});
+  };
+  Bundle exact = loaded("auto", true), quick = loaded("auto", false), fp32 = loaded("fp32", false);
+  const bool rounds = multiplies_bfloat16(at::kCPU);
+  EXPECT_EQ(quick.kept, at::kFloat);
+  for (const nn::NamedLinear& each : nn::named_linears(quick.model)) {
+    const bool block = rounds && each.name.starts_with("blocks.");
+    EXPECT_EQ(each.linear->weight.scalar_type(), block ? at::kBFloat16 : at::kFloat) << each.name;
+    EXPECT_EQ(each.linear->bf16_products, block) << each.name;
+  }
+  for (const nn::NamedLinear& each : nn::named_linears(fp32.model))
+    EXPECT_EQ(each.linear->weight.scalar_type(), at::kFloat) << each.name;
+  const at::NoGradGuard no_grad;
+  at::manual_seed(1);
+  const Positions positions = positions_of(exact.model.config, schedule_for(exact.model.config), at::kCPU);
+  const Tensor features = at::randn({2, positions.levels.size(0) - 1, exact.model.config.bits_per_token()});
+  const auto logits = [&](const Infinity& model) {
+    return model.forward(features, model.condition(model.encode({"red apple", "tulip"})), positions);
+  };
+  const Tensor want = logits(exact.model), got = logits(quick.model);
+  EXPECT_LT(((got - want).norm() / want.norm()).item<double>(), 2e-2);
+  EXPECT_EQ(at::equal(got, want), !rounds);
 }
 
 TEST(ModelFiles, ACodecWithOtherWeightsIsRefusedByBothFingerprints) {
