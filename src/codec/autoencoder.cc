@@ -90,4 +90,25 @@ Tensor Decoder::forward(const Tensor& codes) const {
   return patch == 1 ? x : at::pixel_shuffle(x, patch);
 }
 
+namespace {
+void reduce(Conv2d& conv) {
+  conv.reduced = conv.weight.to(at::kBFloat16, /*non_blocking=*/false, /*copy=*/true, at::MemoryFormat::ChannelsLast);
+}
+void reduce(std::vector<ResidualBlock>& blocks) {
+  for (ResidualBlock& block : blocks) {
+    reduce(block.conv1);
+    reduce(block.conv2);
+  }
+}
+}  // namespace
+
+void multiply_in_bf16(Decoder& decoder) {
+  reduce(decoder.conv_in);
+  reduce(decoder.mid.blocks);
+  for (UpLevel& level : decoder.up) {
+    reduce(level.block);
+    if (level.upsample) reduce(level.upsample->conv);
+  }
+}
+
 }  // namespace tessera::codec

@@ -6,7 +6,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/pixel_shuffle.h>
 #include <ATen/ops/rsqrt.h>
@@ -54,7 +53,7 @@ void for_bands(int64_t height, int64_t row, int64_t band, const std::function<vo
 Tensor convolved(const Conv2d& conv, const Rows& input, int64_t height, int64_t begin, int64_t end) {
   const int64_t first = std::max<int64_t>(0, begin - 1), last = std::min(height, end + 1);
   const Tensor x = at::constant_pad_nd(input(first, last), {0, 0, first - (begin - 1), (end + 1) - last});
-  return at::conv2d(x, conv.weight, conv.bias, at::IntArrayRef({1, 1}), at::IntArrayRef({0, 1}));
+  return conv.padded(x, {0, 1});
 }
 
 Tensor whole(const Conv2d& conv, const Rows& input, int64_t height, int64_t width, int64_t band) {

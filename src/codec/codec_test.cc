@@ -11,6 +11,7 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "codec/banded.h"
 #include "codec/objective.h"
 #include "core/error.h"
 #include "core/json.h"
@@ -132,6 +133,25 @@ TEST(Codec, ADirectoryLoadsWhatWasSaved) {
   const at::NoGradGuard no_grad;
   const Tensor pictures = at::randn({2, 3, 16, 16});
   EXPECT_TRUE(at::equal(loaded.encode(pictures), codec.encode(pictures)));
+}
+
+TEST(Codec, ADecoderInBf16GivesNearlyThePictureAndTheSameAloneAsAmongOthers) {
+  Codec exact(tiny_config());
+  initialise(exact, 5);
+  Codec reduced = exact;
+  multiply_in_bf16(reduced.decoder);
+  at::manual_seed(2);
+  const Tensor codes = at::randn({3, 6, 4, 4});
+  const at::NoGradGuard no_grad;
+  const Tensor whole = reduced.decode(codes), wanted = exact.decode(codes);
+  EXPECT_FALSE(at::equal(whole, wanted)) << "nothing was rounded";
+  EXPECT_GT(psnr(whole, wanted).min().item<double>(), 45);
+  EXPECT_TRUE(at::equal(reduced.decode(codes.slice(0, 1, 2)), whole.slice(0, 1, 2)));
+  EXPECT_GT(psnr(decode_in_bands(reduced.decoder, codes.slice(0, 0, 1), 64), wanted.slice(0, 0, 1)).item<double>(), 45);
+  const Path directory = fresh_directory("bf16");
+  save_codec(reduced, directory, StoredAs::f32, disk());
+  EXPECT_TRUE(at::equal(load_codec(directory, at::kCPU).decode(codes), wanted))
+      << "the weights are not what is rounded";
 }
 
 TEST(Codec, AnotherModelsDirectoryIsRefused) {

@@ -18,7 +18,11 @@ Conv2d::Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride)
     : weight(empty_weight({out, in, kernel, kernel})), bias(constant_weight({out}, 0)), stride(stride),
       padding(stride == 1 ? kernel / 2 : 0) {}
 
-Tensor Conv2d::forward(const Tensor& x) const { return at::conv2d(x, weight, bias, stride, padding); }
+Tensor Conv2d::padded(const Tensor& x, at::IntArrayRef zeros) const {
+  if (!present(reduced)) return at::conv2d(x, weight, bias, stride, zeros);
+  const Tensor rounded = x.to(at::kBFloat16, /*non_blocking=*/false, /*copy=*/false, at::MemoryFormat::ChannelsLast);
+  return at::conv2d(rounded, reduced, bias.to(at::kBFloat16), stride, zeros).to(x.scalar_type());
+}
 
 void initialise_convolution(Tensor& weight, Rng rng) {
   const double fan_in = static_cast<double>(weight.numel() / weight.size(0));

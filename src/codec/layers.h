@@ -10,11 +10,14 @@ namespace tessera::codec {
 
 struct Conv2d {
   Tensor weight, bias;  // [out, in, k, k], [out]
+  Tensor reduced;       // the weight in bf16, channels last, where products are to be in bf16; never stored
   int64_t stride = 1, padding = 0;
 
   Conv2d() = default;
   Conv2d(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1);
-  Tensor forward(const Tensor& x) const;
+  Tensor forward(const Tensor& x) const { return padded(x, {padding, padding}); }
+  /// The same with so many rows and columns of zeros around x.
+  Tensor padded(const Tensor& x, at::IntArrayRef zeros) const;
 };
 template <class V> void tensors(V& v, Conv2d& m) {
   v("weight", m.weight);

@@ -86,6 +86,11 @@ std::vector<NamedTensor> packed_form(const quant::SavingForm& form, StoredAs sto
 
 }  // namespace
 
+bool multiplies_in_bf16(const LoadBundleOptions& options) {
+  return !options.exact && !options.writable && options.dtype != "fp32" && options.device.is_cpu() &&
+         multiplies_bfloat16(at::kCPU);
+}
+
 at::ScalarType fill_transformer(Infinity& model, const WeightSource& source, const Json& settings,
                                 const LoadBundleOptions& options) {
   const std::vector<nn::NamedLinear> linears = nn::named_linears(model);
@@ -96,7 +101,7 @@ at::ScalarType fill_transformer(Infinity& model, const WeightSource& source, con
   }
   const auto is_matrix = [&](std::string_view name) { return matrices.contains(name); };
   const WeightSource plain = packed.rest();
-  const bool in_bf16 = !options.exact && !options.writable && options.device.is_cpu() && multiplies_bfloat16(at::kCPU);
+  const bool in_bf16 = multiplies_in_bf16(options);
   std::optional<at::ScalarType> format = packed.empty() ? matrix_format(options, plain) : std::nullopt;
   const bool rounded = in_bf16 && format == at::kFloat && options.dtype == "auto";
   if (rounded) format = at::kBFloat16;
@@ -222,6 +227,7 @@ Bundle load_model(const ModelDirectory& found, const LoadBundleOptions& options)
         "named in its model card",
         found, config.codec);
   }
+  if (multiplies_in_bf16(options)) codec::multiply_in_bf16(bundle.codec.decoder);
   {
     const BuildDevice nowhere(at::kMeta);
     bundle.model = Infinity(config);

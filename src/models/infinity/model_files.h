@@ -48,11 +48,15 @@ struct LoadBundleOptions {
   at::Device device = at::kCPU;
   /// Of the transformer's matrices: "fp32", "bf16", or "auto": fp32, but as stored where fp32 would take more than 2 GiB.
   std::string dtype = "fp32";
-  /// false: the blocks' matrices multiply in bf16 where the processor does it; what passes between them is fp32 as ever.
+  /// false: the blocks' matrices and the decoder's convolutions multiply in bf16 where the processor does it; what passes between them is
+  /// fp32 as ever.
   bool exact = true;
   bool cache_int8 = false;  // keys and values of a drawing in 8 bits
   bool writable = true;     // to be trained further; else tensors may be views of files
 };
+
+/// Whether products are to be in bf16: not exact, not to be trained, not asked to be fp32, and the processor has them.
+bool multiplies_in_bf16(const LoadBundleOptions& options);
 
 /// Weights of the transformer replaced by those of `source`, packed ones as they are packed; `settings`: config.json's quantization_config. Says
 /// how keys and values are kept: as the matrices are, where they have 16 bits or less in bf16. Throws UserError.

@@ -196,6 +196,7 @@ Bundle load_released(const Path& transformer_file, const Path& vae_file, std::st
               {.device = options.device, .format = at::kFloat, .writable = options.writable});
   bundle.kept = fill_transformer(bundle.model, transformer, Json(), options);
   bundle.model.config.codec = fingerprint(bundle.codec);
+  if (multiplies_in_bf16(options)) codec::multiply_in_bf16(bundle.codec.decoder);
   return bundle;
 }
 

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/json.h"
 #include "models/lm/architecture/fused_files.h"
+#include "tensor/device.h"
 #include "tensor/weight_source.h"
 
 namespace tessera::liquid {
@@ -59,6 +60,8 @@ Bundle load_bundle(const ModelDirectory& found, const text::Tokenizer& tokenizer
         "[liquid] codec and language model do not belong together: codec '{}', language model trained with '{}'", own,
         bundle.config.codec);
   bundle.config.codec = own;
+  const bool rounds = !options.exact && !options.writable && options.dtype != "fp32" && options.device.is_cpu();
+  if (rounds && multiplies_bfloat16(at::kCPU)) codec::multiply_in_bf16(bundle.codec.decoder);
   bundle.drafts = PictureDrafts::in(found.path, bundle.config.pictures.count(), bundle.config.pictures.codes);
   bundle.model = lm::load_lm(bundle.text_config, WeightSource(found.path), found.path, options);
   return bundle;
