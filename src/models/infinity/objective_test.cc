@@ -197,6 +197,30 @@ TEST(InfinityObjective, StartsFromAModelWithItsShapeItsCodecAndItsWeights) {
   EXPECT_NO_THROW(make_infinity_objective(again, TwoSamples(), at::kCPU));
 }
 
+TEST(InfinityObjective, AGrownModelDrawsWhatItDrewUntilItsNewBlocksLearn) {
+  const tessera::testing::ScratchFolder folder;
+  tiny_objective({.half = false}).save_model(folder / "model", disk());
+  train::Recipe recipe, as_it_is;
+  as_it_is.model = {{"from", (folder / "model").string()}};
+  recipe.model = {{"from", (folder / "model").string()}, {"grow_to", 5}, {"grow_text_to", 40}};
+  const auto grown = make_infinity_objective(recipe, TwoSamples(), at::kCPU);
+  EXPECT_EQ(recipe.model["depth"], 5);
+  EXPECT_EQ(recipe.model["text_length"], 40);
+  const auto before = make_infinity_objective(as_it_is, TwoSamples(), at::kCPU);
+  const auto learns = grown->parameters();
+  const Tensor loss = grown->loss(two_samples(), {.rng = Rng(4)}).value;
+  EXPECT_EQ(loss.item<double>(), before->loss(two_samples(), {.rng = Rng(4)}).value.item<double>());
+  loss.backward();
+  size_t learning = 0;
+  for (const train::Parameter& p : learns)
+    learning += p.name == "blocks.4.ffn.fc2.weight" && p.tensor.grad().abs().max().item<double>() > 0;
+  EXPECT_EQ(learning, 1u);
+  grown->save_model(folder / "grown", disk());
+  recipe.model = {{"from", (folder / "grown").string()}, {"grow_to", 3}};
+  EXPECT_THAT([&] { make_infinity_objective(recipe, TwoSamples(), at::kCPU); },
+              ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("model.grow_to is 3, but")));
+}
+
 class LongCaptions final : public SampleSource {
  public:
   Sample at(uint64_t index) const override { return two_samples()[index % 2]; }

@@ -40,7 +40,59 @@ void require_captions_that_fit(const SampleSource& source, const InfinityConfig&
       given ? "since the model to begin with is given" : fmt::format("or model.text_length = {}", longest + 1));
 }
 
+/// 0 where nothing grows. A resumed run's recipe says what the grown model has, and begins with the small one again.
+int64_t growth(std::string_view key, int64_t wanted, int64_t has, const ModelTable& table) {
+  if (wanted == 0 || wanted == has) return 0;
+  if (wanted < has)
+    throw UserError("[infinity] model.{} is {}, but {} has {}; want more, or 0", key, wanted, table.from, has);
+  if (table.tune.what != "full")
+    throw UserError("[infinity] model.{} adds what has to learn; want tune.what = 'full', got '{}'", key,
+                    table.tune.what);
+  return wanted;
+}
+
+void grow(Infinity& model, const ModelTable& table, uint64_t seed) {
+  const InfinityConfig& shape = model.config;
+  if (const int64_t depth = growth("grow_to", table.grow_to, shape.depth, table)) add_blocks(model, depth, seed);
+  if (const int64_t length = growth("grow_text_to", table.grow_text_to, shape.text_length, table)) {
+    if (!model.text_encoder)
+      throw UserError("[infinity] model.grow_text_to wants a text encoder inside the model; {} reads another's states",
+                      table.from);
+    lengthen_text(model, length, seed);
+  }
+}
+
 }  // namespace
+
+void add_blocks(Infinity& model, int64_t depth, uint64_t seed, const InitialScales& scales) {
+  InfinityConfig shape = model.config;
+  shape.depth = depth;
+  Infinity deeper(shape);
+  initialise(deeper, seed, scales);
+  const at::NoGradGuard no_grad;
+  for (int64_t i = model.config.depth; i < depth; ++i) {
+    InfinityBlock& block = deeper.blocks[static_cast<size_t>(i)];
+    for (const Tensor& last : {block.sa.proj.weight, block.ca.proj.weight, block.ffn.fc2.weight}) last.zero_();
+    model.blocks.push_back(std::move(block));
+  }
+  model.config = shape;
+}
+
+void lengthen_text(Infinity& model, int64_t length, uint64_t seed) {
+  InfinityConfig shape = model.config;
+  shape.text_length = length;
+  shape.depth = 1;
+  Infinity longer(shape);
+  initialise(longer, seed);
+  const at::NoGradGuard no_grad;
+  const auto take = [](Tensor& had, Tensor& fresh) {
+    fresh.slice(0, 0, had.size(0)).copy_(had);
+    had = fresh;
+  };
+  take(model.cfg_uncond, longer.cfg_uncond);
+  take(model.text_encoder->position, longer.text_encoder->position);
+  model.config.text_length = length;
+}
 
 Beginning begin(train::Recipe& recipe, const SampleSource& source, at::Device device, const InitialScales& initial) {
   ModelTable table;
@@ -49,6 +101,8 @@ Beginning begin(train::Recipe& recipe, const SampleSource& source, at::Device de
   std::optional<Bundle> given;
   if (!table.from.empty()) {
     given = started(table.from, table.tune, device);
+    const BuildDevice on(device);
+    grow(given->model, table, static_cast<uint64_t>(recipe.train.seed));
     table.shape = given->model.config;
     if (std::filesystem::exists(Path(table.from) / "codec"))
       table.codec_directory = (Path(table.from) / "codec").string();
@@ -60,7 +114,11 @@ Beginning begin(train::Recipe& recipe, const SampleSource& source, at::Device de
 
   codec::Codec codec = given ? given->codec : codec::load_codec(table.codec_directory, device);
   InfinityConfig& shape = table.shape;
-  if (!given) complete_shape(shape, recipe, codec.config);
+  if (!given) {
+    if (table.grow_to != 0 || table.grow_text_to != 0)
+      throw UserError("[infinity] model.grow_to and model.grow_text_to want a model to start from; want model.from");
+    complete_shape(shape, recipe, codec.config);
+  }
   shape.codec = fingerprint(codec);
   recipe.model = to_json(table);
   if (shape.text_encoder) require_captions_that_fit(source, shape, given.has_value());
