@@ -61,9 +61,11 @@ async function becomes(locator, test) {
 const shot = (page, name) => pictures && page.screenshot({ path: join(pictures, `${name}.png`) });
 const view = async (page, name) => {
   await page.evaluate((hash) => { location.hash = hash; }, name);
-  await page.waitForFunction((hash) => document.querySelector(`nav a[href="#${hash}"]`)?.getAttribute("aria-current") === "page", name);
+  await until(page, (hash) => document.querySelector(`nav a[href="#${hash}"]`)?.getAttribute("aria-current") === "page", name);
 };
-const settled = (page) => page.waitForFunction(() => !document.querySelector(".spinner"));
+// Looked at by the clock: an idle page may not paint, and so would never be asked in its frames.
+const until = (page, holds, given) => page.waitForFunction(holds, given, { polling: 50 });
+const settled = (page) => until(page, () => !document.querySelector(".spinner"));
 const last = (page) => page.locator(".message.assistant").last();
 const said = (page) => last(page).locator(".prose, .tokens, .said").innerText();
 const choose = (page, id) => page.locator(".model select").selectOption(id);
@@ -71,7 +73,7 @@ async function ask(page, text) {
   const before = await page.locator(".message").count();
   await page.fill("#say", text);
   await page.keyboard.press("Enter");
-  await page.waitForFunction((count) => document.querySelectorAll(".message").length !== count && document.querySelector(".message.assistant"), before);
+  await until(page, (count) => document.querySelectorAll(".message").length !== count && document.querySelector(".message.assistant"), before);
   await settled(page);
 }
 
@@ -105,11 +107,12 @@ await visit("chat", {}, async (page) => {
   await page.locator(".message.user").first().getByLabel("Edit").click();
   await page.locator(".editor textarea").fill("The king");
   await page.click("text=Send again");
-  await page.waitForFunction(() => document.querySelector(".message.user .said")?.textContent === "The king");
+  await until(page, () => document.querySelector(".message.user .said")?.textContent === "The king");
   await settled(page);
   check("chat: an edited turn is answered anew", await said(page) !== first);
   await page.locator(".message.user").getByLabel("Earlier branch").click();
   check("chat: the turn before the edit is still there", (await page.locator(".message.user .said").innerText()) === "Once");
+  await page.waitForTimeout(500);  // the store is written behind the page's back
   await page.reload();
   await page.waitForSelector(".message.assistant");
   check("chat: branches are kept over a reload", (await page.locator(".message.user .said").innerText()) === "Once" &&
@@ -161,9 +164,9 @@ await visit("pictures", {}, async (page) => {
   check("pictures: every scale is kept", scales >= 4, `${scales}`);
   await page.locator(".strip button").nth(2).click();
   await page.click("text=Draw again from scale 3");
-  await page.waitForFunction(() => document.querySelectorAll(".drawing").length === 2 && !document.querySelector(".growing"));
+  await until(page, () => document.querySelectorAll(".drawing").length === 2 && !document.querySelector(".growing"));
   check("pictures: a drawing goes on from scale 3", (await page.locator(".drawing").first().innerText()).includes("scales 1 to 3 kept"));
-  await page.waitForFunction(() => !document.querySelector("form .button")?.textContent.includes("Stop"));
+  await until(page, () => !document.querySelector("form .button")?.textContent.includes("Stop"));
   await sound(page, "pictures");
   await shot(page, "draw");
   await page.click("text=Contact sheet");
@@ -208,7 +211,7 @@ await visit("compare", {}, async (page) => {
   await shot(page, "compare");
   await page.getByText("Blind", { exact: true }).click();
   await page.click("button >> text=Compare");
-  await page.waitForFunction(() => document.querySelector(".votes")?.textContent.includes("A"));
+  await until(page, () => document.querySelector(".votes")?.textContent.includes("A"));
   check("compare: names are hidden while blind", !(await page.locator(".columns").innerText()).includes("books-lm"));
   await page.locator(".votes button").first().click();
   await page.waitForSelector("text=kept for preference tuning");
@@ -225,7 +228,7 @@ await visit("runs", {}, async (page) => {
   await page.waitForSelector(".sheet figure");
   check("data: samples are shown", await becomes(page.locator(".sheet figure"), (count) => count === 24));
   await page.getByLabel("Later samples").click();
-  await page.waitForFunction(() => document.querySelector(".sheet figcaption small")?.textContent === "24");
+  await until(page, () => document.querySelector(".sheet figcaption small")?.textContent === "24");
   await sound(page, "data");
   await shot(page, "data");
 });
@@ -255,7 +258,7 @@ await visit("stop", {}, async (page) => {
   await page.keyboard.press("Escape");
   await page.fill("#say", "Once");
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => document.querySelector(".message.assistant .prose")?.textContent.length > 60);
+  await until(page, () => document.querySelector(".message.assistant .prose")?.textContent.length > 60);
   await page.keyboard.press("Escape");
   await settled(page);
   check("stop: Escape ends an answer and keeps what came", (await said(page)).length > 20);
