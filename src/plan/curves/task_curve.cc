@@ -195,43 +195,32 @@ double sigmoid_noise(const FormData& data, const Sigmoid& sigmoid) {
   return std::max(kLeastAccuracyNoise, std::sqrt(square / std::max(total, 1e-300)));
 }
 
-/// Points as Huber's loss counts them: beyond one noise about the sigmoid a point pulls no harder than at one (iteratively
-/// reweighted least squares).
-void hold_back(std::vector<AccuracyPoint>& points, const Sigmoid& sigmoid, double noise) {
-  for (AccuracyPoint& point : points)
-    point.weight /= std::max(1.0, std::abs(sigmoid.at(point.loss) - point.accuracy) / noise);
-}
-
-double total_weight(const std::vector<AccuracyPoint>& points) {
-  double total = 0;
-  for (const AccuracyPoint& point : points) total += point.weight;
-  return total;
-}
-
 /// Step 2: the sigmoid through the checkpoints, with two points for what is believed of its ends. Their weight is that of
 /// their spread against the noise of the others, of which a rung has a few independent ones.
 Fitted<Sigmoid> fit_ranged_sigmoid(const FormData& data, const AccuracyRange& range, const RobustFit& how) {
-  const std::vector<AccuracyPoint> measured = gathered(data.checkpoints, how.weights);
-  double worst = 0, independent = 0;
+  std::vector<AccuracyPoint> points = gathered(data.checkpoints, how.weights);
+  double worst = 0, independent = 0, total = 0;
   for (const auto& rung : data.checkpoints) independent += std::min(kPointsOfRung, static_cast<double>(rung.size()));
-  for (const AccuracyPoint& point : measured) worst = std::max(worst, point.loss);
-  const auto fit = [&](std::vector<AccuracyPoint> points, double noise, const Sigmoid* start) {
-    const double unit = noise * noise * total_weight(points) / std::max(1.0, independent);
-    const auto believed = [&](double spread) { return unit / std::pow(std::max(spread, 1e-4), 2); };
-    points.push_back({4 * worst, range.floor, believed(range.floor_spread)});
-    points.push_back({0, range.ceiling, believed(range.ceiling_spread)});
-    return fit_sigmoid(points, range.floor, start);
-  };
-  std::vector<AccuracyPoint> held_back = measured;
-  if (how.warm_start) {
-    const TaskCurve& known = *how.warm_start;
-    hold_back(held_back, known.sigmoid, known.accuracy_noise);
-    return fit(std::move(held_back), known.accuracy_noise, &known.sigmoid);
+  for (const AccuracyPoint& point : points) {
+    worst = std::max(worst, point.loss);
+    total += point.weight;
   }
-  const Fitted<Sigmoid> first = fit(measured, 2 * kLeastAccuracyNoise, nullptr);
-  const double noise = sigmoid_noise(data, first.law);
-  hold_back(held_back, first.law, noise);
-  return fit(std::move(held_back), noise, nullptr);
+  const size_t measured = points.size();
+  const auto spread = [](double s) { return std::max(s, 1e-4); };
+  points.push_back({4 * worst, range.floor, 0});
+  points.push_back({0, range.ceiling, 0});
+  const Sigmoid* start = how.warm_start ? &how.warm_start->sigmoid : nullptr;
+  double noise = how.warm_start ? how.warm_start->accuracy_noise : 2 * kLeastAccuracyNoise;
+  Fitted<Sigmoid> fit;
+  for (int pass = how.warm_start ? 1 : 0; pass < 2; ++pass) {
+    const double unit = noise * noise * total / std::max(1.0, independent);
+    points[measured].weight = unit / (spread(range.floor_spread) * spread(range.floor_spread));
+    points[measured + 1].weight = unit / (spread(range.ceiling_spread) * spread(range.ceiling_spread));
+    fit = fit_sigmoid(points, range.floor, start);
+    if (pass == 1) break;
+    noise = sigmoid_noise(data, fit.law);
+  }
+  return fit;
 }
 
 TaskCurve fit_robust_direct(const FormData& data, const LadderTask& task, const Form& form, const RobustFit& how) {

@@ -65,8 +65,8 @@ struct RobustFit {
   const TaskCurve* warm_start = nullptr;  // its scatter is kept too
 };
 
-/// The fit behind --method best: the same two laws, with a log-normal prior on the exponents and, in both steps, Huber's loss in
-/// units of the rungs' own scatter, so that few or noisy rungs bend it little; floor and ceiling of the sigmoid have the priors of
+/// The fit behind --method best: the same two laws, with a log-normal prior on the exponents and Huber's loss in units of
+/// the rungs' own scatter, so that few or noisy rungs bend it little; floor and ceiling of the sigmoid have the priors of
 /// task.range. docs/planning.md says how it was chosen. Throws UserError when fewer than four rungs measured the feature.
 TaskCurve fit_robust_curve(const FormData& data, const LadderTask& task, const Form& form, const RobustFit& how = {});
 
