@@ -66,6 +66,16 @@ const view = async (page, name) => {
 // Looked at by the clock: an idle page may not paint, and so would never be asked in its frames.
 const until = (page, holds, given) => page.waitForFunction(holds, given, { polling: 50 });
 const settled = (page) => until(page, () => !document.querySelector(".spinner"));
+/** Reads the store once: a read waits for every write that was asked for before it. */
+const stored = (page) => page.evaluate(() => new Promise((done, fail) => {
+  const opened = indexedDB.open("tessera-studio");
+  opened.onerror = fail;
+  opened.onsuccess = () => {
+    const read = opened.result.transaction("chats").objectStore("chats").count();
+    read.onerror = fail;
+    read.onsuccess = () => { opened.result.close(); done(); };
+  };
+}));
 const last = (page) => page.locator(".message.assistant").last();
 const said = (page) => last(page).locator(".prose, .tokens, .said").innerText();
 const choose = (page, id) => page.locator(".model select").selectOption(id);
@@ -112,7 +122,7 @@ await visit("chat", {}, async (page) => {
   check("chat: an edited turn is answered anew", await said(page) !== first);
   await page.locator(".message.user").getByLabel("Earlier branch").click();
   check("chat: the turn before the edit is still there", (await page.locator(".message.user .said").innerText()) === "Once");
-  await page.waitForTimeout(500);  // the store is written behind the page's back
+  await stored(page);
   await page.reload();
   await page.waitForSelector(".message.assistant");
   check("chat: branches are kept over a reload", (await page.locator(".message.user .said").innerText()) === "Once" &&
