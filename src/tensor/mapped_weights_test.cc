@@ -67,6 +67,20 @@ TEST(MappedWeights, AreCopiesInMemoryOfTheirOwnWhereThatIsAskedFor) {
   EXPECT_TRUE(own.b.equal(b.to(at::kFloat)));
 }
 
+TEST(MappedWeights, LargeCopiesAreMadeAndCheckedPieceByPiece) {
+  Tensor many = at::arange(35'000'000, at::kInt).remainder_(1000).to(at::kHalf);  // 70 MB, more than a piece
+  Tensor copy = at::empty({35'000, 1000}, at::TensorOptions(at::kMeta));
+  const std::vector<TensorSlot> slots{{"many", &copy}};
+  map_weights(slots, stored({{"many", many.view({35'000, 1000})}}, "large"), "test", {.copied = true});
+  EXPECT_TRUE(copy.flatten().equal(many));
+  many[1] = many[34'999'999] = std::numeric_limits<double>::infinity();
+  EXPECT_THAT(
+      [&] {
+        map_weights(slots, stored({{"many", many.view({35'000, 1000})}}, "large"), "test", {.copied = true});
+      },
+      ::testing::ThrowsMessage<UserError>(::testing::HasSubstr("2 of the 35000000 numbers of tensor 'many'")));
+}
+
 TEST(MappedWeights, OddlyAlignedOnesAreCopied) {
   // a file in which "b" begins at an odd place, as some programs write them
   const std::string header = R"({"u":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"

@@ -67,7 +67,7 @@ struct MapOptions {
   /// file, and writing into one ends the process.
   bool writable = false;
   /// On the CPU and where there is memory for it: copies in large pages (tensor/large_pages.h) instead of views, for weights that are
-  /// read again and again. The file's pages are released.
+  /// read again and again.
   bool copied = false;
   /// Refuse NaN and infinity. Reads every page of the files once.
   bool check_numbers = true;
@@ -76,7 +76,7 @@ struct MapOptions {
 };
 
 /// Replaces the tensor of every slot by the stored one: what is stored in the format that it runs in is a view of the file unless
-/// the options ask for a copy. `what` opens messages ("lm"). Throws UserError, as require_agreement() does, and for numbers that are not
+/// the options ask for a copy. The file's pages go back to the system as they are copied. `what` opens messages ("lm"). Throws UserError, as require_agreement() does, and for numbers that are not
 /// finite (names the file and the tensor and counts them); no slot has then changed.
 void map_weights(const std::vector<TensorSlot>& slots, const WeightSource& source, std::string_view what,
                  const MapOptions& options);
