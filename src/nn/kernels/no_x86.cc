@@ -15,7 +15,9 @@ void look_up_avx512(const uint8_t*, const uint16_t*, uint16_t*) {}
 namespace tessera::nn::rows {
 
 bool has_bf16_dot() { return false; }
+bool bf16_dot_suits_many() { return false; }
 void round_to_bf16(const float*, int64_t, uint16_t*) {}
 void multiply_bf16(const uint16_t*, const uint16_t*, int64_t, int64_t, int64_t, int64_t, int64_t, float*) {}
+void multiply_fp16_in_bf16(const uint16_t*, const uint16_t*, int64_t, int64_t, int64_t, int64_t, int64_t, float*) {}
 
 }  // namespace tessera::nn::rows

@@ -1,5 +1,6 @@
-// Products of bf16 with bf16 by the processor's own instruction, 32 at a time. A row of the weight is read once for up to eight
-// rows of x, and each row of x is summed in the same order however many there are.
+// Products of bf16 with bf16 by the processor's own instruction, 32 at a time. A few rows of x read a row of the weight once as it comes
+// from memory; many are multiplied in tiles of six rows by four columns, whose 24 sums fill the registers. Each row of x is summed in the
+// same order whichever way it goes: 16 partial sums, each adding two of every 32 products, then summed by halves.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // both of the compiler's own header (GCC bug 105593)
@@ -7,6 +8,7 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "nn/kernels/row_linear.h"
 
@@ -16,38 +18,123 @@ namespace tessera::nn::rows {
 
 namespace {
 
-constexpr int64_t lanes = 32, most_rows_at_once = 8, weights_kept_in_cache = 1 << 16;
+constexpr int64_t lanes = 32, rows_of_a_tile = 6, columns_of_a_tile = 4;
+constexpr int64_t few_rows = 3;  // that are multiplied as the weight comes from memory
+constexpr int64_t weights_kept_in_cache = 1 << 16, fewest_columns = 24;  // of a block that stays in the cache
+constexpr int64_t depth_of_a_step = 1024;                                // a multiple of `lanes`
 
-TESSERA_DOT_TARGET inline __m512bh numbers(const uint16_t* from, __mmask32 which) {
-  return reinterpret_cast<__m512bh>(_mm512_maskz_loadu_epi16(which, from));
+/// 32 numbers; where not `whole`, those of the mask and zeros.
+template <bool whole> TESSERA_DOT_TARGET inline __m512bh numbers(const uint16_t* from, __mmask32 which) {
+  if constexpr (whole) return reinterpret_cast<__m512bh>(_mm512_loadu_si512(from));
+  else return reinterpret_cast<__m512bh>(_mm512_maskz_loadu_epi16(which, from));
 }
 
-__mmask32 first_lanes(int64_t count) { return count >= lanes ? ~__mmask32{0} : (__mmask32{1} << count) - 1; }
+__mmask16 first_lanes16(int64_t count) {
+  return count >= 16 ? __mmask16{0xFFFF} : static_cast<__mmask16>((1u << count) - 1);
+}
 
-template <int rows>
-TESSERA_DOT_TARGET void columns(const uint16_t* weight, const uint16_t* x, int64_t in, int64_t out, int64_t begin,
-                                int64_t end, float* y) {
-  for (int64_t o = begin; o < end; ++o) {
-    const uint16_t* const w = weight + o * in;
-    __m512 even[rows], odd[rows];
-    for (int r = 0; r < rows; ++r) even[r] = odd[r] = _mm512_setzero_ps();
-    for (int64_t i = 0; i < in; i += 2 * lanes) {
-      const __mmask32 first = first_lanes(in - i), second = first_lanes(std::max<int64_t>(0, in - i - lanes));
-      _mm_prefetch(reinterpret_cast<const char*>(w + i + 1024), _MM_HINT_T0);
-      _mm_prefetch(reinterpret_cast<const char*>(w + i + 1024 + lanes), _MM_HINT_T0);
-      const __m512bh a = numbers(w + i, first), b = numbers(w + i + lanes, second);
+/// Horizontal sums of four vectors, one in each 128-bit lane, in the order of _mm512_reduce_add_ps.
+TESSERA_DOT_TARGET inline __m512 sums_of_four(__m512 a, __m512 b, __m512 c, __m512 d) {
+  const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xEE));
+  const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xEE));
+  const __m512 all = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xDD));
+  const __m512 pairs = _mm512_add_ps(all, _mm512_permute_ps(all, 0x4E));
+  return _mm512_add_ps(pairs, _mm512_permute_ps(pairs, 0xB1));
+}
+
+/// Adds 32 products to each of the sums, which stay in registers only where all loops over them are unrolled.
+template <int rows, int columns, bool whole>
+[[gnu::always_inline]] TESSERA_DOT_TARGET inline void add(__m512 (&sums)[rows][columns], const uint16_t* weight,
+                                                          const uint16_t* x, int64_t in, __mmask32 which) {
+  __m512bh w[columns];
 #pragma GCC unroll 8
-      for (int r = 0; r < rows; ++r) {
-        even[r] = _mm512_dpbf16_ps(even[r], a, numbers(x + r * in + i, first));
-        odd[r] = _mm512_dpbf16_ps(odd[r], b, numbers(x + r * in + i + lanes, second));
-      }
-    }
-    for (int r = 0; r < rows; ++r) y[r * out + o] = _mm512_reduce_add_ps(_mm512_add_ps(even[r], odd[r]));
+  for (int c = 0; c < columns; ++c) w[c] = numbers<whole>(weight + c * in, which);
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) {
+    const __m512bh a = numbers<whole>(x + r * in, which);
+#pragma GCC unroll 8
+    for (int c = 0; c < columns; ++c) sums[r][c] = _mm512_dpbf16_ps(sums[r][c], w[c], a);
   }
 }
 
-constexpr decltype(&columns<1>) by_rows[] = {columns<1>, columns<2>, columns<3>, columns<4>,
-                                             columns<5>, columns<6>, columns<7>, columns<8>};
+/// First rows of a tile: of the weight and of x, both [.., in], and of y [.., out].
+struct TileOperands {
+  const uint16_t *weight, *x;
+  int64_t in, out;
+  float* y;
+};
+
+/// The numbers begin to end of a tile's rows. Sums of earlier ones come from `kept`, and go there if there are more to come.
+template <int rows, int columns>
+TESSERA_DOT_TARGET void tile(const TileOperands& at, int64_t begin, int64_t end, float* kept) {
+  __m512 sums[rows][columns];
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 8
+    for (int c = 0; c < columns; ++c)
+      sums[r][c] = begin == 0 ? _mm512_setzero_ps() : _mm512_loadu_ps(kept + (r * columns + c) * 16);
+  }
+  int64_t i = begin;
+  for (; i + lanes <= end; i += lanes) {
+    if constexpr (columns == 1) _mm_prefetch(reinterpret_cast<const char*>(at.weight + i + 1024), _MM_HINT_T0);
+    add<rows, columns, true>(sums, at.weight + i, at.x + i, at.in, 0);
+  }
+  if (i < end) add<rows, columns, false>(sums, at.weight + i, at.x + i, at.in, (__mmask32{1} << (end - i)) - 1);
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r) {
+    if (end < at.in) {
+#pragma GCC unroll 8
+      for (int c = 0; c < columns; ++c) _mm512_storeu_ps(kept + (r * columns + c) * 16, sums[r][c]);
+    } else if constexpr (columns == columns_of_a_tile) {
+      const __m512 four = sums_of_four(sums[r][0], sums[r][1], sums[r][2], sums[r][3]);
+      _mm_storeu_ps(at.y + r * at.out, _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, four)));
+    } else {
+#pragma GCC unroll 8
+      for (int c = 0; c < columns; ++c) at.y[r * at.out + c] = _mm512_reduce_add_ps(sums[r][c]);
+    }
+  }
+}
+
+using TileOf = decltype(&tile<1, 1>);
+constexpr TileOf tiles[rows_of_a_tile][columns_of_a_tile] = {
+    {tile<1, 1>, tile<1, 2>, tile<1, 3>, tile<1, 4>}, {tile<2, 1>, tile<2, 2>, tile<2, 3>, tile<2, 4>},
+    {tile<3, 1>, tile<3, 2>, tile<3, 3>, tile<3, 4>}, {tile<4, 1>, tile<4, 2>, tile<4, 3>, tile<4, 4>},
+    {tile<5, 1>, tile<5, 2>, tile<5, 3>, tile<5, 4>}, {tile<6, 1>, tile<6, 2>, tile<6, 3>, tile<6, 4>}};
+
+/// Columns of the weight whose numbers stay in the cache while all rows pass by.
+int64_t columns_kept(int64_t in) {
+  return std::max(fewest_columns, weights_kept_in_cache / in / columns_of_a_tile * columns_of_a_tile);
+}
+
+/// y [rows, out]: the first `columns` of each row. Deep rows are multiplied in steps, so that those of a tile stay in the nearest cache.
+void multiply_block(const uint16_t* weight, const uint16_t* x, int64_t count, int64_t in, int64_t out, int64_t columns,
+                    float* y) {
+  if (count == 0) return;
+  thread_local std::vector<float> kept;
+  const bool few = count <= few_rows;
+  const int64_t wide = few ? 1 : columns_of_a_tile, deep = few || in <= 2 * depth_of_a_step ? in : depth_of_a_step;
+  const int64_t parts = (count + rows_of_a_tile - 1) / rows_of_a_tile, high = (count + parts - 1) / parts;
+  if (deep < in) kept.resize(static_cast<size_t>(high * columns * 16));
+  for (int64_t first = 0; first < count; first += high) {
+    const int64_t rows = std::min(high, count - first);
+    for (int64_t begin = 0; begin < in; begin += deep) {
+      for (int64_t column = 0, next = 0; column < columns; column = next) {
+        next = std::min(column + wide, columns);
+        tiles[rows - 1][next - column - 1]({weight + column * in, x + first * in, in, out, y + first * out + column},
+                                           begin, std::min(in, begin + deep),
+                                           deep < in ? kept.data() + column * rows * 16 : nullptr);
+      }
+    }
+  }
+}
+
+TESSERA_DOT_TARGET void fp16_to_bf16(const uint16_t* from, int64_t count, uint16_t* to) {
+  for (int64_t i = 0; i < count; i += 16) {
+    const __mmask16 which = first_lanes16(count - i);
+    const __m512 wide = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(which, from + i));
+    _mm256_mask_storeu_epi16(to + i, which, reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(wide)));
+  }
+}
 
 }  // namespace
 
@@ -56,9 +143,11 @@ bool has_bf16_dot() {
          __builtin_cpu_supports("avx512vl");
 }
 
+bool bf16_dot_suits_many() { return has_bf16_dot() && !__builtin_cpu_supports("amx-bf16"); }
+
 TESSERA_DOT_TARGET void round_to_bf16(const float* x, int64_t count, uint16_t* to) {
   for (int64_t i = 0; i < count; i += 16) {
-    const __mmask16 which = count - i >= 16 ? __mmask16{0xFFFF} : static_cast<__mmask16>((1u << (count - i)) - 1);
+    const __mmask16 which = first_lanes16(count - i);
     const __m256bh rounded = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(which, x + i));
     _mm256_mask_storeu_epi16(to + i, which, reinterpret_cast<__m256i>(rounded));
   }
@@ -66,14 +155,20 @@ TESSERA_DOT_TARGET void round_to_bf16(const float* x, int64_t count, uint16_t* t
 
 void multiply_bf16(const uint16_t* weight, const uint16_t* x, int64_t count, int64_t in, int64_t out, int64_t begin,
                    int64_t end, float* y) {
-  // few columns at a time, so that eight further rows find them in the cache
-  const int64_t at_once = count <= most_rows_at_once ? end - begin : std::max<int64_t>(1, weights_kept_in_cache / in);
-  for (int64_t column = begin; column < end; column += at_once) {
-    const int64_t last = std::min(end, column + at_once);
-    for (int64_t first = 0; first < count; first += most_rows_at_once) {
-      const int64_t rows = std::min(most_rows_at_once, count - first);
-      by_rows[rows - 1](weight, x + first * in, in, out, column, last, y + first * out);
-    }
+  const int64_t at_once = count <= few_rows ? std::max<int64_t>(1, end - begin) : columns_kept(in);
+  for (int64_t block = begin; block < end; block += at_once)
+    multiply_block(weight + block * in, x, count, in, out, std::min(at_once, end - block), y + block);
+}
+
+void multiply_fp16_in_bf16(const uint16_t* weight, const uint16_t* x, int64_t count, int64_t in, int64_t out,
+                           int64_t begin, int64_t end, float* y) {
+  thread_local std::vector<uint16_t> rounded;
+  const int64_t at_once = columns_kept(in);
+  rounded.resize(static_cast<size_t>(at_once * in));
+  for (int64_t block = begin; block < end; block += at_once) {
+    const int64_t columns = std::min(at_once, end - block);
+    fp16_to_bf16(weight + block * in, columns * in, rounded.data());
+    multiply_block(rounded.data(), x, count, in, out, columns, y + block);
   }
 }
 

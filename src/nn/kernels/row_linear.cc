@@ -34,19 +34,24 @@ template <class F> void by_columns(const Tensor& weight, F f) {
   at::parallel_for(0, weight.size(0), std::max<int64_t>(1, weights_per_thread / weight.size(1)), f);
 }
 
-/// x [rows, in] fp32 -> [rows, out] fp32. With `in_bf16`, x is rounded where the weight and the processor allow it.
-Tensor by_kernel(const Tensor& x, const Tensor& weight, bool in_bf16 = false) {
+/// x [rows, in] fp32 -> [rows, out] fp32. With `in_bf16`, x is rounded where the weight and the processor allow it; beside fp16, whose
+/// weight is rounded too, only of `many` rows.
+Tensor by_kernel(const Tensor& x, const Tensor& weight, bool in_bf16 = false, bool many = false) {
   const int64_t count = x.size(0), in = x.size(1), out = weight.size(0);
   const Tensor y = at::empty({count, out}, x.options());
   const rows::Kind kind = kind_of(weight);
   const void* const numbers = weight.const_data_ptr();
   const float* const from = x.const_data_ptr<float>();
   float* const to = y.mutable_data_ptr<float>();
-  if (in_bf16 && kind == rows::Kind::bf16 && rows::has_bf16_dot()) {
+  const bool rounds = kind == rows::Kind::bf16 || (kind == rows::Kind::fp16 && many);
+  if (in_bf16 && rounds && rows::has_bf16_dot()) {
     std::vector<uint16_t> rounded(static_cast<size_t>(count * in));
-    rows::round_to_bf16(from, count * in, rounded.data());
+    at::parallel_for(0, count, std::max<int64_t>(1, weights_per_thread / in), [&](int64_t begin, int64_t end) {
+      rows::round_to_bf16(from + begin * in, (end - begin) * in, rounded.data() + begin * in);
+    });
+    const auto multiply = kind == rows::Kind::bf16 ? rows::multiply_bf16 : rows::multiply_fp16_in_bf16;
     by_columns(weight, [&](int64_t begin, int64_t end) {
-      rows::multiply_bf16(static_cast<const uint16_t*>(numbers), rounded.data(), count, in, out, begin, end, to);
+      multiply(static_cast<const uint16_t*>(numbers), rounded.data(), count, in, out, begin, end, to);
     });
   } else {
     by_columns(weight, [&](int64_t begin, int64_t end) {
@@ -105,6 +110,8 @@ Tensor linear_16bit(const Tensor& x, const Tensor& weight, bool many_in_bf16) {
   const bool few = flat.size(0) <= most_rows_by_kernel || RowByRow::applies_to(x);
   if (rows::runs() && few && weight.is_contiguous()) return shaped_like(by_kernel(flat, weight, many_in_bf16), x);
   if (RowByRow::applies_to(x)) return row_linear(x, weight.to(x.scalar_type()));
+  if (many_in_bf16 && rows::bf16_dot_suits_many() && weight.is_contiguous() && weight.element_size() == 2)
+    return shaped_like(by_kernel(flat, weight, /*in_bf16=*/true, /*many=*/true), x);
   const at::ScalarType type = many_in_bf16 ? at::kBFloat16 : at::kFloat;
   const Tensor rows = flat.to(type), y = at::empty({flat.size(0), weight.size(0)}, flat.options());
   const int64_t block = std::max<int64_t>(1, block_of_weights / weight.size(1));

@@ -36,8 +36,9 @@ Tensor product(const Tensor& x, const Tensor& weight, const Tensor& bias = {});
 Tensor elementwise(const Tensor& x, const std::function<Tensor(const Tensor&)>& f);
 
 /// x [..., in] fp32, weight [out, in] fp16 or bf16 -> [..., out] fp32, in fp32 arithmetic: the head of a packed model, which
-/// is most of what a decoding step of a small one reads. On the CPU few rows read the weight once as it is; many take a widened block at a
-/// time. Where `many_in_bf16`, many are rounded to bf16 as it is, and few where it is stored so and the processor multiplies that.
+/// is most of what a decoding step of a small one reads. On the CPU up to 16 rows read the weight once as it is; more take a widened
+/// block at a time. Where `many_in_bf16`, more than 16 rows are rounded to bf16, and a weight in fp16 too; few are where the weight is in
+/// bf16 and the processor multiplies that.
 Tensor linear_16bit(const Tensor& x, const Tensor& weight, bool many_in_bf16 = false);
 
 namespace rows {
@@ -48,13 +49,18 @@ bool runs();
 void multiply(Kind kind, const void* weight, const float* x, int64_t count, int64_t in, int64_t out, int64_t begin,
               int64_t end, float* y);
 
-/// Whether the processor multiplies bf16 with bf16, and the next two may be called.
+/// Whether the processor multiplies bf16 with bf16, and what follows may be called.
 bool has_bf16_dot();
+/// Whether multiply_bf16() is the fastest for hundreds of rows too: not beside AMX, whose tiles LibTorch's oneDNN uses.
+bool bf16_dot_suits_many();
 /// To nearest, ties to even; subnormal numbers become zero.
 void round_to_bf16(const float* x, int64_t count, uint16_t* to);
 /// multiply() with x in bf16 too, in half of the instructions.
 void multiply_bf16(const uint16_t* weight, const uint16_t* x, int64_t count, int64_t in, int64_t out, int64_t begin,
                    int64_t end, float* y);
+/// The same of a weight in fp16, which is rounded to bf16 some columns at a time: for many rows.
+void multiply_fp16_in_bf16(const uint16_t* weight, const uint16_t* x, int64_t count, int64_t in, int64_t out,
+                           int64_t begin, int64_t end, float* y);
 }  // namespace rows
 
 }  // namespace tessera::nn

@@ -61,7 +61,7 @@ TEST(Linear16Bit, FewRowsBesideBf16AreRoundedAsManyAre) {
 TEST(RowProduct, InBf16EqualsTheProductOfRoundedInputsAndARowIsTheSameBitsInACrowd) {
   if (!rows::has_bf16_dot()) GTEST_SKIP() << "this processor does not multiply bf16";
   at::manual_seed(6);
-  for (const int64_t in : {1, 31, 32, 33, 64, 95, 576, 1001}) {
+  for (const int64_t in : {1, 31, 32, 33, 64, 95, 576, 1001, 4100}) {
     const Tensor weight = at::randn({37, in}).to(at::kBFloat16), x = at::randn({21, in});
     const auto product = row_product_of(weight, true);
     const auto of = [&](int64_t first, int64_t count) {
@@ -76,8 +76,51 @@ TEST(RowProduct, InBf16EqualsTheProductOfRoundedInputsAndARowIsTheSameBitsInACro
     const Tensor want = at::linear(rounded, weight.to(at::kDouble));
     EXPECT_LT(((all - want).abs().max() / want.abs().max()).item<double>(), 1e-5) << "in " << in;
     for (const int64_t r : {0, 7, 8, 20}) EXPECT_TRUE(at::equal(of(r, 1), all.narrow(0, r, 1))) << "in " << in;
-    EXPECT_TRUE(at::equal(of(3, 6), all.narrow(0, 3, 6))) << "in " << in;
+    for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 2}, {1, 3}, {2, 4}, {3, 6}, {5, 15}})
+      EXPECT_TRUE(at::equal(of(first, count), all.narrow(0, first, count))) << count << " rows, in " << in;
   }
+}
+
+TEST(RowProduct, ManyRowsRoundedInPartsAreTheBitsOfFewInBf16) {
+  if (!rows::has_bf16_dot()) GTEST_SKIP() << "this processor does not multiply bf16";
+  at::manual_seed(7);
+  for (const int64_t in : {32, 96, 1000}) {
+    const Tensor weight = at::randn({59, in}).to(at::kBFloat16), x = at::randn({67, in});
+    const auto product = row_product_of(weight, true);
+    RowScratch at_once, in_parts;
+    product->prepare(x.const_data_ptr<float>(), 67, at_once);
+    product->make_room(67, in_parts);
+    for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, 40}, {40, 67}}) {
+      for (const auto& [first, last] : {std::pair<int64_t, int64_t>{0, 32}, {32, in}})
+        product->round({x.const_data_ptr<float>() + begin * in + first, in, begin, end, first, last}, in_parts);
+    }
+    EXPECT_EQ(in_parts.bf16, at_once.bf16);
+    const Tensor y = at::empty({67, 59});
+    product->multiply(nullptr, 67, in_parts, 0, 59, y.mutable_data_ptr<float>());
+    for (int64_t r = 0; r < 67; ++r) {
+      const Tensor one = at::empty({1, 59});
+      product->prepare(x.const_data_ptr<float>() + r * in, 1, at_once);
+      product->multiply(nullptr, 1, at_once, 0, 59, one.mutable_data_ptr<float>());
+      EXPECT_TRUE(at::equal(one, y.narrow(0, r, 1))) << "row " << r << ", in " << in;
+    }
+  }
+}
+
+TEST(RowProduct, ManyRowsBesideFp16AreMultipliedInBf16AndFewInFp32) {
+  if (!rows::has_bf16_dot()) GTEST_SKIP() << "this processor does not multiply bf16";
+  at::manual_seed(8);
+  const Tensor weight = at::randn({53, 200}).to(at::kHalf), x = at::randn({70, 200}), y = at::empty({70, 53});
+  const auto product = row_product_of(weight, true);
+  RowScratch scratch;
+  product->make_room(70, scratch);
+  product->round({x.const_data_ptr<float>(), 200, 0, 70, 0, 200}, scratch);
+  product->multiply(nullptr, 70, scratch, 0, 53, y.mutable_data_ptr<float>());
+  const Tensor want = at::linear(x.to(at::kBFloat16).to(at::kDouble), weight.to(at::kBFloat16).to(at::kDouble));
+  EXPECT_LT(((y - want).abs().max() / want.abs().max()).item<double>(), 1e-5);
+  product->prepare(x.const_data_ptr<float>(), 3, scratch);
+  product->multiply(x.const_data_ptr<float>(), 3, scratch, 0, 53, y.mutable_data_ptr<float>());
+  const Tensor few = at::linear(x.narrow(0, 0, 3).to(at::kDouble), weight.to(at::kDouble));
+  EXPECT_LT(((y.narrow(0, 0, 3) - few).abs().max() / few.abs().max()).item<double>(), 1e-5);
 }
 
 TEST(Linear16Bit, BlocksOfAWideWeightJoin) {

@@ -19,7 +19,8 @@ struct RowScratch {
   std::vector<uint16_t> bf16;
 };
 
-/// W [out, in] for x [rows, in] fp32. What a row becomes depends on that row alone, bit for bit.
+/// W [out, in] for x [rows, in] fp32. What a row becomes depends on that row alone, bit for bit, among products prepared in one way:
+/// by prepare(), or by make_room() and round(), after which multiply() does not look at x.
 class RowProduct {
  public:
   virtual ~RowProduct() = default;
@@ -41,7 +42,7 @@ class RowProduct {
 };
 
 /// Of a contiguous fp32, fp16 or bf16 weight [out, in] on the CPU; null for others, and where no kernel runs. `in_bf16`: x is rounded to
-/// bf16 beside a bf16 weight where the processor multiplies the two.
+/// bf16 beside a bf16 weight where the processor multiplies the two; beside an fp16 weight where rows are many.
 std::shared_ptr<const RowProduct> row_product_of(const Tensor& weight, bool in_bf16 = false);
 
 }  // namespace tessera::nn

@@ -1,6 +1,6 @@
-// A pass on plain memory: what a decoding step is, and a long piece of a prompt where weights lie in blocks. The same layers as
-// DecoderLm::forward, in fp32 between the weights, but each is a few shares of work among threads that stay awake
-// (nn/kernels/thread_team.h), and nothing is allocated once it has run.
+// A pass on plain memory: what a decoding step is, and a long piece of a prompt where weights lie in blocks or are multiplied in
+// bf16. The same layers as DecoderLm::forward, in fp32 between the weights, but each is a few shares of work among threads that stay
+// awake (nn/kernels/thread_team.h), and nothing is allocated once it has run.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ class PlainPass {
   /// bit for bit, whatever the number of threads.
   Result run(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache, bool with_logits);
 
-  /// Whether run_long() can be used: every linear layer's kernel multiplies many rows well.
+  /// Whether run_long() can be used: the kernels of all linear layers but the head multiply many rows well.
   bool takes_long() const { return takes_long_; }
   /// Hidden states [n, C] after the last norm of a pass of one piece of one row. Whatever the number of threads, the bits are the same.
   Tensor run_long(const Tensor& embeddings, const std::vector<int64_t>& indexes, nn::BlockCache& cache);

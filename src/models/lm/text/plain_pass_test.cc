@@ -105,6 +105,24 @@ TEST(PlainPass, TakesLongPiecesWhereAllLayersHaveKernelsForManyRows) {
   EXPECT_FALSE(PlainPass::of(model)->takes_long());
 }
 
+TEST_P(PlainPasses, ALongPieceIn16BitsHasTheSameBitsWithAnyNumberOfThreads) {
+  if (!nn::rows::bf16_dot_suits_many()) GTEST_SKIP() << "this processor has no products of bf16, or faster ones";
+  const at::NoGradGuard no_grad;
+  for (const at::ScalarType type : {at::kBFloat16, at::kHalf}) {
+    DecoderLm model = tiny_lm(tiny_config(GetParam()));
+    for (const nn::NamedLinear& each : nn::named_linears(model)) {
+      each.linear->weight = each.linear->weight.to(type);
+      each.linear->bf16_products = each.name != "lm_head";
+    }
+    ASSERT_TRUE(PlainPass::of(model)->takes_long());
+    const Tensor one = long_outcome(model, 1);
+    for (const int threads : {2, 3}) EXPECT_TRUE(long_outcome(model, threads).equal(one)) << type << " " << threads;
+    const Tensor ids = at::cat({tiny_ids(1, 40, 36, 40), tiny_ids(1, 53, 36, 53)}, 1);
+    const Tensor want = model.forward(model.embed(ids), positions_of(model, 93, {}, at::kCPU)).squeeze(0);
+    EXPECT_LT(((one - want).norm() / want.norm()).item<double>(), 2e-2) << type;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Families, PlainPasses, ::testing::ValuesIn(plain_families()));
 
 TEST(PlainPass, IsLeftOutForModelsWithAdapters) {
