@@ -98,6 +98,7 @@ void reduce(std::vector<ResidualBlock>& blocks) {
   for (ResidualBlock& block : blocks) {
     reduce(block.conv1);
     reduce(block.conv2);
+    if (block.shortcut) reduce(*block.shortcut);
   }
 }
 }  // namespace

@@ -85,7 +85,8 @@ template <class V> void tensors(V& v, Decoder& m) {
   v("conv_out", m.conv_out);
 }
 
-/// The decoder's 3 x 3 convolutions but the last multiply in bf16 from now on; norms, what passes between layers and the pixels stay fp32.
+/// The decoder's convolutions but the last and those of attention multiply in bf16 from now on; norms, what passes between layers and the
+/// pixels stay fp32.
 /// The weights stay what they are, for saving. Worth it where the processor multiplies bf16 (tensor/device.h).
 void multiply_in_bf16(Decoder& decoder);
 
