@@ -5,6 +5,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "codec/codec_files.h"
 #include "core/error.h"
@@ -236,8 +237,10 @@ generate::Prompt LoadedLiquid::prompt(const SeeRequest& request) const {
 
 std::vector<Written> LoadedLiquid::see(const std::vector<SeeRequest>& requests) const {
   const c10::InferenceMode inference;
+  const auto began = std::chrono::steady_clock::now();
   std::vector<std::vector<int32_t>> prompts;
   for (const SeeRequest& request : requests) prompts.push_back(prompt(request).ids);
+  const double seen = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   std::vector<Written> written;
   for (size_t begin = 0; begin < requests.size();) {
     size_t end = begin + 1;
@@ -252,6 +255,7 @@ std::vector<Written> LoadedLiquid::see(const std::vector<SeeRequest>& requests) 
         std::back_inserter(written));
     begin = end;
   }
+  for (Written& each : written) each.first_token_seconds += seen, each.seconds += seen;
   return written;
 }
 
