@@ -1,4 +1,4 @@
-"""The PyTorch side of bench/lm/run: a Qwen2-shaped decoder in eager PyTorch, reading one request per line, answering with one JSON object.
+"""The PyTorch side of bench/lm/run: a decoder of Qwen2's, Llama's or Gemma's shape in eager PyTorch, reading one request per line, answering with one JSON object.
 
 usage: peer.py MODEL_DIR DTYPE THREADS [DEVICE]. Fused projections' calls, scaled_dot_product_attention with grouped heads, a cache allocated once."""
 import json
@@ -7,6 +7,7 @@ import os
 import struct
 import sys
 import time
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +19,14 @@ def read_weights(path, dtype):
     with open(path, "rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))
         header = json.loads(file.read(size))
-        data = torch.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), dtype=torch.uint8)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        data = torch.frombuffer(mapped, dtype=torch.uint8)
     header.pop("__metadata__", None)
     weights = {}
     for name, entry in header.items():
         begin, end = (8 + size + offset for offset in entry["data_offsets"])
         weights[name] = data[begin:end].view(DTYPES[entry["dtype"]]).view(entry["shape"]).to(dtype, copy=True)
+        mapped.madvise(mmap.MADV_DONTNEED)  # copied: peak memory should not count the file too
     return weights
 
 
@@ -32,7 +35,11 @@ class Decoder:
         with open(os.path.join(directory, "config.json")) as file:
             c = json.load(file)
         self.device = device
+        gemma = c.get("model_type") == "gemma"  # norms store w - 1, the embedding is scaled, the gate is a GELU
+        self.scale, self.gate = (c["hidden_size"] ** 0.5, partial(F.gelu, approximate="tanh")) if gemma else (1.0, F.silu)
         self.w = {name: t.to(device) for name, t in read_weights(os.path.join(directory, "model.safetensors"), dtype).items()}
+        if gemma:
+            self.w |= {name: t + 1 for name, t in self.w.items() if name.endswith("norm.weight")}
         self.dtype, self.depth, self.width, self.eps = dtype, c["num_hidden_layers"], c["hidden_size"], c["rms_norm_eps"]
         self.heads, self.groups, self.vocabulary = c["num_attention_heads"], c["num_key_value_heads"], c["vocab_size"]
         self.head_dim = c.get("head_dim") or self.width // self.heads
@@ -65,13 +72,13 @@ class Decoder:
 
     def forward(self, ids, cache, begin):
         """Logits of the last position. A prompt comes whole, at position 0."""
-        x = F.embedding(ids, self.w["model.embed_tokens.weight"])
+        x = F.embedding(ids, self.w["model.embed_tokens.weight"]) * self.scale
         angles = torch.arange(begin, begin + ids.shape[1], device=self.device).float()[:, None] * self.frequencies
         cos, sin = angles.cos(), angles.sin()
         for b, kept in zip(self.blocks, cache):
             x = x + self.attention(b, self.norm(x, b["input_layernorm.weight"]), cos, sin, kept, begin)
             y = self.norm(x, b["post_attention_layernorm.weight"])
-            y = F.silu(F.linear(y, b["mlp.gate_proj.weight"])) * F.linear(y, b["mlp.up_proj.weight"])
+            y = self.gate(F.linear(y, b["mlp.gate_proj.weight"])) * F.linear(y, b["mlp.up_proj.weight"])
             x = x + F.linear(y, b["mlp.down_proj.weight"])
         x = self.norm(x[:, -1], self.w["model.norm.weight"])
         return F.linear(x, self.w.get("lm_head.weight", self.w["model.embed_tokens.weight"])).float()

@@ -52,11 +52,25 @@ class Level(nn.Module):
         return x
 
 
+class Attention(nn.Module):
+    def __init__(self, width, groups):
+        super().__init__()
+        self.norm = norm(width, groups)
+        self.q, self.k, self.v, self.proj_out = (nn.Conv2d(width, width, 1) for _ in range(4))
+
+    def forward(self, x):
+        h = self.norm(x)
+        q, k, v = (proj(h).flatten(2).transpose(1, 2) for proj in (self.q, self.k, self.v))
+        return x + self.proj_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).unflatten(2, x.shape[2:]))
+
+
 class Middle(nn.Sequential):
-    def __init__(self, width, blocks, groups):
+    def __init__(self, width, blocks, groups, attention=False):
         super().__init__()
         for i in range(blocks):
             self.add_module(f"block_{i + 1}", ResBlock(width, width, groups))
+            if attention and i == 0:
+                self.add_module("attn_1", Attention(width, groups))
 
 
 class Encoder(nn.Module):
@@ -69,7 +83,7 @@ class Encoder(nn.Module):
             path = [(width, wide)] + [(wide, wide)] * (c["encoder_blocks"] - 1)
             self.down.append(Level(path, groups, **({"downsample": Down(wide)} if level + 1 < len(widths) else {})))
             width = wide
-        self.mid, self.norm_out = Middle(width, c["middle_blocks"], groups), norm(width, groups)
+        self.mid, self.norm_out = Middle(width, c["middle_blocks"], groups, c.get("middle_attention", False)), norm(width, groups)
         self.conv_out = nn.Conv2d(width, c["bits"], 3, padding=1)
 
     def forward(self, x):
@@ -85,7 +99,8 @@ class Decoder(nn.Module):
         channels, multipliers = c.get("decoder_channels") or c["channels"], c.get("decoder_multipliers") or c["multipliers"]
         self.patch, groups, widths = c["patch"] * c.get("upscale", 1), c["norm_groups"], [channels * m for m in multipliers]
         width, levels = widths[-1], []
-        self.conv_in, self.mid = nn.Conv2d(c["bits"], width, 3, padding=1), Middle(width, c["middle_blocks"], groups)
+        self.conv_in = nn.Conv2d(c["bits"], width, 3, padding=1)
+        self.mid = Middle(width, c["middle_blocks"], groups, c.get("middle_attention", False))
         for level in reversed(range(len(widths))):
             wide = widths[level]
             path = [(width, wide)] + [(wide, wide)] * (c["decoder_blocks"] - 1)
