@@ -14,6 +14,7 @@ namespace tessera::nn {
 
 namespace {
 constexpr int64_t most_rows_by_kernel = 16;  // of linear_16bit
+constexpr int64_t deepest_by_tiles = 1024;   // inputs; LibTorch's products of deeper rows are faster
 constexpr int64_t weights_per_thread = 1 << 16;
 constexpr int64_t block_of_weights = 1 << 22;  // widened at once
 
@@ -110,7 +111,8 @@ Tensor linear_16bit(const Tensor& x, const Tensor& weight, bool many_in_bf16) {
   const bool few = flat.size(0) <= most_rows_by_kernel || RowByRow::applies_to(x);
   if (rows::runs() && few && weight.is_contiguous()) return shaped_like(by_kernel(flat, weight, many_in_bf16), x);
   if (RowByRow::applies_to(x)) return row_linear(x, weight.to(x.scalar_type()));
-  if (many_in_bf16 && rows::bf16_dot_suits_many() && weight.is_contiguous() && weight.element_size() == 2)
+  const bool by_tiles = rows::bf16_dot_suits_many() && weight.is_contiguous() && weight.element_size() == 2;
+  if (many_in_bf16 && by_tiles && weight.size(1) <= deepest_by_tiles)
     return shaped_like(by_kernel(flat, weight, /*in_bf16=*/true, /*many=*/true), x);
   const at::ScalarType type = many_in_bf16 ? at::kBFloat16 : at::kFloat;
   const Tensor rows = flat.to(type), y = at::empty({flat.size(0), weight.size(0)}, flat.options());
