@@ -48,8 +48,9 @@ class Decoder:
         self.blocks = [{name[len(f"model.layers.{i}."):]: t for name, t in self.w.items() if name.startswith(f"model.layers.{i}.")}
                        for i in range(self.depth)]
 
-    def cache(self, length):
-        shape = (1, self.groups, length, self.head_dim)
+    def cache(self, length, rows=1):
+        """For rows side by side, all of one length."""
+        shape = (rows, self.groups, length, self.head_dim)
         return [tuple(torch.empty(shape, dtype=self.dtype, device=self.device) for _ in "kv") for _ in range(self.depth)]
 
     def turn(self, x, cos, sin):
@@ -57,8 +58,8 @@ class Decoder:
         return torch.cat((low * cos - high * sin, high * cos + low * sin), -1).to(self.dtype)
 
     def attention(self, b, x, cos, sin, kept, begin):
-        length = x.shape[1]
-        q, k, v = (F.linear(x, b[f"self_attn.{n}_proj.weight"], b.get(f"self_attn.{n}_proj.bias")).view(1, length, -1, self.head_dim).transpose(1, 2)
+        rows, length = x.shape[:2]
+        q, k, v = (F.linear(x, b[f"self_attn.{n}_proj.weight"], b.get(f"self_attn.{n}_proj.bias")).view(rows, length, -1, self.head_dim).transpose(1, 2)
                    for n in "qkv")
         q, k = self.turn(q, cos, sin), self.turn(k, cos, sin)
         keys, values = kept

@@ -11,31 +11,12 @@ import time
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "lm"))
 import codec_peer
 import peer
 
 PROMPT = 16  # tokens
-
-
-class Rows(peer.Decoder):
-    """The decoder of bench/lm with rows side by side, all of one length."""
-
-    def cache(self, length, rows):
-        shape = (rows, self.groups, length, self.head_dim)
-        return [tuple(torch.empty(shape, dtype=self.dtype) for _ in "kv") for _ in range(self.depth)]
-
-    def attention(self, b, x, cos, sin, kept, begin):
-        rows, length = x.shape[:2]
-        q, k, v = (F.linear(x, b[f"self_attn.{n}_proj.weight"], b.get(f"self_attn.{n}_proj.bias")).view(rows, length, -1, self.head_dim).transpose(1, 2) for n in "qkv")
-        q, k = self.turn(q, cos, sin), self.turn(k, cos, sin)
-        keys, values = kept
-        keys[:, :, begin:begin + length], values[:, :, begin:begin + length] = k, v
-        end = begin + length
-        y = F.scaled_dot_product_attention(q, keys[:, :, :end], values[:, :, :end], is_causal=length > 1, enable_gqa=True)
-        return F.linear(y.transpose(1, 2).flatten(2), b["self_attn.o_proj.weight"])
 
 
 class Codec(nn.Module):
@@ -115,7 +96,7 @@ def language_model(directory, config, dtype):
         with open(os.path.join(folder, "config.json"), "w") as file:
             json.dump(config["text_config"], file)
         os.symlink(os.path.abspath(os.path.join(directory, "model.safetensors")), os.path.join(folder, "model.safetensors"))
-        return Rows(folder, dtype, torch.device("cpu"))
+        return peer.Decoder(folder, dtype, torch.device("cpu"))
 
 
 def main():
