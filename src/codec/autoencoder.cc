@@ -1,7 +1,9 @@
 // Encoder and decoder: levels of residual blocks around a narrow middle, with attention where a shape asks for it.
 #include "codec/autoencoder.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/pixel_shuffle.h>
 #include <ATen/ops/pixel_unshuffle.h>
 #include <ATen/ops/silu.h>
@@ -81,6 +83,12 @@ Decoder::Decoder(const AutoencoderShape& c)
 }
 
 Tensor Decoder::forward(const Tensor& codes) const {
+  if (present(conv_in.reduced) && codes.size(0) > 1 && at::get_num_threads() > 1) {
+    // Where several threads share a batch, oneDNN's order of sums in bf16 depends on how many pictures there are.
+    std::vector<Tensor> pictures;
+    for (int64_t b = 0; b < codes.size(0); ++b) pictures.push_back(forward(codes.narrow(0, b, 1)));
+    return at::cat(pictures);
+  }
   Tensor x = mid.forward(conv_in.forward(codes));
   for (size_t i = up.size(); i-- > 0;) {
     x = through(up[i], x);

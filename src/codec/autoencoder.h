@@ -86,7 +86,8 @@ template <class V> void tensors(V& v, Decoder& m) {
 }
 
 /// The decoder's convolutions but the last and those of attention multiply in bf16 from now on; norms, what passes between layers and the
-/// pixels stay fp32.
+/// pixels stay fp32. On several threads pictures are then decoded one by one, so that each has the same bits alone and
+/// among others.
 /// The weights stay what they are, for saving. Worth it where the processor multiplies bf16 (tensor/device.h).
 void multiply_in_bf16(Decoder& decoder);
 

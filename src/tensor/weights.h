@@ -76,8 +76,9 @@ struct MapOptions {
 };
 
 /// Replaces the tensor of every slot by the stored one: what is stored in the format that it runs in is a view of the file unless
-/// the options ask for a copy. The file's pages go back to the system as they are copied. `what` opens messages ("lm"). Throws UserError, as require_agreement() does, and for numbers that are not
-/// finite (names the file and the tensor and counts them); no slot has then changed.
+/// the options ask for a copy. The file's pages go back to the system as they are copied. `what` opens messages ("lm"). Throws
+/// UserError, as require_agreement() does, and for numbers that are not finite (names the file and the tensor and counts them); no
+/// slot has then changed.
 void map_weights(const std::vector<TensorSlot>& slots, const WeightSource& source, std::string_view what,
                  const MapOptions& options);
 
