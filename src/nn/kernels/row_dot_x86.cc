@@ -1,5 +1,5 @@
-// Products of bf16 with bf16 by the processor's own instruction, 32 at a time. A few rows of x read a row of the weight once as it comes
-// from memory; many are multiplied in tiles of six rows by four columns, whose 24 sums fill the registers. Each row of x is summed in the
+// Products of bf16 with bf16 by the processor's own instruction, 32 at a time. A few rows of x, which stay in the nearest cache, read a row
+// of the weight once as it comes from memory; many are multiplied in tiles of six rows by four columns, whose 24 sums fill the registers. Each row of x is summed in the
 // same order whichever way it goes: 16 partial sums, each adding two of every 32 products, then summed by halves.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -19,7 +19,9 @@ namespace tessera::nn::rows {
 namespace {
 
 constexpr int64_t lanes = 32, rows_of_a_tile = 6, columns_of_a_tile = 4;
-constexpr int64_t few_rows = 3;  // that are multiplied as the weight comes from memory
+constexpr int64_t few_rows = 8,
+                  few_numbers =
+                      12288;  // that are multiplied as the weight comes from memory: x stays in the nearest cache
 constexpr int64_t weights_kept_in_cache = 1 << 16, fewest_columns = 24;  // of a block that stays in the cache
 constexpr int64_t depth_of_a_step = 1024;                                // a multiple of `lanes`
 
@@ -62,6 +64,7 @@ struct TileOperands {
   const uint16_t *weight, *x;
   int64_t in, out;
   float* y;
+  bool fetches;  // the columns behind those of the tile, as the weight comes from memory
 };
 
 /// The numbers begin to end of a tile's rows. Sums of earlier ones come from `kept`, and go there if there are more to come.
@@ -77,6 +80,11 @@ TESSERA_DOT_TARGET void tile(const TileOperands& at, int64_t begin, int64_t end,
   int64_t i = begin;
   for (; i + lanes <= end; i += lanes) {
     if constexpr (columns == 1) _mm_prefetch(reinterpret_cast<const char*>(at.weight + i + 1024), _MM_HINT_T0);
+    if (columns > 1 && at.fetches) {
+#pragma GCC unroll 8
+      for (int c = 0; c < columns; ++c)
+        _mm_prefetch(reinterpret_cast<const char*>(at.weight + (columns + c) * at.in + i), _MM_HINT_T0);
+    }
     add<rows, columns, true>(sums, at.weight + i, at.x + i, at.in, 0);
   }
   if (i < end) add<rows, columns, false>(sums, at.weight + i, at.x + i, at.in, (__mmask32{1} << (end - i)) - 1);
@@ -96,6 +104,8 @@ TESSERA_DOT_TARGET void tile(const TileOperands& at, int64_t begin, int64_t end,
 }
 
 using TileOf = decltype(&tile<1, 1>);
+constexpr TileOf columns_by_one[few_rows] = {tile<1, 1>, tile<2, 1>, tile<3, 1>, tile<4, 1>,
+                                             tile<5, 1>, tile<6, 1>, tile<7, 1>, tile<8, 1>};
 constexpr TileOf tiles[rows_of_a_tile][columns_of_a_tile] = {
     {tile<1, 1>, tile<1, 2>, tile<1, 3>, tile<1, 4>}, {tile<2, 1>, tile<2, 2>, tile<2, 3>, tile<2, 4>},
     {tile<3, 1>, tile<3, 2>, tile<3, 3>, tile<3, 4>}, {tile<4, 1>, tile<4, 2>, tile<4, 3>, tile<4, 4>},
@@ -106,22 +116,31 @@ int64_t columns_kept(int64_t in) {
   return std::max(fewest_columns, weights_kept_in_cache / in / columns_of_a_tile * columns_of_a_tile);
 }
 
-/// y [rows, out]: the first `columns` of each row. Deep rows are multiplied in steps, so that those of a tile stay in the nearest cache.
+bool are_few(int64_t count, int64_t in) { return count <= 1 || (count <= few_rows && count * in <= few_numbers); }
+
+/// y [rows, out]: the first `columns` of each row, which read the weight once from its beginning to its end.
+void multiply_few(const uint16_t* weight, const uint16_t* x, int64_t count, int64_t in, int64_t out, int64_t columns,
+                  float* y) {
+  if (count == 0) return;
+  for (int64_t column = 0; column < columns; ++column)
+    columns_by_one[count - 1]({weight + column * in, x, in, out, y + column, false}, 0, in, nullptr);
+}
+
+/// The same of many. Deep rows are multiplied in steps, so that those of a tile stay in the nearest cache.
 void multiply_block(const uint16_t* weight, const uint16_t* x, int64_t count, int64_t in, int64_t out, int64_t columns,
                     float* y) {
-  if (count == 0) return;
+  if (are_few(count, in)) return multiply_few(weight, x, count, in, out, columns, y);
   thread_local std::vector<float> kept;
-  const bool few = count <= few_rows;
-  const int64_t wide = few ? 1 : columns_of_a_tile, deep = few || in <= 2 * depth_of_a_step ? in : depth_of_a_step;
+  const int64_t deep = in <= 2 * depth_of_a_step ? in : depth_of_a_step;
   const int64_t parts = (count + rows_of_a_tile - 1) / rows_of_a_tile, high = (count + parts - 1) / parts;
   if (deep < in) kept.resize(static_cast<size_t>(high * columns * 16));
   for (int64_t first = 0; first < count; first += high) {
     const int64_t rows = std::min(high, count - first);
     for (int64_t begin = 0; begin < in; begin += deep) {
       for (int64_t column = 0, next = 0; column < columns; column = next) {
-        next = std::min(column + wide, columns);
-        tiles[rows - 1][next - column - 1]({weight + column * in, x + first * in, in, out, y + first * out + column},
-                                           begin, std::min(in, begin + deep),
+        next = std::min(column + columns_of_a_tile, columns);
+        const TileOperands at{weight + column * in, x + first * in, in, out, y + first * out + column, first == 0};
+        tiles[rows - 1][next - column - 1](at, begin, std::min(in, begin + deep),
                                            deep < in ? kept.data() + column * rows * 16 : nullptr);
       }
     }
@@ -155,7 +174,7 @@ TESSERA_DOT_TARGET void round_to_bf16(const float* x, int64_t count, uint16_t* t
 
 void multiply_bf16(const uint16_t* weight, const uint16_t* x, int64_t count, int64_t in, int64_t out, int64_t begin,
                    int64_t end, float* y) {
-  const int64_t at_once = count <= few_rows ? std::max<int64_t>(1, end - begin) : columns_kept(in);
+  const int64_t at_once = are_few(count, in) ? std::max<int64_t>(1, end - begin) : columns_kept(in);
   for (int64_t block = begin; block < end; block += at_once)
     multiply_block(weight + block * in, x, count, in, out, std::min(at_once, end - block), y + block);
 }

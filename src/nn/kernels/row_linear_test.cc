@@ -76,7 +76,8 @@ TEST(RowProduct, InBf16EqualsTheProductOfRoundedInputsAndARowIsTheSameBitsInACro
     const Tensor want = at::linear(rounded, weight.to(at::kDouble));
     EXPECT_LT(((all - want).abs().max() / want.abs().max()).item<double>(), 1e-5) << "in " << in;
     for (const int64_t r : {0, 7, 8, 20}) EXPECT_TRUE(at::equal(of(r, 1), all.narrow(0, r, 1))) << "in " << in;
-    for (const auto& [first, count] : {std::pair<int64_t, int64_t>{0, 2}, {1, 3}, {2, 4}, {3, 6}, {5, 15}})
+    for (const auto& [first, count] :
+         {std::pair<int64_t, int64_t>{0, 2}, {1, 3}, {2, 4}, {3, 6}, {1, 7}, {4, 8}, {2, 9}, {5, 15}})
       EXPECT_TRUE(at::equal(of(first, count), all.narrow(0, first, count))) << count << " rows, in " << in;
   }
 }
