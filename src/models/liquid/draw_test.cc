@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <set>
 
+#include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 
 #include "core/error.h"
@@ -204,6 +206,30 @@ TEST(CodeProbabilities, FiltersKeepTiesOfTopKAndTheCodeThatCrossesTopP) {
   EXPECT_EQ(kept({.temperature = 1, .top_k = 0, .top_p = first + 0.01}), (std::vector<int>{0, 1}));
   EXPECT_EQ(kept({.temperature = 1e-7, .top_k = 0, .top_p = 0.5}), (std::vector<int>{0}));
   EXPECT_THROW(code_probabilities(at::tensor({1.0f, NAN}), {}), FaultError);
+}
+
+/// The published program's own operations.
+Tensor by_a_whole_sort(const Tensor& logits, double top_p) {
+  const auto [sorted, order] = logits.sort(/*stable=*/true, /*dim=*/0, /*descending=*/true);
+  Tensor removed = (sorted.softmax(0).cumsum(0) > top_p).roll(1, 0);
+  removed[0] = false;
+  return logits.masked_fill(removed.scatter(0, order, removed), -std::numeric_limits<float>::infinity()).softmax(0);
+}
+
+TEST(CodeProbabilities, TopPIsThatOfAWholeSortBitForBit) {
+  at::manual_seed(3);
+  for (const int64_t codes : {1, 2, 7, 16, 17, 130, 1024}) {
+    for (const double spread : {0.0, 0.01, 1.0, 8.0}) {
+      for (const double top_p : {0.001, 0.3, 0.5, 0.95, 0.999999, 1 - 1e-12}) {
+        Tensor logits = (at::randn({codes}) * spread);
+        for (const bool tied : {false, true}) {
+          if (tied) logits = logits.round();
+          const Tensor p = code_probabilities(logits, {.temperature = 1, .top_k = 0, .top_p = top_p});
+          EXPECT_TRUE(p.equal(by_a_whole_sort(logits, top_p))) << codes << " codes, " << spread << ", top_p " << top_p;
+        }
+      }
+    }
+  }
 }
 
 TEST(CodeSequence, CodesAreDrawnByTheirProbabilities) {

@@ -1,11 +1,15 @@
-// The filters are ATen's own operations in the published order, so that ties and rounding fall alike.
+// The filters are ATen's own operations in the published order, so that ties and rounding fall alike. Where rounding cannot matter, top-p
+// sorts only as far down as it reaches.
 #include "models/liquid/sampling.h"
 
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <vector>
 
 namespace tessera::liquid {
 
@@ -25,6 +29,41 @@ Tensor drawn_exponentials(const Tensor& probabilities, Rng rng) {
   return numbers;
 }
 
+/// Logits with all codes banned that top-p removes, by sorting all of them.
+Tensor top_p_of_all(const Tensor& logits, double top_p) {
+  const auto [sorted, order] = logits.sort(/*stable=*/true, /*dim=*/0, /*descending=*/true);
+  const Tensor past = sorted.softmax(0).cumsum(0) > top_p;
+  Tensor removed = at::zeros(past.sizes(), at::kBool);  // those after the first that is past it
+  removed.narrow(0, 1, past.size(0) - 1).copy_(past.narrow(0, 0, past.size(0) - 1));
+  return logits.masked_fill(at::zeros(past.sizes(), at::kBool).scatter(0, order, removed), banned);
+}
+
+/// The same by sorting those that stay; undefined where a sum is so near top_p that rounding may decide.
+Tensor top_p_of_few(const Tensor& logits, double top_p) {
+  constexpr double near = 1e-5;
+  const Tensor probabilities = logits.softmax(0);
+  const auto* logit = logits.const_data_ptr<float>();
+  const auto* probability = probabilities.const_data_ptr<float>();
+  std::vector<int32_t> order(static_cast<size_t>(logits.numel()));
+  std::iota(order.begin(), order.end(), 0);
+  const auto before = [&](int32_t a, int32_t b) { return logit[a] != logit[b] ? logit[a] > logit[b] : a < b; };
+  Tensor kept = at::full(logits.sizes(), banned);
+  auto* to = kept.mutable_data_ptr<float>();
+  double sum = 0;
+  size_t reach = 0, i = 0;
+  for (; sum <= top_p && i < order.size(); ++i) {
+    if (i == reach) {
+      const auto at = [&](size_t place) { return order.begin() + static_cast<std::ptrdiff_t>(place); };
+      reach = std::min(order.size(), std::max<size_t>(16, 8 * i));
+      std::partial_sort(at(i), at(reach), order.end(), before);
+    }
+    to[order[i]] = logit[order[i]];
+    sum += probability[order[i]];
+    if (std::abs(sum - top_p) < near) return {};
+  }
+  return kept;
+}
+
 }  // namespace
 
 Tensor code_probabilities(const Tensor& given, const CodeSampling& sampling) {
@@ -36,11 +75,9 @@ Tensor code_probabilities(const Tensor& given, const CodeSampling& sampling) {
     logits = logits.masked_fill(logits < least, banned);
   }
   if (sampling.top_p < 1) {
-    const auto [sorted, order] = logits.sort(/*stable=*/true, /*dim=*/0, /*descending=*/true);
-    const Tensor past = sorted.softmax(0).cumsum(0) > sampling.top_p;
-    Tensor removed = at::zeros(past.sizes(), at::kBool);  // those after the first that is past it
-    removed.narrow(0, 1, past.size(0) - 1).copy_(past.narrow(0, 0, past.size(0) - 1));
-    logits = logits.masked_fill(at::zeros(past.sizes(), at::kBool).scatter(0, order, removed), banned);
+    logits = logits.contiguous();
+    const Tensor few = top_p_of_few(logits, sampling.top_p);
+    logits = few.defined() ? few : top_p_of_all(logits, sampling.top_p);
   }
   return logits.softmax(0);
 }
