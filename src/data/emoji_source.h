@@ -25,6 +25,7 @@ struct EmojiOptions {
   int64_t frames = 8;
   double turned = 0.1;
   std::string layout = "free";
+  std::vector<std::string> kinds;
   double reworded = 0.0;
   double keywords = 0.0;
   double foreign = 0.0;
@@ -45,6 +46,8 @@ template <class V> void fields(V& v, EmojiOptions& o) {
   v("turned", o.turned, "share of a scene's sprites that lie on their side or head");
   v("layout", o.layout,
     "of scenes: free (anywhere, of any size) or rows (in centred rows, in the caption's order, as large as fits)");
+  v("kinds", o.kinds,
+    "of scenes, in turn: single, two, counting, colours, position, binding, crowd; empty: all of them");
   v("reworded", o.reworded, "share of captions in other words or another order");
   v("keywords", o.keywords, "share of captions that are keywords instead of the name");
   v("foreign", o.foreign, "share of captions in one of 'languages'");

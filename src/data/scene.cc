@@ -98,6 +98,21 @@ std::string_view scene_kind_name(SceneKind kind) {
   return names[static_cast<size_t>(kind)];
 }
 
+std::vector<SceneKind> scene_kinds_named(const std::vector<std::string>& names) {
+  if (names.empty()) return {scene_kinds.begin(), scene_kinds.end()};
+  std::vector<SceneKind> kinds;
+  for (const std::string& name : names) {
+    const auto kind = std::ranges::find(scene_kinds, name, scene_kind_name);
+    if (kind == scene_kinds.end() || std::ranges::find(kinds, *kind) != kinds.end())
+      throw UserError(
+          "[emoji] kinds of scenes: got '{}'{}, want some of single, two, counting, colours, position, "
+          "binding, crowd, each once",
+          name, kind == scene_kinds.end() ? "" : " twice");
+    kinds.push_back(*kind);
+  }
+  return kinds;
+}
+
 std::vector<ColouredEmoji> coloured_emoji(const EmojiWorld& world) {
   std::vector<ColouredEmoji> found;
   for (const char* colour : {"red", "orange", "yellow", "green", "blue", "purple", "brown", "black", "white"}) {
@@ -135,7 +150,7 @@ Image draw_scene(const Scene& scene, const EmojiWorld& world, int64_t size) {
 
 SceneSource::SceneSource(std::unique_ptr<EmojiWorld> world, EmojiOptions options)
     : world_(std::move(world)), options_(std::move(options)), ids_(chosen_ids(*world_, options_)),
-      coloured_(coloured_emoji(*world_)) {
+      coloured_(coloured_emoji(*world_)), kinds_(scene_kinds_named(options_.kinds)) {
   if (ids_.size() < 6) throw UserError("[emoji] scenes need at least 6 names, got {}", ids_.size());
 }
 
@@ -191,7 +206,7 @@ Scene SceneSource::plan(Rng rng, uint64_t index, bool heldout) const {
   const auto rarer = static_cast<uint64_t>(heldout ? std::ceil(1 / options_.heldout_share) : 1);
   for (uint64_t turn = 0; turn < most_turns * rarer; ++turn) {
     Scene scene;  // few names may hold out no pair of one kind, so another kind gets its turn
-    scene.kind = scene_kinds[(index + turn / (patience * rarer)) % scene_kinds.size()];
+    scene.kind = kinds_[(index + turn / (patience * rarer)) % kinds_.size()];
     scene.relation = static_cast<Relation>(rng.below(4));
     scene.ground = options_.ground == "white" ? 0 : rng.below(grounds().size());
     scene.size = options_.size;
@@ -208,8 +223,8 @@ Scene SceneSource::plan(Rng rng, uint64_t index, bool heldout) const {
     if (place(scene, options_.size, rng) && is_held_out(identity_of(scene), options_.heldout_share) == heldout)
       return scene;
   }
-  throw UserError("[emoji] {} names hold no {}scene of the split '{}'; give more names", ids_.size(),
-                  heldout ? "held-out " : "", options_.split);
+  throw UserError("[emoji] {} names hold no {}scene of the split '{}'; give more names{}", ids_.size(),
+                  heldout ? "held-out " : "", options_.split, options_.kinds.empty() ? "" : " or more kinds");
 }
 
 Scene SceneSource::scene_at(uint64_t index) const {

@@ -27,6 +27,8 @@ inline constexpr std::array scene_kinds{SceneKind::single,  SceneKind::two,     
                                         SceneKind::colours, SceneKind::position, SceneKind::binding,
                                         SceneKind::crowd};
 std::string_view scene_kind_name(SceneKind kind);
+/// The kinds of these names, all of them where there are none. Throws UserError for another name or one twice.
+std::vector<SceneKind> scene_kinds_named(const std::vector<std::string>& names);
 
 /// The position of the first object relative to the second.
 enum class Relation { left, right, above, below };
@@ -84,6 +86,7 @@ class SceneSource final : public SampleSource {
   EmojiOptions options_;
   std::vector<size_t> ids_;
   std::vector<ColouredEmoji> coloured_;
+  std::vector<SceneKind> kinds_;  // in turn
 };
 
 /// "a cat", "an apple".

@@ -95,6 +95,18 @@ TEST(Scene, PositionCaptionsAgreeWithTheSquares) {
   }
 }
 
+TEST(Scene, KindsThatAreNamedComeInTurnAndNoOthers) {
+  EmojiOptions some = options();
+  some.kinds = {"position", "two"};
+  const SceneSource source(tiles(), some);
+  for (uint64_t i = 0; i < 40; ++i)
+    EXPECT_EQ(source.scene_at(i).kind, i % 2 == 0 ? SceneKind::position : SceneKind::two) << i;
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"pair"}, {"two", "two"}}) {
+    some.kinds = wrong;
+    EXPECT_THROW(SceneSource(tiles(), some), UserError);
+  }
+}
+
 TEST(Scene, RowsAreCentredEqualAndInTheCaptionsOrder) {
   EmojiOptions rows = options();
   rows.layout = "rows";

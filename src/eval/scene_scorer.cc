@@ -129,6 +129,7 @@ std::vector<data::Scene> scene_prompts(const data::EmojiOptions& options, int64_
   plain.kind = "scene";
   plain.ground = "white";
   plain.turned = 0;
+  plain.kinds = {};
   plain.layout = "free";  // so that the prompts are the same, whatever a recipe shows
   const data::SceneSource source(data::open_world(plain), plain);
   std::vector<data::Scene> prompts;
