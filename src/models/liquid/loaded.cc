@@ -266,7 +266,7 @@ std::unique_ptr<LoadedModel> load_liquid(const ModelDirectory& found, at::Device
   lm::WriterParts parts{.model = bundle.model,
                         .tokenizer = std::move(tokenizer),
                         .defaults = lm::generation_defaults(found.path, bundle.text_config),
-                        .decode = {.cache_int8 = options.cache_int8}};
+                        .decode = {.cache_int8 = options.cache_int8, .cache_bf16 = !options.exact}};
   if (!options.chat_template.empty()) {
     parts.chat = text::ChatTemplate::given(options.chat_template, text::special_tokens_of(*parts.tokenizer));
   } else {

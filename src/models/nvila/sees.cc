@@ -150,8 +150,9 @@ std::unique_ptr<LoadedModel> load_seeing_model(const ModelDirectory& directory, 
                                                const LoadOptions& options) {
   const StoredConfig stored = read_config(directory);
   NvilaModel model = load_weights(directory, stored, device, {.dtype = options.dtype, .writable = false});
-  return std::make_unique<LoadedNvila>(std::move(model), directory.path, stored.text,
-                                       lm::DecodeOptions{.cache_int8 = options.cache_int8});
+  return std::make_unique<LoadedNvila>(
+      std::move(model), directory.path, stored.text,
+      lm::DecodeOptions{.cache_int8 = options.cache_int8, .cache_bf16 = !options.exact});
 }
 
 }  // namespace tessera::nvila

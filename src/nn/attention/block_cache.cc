@@ -27,7 +27,7 @@ uint64_t chained(uint64_t parent, std::span<const int32_t> ids) {
 BlockCache::BlockCache(const BlockCacheOptions& options) : options_(options) {
   if (options.depth < 0) throw UserError("[cache] depth is {}, want at least 0", options.depth);
   if (options.block < 1) throw UserError("[cache] block is {}, want at least 1", options.block);
-  layers_.assign(static_cast<size_t>(options.depth), BlockStorage(options.block, options.int8));
+  layers_.assign(static_cast<size_t>(options.depth), BlockStorage(options.block, options.stored));
 }
 
 BlockCache::Row BlockCache::add() {

@@ -14,9 +14,10 @@
 namespace tessera::nn {
 
 struct BlockCacheOptions {
-  int64_t depth = 0;     // layers
-  int64_t block = 64;    // positions of a block
-  bool int8 = false;     // keys and values as 8-bit integers with a scale per position and head
+  int64_t depth = 0;   // layers
+  int64_t block = 64;  // positions of a block
+  /// Of keys and values; kChar: integers with a scale per position and head; absent: as they come.
+  std::optional<at::ScalarType> stored = {};
   int64_t capacity = 0;  // blocks at most; 0: as many as are needed
   int64_t known = 512;   // blocks without a row that are kept, because another prompt may begin with them
   /// Some layers have a recurrent state. A row then begins, and is taken back to, only where states are at hand.
@@ -82,7 +83,7 @@ class BlockCache final : public KvCache {
   /// The positions of the pass, in order along T.
   std::vector<Place> places() const;
   /// Room in every layer for the blocks of the pass; calls with places are safe from several threads then. `type` is that of keys and
-  /// values, on the CPU: fp32 or bf16.
+  /// values as they come, on the CPU: fp32 or bf16.
   void make_room(at::ScalarType type, int64_t heads, int64_t head_dim);
   /// Takes the memory of all `capacity` blocks now, so that a full cache cannot be refused it later.
   void take_capacity(at::ScalarType type, int64_t heads, int64_t head_dim);

@@ -81,7 +81,7 @@ class EightBits : public ::testing::TestWithParam<std::pair<int64_t, int64_t>> {
 TEST_P(EightBits, AreReadAsTheNumbersTheyStandFor) {
   at::manual_seed(2);
   const auto [block, width] = GetParam();
-  BlockCache cache({.depth = 1, .block = block, .int8 = true});
+  BlockCache cache({.depth = 1, .block = block, .stored = at::kChar});
   const BlockCache::Row row = cache.add();
   std::vector<Pass> rounded;
   for (const int64_t count : {5, 1, 1, 40, 2}) {

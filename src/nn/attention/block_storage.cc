@@ -43,7 +43,7 @@ std::pair<BlockStorage::Slab*, int64_t> BlockStorage::find(int32_t block, const 
   const auto slab = static_cast<size_t>(std::bit_width(number) - std::bit_width(first_slab));
   while (like != nullptr && slabs_.size() <= slab) {
     const int64_t count = static_cast<int64_t>(first_slab) << slabs_.size(), heads = like->size(0);
-    const at::TensorOptions stored = int8_ ? like->options().dtype(at::kChar) : like->options();
+    const at::TensorOptions stored = like->options().dtype(stored_.value_or(like->scalar_type()));
     Slab fresh{.keys = at::empty({count, heads, size_, like->size(2)}, stored),
                .values = at::empty({count, heads, size_, like->size(2)}, stored),
                .key_scales = {},

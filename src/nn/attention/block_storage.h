@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "nn/kernels/tile_attention.h"
@@ -9,15 +10,16 @@
 
 namespace tessera::nn {
 
-/// One layer's blocks. A block has room for `size` positions of every head of keys and values, in the format of what is
-/// written first, or in 8 bits: integers with absmax / 127 of each position and head as scale.
+/// One layer's blocks. A block has room for `size` positions of every head of keys and values, in the format `stored`, of which kChar
+/// means integers with absmax / 127 of each position and head as scale; absent: in the format of what is written first.
 class BlockStorage {
  public:
-  BlockStorage(int64_t size, bool int8) : size_(size), int8_(int8) {}
+  BlockStorage(int64_t size, std::optional<at::ScalarType> stored)
+      : size_(size), stored_(stored), int8_(stored == at::kChar) {}
 
   /// Writes k and v [G, n, head_dim] to positions `at` to at + n of a block.
   void write(int32_t block, int64_t at, const Tensor& k, const Tensor& v);
-  /// Makes the slabs up to that of a block, for keys and values of `type` on the CPU.
+  /// Makes the slabs up to that of a block, for keys and values of `type` on the CPU; in another format where one was given.
   void make_room(int32_t block, at::ScalarType type, int64_t heads, int64_t head_dim);
   /// Zeros in a block.
   void clear(int32_t block);
@@ -45,6 +47,7 @@ class BlockStorage {
   std::pair<Slab*, int64_t> find(int32_t block, const Tensor* like);
   std::pair<const Slab*, int64_t> find(int32_t block) const;
   int64_t size_;
+  std::optional<at::ScalarType> stored_;
   bool int8_;
   std::vector<Slab> slabs_;
 };

@@ -15,7 +15,8 @@ namespace tessera::lm {
 
 struct DecodeOptions {
   bool cache_int8 = false;
-  int64_t block = 64;  // positions of a block of the cache
+  bool cache_bf16 = false;  // keys and values in bf16 on the CPU beside weights in 16 bits or fewer; in fp32 otherwise
+  int64_t block = 64;       // positions of a block of the cache
   /// Prompts go through the model in pieces that end at multiples of so many positions, so that memory stays bounded and a prompt
   /// is read alike whatever is known of its beginning. A multiple of the cache's blocks.
   int64_t chunk = 256;
@@ -24,6 +25,9 @@ struct DecodeOptions {
   /// The row that leaves last is kept for a prompt that begins like it: the next turn of a conversation reads only what is new.
   bool keep_last = false;
 };
+
+/// How LmSteps keeps keys and values: kChar for 8-bit integers.
+at::ScalarType kept_format(const DecoderLm& model, const DecodeOptions& options);
 
 /// `model` must stand while this does. Everything is a function of the row alone, bit for bit on the CPU: pieces of at least
 /// nn::BlockCache::long_piece positions go through the model by themselves, shorter ones together, row by row (nn::RowByRow).

@@ -160,6 +160,25 @@ TEST_P(LmStepping, AnEightBitCacheIsNearTheExactOneAndSmaller) {
   else EXPECT_LT(moved, 0.05);
 }
 
+TEST_P(LmStepping, BesideNarrowWeightsTheCacheMayBeInBf16AndRowsAreTheSameBitsInACrowd) {
+  DecoderLm narrow = in_blocks ? tiny_block_lm(family, GetParam().substr(family_ends + 4)) : tiny_lm(model.config);
+  const DecodeOptions in_bf16{.cache_bf16 = true, .block = 8, .chunk = 32};
+  if (!in_blocks) {
+    EXPECT_EQ(kept_format(narrow, in_bf16), at::kFloat) << "weights in fp32";
+    for (Block& block : narrow.layers) block.mlp.gate_proj.weight = block.mlp.gate_proj.weight.to(at::kHalf);
+  }
+  EXPECT_EQ(kept_format(narrow, in_bf16), at::kBFloat16);
+  EXPECT_EQ(kept_format(narrow, {}), at::kFloat);
+  const Ids prompt = some_ids(41);
+  LmSteps exact(narrow, {.block = 8, .chunk = 32}), alone(narrow, in_bf16), crowd(narrow, in_bf16);
+  const Tensor wide = join(exact, {prompt}), want = join(alone, {prompt}),
+               got = join(crowd, {some_ids(7, 36, 2), prompt, some_ids(12, 36, 3)});
+  EXPECT_LT((want - wide).norm().item<double>(), 0.02 * wide.norm().item<double>());
+  EXPECT_LT(alone.cache().bytes(), exact.cache().bytes());
+  EXPECT_TRUE(got[1].equal(want[0]));
+  EXPECT_TRUE(crowd.next(Ids{1, 2, 3})[1].equal(alone.next(Ids{2})[0]));
+}
+
 TEST_P(LmStepping, BrainFloatsHaveTheSameBitsInACrowd) {
   DecoderLm narrow = tiny_lm(model.config);
   for_each_tensor(narrow, [](const std::string&, Tensor& t) { t = t.to(at::kBFloat16); });

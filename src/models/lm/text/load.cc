@@ -60,7 +60,7 @@ std::unique_ptr<LoadedModel> load_lm_model(const ModelDirectory& found, at::Devi
                                      {.device = device, .dtype = options.dtype, .exact = options.exact}),
                     .tokenizer = text::load_tokenizer(directory),
                     .defaults = generation_defaults(directory, language_config(file.config, directory.string())),
-                    .decode = {.cache_int8 = options.cache_int8}};
+                    .decode = {.cache_int8 = options.cache_int8, .cache_bf16 = !options.exact}};
   require_rows_for(parts.model.config, *parts.tokenizer, directory);
   add_adapters(parts.model, found.adapters);
   if (!options.chat_template.empty()) {
