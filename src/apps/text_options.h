@@ -48,7 +48,7 @@ template <class V> void fields(V& v, MemoryOptions& o) {
   v("exact", o.exact,
     "what fp32 arithmetic gives, with prompts a third slower: activations in 16 bits beside weights in GGUF's blocks, "
     "in place of 8 as in llama.cpp; 16-bit models, and those that draw scale by scale, in fp32, in place of bf16 where "
-    "the processor has it");
+    "the processor has it; keys and values of texts in fp32");
   v("cache_int8", o.cache_int8,
     "keys and values in 8 bits: a quarter of the memory of long texts and large pictures, a little less exact");
 }

@@ -63,25 +63,31 @@ TEST(BlockCache, AttendsAsThePlainKernelInPiecesOfAnyLength) {
 
 TEST(BlockCache, HeadsOfWholeVectorsAttendAsThePlainKernelFromAnyPositionOfABlock) {
   at::manual_seed(8);
-  for (const AttendOptions& options : {AttendOptions{.scale = 0.2}, AttendOptions{.scale = 0.2, .cap = 2.0},
-                                       AttendOptions{.scale = 0.2, .window = 13}}) {
-    BlockCache cache({.depth = 1, .block = 24});
-    const BlockCache::Row row = cache.add();
-    std::vector<Pass> passes;
-    for (const int64_t count : {1, 6, 1, 1, 14, 1, 2, 30, 1}) {
-      passes.emplace_back(count, at::kFloat, 48);
-      EXPECT_LT(furthest(attend(cache, {{row, count}}, passes.back(), options), expected(passes, options)), 1e-5)
-          << count << " after " << cache.length(row) - count;
+  for (const int64_t width : {32, 48, 64, 96}) {
+    for (const AttendOptions& options : {AttendOptions{.scale = 0.2}, AttendOptions{.scale = 0.2, .cap = 2.0},
+                                         AttendOptions{.scale = 0.2, .window = 13}}) {
+      BlockCache cache({.depth = 1, .block = 24});
+      const BlockCache::Row row = cache.add();
+      std::vector<Pass> passes;
+      for (const int64_t count : {1, 6, 1, 1, 14, 1, 2, 30, 1}) {
+        passes.emplace_back(count, at::kFloat, width);
+        EXPECT_LT(furthest(attend(cache, {{row, count}}, passes.back(), options), expected(passes, options)), 2e-5)
+            << count << " after " << cache.length(row) - count << ", " << width << " wide";
+      }
     }
   }
 }
 
-class EightBits : public ::testing::TestWithParam<std::pair<int64_t, int64_t>> {};  // block, width of a head
+struct Kept {
+  at::ScalarType stored;
+  int64_t block, width;  // of a head
+};
+class RoundedKeys : public ::testing::TestWithParam<Kept> {};
 
-TEST_P(EightBits, AreReadAsTheNumbersTheyStandFor) {
+TEST_P(RoundedKeys, AreReadAsTheNumbersTheyStandFor) {
   at::manual_seed(2);
-  const auto [block, width] = GetParam();
-  BlockCache cache({.depth = 1, .block = block, .stored = at::kChar});
+  const auto [kept, block, width] = GetParam();
+  BlockCache cache({.depth = 1, .block = block, .stored = kept});
   const BlockCache::Row row = cache.add();
   std::vector<Pass> rounded;
   for (const int64_t count : {5, 1, 1, 40, 2}) {
@@ -89,6 +95,10 @@ TEST_P(EightBits, AreReadAsTheNumbersTheyStandFor) {
     const Tensor got = attend(cache, {{row, count}}, pass, {.scale = 0.3});
     Pass stored = pass;  // the second way: round, then attend plainly
     for (Tensor* t : {&stored.k, &stored.v}) {
+      if (kept != at::kChar) {
+        *t = t->to(kept).to(at::kFloat);
+        continue;
+      }
       const Tensor step = t->abs().amax(-1, true) / 127;
       *t = (*t / step).round() * step;
     }
@@ -97,7 +107,11 @@ TEST_P(EightBits, AreReadAsTheNumbersTheyStandFor) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(BlockCache, EightBits, ::testing::Values(std::pair{4, 20}, std::pair{24, 48}));
+INSTANTIATE_TEST_SUITE_P(BlockCache, RoundedKeys,
+                         ::testing::Values(Kept{at::kChar, 4, 20}, Kept{at::kChar, 24, 48}, Kept{at::kChar, 24, 64},
+                                           Kept{at::kBFloat16, 4, 20}, Kept{at::kBFloat16, 24, 32},
+                                           Kept{at::kBFloat16, 24, 48}, Kept{at::kBFloat16, 8, 64},
+                                           Kept{at::kBFloat16, 64, 96}));
 
 TEST(BlockCache, RowsThatShareABeginningWriteIntoBlocksOfTheirOwn) {
   at::manual_seed(3);

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
 #define TESSERA_EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -21,13 +23,56 @@ namespace {
 
 #include "nn/kernels/vectors-inl.h"
 
-template <class T> TESSERA_BODY float dot(const float* q, const T* k, int64_t count) {
+/// Thirty-two numbers. Of bf16, two of which make a word, those at even places come first: so the two are a shift and a mask away.
+template <class T> TESSERA_BODY void load_two(const T* from, Floats& a, Floats& b) {
+  load(from, a), load(from + lanes, b);
+}
+TESSERA_BODY void load_two(const uint16_t* from, Floats& even, Floats& odd) {
+  Words both;
+  std::memcpy(&both, from, sizeof both);
+  const Words low = both << 16, high = both & 0xFFFF0000u;
+  std::memcpy(&even, &low, sizeof low), std::memcpy(&odd, &high, sizeof high);
+}
+
+/// Numbers in the order of load_two, and back.
+template <class T> TESSERA_BODY void in_twos(const float* from, int64_t count, float* to) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t within = i % (2 * lanes);
+    to[std::is_same_v<T, uint16_t> ? i - within + within / 2 + within % 2 * lanes : i] = from[i];
+  }
+}
+template <class T> TESSERA_BODY void from_twos(float* numbers, int64_t count) {
+  if (!std::is_same_v<T, uint16_t>) return;
+  for (int64_t i = 0; i < count; i += 2 * lanes) {
+    float in_order[2 * lanes];
+    for (int64_t j = 0; j < lanes; ++j) in_order[2 * j] = numbers[i + j], in_order[2 * j + 1] = numbers[i + lanes + j];
+    std::copy_n(in_order, 2 * lanes, numbers + i);
+  }
+}
+
+/// One or two vectors of numbers as they are read together.
+template <int vectors, class T> TESSERA_BODY void load_some(const T* from, Floats (&to)[vectors]) {
+  if constexpr (vectors == 2) load_two(from, to[0], to[1]);
+  else load(from, to[0]);
+}
+
+/// Brings numbers that are wanted soon nearer.
+template <class T> TESSERA_BODY void fetch(const T* from, int64_t count) {
+  const auto* bytes = reinterpret_cast<const char*>(from);
+  for (int64_t i = 0; i < count * static_cast<int64_t>(sizeof(T)); i += 64) __builtin_prefetch(bytes + i);
+}
+
+template <int vectors, class T> TESSERA_BODY float dot(const float* q, const T* k, int64_t count) {
+  constexpr int64_t step = vectors * lanes;
   Floats sums = {};
-  const int64_t whole = count / lanes * lanes;
-  for (int64_t i = 0; i < whole; i += lanes) {
-    Floats a, b;
-    load(q + i, a), load(k + i, b);
-    sums += a * b;
+  const int64_t whole = count / step * step;
+  for (int64_t i = 0; i < whole; i += step) {
+    Floats a, b[vectors];
+    load_some(k + i, b);
+    for (int w = 0; w < vectors; ++w) {
+      load(q + i + w * lanes, a);
+      sums += a * b[w];
+    }
   }
   float sum = across<false>(sums);
   for (int64_t i = whole; i < count; ++i) sum += q[i] * one(k[i]);
@@ -63,62 +108,68 @@ TESSERA_BODY void across_each(const Floats (&v)[sums_at_once], float* to) {
   std::memcpy(to, &sums, sizeof sums);
 }
 
-/// to[j] = dot(q, k + j * count, count) for positions from `from` to before `to_position`.
-template <class T>
-TESSERA_BODY void dots(const float* q, const T* k, int64_t count, int64_t from, int64_t to_position, float* to) {
+/// to[j] = dot(q, k + j * count, count) for positions from `from` to before `to_position`. `next`: as many keys or values that are read
+/// after these, or null.
+template <int vectors, class T>
+TESSERA_BODY void dots(const float* q, const T* k, int64_t count, int64_t from, int64_t to_position, const T* next,
+                       float* to) {
+  constexpr int64_t step = vectors * lanes;
   int64_t j = from;
-  if (count % lanes == 0) {
+  if (count % step == 0) {
     for (; j + sums_at_once <= to_position; j += sums_at_once) {
+      if (next != nullptr) fetch(next + j * count, sums_at_once * count);
       Floats sums[sums_at_once] = {};
-      for (int64_t i = 0; i < count; i += lanes) {
-        Floats a;
-        load(q + i, a);
+      for (int64_t i = 0; i < count; i += step) {
+        Floats a[vectors];
+        for (int w = 0; w < vectors; ++w) load(q + i + w * lanes, a[w]);
 #pragma GCC unroll 8
         for (int p = 0; p < sums_at_once; ++p) {
-          Floats b;
-          load(k + (j + p) * count + i, b);
-          sums[p] += a * b;
+          Floats b[vectors];
+          load_some(k + (j + p) * count + i, b);
+          for (int w = 0; w < vectors; ++w) sums[p] += a[w] * b[w];
         }
       }
       across_each(sums, to + j);
     }
   }
-  for (; j < to_position; ++j) to[j] = dot(q, k + j * count, count);
+  for (; j < to_position; ++j) to[j] = dot<vectors>(q, k + j * count, count);
 }
 
-/// out += weights times values, for `width` vectors of numbers of each value.
-template <int width, class T>
-TESSERA_BODY void add_vectors(const float* weights, const float* scales, const T* values, int64_t from, int64_t to,
-                              int64_t head_dim, float* out) {
+/// Positions of a block with their weights; `next` as of dots().
+template <class T> struct Weighted {
+  const float *weights, *scales;
+  const T *values, *next;
+  int64_t from, to, head_dim;
+  float weight(int64_t j) const { return scales != nullptr ? weights[j] * scales[j] : weights[j]; }
+};
+
+/// out += weights times values, for `width` vectors of numbers of each value from number `at` on.
+template <int vectors, int width, class T> TESSERA_BODY void add_vectors(const Weighted<T>& c, int64_t at, float* out) {
   Floats sums[width];
 #pragma GCC unroll 4
-  for (int w = 0; w < width; ++w) load(out + w * lanes, sums[w]);
-  for (int64_t j = from; j < to; ++j) {
-    const float weight = scales != nullptr ? weights[j] * scales[j] : weights[j];
+  for (int w = 0; w < width; ++w) load(out + at + w * lanes, sums[w]);
+  for (int64_t j = c.from; j < c.to; ++j) {
+    if (at == 0 && c.next != nullptr) fetch(c.next + j * c.head_dim, c.head_dim);
+    const float weight = c.weight(j);
 #pragma GCC unroll 4
-    for (int w = 0; w < width; ++w) {
-      Floats v;
-      load(values + j * head_dim + w * lanes, v);
-      sums[w] += weight * v;
+    for (int w = 0; w < width; w += vectors) {
+      Floats v[vectors];
+      load_some(c.values + j * c.head_dim + at + w * lanes, v);
+      for (int i = 0; i < vectors; ++i) sums[w + i] += weight * v[i];
     }
   }
 #pragma GCC unroll 4
-  for (int w = 0; w < width; ++w) store(sums[w], out + w * lanes);
+  for (int w = 0; w < width; ++w) store(sums[w], out + at + w * lanes);
 }
 
-/// out += weights [to] times values [to, head_dim], positions from `from` on; sums stay in registers.
-template <class T>
-TESSERA_BODY void add_values(const float* weights, const float* scales, const T* values, int64_t from, int64_t to,
-                             int64_t head_dim, float* out) {
-  constexpr int64_t four = 4 * lanes;
+/// out += weights times values; sums stay in registers.
+template <int vectors, class T> TESSERA_BODY void add_values(const Weighted<T>& c, float* out) {
+  constexpr int64_t four = 4 * lanes, few = vectors * lanes;
   int64_t i = 0;
-  for (; i + four <= head_dim; i += four) add_vectors<4>(weights, scales, values + i, from, to, head_dim, out + i);
-  for (; i + lanes <= head_dim; i += lanes) add_vectors<1>(weights, scales, values + i, from, to, head_dim, out + i);
-  for (; i < head_dim; ++i) {
-    for (int64_t j = from; j < to; ++j) {
-      const float weight = scales != nullptr ? weights[j] * scales[j] : weights[j];
-      out[i] += weight * one(values[j * head_dim + i]);
-    }
+  for (; i + four <= c.head_dim; i += four) add_vectors<vectors, 4>(c, i, out);
+  for (; i + few <= c.head_dim; i += few) add_vectors<vectors, vectors>(c, i, out);
+  for (; i < c.head_dim; ++i) {
+    for (int64_t j = c.from; j < c.to; ++j) out[i] += c.weight(j) * one(c.values[j * c.head_dim + i]);
   }
 }
 
@@ -144,37 +195,52 @@ TESSERA_BODY void softmax(float* scores, int64_t count) {
   for (int64_t j = 0; j < count; ++j) scores[j] *= inverse;
 }
 
-template <class T> TESSERA_BODY void attend_in(const Query& c, std::vector<float>& scratch) {
-  const int64_t seen = c.end - c.begin, room = (seen + lanes - 1) / lanes * lanes;
-  scratch.resize(static_cast<size_t>(c.heads * room));
+template <int vectors, class T> TESSERA_BODY void attend_in(const Query& c, std::vector<float>& scratch) {
+  constexpr bool twos = vectors == 2;
+  const int64_t seen = c.end - c.begin, room = (seen + lanes - 1) / lanes * lanes, all = c.heads * c.head_dim;
+  scratch.resize(static_cast<size_t>(c.heads * room + all));
+  float *const scores = scratch.data(), *const q = scores + c.heads * room;
+  if (twos) in_twos<T>(c.q, all, q);
+  else std::copy_n(c.q, all, q);
   const int64_t first = c.begin / c.block_size, last = (c.end - 1) / c.block_size;
+  const auto bounds = [&](int64_t b) {  // of the visible positions in a block
+    return std::pair(std::max<int64_t>(c.begin - b * c.block_size, 0),
+                     std::min(c.end - b * c.block_size, c.block_size));
+  };
   for (int64_t b = first; b <= last; ++b) {
     const Block& block = c.blocks[b];
+    const auto [from, to] = bounds(b);
     const auto* keys = static_cast<const T*>(block.keys);
-    const int64_t from = std::max<int64_t>(c.begin - b * c.block_size, 0);
-    const int64_t to = std::min<int64_t>(c.end - b * c.block_size, c.block_size);
+    const auto* next = static_cast<const T*>(b < last ? c.blocks[b + 1].keys : c.blocks[first].values);
     for (int64_t h = 0; h < c.heads; ++h) {
-      float* scores = scratch.data() + h * room + b * c.block_size - c.begin;
-      dots(c.q + h * c.head_dim, keys, c.head_dim, from, to, scores);
+      float* const own = scores + h * room + b * c.block_size - c.begin;
+      dots<vectors>(q + h * c.head_dim, keys, c.head_dim, from, to, h == 0 ? next : nullptr, own);
       if (block.key_scales == nullptr && c.cap == 0) continue;
       for (int64_t j = from; j < to; ++j) {
-        const float score = block.key_scales != nullptr ? scores[j] * block.key_scales[j] : scores[j];
-        scores[j] = c.cap > 0 ? c.cap * std::tanh(score / c.cap) : score;
+        const float score = block.key_scales != nullptr ? own[j] * block.key_scales[j] : own[j];
+        own[j] = c.cap > 0 ? c.cap * std::tanh(score / c.cap) : score;
       }
     }
   }
-  for (int64_t h = 0; h < c.heads; ++h) softmax(scratch.data() + h * room, seen);
-  for (int64_t i = 0; i < c.heads * c.head_dim; ++i) c.out[i] = 0;
+  for (int64_t h = 0; h < c.heads; ++h) softmax(scores + h * room, seen);
+  std::fill_n(c.out, all, 0.0f);
   for (int64_t b = first; b <= last; ++b) {
     const Block& block = c.blocks[b];
-    const auto* values = static_cast<const T*>(block.values);
-    const int64_t from = std::max<int64_t>(c.begin - b * c.block_size, 0);
-    const int64_t to = std::min<int64_t>(c.end - b * c.block_size, c.block_size);
+    const auto [from, to] = bounds(b);
+    const auto* next = static_cast<const T*>(b < last ? c.blocks[b + 1].values : nullptr);
     for (int64_t h = 0; h < c.heads; ++h) {
-      const float* weights = scratch.data() + h * room + b * c.block_size - c.begin;
-      add_values(weights, block.value_scales, values, from, to, c.head_dim, c.out + h * c.head_dim);
+      const float* const weights = scores + h * room + b * c.block_size - c.begin;
+      add_values<vectors, T>({weights, block.value_scales, static_cast<const T*>(block.values), h == 0 ? next : nullptr,
+                              from, to, c.head_dim},
+                             c.out + h * c.head_dim);
     }
   }
+  if (twos) from_twos<T>(c.out, all);
+}
+
+template <class T> TESSERA_BODY void attend_in(const Query& query, std::vector<float>& scratch) {
+  if (query.head_dim % (2 * lanes) == 0) attend_in<2, T>(query, scratch);
+  else attend_in<1, T>(query, scratch);
 }
 
 TESSERA_EACH_CPU void attend_fp32(const Query& query, std::vector<float>& scratch) { attend_in<float>(query, scratch); }
