@@ -1,11 +1,14 @@
-// Filters over the most likely tokens, sorted only as far down as they reach. Runs on the CPU from counter-based
+// Filters by thresholds that selection finds; nothing is sorted but the tokens around them. Runs on the CPU from counter-based
 // numbers: the same on every device.
 #include "generate/token_sampling.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
+#include <span>
 
 #include "core/error.h"
 #include "core/rng.h"
@@ -18,14 +21,25 @@ namespace {
 struct Ranked {
   int32_t id = 0;
   float logit = 0;
-  double weight = 0;  // probability, not normalised: the most likely has 1
+  float weight = 0;  // probability, not normalised: the most likely has 1
 };
 
 /// Ranked by logit, not by weight: at a high temperature weights that differ round to the same number.
 bool before(const Ranked& a, const Ranked& b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
 
-double sum(const std::vector<Ranked>& tokens) {
+double sum(std::span<const Ranked> tokens) {
   return std::accumulate(tokens.begin(), tokens.end(), 0.0, [](double s, const Ranked& t) { return s + t.weight; });
+}
+
+/// Sums side by side: one after the other each would wait for the last.
+double sum(std::span<const float> weights) {
+  std::array<double, 8> sums{};
+  size_t i = 0;
+  for (; i + sums.size() <= weights.size(); i += sums.size()) {
+    for (size_t j = 0; j < sums.size(); ++j) sums[j] += weights[i + j];
+  }
+  for (; i < weights.size(); ++i) sums[0] += weights[i];
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 /// exp((logits - largest) / temperature) [V]: probabilities, not normalised.
@@ -33,52 +47,99 @@ Tensor weights_of(const Tensor& logits, double temperature) {
   return logits.sub(logits.max()).div_(std::max(temperature, 1e-30)).exp_();
 }
 
-/// All tokens that are not banned (-inf), by rising id.
-std::vector<Ranked> ranked(const Tensor& logits, double temperature) {
-  const Tensor contiguous = logits.contiguous(), weights = weights_of(contiguous, temperature);
-  const float *logit = contiguous.const_data_ptr<float>(), *weight = weights.const_data_ptr<float>();
+std::span<const float> numbers_of(const Tensor& t) {
+  return {t.const_data_ptr<float>(), static_cast<size_t>(t.numel())};
+}
+
+/// Tokens that are not banned (-inf) and have at least this logit and weight, by rising id.
+std::vector<Ranked> at_least(std::span<const float> logits, std::span<const float> weights, float logit,
+                             double weight) {
   std::vector<Ranked> tokens;
-  tokens.reserve(static_cast<size_t>(weights.numel()));
-  for (int32_t id = 0; id < weights.numel(); ++id) {
-    if (logit[id] > -std::numeric_limits<float>::infinity()) tokens.push_back({id, logit[id], weight[id]});
+  for (size_t id = 0; id < logits.size(); ++id) {
+    if (logits[id] >= logit && weights[id] >= weight && logits[id] > -std::numeric_limits<float>::infinity())
+      tokens.push_back({static_cast<int32_t>(id), logits[id], weights[id]});
   }
   return tokens;
 }
 
+/// The k-th largest logit; -inf where there are fewer.
+float kth_largest(std::span<const float> logits, int64_t k) {
+  const auto wanted = static_cast<size_t>(k);
+  if (wanted >= logits.size()) return -std::numeric_limits<float>::infinity();
+  std::vector<float> largest;  // k of them are among the k largest so far
+  float least = -std::numeric_limits<float>::infinity();
+  const auto settle = [&] {
+    const auto last = largest.begin() + static_cast<std::ptrdiff_t>(wanted - 1);
+    std::nth_element(largest.begin(), last, largest.end(), std::greater());
+    least = *last;
+    largest.resize(wanted);
+  };
+  const size_t most = 4 * wanted + 64;
+  for (const float logit : logits) {
+    if (logit <= least) continue;
+    largest.push_back(logit);
+    if (largest.size() == most) settle();
+  }
+  if (largest.size() > wanted) settle();
+  return largest.size() < wanted ? -std::numeric_limits<float>::infinity() : least;
+}
+
+/// The token, in the order of before(), whose weight takes the running sum to `enough`; the last one where none does.
+Ranked last_of_nucleus(std::vector<Ranked> tokens, double enough) {
+  constexpr std::ptrdiff_t few = 64;
+  auto begin = tokens.begin(), end = tokens.end();
+  double above = 0;  // sum of those before `begin`
+  while (end - begin > few) {
+    const auto middle = begin + (end - begin) / 2;
+    std::nth_element(begin, middle, end, before);
+    const double upper = sum(std::span(begin, middle));
+    if (above + upper < enough) above += upper, begin = middle;
+    else end = middle;
+  }
+  std::sort(begin, end, before);
+  while (begin + 1 < end && (above += begin->weight) < enough) ++begin;
+  return *begin;
+}
+
 /// The token at which the running sum of all weights, by rising id, passes `share` of their total.
-int32_t token_at(const Tensor& weights, double share) {
-  const float* weight = weights.const_data_ptr<float>();
-  double total = 0;
-  for (int64_t id = 0; id < weights.numel(); ++id) total += weight[id];
-  double rest = share * total;
-  int32_t last = 0;
-  for (int32_t id = 0; id < weights.numel(); ++id) {
-    if (weight[id] > 0) last = id;
-    rest -= weight[id];
-    if (rest < 0) return id;
+int32_t token_at(std::span<const float> weights, double share) {
+  constexpr size_t piece = 256;
+  std::vector<double> sums;
+  for (size_t at = 0; at < weights.size(); at += piece)
+    sums.push_back(sum(weights.subspan(at, std::min(piece, weights.size() - at))));
+  double rest = share * std::accumulate(sums.begin(), sums.end(), 0.0);
+  size_t at = 0;
+  while (at + 1 < sums.size() && rest >= sums[at]) rest -= sums[at++];
+  while (at > 0 && sums[at] == 0) --at;  // where the sum fell short by rounding
+  size_t last = 0;
+  for (size_t id = at * piece; id < weights.size(); ++id) {
+    if (weights[id] == 0) continue;
+    last = id;
+    rest -= weights[id];
+    if (rest < 0) break;
   }
-  return last;  // the sum fell short by rounding
+  return static_cast<int32_t>(last);
 }
 
-void keep_top_k(std::vector<Ranked>& tokens, int64_t k) {
-  if (k >= std::ssize(tokens)) return;
-  const auto last = tokens.begin() + (k - 1);
-  std::nth_element(tokens.begin(), last, tokens.end(), before);
-  std::erase_if(tokens, [least = last->logit](const Ranked& t) { return t.logit < least; });
+/// What top-k leaves, and of the rest at least what the other filters leave: for these the weights of all count, given by `total`.
+std::vector<Ranked> ranked(const Tensor& logits, const TokenSampling& sampling, double& total) {
+  const Tensor contiguous = logits.contiguous(), exponentials = weights_of(contiguous, sampling.temperature);
+  const std::span<const float> all = numbers_of(contiguous), weights = numbers_of(exponentials);
+  if (sampling.top_k > 0) {
+    std::vector<Ranked> tokens = at_least(all, weights, kth_largest(all, sampling.top_k), 0);
+    total = sum(tokens);
+    return tokens;
+  }
+  total = sum(weights);
+  // Tokens below this weight are together less than what top-p leaves out, or min-p leaves them out.
+  constexpr double for_rounding = 0.99;
+  const double below = std::max((1 - sampling.top_p) * total / static_cast<double>(weights.size()), sampling.min_p);
+  return at_least(all, weights, -std::numeric_limits<float>::infinity(), for_rounding * below);
 }
 
-void keep_top_p(std::vector<Ranked>& tokens, double share) {
-  const double enough = share * sum(tokens);
-  const auto at = [&tokens](size_t i) { return tokens.begin() + static_cast<std::ptrdiff_t>(i); };
-  size_t sorted = 0, kept = 0;
-  double above = 0;
-  for (size_t reach = 64; kept == sorted && sorted < tokens.size(); reach *= 8) {
-    const size_t end = std::min(reach, tokens.size());
-    std::partial_sort(at(sorted), at(end), tokens.end(), before);
-    sorted = end;
-    for (; kept < sorted && above < enough; ++kept) above += tokens[kept].weight;
-  }
-  tokens.resize(kept);
+void keep_top_p(std::vector<Ranked>& tokens, double enough) {
+  const Ranked last = last_of_nucleus(tokens, enough);
+  std::erase_if(tokens, [&](const Ranked& t) { return before(last, t); });
 }
 
 void keep_min_p(std::vector<Ranked>& tokens, double share) {
@@ -125,17 +186,15 @@ int32_t argmax_token(const Tensor& logits) {
 
 std::vector<Candidate> candidates(const Tensor& logits, const TokenSampling& sampling) {
   argmax_token(logits);  // refuses NaN
-  std::vector<Ranked> tokens = ranked(logits, sampling.temperature);
-  if (sampling.top_k > 0) keep_top_k(tokens, sampling.top_k);
-  if (sampling.top_p < 1) keep_top_p(tokens, sampling.top_p);
+  double total = 0;
+  std::vector<Ranked> tokens = ranked(logits, sampling, total);
+  if (sampling.top_p < 1) keep_top_p(tokens, sampling.top_p * total);
   if (sampling.min_p > 0) keep_min_p(tokens, sampling.min_p);
-  const double total = sum(tokens);
-  if (sampling.top_k > 0 || sampling.top_p < 1)  // they leave another order
-    std::sort(tokens.begin(), tokens.end(), [](const Ranked& a, const Ranked& b) { return a.id < b.id; });
-  std::vector<Candidate> left;
-  left.reserve(tokens.size());
-  for (const Ranked& token : tokens) left.push_back({token.id, token.weight / total});
-  return left;
+  const double left = sum(tokens);
+  std::vector<Candidate> kept;
+  kept.reserve(tokens.size());
+  for (const Ranked& token : tokens) kept.push_back({token.id, token.weight / left});
+  return kept;
 }
 
 int32_t sample_token(const Tensor& logits, const TokenSampling& sampling, uint64_t row, uint64_t token) {
@@ -143,7 +202,7 @@ int32_t sample_token(const Tensor& logits, const TokenSampling& sampling, uint64
   double rest = Rng(sampling.seed).split(row).split(token).uniform();
   if (sampling.top_k == 0 && sampling.top_p == 1 && sampling.min_p == 0) {
     argmax_token(logits);  // refuses NaN
-    return token_at(weights_of(logits, sampling.temperature), rest);
+    return token_at(numbers_of(weights_of(logits.contiguous(), sampling.temperature)), rest);
   }
   const std::vector<Candidate> left = candidates(logits, sampling);
   for (const Candidate& candidate : left) {

@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <tuple>
 
+#include <ATen/ops/full.h>
+#include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -57,6 +61,63 @@ TEST(TokenSampling, TopKCountsRanksWhenTheTemperatureMakesAllEqual) {
 TEST(TokenSampling, TopPKeepsManyTokensOfAFlatDistribution) {
   const Tensor logits = at::zeros({5000});
   EXPECT_EQ(left(logits, {.top_p = 0.5}).size(), 2500u);
+}
+
+/// What the filters leave, by sorting all.
+Ids left_by_a_sort(const Tensor& logits, const TokenSampling& s) {
+  struct Token {
+    int32_t id;
+    float logit;
+    double weight;
+  };
+  std::vector<Token> tokens;
+  const float most = logits.max().item<float>();
+  for (int32_t id = 0; id < logits.numel(); ++id) {
+    const auto logit = logits[id].item<float>();
+    if (std::isfinite(logit)) tokens.push_back({id, logit, std::exp((double{logit} - most) / s.temperature)});
+  }
+  std::ranges::sort(tokens,
+                    [](const Token& a, const Token& b) { return std::tie(b.logit, a.id) < std::tie(a.logit, b.id); });
+  if (s.top_k > 0 && s.top_k < std::ssize(tokens))
+    std::erase_if(tokens,
+                  [least = tokens[static_cast<size_t>(s.top_k - 1)].logit](const Token& t) { return t.logit < least; });
+  double total = 0, sum = 0;
+  for (const Token& t : tokens) total += t.weight;
+  Ids ids;
+  for (const Token& t : tokens) {
+    if (sum < s.top_p * total && t.weight >= s.min_p) ids.push_back(t.id);
+    sum += t.weight;
+  }
+  std::ranges::sort(ids);
+  return ids;
+}
+
+TEST(TokenSampling, WhatIsLeftIsThatOfAWholeSort) {
+  at::manual_seed(4);
+  for (const int64_t tokens : {1, 2, 63, 64, 65, 200, 3000}) {
+    for (const double spread : {0.3, 2.0, 9.0}) {
+      Tensor logits = at::randn({tokens}) * spread;
+      if (tokens > 2) logits[tokens / 2] = -INFINITY, logits[0] = logits[tokens - 1];
+      for (const TokenSampling& s : std::vector<TokenSampling>{{.temperature = 1, .top_p = 0.95},
+                                                               {.temperature = 0.7, .top_p = 0.3},
+                                                               {.temperature = 1.5, .top_p = 0.999},
+                                                               {.temperature = 1, .top_k = 1},
+                                                               {.temperature = 1, .top_k = 50},
+                                                               {.temperature = 2, .top_k = 40, .top_p = 0.9},
+                                                               {.temperature = 1, .min_p = 0.05},
+                                                               {.temperature = 1, .top_p = 0.9, .min_p = 0.02}})
+        EXPECT_EQ(left(logits, s), left_by_a_sort(logits, s)) << tokens << " tokens, spread " << spread;
+    }
+  }
+}
+
+TEST(TokenSampling, OnlyTokensThatMayBeDrawnAreDrawnFromManyPieces) {
+  Tensor logits = at::full({2000}, -INFINITY);
+  for (const int64_t id : {300, 301, 1100}) logits[id] = 1.0;
+  std::map<int32_t, int> counts;
+  for (uint64_t t = 0; t < 3000; ++t) ++counts[sample_token(logits, {.temperature = 1, .seed = 3}, 0, t)];
+  ASSERT_EQ(counts.size(), 3u);
+  for (const int32_t id : {300, 301, 1100}) EXPECT_NEAR(counts[id], 1000, 110) << id;
 }
 
 TEST(TokenSampling, DrawsEachTokenWithItsProbability) {
