@@ -36,6 +36,7 @@ data::EmojiOptions asked_world(const EvalOptions& options, const std::string& ki
   for (auto each = known.rbegin(); each != known.rend(); ++each) {
     if (each->kind == kind) world = *each;
   }
+  world.kinds = {};
   world.keywords = world.reworded = world.foreign = 0;  // answers are names, whatever captions were trained on
   constexpr int64_t beyond_recipes = 1'000'000;
   world.seed = beyond_recipes + static_cast<int64_t>(options.compute.seed);

@@ -37,6 +37,13 @@ void check(const EmojiOptions& o) {
   if (!(o.keywords >= 0 && o.foreign >= 0 && o.keywords + o.foreign <= 1)) {
     refuse("keywords + foreign", o.keywords + o.foreign, "shares from 0 to 1 together");
   }
+  const std::vector<SceneKind> kinds = scene_kinds_named(o.kinds);
+  const auto shows_one_thing = [](SceneKind kind) {
+    return kind == SceneKind::single || kind == SceneKind::counting || kind == SceneKind::colours;
+  };
+  if (o.kind == "scene" && o.split == "heldout" && std::ranges::all_of(kinds, shows_one_thing))
+    refuse("kinds", fmt::format("{}", fmt::join(o.kinds, ", ")),
+           "one with a pairing, such as two, beside the split heldout");
   if (o.foreign > 0 && o.languages.empty()) refuse("foreign", o.foreign, "a list of languages beside it");
 }
 

@@ -210,6 +210,8 @@ Scene SceneSource::plan(Rng rng, uint64_t index, bool heldout) const {
     scene.relation = static_cast<Relation>(rng.below(4));
     scene.ground = options_.ground == "white" ? 0 : rng.below(grounds().size());
     scene.size = options_.size;
+    const bool of_colours = scene.kind == SceneKind::colours || scene.kind == SceneKind::binding;
+    if (of_colours && coloured_.empty()) continue;
     const std::vector<size_t> ids = choose_ids(scene, rng);
     if (!allowed(ids, scene)) continue;
     for (const size_t id : ids) {

@@ -95,7 +95,7 @@ TEST(Scene, PositionCaptionsAgreeWithTheSquares) {
   }
 }
 
-TEST(Scene, KindsThatAreNamedComeInTurnAndNoOthers) {
+TEST(Scene, OnlyTheNamedKindsComeInTurn) {
   EmojiOptions some = options();
   some.kinds = {"position", "two"};
   const SceneSource source(tiles(), some);
@@ -104,7 +104,12 @@ TEST(Scene, KindsThatAreNamedComeInTurnAndNoOthers) {
   for (const std::vector<std::string>& wrong : {std::vector<std::string>{"pair"}, {"two", "two"}}) {
     some.kinds = wrong;
     EXPECT_THROW(SceneSource(tiles(), some), UserError);
+    EXPECT_THROW(check(some), UserError);
   }
+  some.kinds = {"single", "counting"};
+  check(some);
+  some.split = "heldout";
+  EXPECT_THROW(check(some), UserError) << "nothing to hold out";
 }
 
 TEST(Scene, RowsAreCentredEqualAndInTheCaptionsOrder) {

@@ -1,5 +1,4 @@
-// Filters by thresholds that selection finds; nothing is sorted but the tokens around them. Runs on the CPU from counter-based
-// numbers: the same on every device.
+// Top-k, top-p and min-p by selection in place of a whole sort. Runs on the CPU from counter-based numbers: the same on every device.
 #include "generate/token_sampling.h"
 
 #include <algorithm>
@@ -31,7 +30,7 @@ double sum(std::span<const Ranked> tokens) {
   return std::accumulate(tokens.begin(), tokens.end(), 0.0, [](double s, const Ranked& t) { return s + t.weight; });
 }
 
-/// Sums side by side: one after the other each would wait for the last.
+/// Eight sums side by side, so that additions do not wait for each other.
 double sum(std::span<const float> weights) {
   std::array<double, 8> sums{};
   size_t i = 0;
@@ -66,7 +65,7 @@ std::vector<Ranked> at_least(std::span<const float> logits, std::span<const floa
 float kth_largest(std::span<const float> logits, int64_t k) {
   const auto wanted = static_cast<size_t>(k);
   if (wanted >= logits.size()) return -std::numeric_limits<float>::infinity();
-  std::vector<float> largest;  // k of them are among the k largest so far
+  std::vector<float> largest;  // the k largest so far, and others that were not dropped yet
   float least = -std::numeric_limits<float>::infinity();
   const auto settle = [&] {
     const auto last = largest.begin() + static_cast<std::ptrdiff_t>(wanted - 1);
@@ -93,8 +92,12 @@ Ranked last_of_nucleus(std::vector<Ranked> tokens, double enough) {
     const auto middle = begin + (end - begin) / 2;
     std::nth_element(begin, middle, end, before);
     const double upper = sum(std::span(begin, middle));
-    if (above + upper < enough) above += upper, begin = middle;
-    else end = middle;
+    if (above + upper >= enough) {
+      end = middle;
+    } else {
+      above += upper;
+      begin = middle;
+    }
   }
   std::sort(begin, end, before);
   while (begin + 1 < end && (above += begin->weight) < enough) ++begin;
@@ -110,7 +113,7 @@ int32_t token_at(std::span<const float> weights, double share) {
   double rest = share * std::accumulate(sums.begin(), sums.end(), 0.0);
   size_t at = 0;
   while (at + 1 < sums.size() && rest >= sums[at]) rest -= sums[at++];
-  while (at > 0 && sums[at] == 0) --at;  // where the sum fell short by rounding
+  while (at > 0 && sums[at] == 0) rest += sums[--at];  // where the sum fell short by rounding
   size_t last = 0;
   for (size_t id = at * piece; id < weights.size(); ++id) {
     if (weights[id] == 0) continue;
@@ -121,7 +124,7 @@ int32_t token_at(std::span<const float> weights, double share) {
   return static_cast<int32_t>(last);
 }
 
-/// What top-k leaves, and of the rest at least what the other filters leave: for these the weights of all count, given by `total`.
+/// What top-k leaves; without it, all that the other filters keep and more. `total`: the weight that top_p is a share of.
 std::vector<Ranked> ranked(const Tensor& logits, const TokenSampling& sampling, double& total) {
   const Tensor contiguous = logits.contiguous(), exponentials = weights_of(contiguous, sampling.temperature);
   const std::span<const float> all = numbers_of(contiguous), weights = numbers_of(exponentials);

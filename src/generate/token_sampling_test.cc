@@ -85,25 +85,31 @@ Ids left_by_a_sort(const Tensor& logits, const TokenSampling& s) {
   for (const Token& t : tokens) total += t.weight;
   Ids ids;
   for (const Token& t : tokens) {
-    if (sum < s.top_p * total && t.weight >= s.min_p) ids.push_back(t.id);
+    if ((s.top_p == 1 || sum < s.top_p * total) && t.weight >= s.min_p) ids.push_back(t.id);
     sum += t.weight;
   }
   std::ranges::sort(ids);
   return ids;
 }
 
-TEST(TokenSampling, WhatIsLeftIsThatOfAWholeSort) {
+TEST(TokenSampling, FiltersKeepTheTokensOfAWholeSort) {
   at::manual_seed(4);
   for (const int64_t tokens : {1, 2, 63, 64, 65, 200, 3000}) {
     for (const double spread : {0.3, 2.0, 9.0}) {
       Tensor logits = at::randn({tokens}) * spread;
-      if (tokens > 2) logits[tokens / 2] = -INFINITY, logits[0] = logits[tokens - 1];
+      if (tokens > 2) {
+        logits[tokens / 2] = -INFINITY;
+        logits[0] = logits[tokens - 1];
+      }
+      if (tokens == 3000) logits.narrow(0, 500, 200).fill_(logits.max());
       for (const TokenSampling& s : std::vector<TokenSampling>{{.temperature = 1, .top_p = 0.95},
                                                                {.temperature = 0.7, .top_p = 0.3},
                                                                {.temperature = 1.5, .top_p = 0.999},
                                                                {.temperature = 1, .top_k = 1},
                                                                {.temperature = 1, .top_k = 50},
                                                                {.temperature = 2, .top_k = 40, .top_p = 0.9},
+                                                               {.temperature = 1, .top_k = 40, .min_p = 0.1},
+                                                               {.temperature = 1, .top_k = 199},
                                                                {.temperature = 1, .min_p = 0.05},
                                                                {.temperature = 1, .top_p = 0.9, .min_p = 0.02}})
         EXPECT_EQ(left(logits, s), left_by_a_sort(logits, s)) << tokens << " tokens, spread " << spread;

@@ -31,7 +31,7 @@ struct LoadOptions {
       "auto";  // of the weights: "auto" (as stored; fp16 is multiplied in fp32 on the CPU), "fp32" or "bf16"
   bool cache_int8 = false;  // keys and values of text models in 8 bits
   /// Activations beside weights in GGUF's blocks are rounded to 16 bits, and 16-bit weights multiply in fp32 (prompts of bf16 models do not);
-  /// false: to 8, as in llama.cpp, and in bf16 where the processor does it.
+  /// false: to 8, as in llama.cpp, and in bf16 where the processor does it; and keys and values are kept in bf16.
   bool exact = true;
   std::vector<Path> adapters = {};  // PEFT directories that are added to the weights
   std::string chat_template =

@@ -218,7 +218,7 @@ Tensor by_a_whole_sort(const Tensor& logits, double top_p) {
 
 TEST(CodeProbabilities, TopPIsThatOfAWholeSortBitForBit) {
   at::manual_seed(3);
-  for (const int64_t codes : {1, 2, 7, 16, 17, 130, 1024}) {
+  for (const int64_t codes : {1, 2, 7, 16, 17, 130, 1024, 8192}) {
     for (const double spread : {0.0, 0.01, 1.0, 8.0}) {
       for (const double top_p : {0.001, 0.3, 0.5, 0.95, 0.999999, 1 - 1e-12}) {
         Tensor logits = (at::randn({codes}) * spread);

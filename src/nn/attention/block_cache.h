@@ -82,8 +82,8 @@ class BlockCache final : public KvCache {
   };
   /// The positions of the pass, in order along T.
   std::vector<Place> places() const;
-  /// Room in every layer for the blocks of the pass; calls with places are safe from several threads then. `type` is that of keys and
-  /// values as they come, on the CPU: fp32 or bf16.
+  /// Room in every layer for the blocks of the pass; calls with places are safe from several threads then. `type` is the format of
+  /// keys and values where no other was given, on the CPU: fp32 or bf16.
   void make_room(at::ScalarType type, int64_t heads, int64_t head_dim);
   /// Takes the memory of all `capacity` blocks now, so that a full cache cannot be refused it later.
   void take_capacity(at::ScalarType type, int64_t heads, int64_t head_dim);

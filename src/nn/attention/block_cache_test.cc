@@ -87,23 +87,26 @@ class RoundedKeys : public ::testing::TestWithParam<Kept> {};
 TEST_P(RoundedKeys, AreReadAsTheNumbersTheyStandFor) {
   at::manual_seed(2);
   const auto [kept, block, width] = GetParam();
-  BlockCache cache({.depth = 1, .block = block, .stored = kept});
-  const BlockCache::Row row = cache.add();
-  std::vector<Pass> rounded;
-  for (const int64_t count : {5, 1, 1, 40, 2}) {
-    const Pass pass(count, at::kFloat, width);
-    const Tensor got = attend(cache, {{row, count}}, pass, {.scale = 0.3});
-    Pass stored = pass;  // the second way: round, then attend plainly
-    for (Tensor* t : {&stored.k, &stored.v}) {
-      if (kept != at::kChar) {
-        *t = t->to(kept).to(at::kFloat);
-        continue;
+  for (const AttendOptions& options : {AttendOptions{.scale = 0.3}, AttendOptions{.scale = 0.3, .cap = 2.0},
+                                       AttendOptions{.scale = 0.3, .window = 13}}) {
+    BlockCache cache({.depth = 1, .block = block, .stored = kept});
+    const BlockCache::Row row = cache.add();
+    std::vector<Pass> rounded;
+    for (const int64_t count : {5, 1, 1, 40, 2, 1}) {
+      const Pass pass(count, at::kFloat, width);
+      const Tensor got = attend(cache, {{row, count}}, pass, options);
+      Pass stored = pass;  // the second way: round, then attend plainly
+      for (Tensor* t : {&stored.k, &stored.v}) {
+        if (kept != at::kChar) {
+          *t = t->to(kept).to(at::kFloat);
+          continue;
+        }
+        const Tensor step = t->abs().amax(-1, true) / 127;
+        *t = (*t / step).round() * step;
       }
-      const Tensor step = t->abs().amax(-1, true) / 127;
-      *t = (*t / step).round() * step;
+      rounded.push_back(stored);
+      EXPECT_LT(furthest(got, expected(rounded, options)), 2e-5);
     }
-    rounded.push_back(stored);
-    EXPECT_LT(furthest(got, expected(rounded, {.scale = 0.3})), 2e-5);
   }
 }
 

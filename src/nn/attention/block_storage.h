@@ -15,7 +15,9 @@ namespace tessera::nn {
 class BlockStorage {
  public:
   BlockStorage(int64_t size, std::optional<at::ScalarType> stored)
-      : size_(size), stored_(stored), int8_(stored == at::kChar) {}
+      : size_(size), stored_(stored), int8_(stored == at::kChar) {
+    TORCH_INTERNAL_ASSERT(!stored || int8_ || stored == at::kFloat || stored == at::kBFloat16 || stored == at::kHalf);
+  }
 
   /// Writes k and v [G, n, head_dim] to positions `at` to at + n of a block.
   void write(int32_t block, int64_t at, const Tensor& k, const Tensor& v);

@@ -23,29 +23,43 @@ namespace {
 
 #include "nn/kernels/vectors-inl.h"
 
-/// Thirty-two numbers. Of bf16, two of which make a word, those at even places come first: so the two are a shift and a mask away.
+/// Loads 32 numbers. Of bf16, `even` gets those at even positions and `odd` the others, because a shift and a mask then widen them; queries
+/// and outputs are deinterleaved to match.
 template <class T> TESSERA_BODY void load_two(const T* from, Floats& a, Floats& b) {
-  load(from, a), load(from + lanes, b);
+  load(from, a);
+  load(from + lanes, b);
 }
 TESSERA_BODY void load_two(const uint16_t* from, Floats& even, Floats& odd) {
+  static_assert(std::endian::native == std::endian::little);
   Words both;
   std::memcpy(&both, from, sizeof both);
   const Words low = both << 16, high = both & 0xFFFF0000u;
-  std::memcpy(&even, &low, sizeof low), std::memcpy(&odd, &high, sizeof high);
+  std::memcpy(&even, &low, sizeof low);
+  std::memcpy(&odd, &high, sizeof high);
 }
 
-/// Numbers in the order of load_two, and back.
-template <class T> TESSERA_BODY void in_twos(const float* from, int64_t count, float* to) {
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t within = i % (2 * lanes);
-    to[std::is_same_v<T, uint16_t> ? i - within + within / 2 + within % 2 * lanes : i] = from[i];
+/// Numbers in the order in which load_two() gives those of a T; `count` is a multiple of 32.
+template <class T> TESSERA_BODY void deinterleave(const float* from, int64_t count, float* to) {
+  if (!std::is_same_v<T, uint16_t>) {
+    std::copy_n(from, count, to);
+    return;
+  }
+  for (int64_t i = 0; i < count; i += 2 * lanes) {
+    for (int64_t j = 0; j < lanes; ++j) {
+      to[i + j] = from[i + 2 * j];
+      to[i + lanes + j] = from[i + 2 * j + 1];
+    }
   }
 }
-template <class T> TESSERA_BODY void from_twos(float* numbers, int64_t count) {
+/// The other way, in place.
+template <class T> TESSERA_BODY void interleave(float* numbers, int64_t count) {
   if (!std::is_same_v<T, uint16_t>) return;
   for (int64_t i = 0; i < count; i += 2 * lanes) {
     float in_order[2 * lanes];
-    for (int64_t j = 0; j < lanes; ++j) in_order[2 * j] = numbers[i + j], in_order[2 * j + 1] = numbers[i + lanes + j];
+    for (int64_t j = 0; j < lanes; ++j) {
+      in_order[2 * j] = numbers[i + j];
+      in_order[2 * j + 1] = numbers[i + lanes + j];
+    }
     std::copy_n(in_order, 2 * lanes, numbers + i);
   }
 }
@@ -56,8 +70,8 @@ template <int vectors, class T> TESSERA_BODY void load_some(const T* from, Float
   else load(from, to[0]);
 }
 
-/// Brings numbers that are wanted soon nearer.
-template <class T> TESSERA_BODY void fetch(const T* from, int64_t count) {
+/// Takes `count` numbers into the cache that are read soon.
+template <class T> TESSERA_BODY void prefetch(const T* from, int64_t count) {
   const auto* bytes = reinterpret_cast<const char*>(from);
   for (int64_t i = 0; i < count * static_cast<int64_t>(sizeof(T)); i += 64) __builtin_prefetch(bytes + i);
 }
@@ -108,8 +122,8 @@ TESSERA_BODY void across_each(const Floats (&v)[sums_at_once], float* to) {
   std::memcpy(to, &sums, sizeof sums);
 }
 
-/// to[j] = dot(q, k + j * count, count) for positions from `from` to before `to_position`. `next`: as many keys or values that are read
-/// after these, or null.
+/// to[j] = dot(q, k + j * count, count) for positions from `from` to before `to_position`. `next`: the block that is
+/// read after this one and is prefetched meanwhile; may be null.
 template <int vectors, class T>
 TESSERA_BODY void dots(const float* q, const T* k, int64_t count, int64_t from, int64_t to_position, const T* next,
                        float* to) {
@@ -117,7 +131,7 @@ TESSERA_BODY void dots(const float* q, const T* k, int64_t count, int64_t from, 
   int64_t j = from;
   if (count % step == 0) {
     for (; j + sums_at_once <= to_position; j += sums_at_once) {
-      if (next != nullptr) fetch(next + j * count, sums_at_once * count);
+      if (next != nullptr) prefetch(next + j * count, sums_at_once * count);
       Floats sums[sums_at_once] = {};
       for (int64_t i = 0; i < count; i += step) {
         Floats a[vectors];
@@ -149,7 +163,7 @@ template <int vectors, int width, class T> TESSERA_BODY void add_vectors(const W
 #pragma GCC unroll 4
   for (int w = 0; w < width; ++w) load(out + at + w * lanes, sums[w]);
   for (int64_t j = c.from; j < c.to; ++j) {
-    if (at == 0 && c.next != nullptr) fetch(c.next + j * c.head_dim, c.head_dim);
+    if (at == 0 && c.next != nullptr) prefetch(c.next + j * c.head_dim, c.head_dim);
     const float weight = c.weight(j);
 #pragma GCC unroll 4
     for (int w = 0; w < width; w += vectors) {
@@ -200,7 +214,7 @@ template <int vectors, class T> TESSERA_BODY void attend_in(const Query& c, std:
   const int64_t seen = c.end - c.begin, room = (seen + lanes - 1) / lanes * lanes, all = c.heads * c.head_dim;
   scratch.resize(static_cast<size_t>(c.heads * room + all));
   float *const scores = scratch.data(), *const q = scores + c.heads * room;
-  if (twos) in_twos<T>(c.q, all, q);
+  if (twos) deinterleave<T>(c.q, all, q);
   else std::copy_n(c.q, all, q);
   const int64_t first = c.begin / c.block_size, last = (c.end - 1) / c.block_size;
   const auto bounds = [&](int64_t b) {  // of the visible positions in a block
@@ -235,7 +249,7 @@ template <int vectors, class T> TESSERA_BODY void attend_in(const Query& c, std:
                              c.out + h * c.head_dim);
     }
   }
-  if (twos) from_twos<T>(c.out, all);
+  if (twos) interleave<T>(c.out, all);
 }
 
 template <class T> TESSERA_BODY void attend_in(const Query& query, std::vector<float>& scratch) {

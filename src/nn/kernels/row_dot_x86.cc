@@ -1,6 +1,7 @@
-// Products of bf16 with bf16 by the processor's own instruction, 32 at a time. A few rows of x, which stay in the nearest cache, read a row
-// of the weight once as it comes from memory; many are multiplied in tiles of six rows by four columns, whose 24 sums fill the registers. Each row of x is summed in the
-// same order whichever way it goes: 16 partial sums, each adding two of every 32 products, then summed by halves.
+// Products of bf16 with bf16 by the processor's own instruction, 32 at a time. A few rows of x, which stay in the nearest cache, read the
+// weight once from its beginning to its end; many are multiplied in tiles of six rows by four columns, whose 24 sums fill the registers.
+// Each row of x is summed in the same order whichever way it goes: 16 partial sums, each adding two of every 32 products, then summed by
+// halves.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // both of the compiler's own header (GCC bug 105593)
@@ -19,9 +20,8 @@ namespace tessera::nn::rows {
 namespace {
 
 constexpr int64_t lanes = 32, rows_of_a_tile = 6, columns_of_a_tile = 4;
-constexpr int64_t few_rows = 8,
-                  few_numbers =
-                      12288;  // that are multiplied as the weight comes from memory: x stays in the nearest cache
+constexpr int64_t few_rows = 8;        // at most, multiplied column by column
+constexpr int64_t few_numbers = 8192;  // of x at most then, so that it stays in the nearest cache
 constexpr int64_t weights_kept_in_cache = 1 << 16, fewest_columns = 24;  // of a block that stays in the cache
 constexpr int64_t depth_of_a_step = 1024;                                // a multiple of `lanes`
 
@@ -64,7 +64,7 @@ struct TileOperands {
   const uint16_t *weight, *x;
   int64_t in, out;
   float* y;
-  bool fetches;  // the columns behind those of the tile, as the weight comes from memory
+  bool prefetch;  // the next tile's columns
 };
 
 /// The numbers begin to end of a tile's rows. Sums of earlier ones come from `kept`, and go there if there are more to come.
@@ -80,7 +80,7 @@ TESSERA_DOT_TARGET void tile(const TileOperands& at, int64_t begin, int64_t end,
   int64_t i = begin;
   for (; i + lanes <= end; i += lanes) {
     if constexpr (columns == 1) _mm_prefetch(reinterpret_cast<const char*>(at.weight + i + 1024), _MM_HINT_T0);
-    if (columns > 1 && at.fetches) {
+    if (columns > 1 && at.prefetch) {
 #pragma GCC unroll 8
       for (int c = 0; c < columns; ++c)
         _mm_prefetch(reinterpret_cast<const char*>(at.weight + (columns + c) * at.in + i), _MM_HINT_T0);

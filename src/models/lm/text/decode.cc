@@ -20,7 +20,7 @@ constexpr int64_t read_chunk = 256;     // of what follows a prompt
 constexpr int64_t long_piece = nn::BlockCache::long_piece;
 }  // namespace
 
-at::ScalarType kept_format(const DecoderLm& model, const DecodeOptions& options) {
+at::ScalarType cache_format(const DecoderLm& model, const DecodeOptions& options) {
   if (options.cache_int8) return at::kChar;
   const at::ScalarType passed = model.norm.weight.scalar_type();
   if (!options.cache_bf16 || model.layers.empty() || passed != at::kFloat) return passed;
@@ -33,7 +33,7 @@ LmSteps::LmSteps(const DecoderLm& model, const DecodeOptions& options)
     : model_(&model), plain_pass_(PlainPass::of(model)), options_(options),
       cache_({.depth = model.config.depth,
               .block = options.block,
-              .stored = kept_format(model, options),
+              .stored = cache_format(model, options),
               .capacity = options.capacity / options.block,
               .known = options.capacity > 0 ? options.capacity / options.block : 64,
               .recurrent = model.config.linear.has_value()}) {

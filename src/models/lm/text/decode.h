@@ -15,8 +15,9 @@ namespace tessera::lm {
 
 struct DecodeOptions {
   bool cache_int8 = false;
-  bool cache_bf16 = false;  // keys and values in bf16 on the CPU beside weights in 16 bits or fewer; in fp32 otherwise
-  int64_t block = 64;       // positions of a block of the cache
+  /// Keys and values in bf16 where a model on the CPU computes in fp32 beside weights in 16 bits or fewer. Models in bf16 always do so.
+  bool cache_bf16 = false;
+  int64_t block = 64;  // positions of a block of the cache
   /// Prompts go through the model in pieces that end at multiples of so many positions, so that memory stays bounded and a prompt
   /// is read alike whatever is known of its beginning. A multiple of the cache's blocks.
   int64_t chunk = 256;
@@ -26,8 +27,8 @@ struct DecodeOptions {
   bool keep_last = false;
 };
 
-/// How LmSteps keeps keys and values: kChar for 8-bit integers.
-at::ScalarType kept_format(const DecoderLm& model, const DecodeOptions& options);
+/// Format of the keys and values that LmSteps keeps; kChar: 8-bit integers with scales.
+at::ScalarType cache_format(const DecoderLm& model, const DecodeOptions& options);
 
 /// `model` must stand while this does. Everything is a function of the row alone, bit for bit on the CPU: pieces of at least
 /// nn::BlockCache::long_piece positions go through the model by themselves, shorter ones together, row by row (nn::RowByRow).

@@ -160,15 +160,15 @@ TEST_P(LmStepping, AnEightBitCacheIsNearTheExactOneAndSmaller) {
   else EXPECT_LT(moved, 0.05);
 }
 
-TEST_P(LmStepping, BesideNarrowWeightsTheCacheMayBeInBf16AndRowsAreTheSameBitsInACrowd) {
+TEST_P(LmStepping, ACacheInBf16IsNearThatInFp32AndRowsHaveTheSameBitsInACrowd) {
   DecoderLm narrow = in_blocks ? tiny_block_lm(family, GetParam().substr(family_ends + 4)) : tiny_lm(model.config);
   const DecodeOptions in_bf16{.cache_bf16 = true, .block = 8, .chunk = 32};
   if (!in_blocks) {
-    EXPECT_EQ(kept_format(narrow, in_bf16), at::kFloat) << "weights in fp32";
+    EXPECT_EQ(cache_format(narrow, in_bf16), at::kFloat) << "weights in fp32";
     for (Block& block : narrow.layers) block.mlp.gate_proj.weight = block.mlp.gate_proj.weight.to(at::kHalf);
   }
-  EXPECT_EQ(kept_format(narrow, in_bf16), at::kBFloat16);
-  EXPECT_EQ(kept_format(narrow, {}), at::kFloat);
+  EXPECT_EQ(cache_format(narrow, in_bf16), at::kBFloat16);
+  EXPECT_EQ(cache_format(narrow, {}), at::kFloat);
   const Ids prompt = some_ids(41);
   LmSteps exact(narrow, {.block = 8, .chunk = 32}), alone(narrow, in_bf16), crowd(narrow, in_bf16);
   const Tensor wide = join(exact, {prompt}), want = join(alone, {prompt}),

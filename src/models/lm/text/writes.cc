@@ -83,7 +83,7 @@ std::unique_ptr<generate::TokenSteps> LmWriter::steps(int64_t positions) const {
 
 int64_t LmWriter::position_bytes() const {
   const LmConfig& c = parts_.model.config;
-  const at::ScalarType kept = kept_format(parts_.model, parts_.decode);
+  const at::ScalarType kept = cache_format(parts_.model, parts_.decode);
   const int64_t head = c.head_dim * static_cast<int64_t>(c10::elementSize(kept)) + (kept == at::kChar ? 4 : 0);
   return 2 * c.depth * c.kv_heads * head;
 }
