@@ -92,6 +92,7 @@ int run_data_emoji(const DataEmojiOptions& options) {
                                  .split = options.split,
                                  .frames = options.frames,
                                  .layout = options.layout,
+                                 .kinds = options.kinds,
                                  .reworded = options.reworded,
                                  .keywords = options.keywords,
                                  .foreign = options.foreign,

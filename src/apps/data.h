@@ -21,6 +21,7 @@ struct DataEmojiOptions {
   double foreign = 0;
   double keywords = 0;
   std::string layout = "free";
+  std::vector<std::string> kinds;
   double reworded = 0;
   std::filesystem::path out;
   std::filesystem::path pack;
@@ -53,6 +54,7 @@ template <class V> void fields(V& v, DataEmojiOptions& o) {
   v("foreign", o.foreign, "share of captions in one of them");
   v("keywords", o.keywords, "share of captions that are keywords");
   v("layout", o.layout, "of scenes: free, or rows (centred, in the caption's order)");
+  v("kinds", o.kinds, "of scenes, in turn: single, two, counting, colours, position, binding, crowd (default: all)");
   v("reworded", o.reworded, "share of captions in other words or another order");
   v("out", o.out, "folder for 00000.png, ... and captions.jsonl");
   v("pack", o.pack, "write an atlas of all sprites and names to this file");
