@@ -48,7 +48,7 @@ template <class V> void fields(V& v, MemoryOptions& o) {
   v("exact", o.exact,
     "what fp32 arithmetic gives, with prompts a third slower: activations in 16 bits beside weights in GGUF's blocks, "
     "in place of 8 as in llama.cpp; 16-bit models, and those that draw scale by scale, in fp32, in place of bf16 where "
-    "the processor has it; keys and values in fp32, in place of bf16, but of models in bf16");
+    "the processor has it; keys and values in fp32, in place of bf16, unless the model is in bf16");
   v("cache_int8", o.cache_int8,
     "keys and values in 8 bits: half of the memory that bf16 takes, a quarter of fp32's, of long texts and large "
     "pictures; a little less exact");
