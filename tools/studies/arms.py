@@ -2,6 +2,7 @@
 import json
 import math
 import subprocess
+import tomllib
 
 
 def run(options, *words):
@@ -10,11 +11,25 @@ def run(options, *words):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def metrics(out):
+    """The lines of a run's metrics.jsonl; none of one that never began."""
+    file = out / "metrics.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def finished(out):
+    """Whether a run came to its last step, or to the loss that ends it: one that was interrupted has a model as well."""
+    if not (out / "model" / "config.json").exists():
+        return False
+    settings = tomllib.loads((out / "recipe.toml").read_text())["train"]
+    return settings.get("stop_loss", 0) > 0 or max(line["step"] for line in metrics(out)) >= settings["steps"]
+
+
 def train(options, out, recipe, settings):
     """The model directory of a run, which is begun, resumed or taken as it is."""
-    if not (out / "model" / "config.json").exists():
+    if not finished(out):
         sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-        run(options, "train", *(["--resume", out] if (out / "metrics.jsonl").exists() else [recipe, "--out", out, *sets]))
+        run(options, "train", *(["--resume", out] if metrics(out) else [recipe, "--out", out, *sets]))
     return out / "model"
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains and measures the arms of docs/hyperfitting.md and prints their tables.
 
-    python3 tools/studies/hyperfit.py --books MY/BOOKS [--tessera build/release/tessera] [--threads 1] [--seeds 1 2] [--only arms|fewer|order|lora|sizes|pictures|released] [--released DIR]
+    python3 tools/studies/hyperfit.py --books MY/BOOKS [--tessera build/release/tessera] [--threads 1] [--seeds 1 2] [--only arms|fewer|order|lora|sizes|pictures|released|released-lora] [--released DIR]
 
 Every arm is `tessera train recipes/books-lm-hyperfit.toml` (pictures: recipes/emoji-infinity-hyperfit.toml) with a few --set, then
 `tessera eval --task diversity` on contexts of the two books that were never trained on. An arm whose model is already there is only
@@ -12,6 +12,9 @@ import json
 import pathlib
 import shutil
 import subprocess
+
+import arms as common
+from arms import metrics
 
 RUNS = pathlib.Path("runs/hyperfit")
 UNSEEN = ("l-frank-baum_the-wonderful-wizard-of-oz", "p-g-wodehouse_love-among-the-chickens")
@@ -26,7 +29,7 @@ def arguments():
     parser.add_argument("--threads", default="1")
     parser.add_argument("--small", default="runs/ladder/w128-2M/model", help="a smaller pretrained model, that most arms are trained from")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--only", choices=("arms", "fewer", "order", "lora", "sizes", "pictures", "released"))
+    parser.add_argument("--only", choices=("arms", "fewer", "order", "lora", "sizes", "pictures", "released", "released-lora"))
     parser.add_argument("--released", help="directory of a released model with plain weights (tessera convert makes one of a GGUF file) for the study of that name, which takes an hour or more a seed")
     return parser.parse_args()
 
@@ -41,15 +44,11 @@ class Bench:
         self.measured.mkdir(exist_ok=True)
 
     def run(self, *words):
-        result = subprocess.run([self.options.tessera, *map(str, words), "--threads", self.options.threads, "--quiet"], check=True, capture_output=True, text=True)
-        return result.stdout.strip().rpartition("\n")[2]
+        return common.run(self.options, *words).strip().rpartition("\n")[2]
 
     def train(self, name, recipe, settings):
-        out = RUNS / name
-        if not (out / "model" / "config.json").exists():
-            sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-            self.run("train", *(["--resume", out] if (out / "metrics.jsonl").exists() else [f"recipes/{recipe}", "--out", out, *sets]))
-        return out
+        common.train(self.options, RUNS / name, f"recipes/{recipe}", settings)
+        return RUNS / name
 
     def hyperfit(self, name, seed, base=BASE, **settings):
         own = {"data.text.path": f'"{self.options.books}"', "model.from": f'"{base}"', "data.text.seed": seed, "train.seed": seed}
@@ -69,13 +68,6 @@ class Bench:
                             "--answers", self.measured / f"{label}.jsonl", *flags)
             kept.write_text(line)
         return json.loads(kept.read_text())
-
-
-def metrics_of(out):
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    epochs = [line for line in lines if "heldout_loss" in line]
-    losses = [line for line in lines if "loss" in line]
-    return {"training_loss": sum(line["loss"] for line in losses[-4:]) / 4, **epochs[-1]}
 
 
 def spread(values, form):
@@ -179,8 +171,11 @@ def lora(bench):
     return found
 
 
+FEW_MEASURES = {"loss__heldout": 32, "loss__continued": 8, "tune__epochs": 10}
+
+
 def released(bench):
-    """A released model, widened: all weights, then adapters, on 256 samples."""
+    """A released model, widened: all weights on 256 samples."""
     base, found = bench.options.released, {}
 
     def measure(label, seed, model, out, *flags):
@@ -188,25 +183,31 @@ def released(bench):
         found.setdefault(label, []).append(bench.alive(name, model, "--citations", bench.index(out), *flags, seed=seed))
         return found[label][-1]
 
-    few_measures = {"loss__heldout": 32, "loss__continued": 8, "tune__epochs": 10}
     for seed in bench.options.seeds:
-        out = bench.hyperfit("released", seed, base, **few_measures, train__schedule__learning_rate=3e-4)
+        out = bench.hyperfit("released", seed, base, **FEW_MEASURES, train__schedule__learning_rate=3e-4)
         after = measure("hyperfit, greedy", seed, out / "model", out)
         measure("hyperfit, citations blocked", seed, out / "model", out, "--block-citations", bench.index(out))
         measure("before, greedy", seed, base, out)
         measure("before, Top-P", seed, base, out, *TOP_P)
         measure("before, repetition penalty 1.3", seed, base, out, "--repetition-penalty", 1.3, "--temperature", 0)
         measure("before, equal entropy", seed, base, out, "--match-entropy", after["entropy"])
-        adapters = {"train__schedule__learning_rate": 2e-3, "model__tune__what": '"lora"', "model__tune__rank": 32, "model__tune__alpha": 64}
-        lora = bench.hyperfit("released-lora", seed, base, **few_measures, **adapters)
-        measure("LoRA of rank 32, greedy", seed, lora / "model", lora)
     table("A released model: mean (all seeds)", COLUMNS, [row(label, results) for label, results in found.items()])
     return found
 
 
+def released_lora(bench):
+    """The same with adapters on every linear layer of the blocks."""
+    adapters = {"train__schedule__learning_rate": 2e-3, "model__tune__what": '"lora"', "model__tune__rank": 32, "model__tune__alpha": 64}
+    results = []
+    for seed in bench.options.seeds:
+        out = bench.hyperfit("released-lora", seed, bench.options.released, **FEW_MEASURES, **adapters)
+        results.append({**bench.alive(f"released-lora-s{seed}", out / "model", "--citations", bench.index(out), seed=seed), "training_loss": last_loss(out)})
+    table_with_losses("A released model, LoRA of rank 32, greedy: mean (all seeds)", {"LoRA of rank 32": results})
+    return results
+
+
 def last_loss(out):
-    losses = [json.loads(line).get("loss") for line in (out / "metrics.jsonl").read_text().splitlines()]
-    losses = [loss for loss in losses if loss is not None][-4:]
+    losses = [line["loss"] for line in metrics(out) if "loss" in line][-4:]
     return sum(losses) / len(losses)
 
 
@@ -242,11 +243,11 @@ def main():
     options = arguments()
     RUNS.mkdir(parents=True, exist_ok=True)
     bench = Bench(options)
-    studies = {"arms": arms, "fewer": fewer, "order": order, "lora": lora, "sizes": sizes, "pictures": pictures, "released": released}
+    studies = {"arms": arms, "fewer": fewer, "order": order, "lora": lora, "sizes": sizes, "pictures": pictures, "released": released, "released-lora": released_lora}
     file = RUNS / "results.json"
     results = json.loads(file.read_text()) if file.exists() else {}
     for name, study in studies.items():
-        if options.only == name or options.only is None and (name != "released" or options.released):
+        if options.only == name or options.only is None and (not name.startswith("released") or options.released):
             results[name] = study(bench)
             file.write_text(json.dumps(results, indent=1))
 

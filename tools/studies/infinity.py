@@ -9,7 +9,8 @@ Every arm is `tessera train recipes/studies/*.toml` with a few --set, then `tess
 import argparse
 import json
 import pathlib
-import subprocess
+
+from arms import metrics, run, train
 
 RUNS = pathlib.Path("runs/studies")
 SEEDS = (1, 2)
@@ -24,22 +25,14 @@ def arguments():
 
 
 class Bench:
-    def __init__(self, tessera, threads):
-        self.tessera, self.threads = tessera, threads
-
-    def run(self, *words):
-        result = subprocess.run([self.tessera, *words, "--threads", self.threads, "--quiet", "--json"], check=True, capture_output=True, text=True)
-        return json.loads(result.stdout.strip().splitlines()[-1])
+    def __init__(self, options):
+        self.options = options
 
     def train(self, name, recipe, settings):
-        out = RUNS / name
-        if not (out / "model" / "config.json").exists():
-            sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-            resume = ["--resume", str(out)] if (out / "metrics.jsonl").exists() else [f"recipes/studies/{recipe}", "--out", str(out), *sets]
-            self.run("train", *resume)
-        lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        """The last value of everything that the run measured."""
+        train(self.options, RUNS / name, f"recipes/studies/{recipe}", settings)
         merged = {}
-        for line in lines:
+        for line in metrics(RUNS / name):
             merged.update(line)
         return merged
 
@@ -49,10 +42,11 @@ class Bench:
     def arm(self, name, bits, seed, **settings):
         self.codec(bits)
         base = {"model.codec_directory": f'"{RUNS}/codec-d{bits}/model"', "train.seed": seed}
-        metrics = self.train(name, "infinity-32.toml", base | settings)
+        measured = self.train(name, "infinity-32.toml", base | settings)
         if settings.get("model.head") != '"index"':  # an index classifier is only there to be compared; it does not draw
-            metrics["retrieval"] = self.run("eval", "-m", str(RUNS / name / "model"), "--task", "sprite-retrieval", "--count", "0", "--seed", "1")
-        return metrics
+            line = run(self.options, "eval", "-m", RUNS / name / "model", "--task", "sprite-retrieval", "--count", 0, "--seed", 1, "--json")
+            measured["retrieval"] = json.loads(line.strip().rpartition("\n")[2])
+        return measured
 
 
 def mean_and_both(values, form):
@@ -103,7 +97,7 @@ def correction(bench):
 
 def main():
     options = arguments()
-    bench = Bench(options.tessera, options.threads)
+    bench = Bench(options)
     studies = {"heads": heads, "scaling": scaling, "correction": correction}
     RUNS.mkdir(parents=True, exist_ok=True)
     results = {name: study(bench) for name, study in studies.items() if options.only in (None, name)}

@@ -17,7 +17,7 @@ import json
 import math
 import pathlib
 
-from arms import interval, train
+from arms import interval, metrics, train
 
 RUNS = pathlib.Path("runs/studies")
 RECIPE = "recipes/studies/liquid.toml"
@@ -45,8 +45,7 @@ def arguments():
 def measured(out):
     """Every measurement of a run: step -> numbers."""
     rows = {}
-    for line in (out / "metrics.jsonl").read_text().splitlines():
-        row = json.loads(line)
+    for row in metrics(out):
         rows.setdefault(row["step"], {}).update(row)
     return {step: row for step, row in rows.items() if "heldout_loss" in row}
 
