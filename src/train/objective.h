@@ -21,6 +21,7 @@ struct Parameter {
   Tensor tensor;
   bool decay = true;      // weight decay applies
   double lr_scale = 1.0;  // multiplies the schedule's learning rate
+  int64_t first_row = 0;  // rows before it stay as they are
 };
 
 /// What a step may depend on beside its samples. Everything random comes from `rng`, which is a function of

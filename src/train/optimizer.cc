@@ -27,15 +27,22 @@ void validate(const OptimizerConfig& c) {
     throw UserError("[train] epsilon must be above 0, weight_decay and clip 0 or more");
 }
 
+namespace {
+Tensor trained_rows(const Parameter& p, const Tensor& t) {
+  return p.first_row > 0 ? t.narrow(0, p.first_row, t.size(0) - p.first_row) : t;
+}
+}  // namespace
+
 AdamW::AdamW(std::vector<Parameter> parameters, OptimizerConfig config)
     : parameters_(std::move(parameters)), config_(config) {
   validate(config_);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = parameters_[i];
     p.tensor.requires_grad_(true);
-    mean_.push_back(at::zeros_like(p.tensor));
-    square_.push_back(at::zeros_like(p.tensor));
-    if (has_average()) average_.push_back(p.tensor.detach().clone());
+    const Tensor trained = trained_rows(p, p.tensor.detach());
+    mean_.push_back(at::zeros_like(trained));
+    square_.push_back(at::zeros_like(trained));
+    if (has_average()) average_.push_back(trained.clone());
     const auto same = [&](const Group& g) { return g.decay == p.decay && g.lr_scale == p.lr_scale; };
     auto group = std::find_if(groups_.begin(), groups_.end(), same);
     if (group == groups_.end()) group = groups_.insert(groups_.end(), Group{p.decay, p.lr_scale, {}});
@@ -49,7 +56,7 @@ double AdamW::step(double learning_rate) {
   std::vector<Tensor> gradients;
   for (Parameter& p : parameters_) {
     if (!p.tensor.grad().defined()) p.tensor.mutable_grad() = at::zeros_like(p.tensor);
-    gradients.push_back(p.tensor.grad());
+    gradients.push_back(trained_rows(p, p.tensor.grad()));
   }
   const double norm = at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
   if (!std::isfinite(norm)) return norm;
@@ -59,7 +66,7 @@ double AdamW::step(double learning_rate) {
   for (const Group& group : groups_) {
     std::vector<Tensor> weights, grads, means, squares, counts;
     for (const size_t i : group.members) {
-      weights.push_back(parameters_[i].tensor);
+      weights.push_back(trained_rows(parameters_[i], parameters_[i].tensor));
       grads.push_back(gradients[i]);
       means.push_back(mean_[i]);
       squares.push_back(square_[i]);
@@ -75,7 +82,7 @@ double AdamW::step(double learning_rate) {
     const double steps = count_.item<double>();
     const double decay = std::min(config_.ema, (1 + steps) / (10 + steps));
     std::vector<Tensor> weights;
-    for (const Parameter& p : parameters_) weights.push_back(p.tensor);
+    for (const Parameter& p : parameters_) weights.push_back(trained_rows(p, p.tensor));
     at::_foreach_lerp_(average_, weights, 1 - decay);
   }
   return norm;
@@ -96,8 +103,9 @@ void AdamW::swap_average() {
   if (!has_average()) return;
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    const Tensor weight = parameters_[i].tensor.detach().clone();
-    parameters_[i].tensor.copy_(average_[i]);
+    const Tensor trained = trained_rows(parameters_[i], parameters_[i].tensor);
+    const Tensor weight = trained.clone();
+    trained.copy_(average_[i]);
     average_[i].copy_(weight);
   }
 }

@@ -47,6 +47,26 @@ TEST(AdamW, GroupsKeepTheirOwnDecayAndRate) {
   EXPECT_NEAR(slow.tensor.item<double>(), 0.99, 1e-5);
 }
 
+TEST(AdamW, RowsBeforeTheFirstStayAsTheyAre) {
+  const OptimizerConfig c{.weight_decay = 0.5, .clip = 1.0, .ema = 0.9};
+  const Tensor whole = at::tensor({1.0, 2.0, 3.0, 4.0}, at::kFloat).view({4, 1}), alone = whole.narrow(0, 2, 2).clone();
+  AdamW rows({{.name = "w", .tensor = whole, .first_row = 2}}, c), plain({{.name = "w", .tensor = alone}}, c);
+  for (int step = 0; step < 3; ++step) {
+    whole.mutable_grad() = at::tensor({1e6, -1e6, 3.0, 1.0}, at::kFloat).view({4, 1});
+    alone.mutable_grad() = at::tensor({3.0, 1.0}, at::kFloat).view({2, 1});
+    EXPECT_EQ(rows.step(0.1), plain.step(0.1)) << "rows that stay do not count for clipping";
+  }
+  const at::NoGradGuard no_grad;
+  for (int look = 0; look < 2; ++look) {  // the weights, then their average
+    EXPECT_EQ(whole.narrow(0, 0, 2).sum().item<float>(), 3.0);
+    EXPECT_TRUE(whole.narrow(0, 2, 2).equal(alone));
+    rows.swap_average();
+    plain.swap_average();
+  }
+  for (const NamedTensor& item : rows.state())
+    if (item.name != "step") EXPECT_EQ(item.tensor.size(0), 2) << item.name;
+}
+
 TEST(AdamW, ClipsTheNormOfAllGradientsTogether) {
   const Parameter a = parameter("a", {0.0}), b = parameter("b", {0.0});
   AdamW optimizer({a, b}, {.clip = 1.0});

@@ -105,11 +105,19 @@ int64_t LiquidObjective::room() const {
 }
 
 std::vector<train::Parameter> LiquidObjective::parameters() {
-  return train::tuned_parameters(parts_.bundle.model, parts_.tune, parts_.seed);
+  std::vector<train::Parameter> all = train::tuned_parameters(parts_.bundle.model, parts_.tune, parts_.seed);
+  if (parts_.first_row == 0) return all;
+  for (train::Parameter& p : all) {
+    if (p.tensor.size(0) != parts_.bundle.model.config.vocabulary) continue;
+    p.first_row = parts_.first_row;
+    p.lr_scale = parts_.rows_rate;
+  }
+  return all;
 }
 
 std::vector<int64_t> LiquidObjective::codes_of_picture(const Image& picture) const {
-  const uint64_t key = hash_text({reinterpret_cast<const char*>(picture.pixels.data()), picture.pixels.size()});
+  const uint64_t key = hash_text({reinterpret_cast<const char*>(picture.pixels.data()), picture.pixels.size()}) +
+                       static_cast<uint64_t>(picture.width);
   {
     const std::lock_guard lock(encoding_);
     if (const auto kept = codes_.find(key); kept != codes_.end()) return kept->second;
@@ -307,8 +315,13 @@ void LiquidObjective::save_model(const Path& directory, FileSystem& files) {
 
 namespace {
 
+struct Start {
+  Bundle bundle;
+  int64_t first_row = 0;  // that is new in the vocabulary; 0: none is
+};
+
 /// The Liquid model, or the language model with a larger vocabulary, that training starts from.
-Bundle start_of(LiquidModelTable& table, const text::Tokenizer& tokenizer, uint64_t seed, at::Device device) {
+Start start_of(LiquidModelTable& table, const text::Tokenizer& tokenizer, uint64_t seed, at::Device device) {
   lm::LmModelTable& language = table.language;
   if (!language.from.empty()) {
     ModelDirectory found = read_model_directory(language.from);
@@ -321,7 +334,7 @@ Bundle start_of(LiquidModelTable& table, const text::Tokenizer& tokenizer, uint6
           throw UserError("[liquid] model.codec, {}, has other codes than the codec of {}", table.codec, language.from);
         bundle.codec = std::move(codec);
       }
-      return bundle;
+      return {std::move(bundle)};
     }
   }
   if (table.codec.empty())
@@ -333,17 +346,24 @@ Bundle start_of(LiquidModelTable& table, const text::Tokenizer& tokenizer, uint6
   bundle.codec = vq::load_vq(table.codec, device);
   bundle.model = language.from.empty() ? lm::new_model(language, tokenizer.vocabulary(), seed, device)
                                        : lm::start_of(language, device);
+  const int64_t first_row = language.from.empty() ? 0 : bundle.model.config.vocabulary;
   bundle.config.pictures = extend_vocabulary(bundle.model, tokenizer, bundle.codec.config);
-  train::TuneConfig& tune = language.tune;
-  const bool adapters = tune.what == "lora" || tune.what == "qlora" || tune.what == "norms";
-  if (adapters && tune.also.empty()) {  // rows that are new have to learn
-    tune.also = {"embed_tokens"};
-    if (!bundle.model.config.tied) tune.also.push_back("lm_head");
-    log_info("[liquid] the vocabulary has new rows, so embedding and head are trained in full beside what tune names");
-  }
   validate(bundle.config.pictures, bundle.model.config, tokenizer,
            language.from.empty() ? "the recipe" : language.from);
-  return bundle;
+  return {std::move(bundle), first_row};
+}
+
+/// Adapters leave an embedding as it is, in which new rows would never learn: those are trained beside them, unless the recipe names what is.
+void train_new_rows(LiquidObjective::Parts& parts, const Start& start) {
+  if (!(parts.rows_rate > 0)) throw UserError("[recipe] model.rows_rate is {}, want a number above 0", parts.rows_rate);
+  const bool adapters = parts.tune.what == "lora" || parts.tune.what == "qlora" || parts.tune.what == "norms";
+  if (!adapters || start.first_row == 0 || !parts.tune.also.empty()) return;
+  const lm::LmConfig& config = start.bundle.model.config;
+  parts.tune.also = {"embed_tokens"};
+  if (!config.tied) parts.tune.also.push_back("lm_head");
+  parts.first_row = start.first_row;
+  log_info("[liquid] the vocabulary's {} new rows are trained beside what tune names",
+           config.vocabulary - start.first_row);
 }
 
 }  // namespace
@@ -363,9 +383,12 @@ std::unique_ptr<train::Objective> make_liquid_objective(train::Recipe& recipe, c
   parts.training = training;
   parts.seed = static_cast<uint64_t>(recipe.train.seed);
   parts.device = device;
-  parts.bundle = start_of(table, *parts.tokenizer, parts.seed, device);
-  parts.bundle.directory = table.language.tokenizer;
+  Start start = start_of(table, *parts.tokenizer, parts.seed, device);
   parts.tune = table.language.tune;
+  parts.rows_rate = table.rows_rate;
+  train_new_rows(parts, start);
+  parts.bundle = std::move(start.bundle);
+  parts.bundle.directory = table.language.tokenizer;
   recipe.model = to_json(table);
   recipe.loss = to_json(training);
   parts.source = &source;

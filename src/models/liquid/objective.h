@@ -17,12 +17,14 @@ namespace tessera::liquid {
 /// A recipe's `[model]` table: what `lm` has, and the codec whose codes the vocabulary gets. `from` may be a language model, whose vocabulary is
 /// then extended, or a Liquid model, which has its own codec.
 struct LiquidModelTable {
-  std::string codec;  // directory of a VQ codec; empty: that of `from`
+  std::string codec;       // directory of a VQ codec; empty: that of `from`
+  double rows_rate = 1.0;  // adapters over a fresh vocabulary: learning rate of its new rows, times the schedule's
   lm::LmModelTable language;
   bool operator==(const LiquidModelTable&) const = default;
 };
 template <class V> void fields(V& v, LiquidModelTable& m) {
   v("codec", m.codec, "directory of a VQ codec (empty: that of `from`)");
+  v("rows_rate", m.rows_rate, "adapters over a fresh vocabulary: learning rate of its new rows, times the schedule's");
   fields(v, m.language);
 }
 
@@ -68,6 +70,8 @@ class LiquidObjective final : public train::Objective {
     std::shared_ptr<const text::Tokenizer> tokenizer;
     std::string base;  // what the model started from; empty: a new one
     train::TuneConfig tune;
+    int64_t first_row = 0;  // of embedding and head that is trained where `tune.also` names them
+    double rows_rate = 1;   // their learning rate, times the schedule's
     LiquidTraining training;
     std::vector<Sample> measured;          // held out
     std::vector<Sample> seen;              // that train, measured where no pictures are held out

@@ -209,6 +209,42 @@ TEST(LiquidObjective, AdaptersAreMergedAndNewRowsLearnBesideThem) {
   EXPECT_NO_THROW(load_model(tiny.folder / "tuned", at::kCPU));
 }
 
+TEST(LiquidObjective, BesideAdaptersOnlyTheNewRowsOfALanguageModelsVocabularyLearn) {
+  const TinyLiquid tiny;
+  lm::LmConfig config = lm::tiny_config("qwen2");
+  config.vocabulary = data::testing::byte_vocabulary;
+  config.context = 160;
+  const lm::DecoderLm words = lm::tiny_lm(config);
+  lm::save_lm(tiny.folder / "words", words, {.stored_as = StoredAs::f32});  // beside its tokenizer
+  vq::save_vq(tiny.bundle.codec, tiny.folder / "codec", StoredAs::f32);
+  train::Recipe recipe;
+  recipe.loss = {{"stored", "f32"}};
+  recipe.model = {{"from", (tiny.folder / "words").string()},
+                  {"codec", (tiny.folder / "codec").string()},
+                  {"rows_rate", 3.0},
+                  {"tune", {{"what", "lora"}, {"rank", 2}}}};
+  const train::Recipe written = recipe;
+  const auto objective = make_liquid_objective(recipe, three_kinds, at::kCPU);
+  const int64_t old = config.vocabulary;
+  train::TrainConfig training{.steps = 3, .batch = 6, .evaluate_every = 0};
+  train::train(*objective, three_kinds, training, {.directory = tiny.folder / "run"});
+  const ModelDirectory tuned = read_model_directory(tiny.folder / "run/model");
+  const Tensor before = words.embed_tokens.weight;
+  const Tensor after = load_bundle(tuned, *tiny.tokenizer, {.dtype = "fp32"}).model.embed_tokens.weight;
+  EXPECT_TRUE(after.narrow(0, 0, old).equal(before));
+  EXPECT_FALSE(after[old].equal(after[old + 1]));
+  for (const train::Parameter& p : objective->parameters()) {
+    const bool rows = p.name.ends_with("embed_tokens.weight");
+    EXPECT_EQ(p.first_row, rows ? old : 0) << p.name;
+    EXPECT_EQ(p.lr_scale, rows ? 3.0 : 1.0) << p.name;
+  }
+
+  recipe = written;
+  recipe.model["rows_rate"] = 0;
+  EXPECT_THAT([&] { make_liquid_objective(recipe, three_kinds, at::kCPU); },
+              ThrowsMessage<UserError>(HasSubstr("rows_rate is 0, want")));
+}
+
 TEST(LiquidObjective, SamplesThatTeachNothingAreRefused) {
   const TinyLiquid tiny;
   const auto objective = objective_of(tiny, {});
