@@ -17,6 +17,7 @@ struct Running {
 };
 
 WrittenText result_of(const Running& running) {
+  running.sequence->require_sound();
   const generate::Continuation written = running.sequence->result();
   return {.key = running.job->key,
           .text = written.text,

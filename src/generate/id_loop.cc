@@ -2,12 +2,29 @@
 #include "generate/id_loop.h"
 
 #include <algorithm>
+#include <exception>
 #include <memory>
 
 #include "core/error.h"
 #include "generate/ngram_guess.h"
 
 namespace tessera::generate {
+
+namespace {
+
+/// Goes on with the id that `next` gives. A fault there is the row's own and ends it alone; the id is then any.
+template <class Next> int32_t go_on(Sequence& row, const Next& next) {
+  try {
+    const int32_t id = next();
+    row.take(id);
+    return id;
+  } catch (...) {
+    row.fail(std::current_exception());
+    return 0;
+  }
+}
+
+}  // namespace
 
 TokenSteps::Ahead TokenSteps::read_ahead(const Prompt& prompt, int64_t /*most*/) { return {.left = prompt.length()}; }
 
@@ -38,18 +55,15 @@ void IdLoop::draw(const Tensor& logits, std::span<Sequence* const> rows) {
   for (size_t r = 0; r < rows.size(); ++r) {
     Sequence& row = *rows[r];
     const auto index = static_cast<int64_t>(r);
-    int32_t id = 0;
-    if (row.greedy() && present(where)) {
-      require_finite(largest.const_data_ptr<float>()[index]);
-      id = static_cast<int32_t>(where.const_data_ptr<int64_t>()[index]);
-    } else if (row.greedy()) {
-      id = argmax_token(logits[index].narrow(0, 0, counted(row)));
-    } else {
-      id = row.draw(
-          logits[index].narrow(0, 0, counted(row)).to(at::kCPU, at::kFloat, false, /*copy=*/true).contiguous());
-    }
-    row.take(id);
-    last_.push_back(id);
+    last_.push_back(go_on(row, [&] {
+      if (row.greedy() && present(where)) {
+        require_finite(largest.const_data_ptr<float>()[index]);
+        return static_cast<int32_t>(where.const_data_ptr<int64_t>()[index]);
+      }
+      const Tensor own = logits[index].narrow(0, 0, counted(row));
+      return row.greedy() ? argmax_token(own)
+                          : row.draw(own.to(at::kCPU, at::kFloat, false, /*copy=*/true).contiguous());
+    }));
   }
   drawn_ += std::ssize(rows);
 }
@@ -108,8 +122,9 @@ void IdLoop::check(const Tensor& logits, const std::vector<std::vector<int32_t>>
       const Tensor& next = logits[at + i];
       const int64_t counted =
           row.options().vocabulary > 0 ? std::min(next.size(0), row.options().vocabulary) : next.size(0);
-      last_[r] = row.draw(next.narrow(0, 0, counted).to(at::kCPU, at::kFloat, false, /*copy=*/true).contiguous());
-      row.take(last_[r]);
+      last_[r] = go_on(row, [&] {
+        return row.draw(next.narrow(0, 0, counted).to(at::kCPU, at::kFloat, false, /*copy=*/true).contiguous());
+      });
       ++drawn_;
       if (row.finished() || i == guessed || ids[r][static_cast<size_t>(i) + 1] != last_[r]) break;
       ++right;
@@ -129,6 +144,7 @@ void run(TokenSteps& steps, std::span<Sequence* const> sequences, const std::fun
     }
     if (!loop.step()) break;
   }
+  for (const Sequence* row : sequences) row->require_sound();
 }
 
 std::vector<std::vector<int32_t>> continue_greedily(TokenSteps& steps, const std::vector<std::vector<int32_t>>& prompts,

@@ -47,7 +47,8 @@ class TokenSteps {
 
 class NgramGuess;
 
-/// Sequences over steps that it does not own. Sequences and steps must outlive it.
+/// Sequences over steps that it does not own. Sequences and steps must outlive it. What is thrown where the id of one sequence is drawn or
+/// taken (logits that are NaN, a constraint that nothing fits) is that sequence's error() and ends it alone; faults of the steps are thrown.
 class IdLoop {
  public:
   explicit IdLoop(TokenSteps& steps) : steps_(&steps) {}
@@ -73,7 +74,7 @@ class IdLoop {
 };
 
 /// Runs sequences to their ends as one batch. `on_step` is called after every step with the number of ids drawn so far by all;
-/// false stops all.
+/// false stops all. Throws what a sequence failed with.
 void run(TokenSteps& steps, std::span<Sequence* const> sequences, const std::function<bool(int64_t ids)>& on_step = {});
 
 /// The most likely continuation of each prompt as one batch, without the end token.

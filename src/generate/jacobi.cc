@@ -22,16 +22,9 @@ Tensor logits_for(const Tensor& row, const Sequence& sequence) {
   return logits.to(at::kCPU, at::kFloat, false, /*copy=*/true).contiguous();
 }
 
-/// New ids that a sequence may still take.
-int64_t room_of(const Sequence& s) {
-  const SequenceOptions& o = s.options();
-  const int64_t left = o.max_new_tokens - std::ssize(s.new_ids());
-  return o.context == 0 ? left : std::min(left, o.context - s.prompt().length() - std::ssize(s.new_ids()));
-}
-
 /// What a pass reads of a row.
 std::vector<int32_t> window_of(const GuessedRow& row, int64_t most) {
-  const auto count = static_cast<size_t>(std::clamp<int64_t>(room_of(*row.sequence), 1, most));
+  const auto count = static_cast<size_t>(std::clamp<int64_t>(row.sequence->left(), 1, most));
   std::vector<int32_t> ids{row.sequence->new_ids().back()};
   for (size_t i = 0; i < row.guesses.size() && ids.size() < count; ++i) ids.push_back(row.guesses[i]);
   return ids;
@@ -41,7 +34,7 @@ std::vector<int32_t> window_of(const GuessedRow& row, int64_t most) {
 void guess_on(GuessedRow& row, const Tensor& logits, int64_t from, int64_t window, const Recall& recall) {
   Sequence& sequence = *row.sequence;
   row.guesses.clear();
-  const int64_t wanted = std::min(window, room_of(sequence)) - 1;
+  const int64_t wanted = std::min(window, sequence.left()) - 1;
   if (sequence.finished() || wanted < 1) return;
   if (recall) row.guesses = recall(sequence, wanted);
   for (int64_t i = std::ssize(row.guesses); i < wanted; ++i) {

@@ -82,4 +82,14 @@ void Sequence::finish(StopReason reason) {
   reason_ = on_finish(reason);
 }
 
+void Sequence::fail(std::exception_ptr error) {
+  finished_ = true;
+  reason_ = StopReason::caller;
+  error_ = std::move(error);
+}
+
+void Sequence::require_sound() const {
+  if (error_) std::rethrow_exception(error_);
+}
+
 }  // namespace tessera::generate

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string_view>
 #include <unordered_set>
@@ -85,6 +86,12 @@ class Sequence {
   void take(int32_t id);
   /// Ends here.
   void finish(StopReason reason);
+  /// Ends here by a fault of its own, without giving out what was held back.
+  void fail(std::exception_ptr error);
+  /// What fail() was told; null: nothing.
+  const std::exception_ptr& error() const { return error_; }
+  /// Throws it, if anything.
+  void require_sound() const;
 
  protected:
   /// Draws new id number `index` from logits as penalties and constraints left them: a function of these two alone.
@@ -103,6 +110,7 @@ class Sequence {
   std::vector<std::unique_ptr<Constraint>> constraints_;
   bool finished_ = false;
   StopReason reason_ = StopReason::length;
+  std::exception_ptr error_;
 };
 
 /// Throws UserError, in the words of the command line, for numbers out of range.

@@ -5,32 +5,11 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/utf8.h"
 
 namespace tessera::generate {
 
 namespace {
-
-/// Well-formed UTF-8 (Unicode standard, table 3-7): no overlong forms, no surrogates, nothing past U+10FFFF.
-bool is_utf8(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  for (size_t i = 0; i < text.size();) {
-    const unsigned char lead = byte(i);
-    const size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : 4;
-    if ((lead >= 0x80 && lead < 0xC2) || lead > 0xF4 || i + length > text.size()) return false;
-    for (size_t k = 1; k < length; ++k) {
-      if ((byte(i + k) & 0xC0) != 0x80) return false;
-    }
-    if (length > 2) {
-      const unsigned char second = byte(i + 1);
-      if (lead == 0xE0 && second < 0xA0) return false;  // overlong
-      if (lead == 0xED && second > 0x9F) return false;  // surrogates
-      if (lead == 0xF0 && second < 0x90) return false;  // overlong
-      if (lead == 0xF4 && second > 0x8F) return false;  // past U+10FFFF
-    }
-    i += length;
-  }
-  return true;
-}
 
 SequenceOptions options_of(const TextOptions& options, const text::Tokenizer& tokenizer, size_t row) {
   return {.sampling = options.sampling,
@@ -104,7 +83,7 @@ void check(const TextOptions& options) {
                         .end_tokens = {}});
   for (const std::string& stop : options.stop) {
     if (stop.empty()) throw UserError("[generate] a stop text is empty, which would end every continuation at once");
-    if (!is_utf8(stop)) throw UserError("[generate] a stop text is no valid UTF-8");
+    if (broken_parts(stop) > 0) throw UserError("[generate] a stop text is no valid UTF-8");
   }
 }
 

@@ -183,7 +183,22 @@ void TextEngine::join(const std::vector<Active*>& ready) {
   metrics_->new_tokens.add(joining.size());
 }
 
+/// A request of which one sequence met a fault of its own ends as a whole.
+void TextEngine::fail_faulty() {
+  for (Active& active : active_) {
+    const auto faulty =
+        std::ranges::find_if(active.sequences, [](const auto& each) { return each->error() != nullptr; });
+    if (faulty == active.sequences.end()) continue;
+    const std::exception_ptr error = (*faulty)->error();
+    for (const auto& sequence : active.sequences) {
+      if (!sequence->finished()) sequence->fail(error);
+    }
+    active.task.listener->failed(error);
+  }
+}
+
 void TextEngine::clear_finished() {
+  fail_faulty();
   loop_->leave();
   for (auto at = active_.begin(); at != active_.end();) {
     const bool done = std::ranges::all_of(at->sequences, [](const auto& sequence) { return sequence->finished(); });

@@ -42,8 +42,8 @@ class TextEngine {
   /// Throws ApiError: 400 for a request that the memory can never hold, 429 when the queue is full.
   void submit(TextTask task);
   /// One step: those that left go, those who wait join as there is room, every running sequence gets one token, and some positions of
-  /// prompts are read. False when there was nothing to do. Throws nothing: a fault ends the requests that it met, and the next step begins
-  /// with fresh memory.
+  /// prompts are read. False when there was nothing to do. Throws nothing: a fault of one request ends that request; a fault of the model
+  /// ends those that run, and the next step begins with fresh memory.
   bool step() noexcept;
   /// Requests that wait, and sequences that run or whose prompts are read.
   size_t waiting() const;
@@ -52,6 +52,8 @@ class TextEngine {
   int64_t held() const { return steps_ ? steps_->held() : 0; }
   /// Positions that a request may have at most.
   int64_t positions() const { return options_.positions; }
+  /// Requests that may wait.
+  size_t queue() const { return options_.queue; }
 
  private:
   /// A request whose turn has come.
@@ -73,6 +75,7 @@ class TextEngine {
   void read_prompts();
   void join(const std::vector<Active*>& ready);
   void drop_gone();
+  void fail_faulty();
   void clear_finished();
   void fail_all(const std::exception_ptr& error);
   int64_t reservation(const TextTask& task) const;

@@ -1,95 +1,16 @@
 // A request gets the same bytes alone, in a crowd, with a cold, a warm and a full cache, and joined midway; memory comes back; nobody starves.
-#include "serve/text_engine.h"
-
 #include <gmock/gmock.h>
 
 #include "core/error.h"
-#include "core/rng.h"
-#include "models/registry.h"
 #include "serve/api_error.h"
+#include "serve/testing_engine.h"
 
 namespace tessera::serve {
 namespace {
 
+using namespace testing;  // of testing_engine.h
+
 using ::testing::HasSubstr;
-
-/// Keeps what it hears.
-struct Recorder final : Listener {
-  explicit Recorder(size_t choices = 1) : texts(choices), ids(choices), logs(choices), reasons(choices) {}
-  void started(int64_t tokens, int64_t known) override {
-    prompt = tokens;
-    cached = known;
-  }
-  void text(size_t choice, std::string_view text, std::vector<TokenNote> notes) override {
-    texts[choice] += text;
-    for (const TokenNote& note : notes) ids[choice].push_back(note.id), logs[choice].push_back(note.log_probability);
-    if (leaves_after > 0 && std::ssize(ids[choice]) >= leaves_after) left = true;
-  }
-  void ended(size_t choice, generate::StopReason reason, int64_t /*tokens*/) override {
-    reasons[choice] = reason;
-    ++done;
-  }
-  void failed(std::exception_ptr e) override { error = e; }
-  bool gone() const override { return left; }
-  std::vector<std::string> texts;
-  std::vector<std::vector<int32_t>> ids;
-  std::vector<std::vector<double>> logs;
-  std::vector<generate::StopReason> reasons;
-  int64_t prompt = 0, cached = -1, leaves_after = 0;
-  size_t done = 0;
-  bool left = false;
-  std::exception_ptr error;
-};
-
-const LoadedModel& books() {
-  static const auto model = load_model(Path(TESSERA_SOURCE_DIR) / "models/books-lm", at::kCPU);
-  return *model;
-}
-const Writes& writes() { return *books().writes(); }
-
-/// Ids that depend on `seed`; those of one seed begin alike.
-std::vector<int32_t> prompt_of(int64_t length, uint64_t seed) {
-  std::vector<int32_t> ids;
-  for (int64_t i = 0; i < length; ++i)
-    ids.push_back(static_cast<int32_t>(10 + Rng(seed).split(static_cast<uint64_t>(i)).below(4000)));
-  return ids;
-}
-
-TextTask task_of(int64_t length, uint64_t seed, std::shared_ptr<Recorder> recorder, int64_t tokens = 24) {
-  TextTask task{.client = "a", .prompt = {.ids = prompt_of(length, seed)}, .prompt_length = length, .notes = 0};
-  task.options.max_new_tokens = tokens;
-  task.options.sampling = {.temperature = 0.9, .seed = seed};
-  task.options.context = writes().context();  // no end tokens: all are of one length
-  task.choices = std::ssize(recorder->texts);
-  task.listener = std::move(recorder);
-  return task;
-}
-
-struct Bench {
-  explicit Bench(EngineOptions options = {.positions = 32 * 512}) : engine(writes(), options, metrics) {}
-  void finish() {
-    while (engine.step()) {
-    }
-  }
-  Metrics metrics;
-  TextEngine engine;
-};
-
-/// What a request is when nothing else runs.
-Recorder alone(int64_t length, uint64_t seed, int64_t tokens = 24) {
-  Bench bench;
-  auto recorder = std::make_shared<Recorder>();
-  bench.engine.submit(task_of(length, seed, recorder, tokens));
-  bench.finish();
-  EXPECT_EQ(recorder->done, 1u);
-  return *recorder;
-}
-
-void expect_same(const Recorder& a, const Recorder& b) {
-  EXPECT_EQ(a.ids, b.ids);
-  EXPECT_EQ(a.logs, b.logs);  // bit for bit
-  EXPECT_EQ(a.texts, b.texts);
-}
 
 TEST(TextEngine, ARequestEqualsWhatTheModelWritesByItself) {
   const auto recorder = alone(20, 5);
@@ -275,96 +196,6 @@ TEST(TextEngine, OfAThousandClientsThatLeaveAnywhereNothingStays) {
   bench.engine.submit(task_of(300, 7, after));
   bench.finish();
   expect_same(*after, alone(300, 7));
-}
-
-/// The model's steps, which fail where they are told to.
-struct FaultySteps final : generate::TokenSteps {
-  FaultySteps(std::unique_ptr<generate::TokenSteps> steps, int& calls_left)
-      : inner(std::move(steps)), left(&calls_left) {}
-  Tensor join(std::span<const generate::Prompt* const> prompts) override { return inner->join(prompts); }
-  Tensor next(std::span<const int32_t> ids) override {
-    if (--*left < 0) throw FaultError("[test] the step fails");
-    return inner->next(ids);
-  }
-  Tensor verify(const std::vector<std::vector<int32_t>>& ids) override { return inner->verify(ids); }
-  void rewind(size_t row, int64_t length) override { inner->rewind(row, length); }
-  void keep(std::span<const size_t> rows) override { inner->keep(rows); }
-  Ahead read_ahead(const generate::Prompt& prompt, int64_t most) override { return inner->read_ahead(prompt, most); }
-  void forget(const generate::Prompt& prompt) override { inner->forget(prompt); }
-  int64_t held() const override { return inner->held(); }
-  size_t rows() const override { return inner->rows(); }
-  int64_t length(size_t row) const override { return inner->length(row); }
-  std::unique_ptr<generate::TokenSteps> inner;
-  int* left;
-};
-
-/// A model whose steps fail after `steps_left` of them, and whose memory cannot be had while `short_of_memory`.
-struct FaultyWrites final : Writes {
-  const text::Tokenizer& tokenizer() const override { return writes().tokenizer(); }
-  int64_t context() const override { return writes().context(); }
-  std::vector<Written> write(const std::vector<std::string>& prompts,
-                             const generate::TextOptions& options) const override {
-    return writes().write(prompts, options);
-  }
-  Written chat(const std::vector<text::Message>& messages, const generate::TextOptions& options) const override {
-    return writes().chat(messages, options);
-  }
-  std::vector<int32_t> chat_prompt(const std::vector<text::Message>& messages) const override {
-    return writes().chat_prompt(messages);
-  }
-  std::vector<std::vector<ScoredToken>> score(const std::vector<ScoreRequest>& requests,
-                                              int64_t* positions) const override {
-    return writes().score(requests, positions);
-  }
-  std::unique_ptr<generate::TokenSteps> steps(int64_t positions) const override {
-    if (short_of_memory) throw std::bad_alloc();
-    return std::make_unique<FaultySteps>(writes().steps(positions), steps_left);
-  }
-  mutable int steps_left = 1 << 30;
-  bool short_of_memory = false;
-};
-
-TEST(TextEngine, AFaultEndsTheRequestsThatItMetAndNoLaterOne) {
-  FaultyWrites faulty;
-  Metrics metrics;
-  TextEngine engine(faulty, {.positions = 32 * 512, .speculate = 0}, metrics);
-  const auto finish = [&] {
-    while (engine.step()) {
-    }
-  };
-  const auto met = std::make_shared<Recorder>(), later = std::make_shared<Recorder>();
-  faulty.steps_left = 5;
-  engine.submit(task_of(20, 1, met));
-  finish();
-  EXPECT_NE(met->error, nullptr);
-  faulty.steps_left = 1 << 30;
-  engine.submit(task_of(20, 2, later));
-  finish();
-  expect_same(*later, alone(20, 2));
-}
-
-TEST(TextEngine, WithoutMemoryForAFreshStartThoseWhoWaitAreToldAndItGoesOnLater) {
-  FaultyWrites faulty;
-  Metrics metrics;
-  TextEngine engine(faulty, {.positions = 32 * 512, .speculate = 0}, metrics);
-  const auto met = std::make_shared<Recorder>(), waits = std::make_shared<Recorder>(),
-             later = std::make_shared<Recorder>();
-  faulty.steps_left = 0;
-  engine.submit(task_of(20, 1, met));
-  engine.step();
-  faulty.short_of_memory = true;
-  while (met->error == nullptr) engine.step();
-  engine.submit(task_of(20, 2, waits));
-  EXPECT_FALSE(engine.step());
-  EXPECT_NE(waits->error, nullptr);
-  EXPECT_EQ(engine.waiting(), 0u);
-  EXPECT_EQ(engine.held(), 0);
-  faulty.short_of_memory = false;
-  faulty.steps_left = 1 << 30;
-  engine.submit(task_of(20, 3, later));
-  while (engine.step()) {
-  }
-  expect_same(*later, alone(20, 3));
 }
 
 TEST(TextEngine, ThoseWhoWaitKeepTheirOrderWhenOneOfThemLeaves) {

@@ -213,6 +213,7 @@ DrawnCodes draw_codes(const lm::DecoderLm& model, const Prompter& prompter,
       ++drawn.counts.passes;
     }
     drawn.counts.ids = loop.drawn();
+    for (const generate::Sequence* row : rows) row->require_sound();
   }
   collect(drawn.codes);
   return drawn;
