@@ -64,7 +64,9 @@ class Api {
   Json tokenize(const Json& body);
   Json detokenize(const Json& body);
   Json apply_template(const Json& body);
-  AnswerOptions answer_options(const Call& call, const Worker& worker, const TextRequest& request, std::string_view id);
+  /// `limit`: of new tokens, where the request names none.
+  AnswerOptions answer_options(const Call& call, const Worker& worker, const TextRequest& request, int64_t limit,
+                               std::string_view id);
   TextTask task_of(const Worker& worker, const TextRequest& request, std::vector<int32_t> prompt, int64_t length) const;
   void submit(Worker& worker, std::vector<TextTask> tasks, const std::shared_ptr<Answer>& answer) const;
   std::string client_of(const Call& call, const TextRequest& request) const;

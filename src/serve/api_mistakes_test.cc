@@ -115,6 +115,13 @@ TEST_F(ApiMistakes, ARequestWithoutALimitTakesWhatTheMemoryHolds) {
   }
 }
 
+TEST_F(ApiMistakes, MorePromptsThanTheQueueCanEverHoldAreNotToldToComeBack) {
+  const HttpReply reply =
+      served().post("/v1/completions", completion({{"prompt", std::vector<std::string>(300, "a")}, {"max_tokens", 1}}));
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_THAT(reply.body, HasSubstr("300 prompts in one request; this server takes at most 256"));
+}
+
 TEST_F(ApiMistakes, WholeNumbersMayBeWrittenWithAPoint) {
   EXPECT_EQ(served().json("/detokenize", {{"model", "books-lm"}, {"tokens", {209.0, 300}}}),
             served().json("/detokenize", {{"model", "books-lm"}, {"tokens", {209, 300}}}));

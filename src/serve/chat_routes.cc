@@ -97,10 +97,11 @@ void Api::answer_chat(Call call, const Json& body, std::string_view id, const Ma
     task.see = [seen, &sees] { return sees.prompt(*seen); };
   }
   require_room(task.prompt_length, task.options.context, "messages");
+  const int64_t limit = task.options.max_new_tokens;
   task.client = client_of(call, request);
   task.arrived = call.log.arrived;
   call.log.model = worker->card().name;
-  AnswerOptions options = answer_options(call, *worker, request, id);
+  AnswerOptions options = answer_options(call, *worker, request, limit, id);
   const auto answer = make(std::move(options), call.log, conversation.inputs.tools);
   std::vector<TextTask> tasks;
   tasks.push_back(std::move(task));

@@ -80,7 +80,8 @@ void Drawing::finish(const std::vector<Image>& pictures) {
     receipt["pictures"] = Json::array();
     for (const Image& picture : pictures) receipt["pictures"].push_back(picture_digest(picture));
   }
-  const Json own = receipt.is_null() ? Json{{"seed", draw.seed}} : Json{{"seed", draw.seed}, {"receipt", receipt}};
+  Json own = {{"seed", static_cast<int64_t>(draw.seed)}};
+  if (!receipt.is_null()) own["receipt"] = receipt;
   if (request.stream) {
     begin();
     for (size_t p = 0; p < pictures.size(); ++p) event(event_name("completed"), p, pictures[p], {{"tessera", own}});
@@ -145,7 +146,7 @@ void Api::start_drawing(Call call, bool edits) {
   draws.check(draw);
   if (request.receipt) {
     Json repeated = call.body;
-    repeated["seed"] = draw.seed;
+    repeated["seed"] = static_cast<int64_t>(draw.seed);
     drawing->receipt = receipt_of(worker->card(), call.log.path, std::move(repeated));
   }
   worker->run([drawing, &draws](Turn& turn) {

@@ -129,6 +129,32 @@ TEST_F(PictureRoutes, ADrawingIsRepeatedFromItsReceipt) {
   EXPECT_FALSE(replay(receipt, served().api(), card, 0).same);
 }
 
+TEST_F(PictureRoutes, ANegativeSeedIsRepeatedToo) {
+  const Json answer = served().json("/v1/images/generations",
+                                    {{"prompt", "red apple"}, {"seed", -7}, {"tessera", {{"receipt", true}}}});
+  EXPECT_EQ(answer["tessera"]["seed"], -7);
+  const ModelCard card = served().models().cards().front();
+  EXPECT_TRUE(replay(answer["tessera"]["receipt"], served().api(), card, 0).same);
+}
+
+TEST(Replay, AChatWithoutALimitIsRepeatedByAServerWithAnotherOne) {
+  const Path model = Path(TESSERA_SOURCE_DIR) / "models/emoji-nvila";
+  const tessera::testing::ScratchFolder copies;
+  const Path blind = copies / "emoji-nvila";  // that need not see
+  std::filesystem::copy(model, blind, std::filesystem::copy_options::recursive);
+  std::filesystem::remove(blind / "recipe.toml");
+  ServedModels small({blind}, {}, 64 << 20, {.max_tokens = 2}), large({blind});
+  const Json answer =
+      small.json("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", "What is this?"}}}},
+                                          {"temperature", 0},
+                                          {"tessera", {{"receipt", true}}}});
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "length");
+  Json receipt = answer["tessera"]["receipt"];
+  receipt["request"]["stream"] = true;  // as somebody may have written into it
+  const ReplayOutcome outcome = replay(receipt, large.api(), large.models().cards().front(), 0);
+  EXPECT_TRUE(outcome.same) << outcome.what;
+}
+
 TEST(Replay, ATextIsRepeatedBesideOthersAndAChangeIsSeen) {
   ServedModels served({Path(TESSERA_SOURCE_DIR) / "models/books-lm"});
   const ModelCard card = served.models().cards().front();

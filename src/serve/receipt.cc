@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "core/counted.h"
 #include "core/digest.h"
 #include "core/error.h"
 #include "serve/api.h"
@@ -27,7 +28,7 @@ class Waiting final : public Exchange {
   }
   void begin(int, const Headers&, std::string) override {}
   void write(std::string) override {}
-  void end() override {}
+  void end() override { reply({.status = 500, .body = "the answer came in pieces"}); }
   bool gone() const override { return gone_; }
   void leave() { gone_ = true; }
   HttpReply wait() {
@@ -116,6 +117,7 @@ ReplayOutcome replay(const Json& receipt, Api& api, const ModelCard& card, int64
   Json request = receipt["request"];
   request["model"] = card.name;
   request["tessera"] = {{"receipt", true}};
+  request.erase("stream");
   const HttpReply reply = ask(api, receipt["path"].get<std::string>(), request)->wait();
   for (const auto& other : others) other->leave();
   for (const auto& other : others) other->wait();
@@ -123,7 +125,7 @@ ReplayOutcome replay(const Json& receipt, Api& api, const ModelCard& card, int64
   if (reply.status != 200 || answer.is_discarded())
     throw UserError("[replay] the request was answered with {}: {}", reply.status, reply.body.substr(0, 300));
   const Json now = answers_of(answer), then = receipt[drawn ? "pictures" : "texts"];
-  if (now == then) return {true, fmt::format("{} {}, all the same", then.size(), drawn ? "pictures" : "texts")};
+  if (now == then) return {true, counted(std::ssize(then), drawn ? "picture" : "text") + ", the same byte for byte"};
   for (size_t i = 0; i < then.size(); ++i) {
     if (i < now.size() && now[i] == then[i]) continue;
     return {false,

@@ -47,9 +47,12 @@ std::vector<std::vector<int32_t>> read_prompts(const Fields& fields, const Write
   return prompts;
 }
 
-/// A receipt whose request has the seed that was drawn for it.
-Json receipt_with_seed(const ModelCard& card, const std::string& path, Json body, uint64_t seed) {
-  body["seed"] = static_cast<int64_t>(seed);
+/// A receipt whose request names what it left open: the seed that was drawn, and the limit that this server gave it.
+Json complete_receipt(const ModelCard& card, const std::string& path, Json body, const TextRequest& request,
+                      int64_t limit) {
+  body["seed"] = static_cast<int64_t>(request.options.sampling.seed);
+  const char* const name = path == "/v1/responses" ? "max_output_tokens" : "max_tokens";
+  if (request.options.max_new_tokens == 0 && body.value(name, Json()).is_null()) body[name] = limit;
   return receipt_of(card, path, std::move(body));
 }
 
@@ -59,7 +62,7 @@ std::string Api::client_of(const Call& call, const TextRequest& request) const {
   return call.exchange->request().peer + (request.user.empty() ? "" : " " + request.user);
 }
 
-AnswerOptions Api::answer_options(const Call& call, const Worker& worker, const TextRequest& request,
+AnswerOptions Api::answer_options(const Call& call, const Worker& worker, const TextRequest& request, int64_t limit,
                                   std::string_view id) {
   return {.id = random_id(id),
           .model = worker.card().name,
@@ -67,9 +70,8 @@ AnswerOptions Api::answer_options(const Call& call, const Worker& worker, const 
           .usage = request.usage,
           .notes = request.notes >= 0,
           .choices = static_cast<size_t>(request.choices),
-          .receipt = request.receipt
-                         ? receipt_with_seed(worker.card(), call.log.path, call.body, request.options.sampling.seed)
-                         : Json(nullptr),
+          .receipt = request.receipt ? complete_receipt(worker.card(), call.log.path, call.body, request, limit)
+                                     : Json(nullptr),
           .headers = common_headers(call.exchange->request(), options_.access),
           .tokenizer = &worker.writes().tokenizer()};
 }
@@ -186,6 +188,10 @@ void Api::complete(Call call) {
   request.options.sampling = sampling_of(request, writes.drawn_sampling(), random_seed());
   if (grammar) request.options.constraints.push_back(generate::json_constraint(grammar, worker->token_trie()));
   std::vector<std::vector<int32_t>> prompts = read_prompts(fields, writes);
+  if (prompts.size() > worker->queue())
+    throw ApiError(
+        400, fmt::format("{} prompts in one request; this server takes at most {}", prompts.size(), worker->queue()),
+        "prompt");
   std::vector<TextTask> tasks;
   for (const auto& prompt : prompts) {
     TextTask task = task_of(*worker, request, prompt, std::ssize(prompt));
@@ -194,7 +200,7 @@ void Api::complete(Call call) {
     require_room(task.prompt_length, task.options.context + (limit == 0 ? 1 : 0), "prompt");
     tasks.push_back(std::move(task));
   }
-  AnswerOptions options = answer_options(call, *worker, request, "cmpl-");
+  AnswerOptions options = answer_options(call, *worker, request, tasks.front().options.max_new_tokens, "cmpl-");
   options.choices *= prompts.size();
   call.log.model = worker->card().name;
   if (!echoes) {

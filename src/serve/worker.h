@@ -53,6 +53,8 @@ class Worker {
   /// Requests for text. Throws ApiError as TextEngine::submit does.
   void submit(TextTask task);
   int64_t positions() const { return engine_ ? engine_->positions() : 0; }
+  /// Requests that its queue holds.
+  size_t queue() const { return engine_ ? engine_->queue() : 0; }
   /// Other work with the model, one after another, between the steps of text. `work` is given the turn that it has, to pass on where it takes
   /// long; it answers its own faults. Throws ApiError 429 when too much waits. `goes_on`: work that was taken already and lets a step go first.
   void run(std::function<void(Turn& turn)> work, bool goes_on = false);
