@@ -133,8 +133,8 @@ size_t Models::find(const std::string& name) const {
   if (name.empty() && entries_.size() == 1) return 0;
   std::vector<std::string> known;
   for (size_t i = 0; i < entries_.size(); ++i) {
-    if (entries_[i].card.name == name) return i;
-    known.push_back(entries_[i].card.name);
+    if (entries_[i].name == name) return i;
+    known.push_back(entries_[i].name);
   }
   if (name.empty()) {
     throw ApiError(400, fmt::format("'model' is missing; there are: {}", fmt::join(known, ", ")), "model",

@@ -61,6 +61,7 @@ class Models {
     int64_t positions = 0;  // of its cache; 0: not known yet
     std::shared_ptr<Worker> worker;
     Clock::time_point used;
+    std::string name = card.name;  // stays as it is, so that it is read without the lock
   };
   size_t find(const std::string& name) const;
   int64_t cache_of(const Writes& writes) const;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <fstream>
 #include <functional>
+#include <utility>
 
 #include "serve/api_error.h"
 
@@ -164,9 +165,12 @@ std::optional<HttpReply> runs_reply(const HttpRequest& request, const Path& fold
     if (is_run(entry)) runs.push_back(entry);
   }
   if (path == "/runs" || path == "/runs/") {
-    std::ranges::stable_sort(runs, std::ranges::greater(), updated);
+    std::vector<std::pair<int64_t, Path>>
+        by_time;  // read once: a run that goes on would change the order while it is made
+    for (const Path& run : runs) by_time.emplace_back(updated(run), run);
+    std::ranges::stable_sort(by_time, std::ranges::greater(), &std::pair<int64_t, Path>::first);
     Json list = Json::array();
-    for (const Path& run : runs) list.push_back(run_json(run));
+    for (const auto& [time, run] : by_time) list.push_back(run_json(run));
     return json_reply({{"runs", std::move(list)}});
   }
   std::string_view rest = path.substr(6);

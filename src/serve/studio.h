@@ -39,6 +39,7 @@ class Studio {
   std::map<std::string, Path> recipes() const;
   Json list_data();
   Json data_samples(const HttpRequest& request);
+  std::shared_ptr<const data::CitationIndex> citation_index(const text::Tokenizer& tokenizer);
   Json citations(const Json& body);
   Json vote(const Json& body);
 

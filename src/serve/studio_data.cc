@@ -123,6 +123,20 @@ Json Studio::data_samples(const HttpRequest& request) {
   return {{"at", at}, {"size", pass ? Json(*pass) : Json(nullptr)}, {"samples", samples}};
 }
 
+/// The index over ids of this tokenizer. Throws ApiError 400 where it is of another one.
+std::shared_ptr<const data::CitationIndex> Studio::citation_index(const text::Tokenizer& tokenizer) {
+  const std::string key = text::fingerprint(tokenizer);
+  const std::lock_guard lock(mutex_);
+  auto& known = indexes_[key];
+  try {
+    if (known == nullptr)
+      known = std::make_shared<const data::CitationIndex>(data::CitationIndex::open(options_.citations, key));
+  } catch (const Error& error) {
+    throw ApiError(400, error.what(), "model");
+  }
+  return known;
+}
+
 Json Studio::citations(const Json& body) {
   const Fields fields(body);
   if (options_.citations.empty())
@@ -131,17 +145,7 @@ Json Studio::citations(const Json& body) {
   if (text.size() > most_text) throw ApiError(413, fmt::format("the text has more than {} bytes", most_text), "text");
   const auto worker = models_->get(fields.text("model"));
   const text::Tokenizer& tokenizer = worker->writes("citations").tokenizer();
-  const std::string key = text::fingerprint(tokenizer);
-  std::shared_ptr<const data::CitationIndex> index;
-  try {
-    const std::lock_guard lock(mutex_);
-    auto& known = indexes_[key];
-    if (known == nullptr)
-      known = std::make_shared<const data::CitationIndex>(data::CitationIndex::open(options_.citations, key));
-    index = known;
-  } catch (const Error& error) {
-    throw ApiError(400, error.what(), "model");
-  }
+  const std::shared_ptr<const data::CitationIndex> index = citation_index(tokenizer);
   const std::vector<int32_t> ids = tokenizer.encode(text, {.add_special = false, .parse_special = false});
   const auto text_of = [&](std::span<const int32_t> run) {
     return to_utf8(tokenizer.decode({run.begin(), run.end()}, false));
