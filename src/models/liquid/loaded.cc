@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "codec/codec_files.h"
 #include "core/error.h"
-#include "core/interrupt.h"
 #include "core/log.h"
 #include "media/compose.h"
 #include "models/lm/architecture/token_rows.h"
@@ -21,6 +21,7 @@ namespace {
 
 constexpr media::Rgb grey{122, 116, 104};  // of padding, as the published program has it
 constexpr size_t encoded_at_once = 16;
+constexpr double most_side = 8192;  // of the square around a picture: that of media::max_pixels
 
 Image plain(const media::Rgb& colour, int64_t width, int64_t height) {
   Image picture(width, height, 3);
@@ -54,10 +55,24 @@ bool alike(const generate::TextOptions& a, const generate::TextOptions& b) {
          a.sampling == b.sampling && a.stop == b.stop && a.end_tokens == b.end_tokens;
 }
 
+void refuse_clips(const SeeRequest& request) {
+  for (const Media& media : request.media) {
+    if (media.clip || media.frames.size() != 1)
+      throw UserError("[liquid] {} is a clip; this model sees pictures",
+                      media.source.empty() ? "one of the files" : media.source);
+  }
+}
+
 }  // namespace
 
 Image fitted(const Image& given, int64_t edge) {
-  const Image picture = media::over(given, media::white);
+  Image picture = media::over(given, media::white);
+  if (const double longest = static_cast<double>(std::max(picture.width, picture.height)); longest > most_side) {
+    const auto shrunk = [&](int64_t side) {
+      return std::max<int64_t>(1, std::llround(static_cast<double>(side) * most_side / longest));
+    };
+    picture = media::resize_area(picture, shrunk(picture.width), shrunk(picture.height));
+  }
   const int64_t side = std::max(picture.width, picture.height);
   if (picture.width == picture.height) return media::resize_lanczos(picture, edge, edge);
   Image square = plain(grey, side, side);
@@ -162,7 +177,6 @@ std::vector<Image> LoadedLiquid::draw(const DrawRequest& request) const {
   const CodePlan whole = plan_of(request);
   std::vector<std::vector<int32_t>> prompts;
   for (const std::string& prompt : request.prompts) prompts.push_back(prompter_->drawing(prompt));
-  const bool earlier = InterruptGuard::raised();  // by something before this, which nobody guards any more
   std::vector<Image> pictures;
   generate::JacobiCounts counts;
   const auto batch = static_cast<size_t>(request.batch);
@@ -176,13 +190,16 @@ std::vector<Image> LoadedLiquid::draw(const DrawRequest& request) const {
     std::vector<std::vector<int64_t>> so_far;
     int64_t shown = std::ssize(plan.given) / edge;
     plan.on_codes = [&](int64_t codes) {
-      for (; request.on_scale && shown < codes / edge; ++shown) {
-        std::vector<std::vector<int64_t>> rows = so_far;
-        for (auto& each : rows) each.resize(static_cast<size_t>((shown + 1) * edge));
-        request.on_scale(
-            {static_cast<size_t>(shown), static_cast<size_t>(edge), begin, pictures_of(bundle_.codec, rows, edge)});
+      for (; shown < codes / edge; ++shown) {
+        const auto row = static_cast<size_t>(shown), rows = static_cast<size_t>(edge);
+        if (request.on_scale) {
+          std::vector<std::vector<int64_t>> above = so_far;
+          for (auto& each : above) each.resize((row + 1) * rows);
+          request.on_scale({row, rows, begin, pictures_of(bundle_.codec, above, edge)});
+        }
+        if (request.on_step && !request.on_step(row, rows)) return false;
       }
-      return earlier || !InterruptGuard::raised();
+      return true;
     };
     const DrawnCodes drawn =
         draw_codes(bundle_.model, *prompter_,
@@ -204,13 +221,10 @@ std::vector<Image> LoadedLiquid::draw(const DrawRequest& request) const {
 }
 
 std::vector<Image> LoadedLiquid::pictures_in(const SeeRequest& request) const {
+  refuse_clips(request);
   std::vector<Image> pictures;
-  for (const Media& media : request.media) {
-    if (media.clip || media.frames.size() != 1)
-      throw UserError("[liquid] {} is a clip; this model sees pictures",
-                      media.source.empty() ? "one of the files" : media.source);
+  for (const Media& media : request.media)
     pictures.push_back(fitted(media.frames.front(), bundle_.codec.config.picture_size));
-  }
   return pictures;
 }
 
@@ -226,8 +240,9 @@ std::vector<int32_t> LoadedLiquid::asked(const SeeRequest& request,
 }
 
 int64_t LoadedLiquid::prompt_length(const SeeRequest& request) const {
+  refuse_clips(request);
   const std::vector<int64_t> any(static_cast<size_t>(bundle_.config.pictures.count()), 0);
-  return std::ssize(asked(request, std::vector(pictures_in(request).size(), any)));
+  return std::ssize(asked(request, std::vector(request.media.size(), any)));
 }
 
 generate::Prompt LoadedLiquid::prompt(const SeeRequest& request) const {
@@ -261,7 +276,7 @@ std::vector<Written> LoadedLiquid::see(const std::vector<SeeRequest>& requests) 
 
 std::unique_ptr<LoadedModel> load_liquid(const ModelDirectory& found, at::Device device, const LoadOptions& options) {
   auto tokenizer = text::load_tokenizer(found.path);
-  Bundle bundle = load_bundle(found, *tokenizer, {.device = device, .dtype = options.dtype});
+  Bundle bundle = load_bundle(found, *tokenizer, {.device = device, .dtype = options.dtype, .exact = options.exact});
   lm::require_rows_for(bundle.model.config, *tokenizer, found.path);
   lm::WriterParts parts{.model = bundle.model,
                         .tokenizer = std::move(tokenizer),

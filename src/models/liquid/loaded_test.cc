@@ -88,19 +88,35 @@ TEST(LoadedLiquid, RowsAreShownAsTheyComeAndTheLastViewIsThePicture) {
 TEST(LoadedLiquid, AnInterruptLeavesOutThePicturesThatAreNotWhole) {
   const TinyLiquid tiny;
   const auto model = tiny.loaded();
-  const InterruptGuard guard;
   size_t rows = 0, whole = 0;
   const std::vector<Image> pictures =
       model->draws()->draw({.prompts = {"a", "b", "c"},
                             .batch = 1,
-                            .on_scale =
-                                [&](const ScaleView&) {
-                                  if (++rows == 6) InterruptGuard::raise();
-                                },
+                            .on_step = [&](size_t, size_t) { return ++rows < 6; },
                             .on_pictures = [&](size_t, const auto&) { return ++whole > 0; }});
   EXPECT_EQ(pictures.size(), 1u);
   EXPECT_EQ(whole, 1u);
   EXPECT_EQ(rows, 6u);
+}
+
+TEST(LoadedLiquid, WhoeverAskedIsToldOfEveryRowAndCanEndTheDrawing) {
+  const TinyLiquid tiny;
+  const auto model = tiny.loaded();
+  for (const int64_t window : {1, 8}) {
+    std::vector<size_t> rows;
+    const auto draw = [&](size_t last) {
+      rows.clear();
+      return model->draws()->draw({.prompts = {"a"}, .window = window, .on_step = [&](size_t row, size_t all) {
+                                     EXPECT_EQ(all, 4u);
+                                     rows.push_back(row);
+                                     return row < last;
+                                   }});
+    };
+    EXPECT_EQ(draw(9).size(), 1u);
+    EXPECT_EQ(rows, (std::vector<size_t>{0, 1, 2, 3})) << window;
+    EXPECT_TRUE(draw(1).empty());
+    EXPECT_EQ(rows, (std::vector<size_t>{0, 1})) << window;
+  }
 }
 
 TEST(LoadedLiquid, FirstRowsOfAPictureCanBeKept) {
@@ -163,6 +179,13 @@ TEST(Fitted, PicturesAreCentredOnGreyAndClearOnesLaidOnWhite) {
   EXPECT_EQ(*wide.at(7, 4), 200);
   EXPECT_EQ(*wide.at(0, 5), 122);
   EXPECT_EQ(fitted(Image(8, 8, 4, 0), 8), Image(8, 8, 3, 255));
+}
+
+TEST(Fitted, APictureSoLongThatItsSquareWouldTakeGigabytesIsMadeSmallerFirst) {
+  const Image strip = fitted(Image(1'000'000, 60, 3, 200), 8);  // its square: a million squared
+  EXPECT_EQ(strip.width, 8);
+  EXPECT_EQ(strip.height, 8);
+  EXPECT_EQ(*strip.at(0, 0), 122);
 }
 
 TEST(LiquidFiles, ACodecOfAnotherModelAndMissingRowsAreRefused) {

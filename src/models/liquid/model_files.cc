@@ -67,6 +67,14 @@ Bundle load_bundle(const ModelDirectory& found, const text::Tokenizer& tokenizer
   return bundle;
 }
 
+Json text_config_json(const Bundle& bundle) {
+  Json text = lm::config_json(bundle.model.config);
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    if (const auto at = bundle.text_config.find(key); at != bundle.text_config.end()) text[key] = *at;
+  }
+  return text;
+}
+
 Json config_json(const LiquidConfig& config, const Json& text_config) {
   Json tree = {{"model_type", model_type}};
   tree.update(to_json(config));
@@ -87,11 +95,7 @@ void save_bundle(const Bundle& bundle, StoredAs stored, const Json& generation, 
   if (handles.config.fused) tensors = lm::joined_parts(tensors, handles.config);
   save_tensors(directory / "model.safetensors", tensors, files, {.stored_as = stored, .metadata = {{"format", "pt"}}});
   write_file_atomically(directory / "generation_config.json", generation.dump(2) + "\n", files);
-  Json text = lm::config_json(bundle.model.config);
-  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
-    if (const auto at = bundle.text_config.find(key); at != bundle.text_config.end()) text[key] = *at;
-  }
-  write_file_atomically(directory / "config.json", config_json(config, text).dump(2) + "\n", files);
+  write_file_atomically(directory / "config.json", config_json(config, text_config_json(bundle)).dump(2) + "\n", files);
 }
 
 }  // namespace tessera::liquid

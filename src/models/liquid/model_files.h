@@ -38,6 +38,8 @@ Bundle load_bundle(const ModelDirectory& found, const text::Tokenizer& tokenizer
 /// contents of generation_config.json.
 void save_bundle(const Bundle& bundle, StoredAs stored, const Json& generation, const Path& directory,
                  FileSystem& files = disk());
+/// The language model's part of it, with the ids that the tokenizer's files do not say.
+Json text_config_json(const Bundle& bundle);
 /// The same config.json.
 Json config_json(const LiquidConfig& config, const Json& text_config);
 

@@ -42,10 +42,7 @@ class QuantizableLiquid final : public Quantizable {
   }
 
   void save(const Path& out, const quant::Int4Format& format) override {
-    Json text = lm::config_json(bundle_.model.config);
-    for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
-      if (const auto at = bundle_.text_config.find(key); at != bundle_.text_config.end()) text[key] = *at;
-    }
+    Json text = text_config_json(bundle_);
     const auto packed = [](const nn::NamedLinear& layer) { return layer.linear->packed != nullptr; };
     if (std::ranges::any_of(nn::named_linears(bundle_.model), packed))
       text["quantization_config"] = quant::int4_format_json(format, lm::unpacked_layers(bundle_.model.config));
