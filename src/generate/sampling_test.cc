@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "core/error.h"
+
 namespace tessera::generate {
 namespace {
 
@@ -23,6 +25,14 @@ double share_of_ones(double p, const BitSampling& options) {
 TEST(SampleBits, DrawsOnesWithTheProbabilityOfTheLogits) {
   for (const double p : {0.1, 0.5, 0.8})
     EXPECT_NEAR(share_of_ones(p, {.seed = 3}), p, 0.015);  // 10,000 draws: 3 deviations
+}
+
+TEST(SampleBits, LogitsThatAreNoNumbersAreRefused) {
+  Tensor logits = logits_of(0.5, {2, 3, 4});
+  logits[1][2][3][0] = std::nan("");
+  EXPECT_THROW(sample_bits(logits, {}), FaultError);
+  logits[1][2][3][0] = INFINITY;
+  EXPECT_THROW(sample_bits(logits, {.tau = 0}), FaultError);
 }
 
 TEST(SampleBits, TemperatureDividesTheLogits) {

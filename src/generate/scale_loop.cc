@@ -5,8 +5,10 @@
 #include <cmath>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 
+#include "core/error.h"
 #include "core/rng.h"
 
 namespace tessera::generate {
@@ -69,6 +71,9 @@ Tensor sample_bits(const Tensor& logits, const BitSampling& options) {
   const Tensor difference =
       (logits.select(-1, 1) - logits.select(-1, 0)).to(at::kFloat).cpu().contiguous();  // [B, L, d]
   Tensor bits = at::empty(difference.sizes(), at::kBool);
+  if (!std::isfinite(difference.sum().item<float>()))
+    throw FaultError(
+        "[generate] a bit's logits are no numbers; the weights, or what the model was given, hold NaN or infinities");
   const float* from = difference.const_data_ptr<float>();
   bool* to = bits.mutable_data_ptr<bool>();
   const int64_t per_picture = difference.size(1) * difference.size(2);

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/text_file.h"
 #include "media/compose.h"
+#include "media/decoders.h"
 #include "tensor/live_bytes.h"
 
 namespace tessera::infinity {
@@ -87,6 +88,14 @@ Image covering(const Image& picture, int64_t width, int64_t height) {
     return std::max<int64_t>(least, std::llround(static_cast<double>(edge) * factor));
   };
   const int64_t wide = grown(picture.width, width), tall = grown(picture.height, height);
+  if (wide > media::max_pixels / tall) {  // of a picture this long, what stands out is cut off before it grows
+    const auto kept = [&](int64_t edge, int64_t wanted) {
+      return std::clamp<int64_t>(std::llround(std::ceil(static_cast<double>(wanted) / factor)), 1, edge);
+    };
+    const int64_t columns = kept(picture.width, width), rows = kept(picture.height, height);
+    return media::resize_area(
+        media::crop(picture, (picture.width - columns) / 2, (picture.height - rows) / 2, columns, rows), width, height);
+  }
   return media::crop(media::resize_area(picture, wide, tall), (wide - width) / 2, (tall - height) / 2, width, height);
 }
 

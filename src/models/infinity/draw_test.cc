@@ -195,6 +195,15 @@ TEST(InfinityDraw, KeptScalesAreThoseOfThePictureAndAllOfThemReproduceIt) {
   EXPECT_NE(free, kept);
 }
 
+TEST(InfinityDraw, OfAPictureThatIsAllLengthTheMiddleIsKept) {
+  const DrawingInfinity drawing = tiny_drawing();
+  const auto drawn = [&](const Image& picture) {
+    return drawing.draw({.prompts = {"cat"}, .from = picture, .keep_scales = 3})[0];
+  };
+  Image strip(1, 20'000'000, 3, 90);  // covering it whole would take a picture as much larger
+  EXPECT_EQ(drawn(strip), drawn(Image(12, 12, 3, 90)));
+}
+
 TEST(InfinityDraw, AspectsGivePicturesOfThatShape) {
   const Image tall = tiny_drawing().draw({.prompts = {"cat"}, .aspect = 2})[0];
   EXPECT_EQ(tall.height, 4 * 4);  // 3 * sqrt(2) and 3 / sqrt(2), rounded, times 4 pixels

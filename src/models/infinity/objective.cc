@@ -27,6 +27,9 @@
 namespace tessera::infinity {
 
 namespace {
+
+constexpr size_t most_states = 4096;  // captions whose states are kept; some 160 KB each where they have 20 tokens
+
 /// The sums of codes after each scale, at the size of the last.
 std::vector<Tensor> sums_of(const std::vector<Tensor>& bits, ScaleShape last) {
   std::vector<Tensor> sums;
@@ -134,6 +137,7 @@ bool InfinityObjective::can_be_drawn(std::string_view prompt) const {
 nn::TextStates InfinityObjective::states_of(const std::vector<std::string>& captions) {
   if (!start_.text) return model_.encode(captions);
   std::set<std::string> unknown;
+  if (states_.size() + captions.size() > most_states) states_.clear();
   for (const std::string& caption : captions) {
     if (!states_.contains(caption)) unknown.insert(caption);
   }
