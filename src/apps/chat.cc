@@ -66,12 +66,13 @@ class Conversation {
   /// One turn and its answer. Throws UserError when the turn alone is over the context; the conversation is then as
   /// it was.
   void answer(const std::string& line) {
+    const std::vector<text::Message> before = messages_;
     messages_.push_back({.role = "user", .content = line});
     try {
       make_room();
       say();
     } catch (const UserError&) {
-      messages_.pop_back();
+      messages_ = before;
       throw;
     }
   }
@@ -89,7 +90,7 @@ class Conversation {
                       messages_.begin() + static_cast<std::ptrdiff_t>(first) + 2);
       ++dropped;
     }
-    if (dropped > 0) {
+    if (dropped > 0 && std::ssize(writes_.chat_prompt(messages_, inputs_)) < writes_.context()) {
       log_info("the conversation outgrew the context of {} tokens; the oldest {} forgotten", writes_.context(),
                dropped == 1 ? "question and its answer are" : fmt::format("{} questions and answers are", dropped));
     }

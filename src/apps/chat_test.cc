@@ -77,6 +77,9 @@ TEST_F(ChatVerb, ATurnOverTheContextIsRefusedAloneAndReportsByHowMuch) {
   ASSERT_EQ(said.size(), 3u);
   EXPECT_THAT(said[1]["error"].get<std::string>(), HasSubstr("the context is 64: "));
   EXPECT_TRUE(said[2].contains("text"));
+  const auto undisturbed = answers("hello\nhello again\n");
+  EXPECT_EQ(said[2]["prompt_tokens"], undisturbed[1]["prompt_tokens"]) << "what was said before it is still there";
+  EXPECT_EQ(said[2]["text"], undisturbed[1]["text"]);
 }
 
 TEST_F(ChatVerb, ToolsAndArgumentsReachTheTemplate) {

@@ -3,6 +3,7 @@
 
 #include "apps/inspect.h"
 #include "core/terminal.h"
+#include "core/utf8.h"
 
 namespace tessera::apps {
 
@@ -28,7 +29,8 @@ std::string size_text(uint64_t bytes) {
 
 std::string shown(const Json& value) {
   const std::string text = without_control_characters(value.is_string() ? value.get<std::string>() : value.dump());
-  return text.size() <= 100 ? text : text.substr(0, 97) + "...";
+  if (text.size() <= 100) return text;
+  return text.substr(0, whole_characters(std::string_view(text).substr(0, 97))) + "...";
 }
 
 /// Names and values in two columns; tables inside tables are indented.

@@ -15,6 +15,7 @@
 #include "media/read_media.h"
 #include "models/quantizable.h"
 #include "models/registry.h"
+#include "nn/kernels/int4_kernel.h"
 #include "quant/awq.h"
 #include "quant/smooth_quant.h"
 #include "tensor/device.h"
@@ -53,8 +54,8 @@ CalibrationData calibration_of(const QuantizeOptions& options) {
 
 /// The group to pack with: what was asked for, or the largest that divides every layer's inputs.
 int64_t group_for(const std::vector<SharedInput>& inputs, int64_t asked) {
-  if (asked != 0 && (asked < 8 || asked % 8 != 0))
-    throw UserError("[quantize] --group is {}, want a multiple of 8, or 0", asked);
+  if (asked != 0 && (asked < 8 || asked % 8 != 0 || asked > nn::int4::most_group))
+    throw UserError("[quantize] --group is {}, want a multiple of 8 up to {}, or 0", asked, nn::int4::most_group);
   for (const int64_t group : asked != 0 ? std::vector<int64_t>{asked} : std::vector<int64_t>{128, 64, 32}) {
     const auto misfit =
         std::find_if(inputs.begin(), inputs.end(), [&](const SharedInput& i) { return i.width() % group != 0; });
@@ -155,8 +156,16 @@ int run_quantize(const QuantizeOptions& options) {
   if (!options.format.empty()) {
     if (options.out.extension() != ".gguf")
       throw UserError("[quantize] --format writes a GGUF file; {} does not end with .gguf", options.out.string());
-    return run_convert(
-        {.model = options.model, .out = options.out, .format = options.format, .output = options.output});
+    if (options.bits != 4 || options.group != 0 || options.tower != "auto" || !options.calibration.empty())
+      throw UserError(
+          "[quantize] --format {} rounds to nearest; --bits, --group, --tower and --calibration are for packing "
+          "without it",
+          options.format);
+    return run_convert({.model = options.model,
+                        .adapter = options.adapter,
+                        .out = options.out,
+                        .format = options.format,
+                        .output = options.output});
   }
   const auto began = std::chrono::steady_clock::now();
   require_sound(options);

@@ -57,6 +57,16 @@ class QuantizeVerb : public ::testing::Test {
   QuantizeOptions options;
 };
 
+TEST_F(QuantizeVerb, OptionsOfPackingAreRefusedBesideAFormatOfBlocks) {
+  options.out = scratch / "m.gguf";
+  options.format = "q8_0";
+  EXPECT_THAT([&] { run_quantize(options); }, ThrowsMessage<UserError>(HasSubstr("--calibration are for packing")));
+  options.calibration.clear();
+  options.adapter = {(scratch / "no-adapter").string()};
+  EXPECT_THAT([&] { run_quantize(options); }, ThrowsMessage<UserError>(HasSubstr("no-adapter")));
+  EXPECT_FALSE(std::filesystem::exists(options.out));
+}
+
 TEST_F(QuantizeVerb, WritesADirectoryThatLoadsAndIsSmallerAndSaysSo) {
   for (const char* method : {"awq", "nearest"}) {
     options.method = method;

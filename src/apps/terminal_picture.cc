@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/options.h"
 #include "core/base64.h"
 #include "core/error.h"
 #include "media/compose.h"
@@ -304,10 +305,6 @@ PicturePainter::PicturePainter(std::string_view asked) {
                         variable(environment, "TERM").find("direct") != std::string_view::npos;
 }
 
-void PicturePainter::paint(const Image& picture) const {
-  const std::string text = painted(picture, painting_, canvas_);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fflush(stdout);
-}
+void PicturePainter::paint(const Image& picture) const { detail::print(painted(picture, painting_, canvas_)); }
 
 }  // namespace tessera::apps
