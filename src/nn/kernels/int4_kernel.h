@@ -15,6 +15,9 @@ bool runs(Path path, int64_t group);
 /// The fastest path that runs.
 Path best_path(int64_t group);
 
+/// Inputs of a group at most: the whole sums of longer ones would not fit 32 bits.
+inline constexpr int64_t most_group = 4096;
+
 /// An Int4Weight's arrays; in % group == 0, group even.
 struct Weights {
   const uint8_t* packed;  // [out, in / 2]

@@ -85,7 +85,8 @@ void attach_adapters(const std::vector<NamedLinear>& linears, const AdapterOptio
 }
 
 int64_t pack_weights(const std::vector<NamedLinear>& linears, int64_t group) {
-  if (group < 2 || group % 2 != 0) throw UserError("[tune] group is {}, want an even number such as 64 or 128", group);
+  if (group < 2 || group % 2 != 0 || group > int4::most_group)
+    throw UserError("[tune] group is {}, want an even number such as 64 or 128, at most {}", group, int4::most_group);
   int64_t kept = 0;
   for (const auto& [name, linear] : linears) {
     if (linear->packed) continue;

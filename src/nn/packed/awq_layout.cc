@@ -10,6 +10,7 @@
 #include <ATen/ops/empty.h>
 
 #include "core/error.h"
+#include "nn/kernels/int4_kernel.h"
 #include "nn/packed/packed_format.h"
 
 namespace tessera::nn {
@@ -139,8 +140,9 @@ class AwqFormat final : public PackedFormat {
       throw UserError("[quant] {}: weights are packed as awq {}, {} bits{}; want awq gemm, 4 bits, with zero points",
                       source, version, bits, zero_point ? "" : ", no zero points");
     }
-    if (group < 8 || group % 2 != 0 || group > 1 << 20)
-      throw UserError("[quant] {}: group_size is {}, want an even number from 8", source, group);
+    if (group < 8 || group % 2 != 0 || group > int4::most_group)
+      throw UserError("[quant] {}: group_size is {}, want an even number from 8 to {}", source, group,
+                      int4::most_group);
   }
 
   bool holds(const StoredLayer& layer) const override { return layer.find(".qweight") != nullptr; }
