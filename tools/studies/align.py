@@ -35,6 +35,7 @@ def arguments():
     parser.add_argument("--threads", default="1")
     parser.add_argument("--base", default="runs/studies/obey/base/model")
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--seeds-of-runs", type=lambda text: [int(word) for word in text.split(",")], default=[1, 2], help="ablations: which seeds")
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--judge", help="people: the model directory to begin from")
     for name in ("pandalm", "llmbar", "seeds"):
@@ -208,11 +209,12 @@ def ablations(options):
     rows = []
     for arm, settings in arms.items():
         found = []
-        for seed in (1, 2):
+        for seed in options.seeds_of_runs:
             out = align(options, f"{arm.replace(' ', '-').replace(',', '')}-s{seed}", rounds=3, seed=seed, **settings)
             found.append(true_reward(options, out / "models/round-3/model"))
         rows.append([arm] + [one["greedy"][key] for key in ("strict", "lenient") for one in found] + [statistics.mean(one["drawn"]["strict"] for one in found)])
-    table(["three rounds", "strict, seed 1", "seed 2", "lenient, seed 1", "seed 2", "strict, drawn"], rows)
+    heads = [f"{key}, seed {seed}" for key in ("strict", "lenient") for seed in options.seeds_of_runs]
+    table(["three rounds", *heads, "strict, drawn"], rows)
 
 
 def main():
