@@ -44,6 +44,7 @@ struct AlignStatusOptions {
     return {.verb = "align status",
             .summary = "what an alignment run has done so far, also while it works",
             .positionals = {"run"},
+            .required = {"run"},
             .examples = {"tessera align status runs/align-lm"}};
   }
 };

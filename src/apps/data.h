@@ -50,7 +50,7 @@ template <class V> void fields(V& v, DataEmojiOptions& o) {
   v("names_seed", o.names_seed, "the shuffle that 'names' counts along");
   v("frames", o.frames, "pictures of a clip");
   v("atlas", o.atlas, "take sprites from this atlas instead of the system's font");
-  v("languages", o.languages, "CLDR language codes such as de, fr, ja");
+  v("languages", o.languages, "CLDR language code, such as de");
   v("foreign", o.foreign, "share of captions in one of them");
   v("keywords", o.keywords, "share of captions that are keywords");
   v("layout", o.layout, "of scenes: free, or rows (centred, in the caption's order)");

@@ -40,7 +40,6 @@ struct DrawOptions {
         .short_names = {{"model", 'm'}, {"out", 'o'}, {"count", 'n'}},
         .examples =
             {"tessera draw -m models/emoji-infinity \"red apple\" -o apple.png --show",
-             "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png",
              "tessera draw -m models/emoji-infinity \"red apple\" \"tulip\" -n 4 --sheet -o sheet.png",
              "tessera draw -m models/emoji-infinity \"red apple\" -o apple.png --save-scales scales --cfg 4 --tau 0.5",
              "tessera draw -m models/emoji-infinity \"purple heart\" --init-image apple.png --keep-scales 2 -o "
@@ -65,17 +64,19 @@ template <class V> void fields(V& v, DrawOptions& o) {
   v("save_scales", o.save_scales, "directory for the picture after every scale, or row of codes, and a strip of them");
   v("cfg", o.cfg, "guidance, one number or one per scale, as in 1,2,3,3 (default: the model's own)");
   v("tau", o.tau, "temperature, one number or one per scale, as in 1,1,0.5,0.5 (default: the model's own)");
-  v("top_p", o.top_p, "bit values less likely than 1 - top_p are never drawn (default: the model's own)");
+  v("top_p", o.top_p,
+    "Infinity: bit values less likely than 1 - top-p are never drawn; Liquid: codes are drawn from the most likely "
+    "ones that make up this share (default: the model's own)");
   v("cfg_layers", o.cfg_layers,
     "where guidance mixes: 0 on the logits (default), -2 on what leaves the second last block; several mix in turn");
   v("negative", o.negative, "words that guidance leads away from");
   v("positive_prompt", o.positive_prompt, "prompts that speak of people get the publisher's words about faces");
-  v("top_k", o.top_k, "of models that draw by codes: the k most likely, 0: all (default: the model's own)");
+  v("top_k", o.top_k, "Liquid: codes are drawn from the k most likely; 0: from all (default: the model's own)");
   v("window", o.window,
-    "of models that draw by codes: codes guessed ahead and read in one pass, the same picture in fewer passes");
+    "Liquid: codes guessed ahead and read in one pass, the same picture in fewer passes (default: the model's own)");
   v("settle", o.settle,
-    "with --window: passes after which guessed codes are taken as they are, for other pictures in fewer passes still; "
-    "0: never");
+    "Liquid, with --window: passes after which guessed codes are taken as they are, for other pictures in fewer passes "
+    "still; 0: never (default: the model's own)");
   v("aspect", o.aspect,
     "width:height like 16:9, or height / width like 0.5625; the nearest shape that the model has (default: that of "
     "--init-image, else 1:1)");
@@ -87,7 +88,8 @@ template <class V> void fields(V& v, DrawOptions& o) {
   v("from", o.from, "an older name of --init-image");
   v("show", o.show, "paint the pictures in the terminal");
   v("show_as", o.show_as,
-    "how: auto (by what the terminal says), kitty, sixel, blocks (half blocks in colour) or ascii; not auto: --show");
+    "how: auto (by what the terminal says), kitty, sixel, blocks (half blocks in colour) or ascii; any other than auto "
+    "implies --show");
   v("fast", o.fast, "Faster, at some cost");
   v("memory", o.memory, "Memory");
   v("output", o.output, "Output");

@@ -15,7 +15,7 @@ struct EvalWorldOptions {
 };
 template <class V> void fields(V& v, EvalWorldOptions& o) {
   v("size", o.size, "emoji-qa: edge of the pictures; 0: the model's recipe's");
-  v("worlds", o.worlds, "emoji-qa: what to show: sprite, scene, clip");
+  v("worlds", o.worlds, "emoji-qa: what to show: sprite, scene or clip (default: all three)");
   v("kinds", o.kinds, "emoji-qa: kinds of questions, such as count and position (default: all)");
   v("frames", o.frames, "emoji-qa: frames of a clip; 0: as many as the model was made for");
   v("answers", o.answers, "emoji-qa, choice, olmes, diversity: write each question with its answer to this JSONL file");
@@ -144,14 +144,14 @@ template <class V> void fields(V& v, EvalOptions& o) {
   v("adapter", o.adapter, "PEFT adapter directory to add to the model");
   v("task", o.task, "choice, olmes, perplexity, diversity, emoji-qa, fid, sprite-retrieval, scenes or codec");
   v("count", o.count,
-    "pictures or questions to measure on (default: 200, emoji-qa 4000, diversity 100, choice all); 0 takes all there "
-    "are");
+    "pictures or questions to measure on; 0 takes all there are (default: 200, emoji-qa 4000, diversity 100, choice "
+    "all)");
   v("batch", o.batch, "how many at once");
   v("cfg", o.cfg, "guidance, one number or one per scale (default: the model's)");
   v("tau", o.tau, "temperature, one number or one per scale (default: the model's)");
   v("top_p", o.top_p,
-    "pictures: drop bit values less likely than 1 - top-p (default: the model's); diversity: draw from the most likely "
-    "tokens that "
+    "pictures by Infinity: drop bit values less likely than 1 - top-p; pictures by Liquid: draw from the most likely "
+    "codes that make up this share (default of both: the model's); diversity: draw from the most likely tokens that "
     "make up this share");
   v("fast", o.fast, "Faster drawing, at some cost");
   v("split", o.split,

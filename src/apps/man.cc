@@ -66,7 +66,9 @@ std::string manual_page(const std::vector<Verb>& verbs, std::string_view version
   page += ".SH VERBS\n";
   for (const Verb& verb : verbs) page += verb_section(verb);
   page += ".SH EXIT STATUS\n" + entry("0", "It is done.") + entry("1", "Disk, network or numbers failed.") +
-          entry("2", "A mistake in what was asked; one line on standard error says what, got and want.") +
+          entry("2",
+                "A mistake in what was asked; one line on standard error says what is wrong, what was given and what "
+                "was expected.") +
           entry("130", "Interrupted by Ctrl-C.");
   page += ".SH ENVIRONMENT\n";
   for (const auto& [names, text] : environment) page += entry(names, text);

@@ -184,7 +184,8 @@ std::string explained(const CommandLine& line, const Option& option) {
                            (again ? "; repeat it for several" : "");
   if (contains(line.required, option.field)) return help + " (required)";
   if (option.on_by_default) return option.help + " (on by default)";
-  return option.default_text.empty() ? help : help + " (default " + option.default_text + ")";
+  const bool told = option.default_text.empty() || option.help.find("(default") != std::string::npos;
+  return told ? help : help + " (default " + option.default_text + ")";
 }
 
 std::string usage(const CommandLine& line, const std::vector<Option>& options) {

@@ -160,7 +160,7 @@ std::string short_name(const CommandLine& line, const std::string& field);
 bool is_positional(const CommandLine& line, const Option& option);
 /// "-m, --model PATH", or "PROMPT..." of a positional.
 std::string written(const CommandLine& line, const Option& option);
-/// What the option does, whether it is required, its default.
+/// What the option does, whether it is required, its default unless the help text itself has "(default: ...)".
 std::string explained(const CommandLine& line, const Option& option);
 /// "tessera draw [options] [PROMPT...]".
 std::string usage(const CommandLine& line, const std::vector<Option>& options);

@@ -19,6 +19,7 @@ struct PaintOptions {
   bool save_scales = false;
   bool smooth = true;
   std::vector<std::string> styles = {"plain", "bold, wide"};
+  int64_t layers = -1;
   OutputOptions output;
 
   static CommandLine command_line() {
@@ -39,6 +40,7 @@ template <class V> void fields(V& v, PaintOptions& o) {
   v("save_scales", o.save_scales, "every scale");
   v("smooth", o.smooth, "soft edges");
   v("styles", o.styles, "brushes");
+  v("layers", o.layers, "coats of paint (default: as many as the model wants)");
   v("output", o.output, "Output");
 }
 
@@ -213,6 +215,7 @@ TEST(Options, TheHelpPageShowsEveryFieldWithItsDefault) {
   EXPECT_THAT(page, HasSubstr("strength per scale (default 3,4)"));
   EXPECT_THAT(page, HasSubstr("--[no-]smooth"));
   EXPECT_THAT(page, HasSubstr("brushes; repeat it for several (default plain,bold, wide)"));
+  EXPECT_THAT(page, HasSubstr("coats of paint (default: as many as the model wants)\n"));
   EXPECT_THAT(page, Not(HasSubstr("what to paint; repeat"))) << "words without an option simply follow each other";
   EXPECT_THAT(page, HasSubstr("\nOutput\n"));
   EXPECT_THAT(page, HasSubstr("tessera paint -m DIR \"red apple\""));

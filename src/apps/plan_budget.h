@@ -29,9 +29,11 @@ struct PlanBudgetOptions {
 template <class V> void fields(V& v, PlanBudgetOptions& o) {
   v("runs", o.runs, "the ladder's table (CSV; columns in docs/planning.md)");
   v("flops", o.flops, "compute for training and inference together, as in 1e22");
-  v("inference_tokens", o.inference_tokens, "tokens to be served over the model's life, at 2 N FLOPs each (2T)");
-  v("max_params", o.max_params, "no larger model than this (8B)");
-  v("tasks", o.tasks, "a,b:2: tasks to score by and their weights (1); without it as in plan ladder");
+  v("inference_tokens", o.inference_tokens,
+    "tokens to be served over the model's life, at 2 N FLOPs each, as in 2T (default: none)");
+  v("max_params", o.max_params, "no larger model than this, as in 8B (default: no limit)");
+  v("tasks", o.tasks,
+    "tasks to score by, with their weights where they are not 1, as in mmlu,piqa:2 (default: as in plan ladder)");
   v("method", o.method, "best or paper, as in plan ladder");
   v("feature", o.feature, "as in plan ladder");
   v("tolerance", o.tolerance, "a smaller ladder is as good when it predicts within this fraction");

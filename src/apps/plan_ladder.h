@@ -33,18 +33,18 @@ struct PlanLadderOptions {
 template <class V> void fields(V& v, PlanLadderOptions& o) {
   v("runs", o.runs, "the ladder's table (CSV; columns in docs/planning.md)");
   v("target", o.target,
-    "NAME=N:D, non-embedding parameters and training tokens (6.9B:3.9T); may be given again. Without "
-    "it: the table's rows with role 'target'");
+    "NAME=N:D, non-embedding parameters and training tokens, as in 7B=6.9B:3.9T (default: the table's rows with role "
+    "'target')");
   v("tasks", o.tasks,
-    "a,b:2: tasks to predict and their weights in the mean (1); without it all whose accuracies vary, less BoolQ and "
-    "Winogrande");
+    "tasks to predict, with their weights in the mean where they are not 1, as in mmlu,piqa:2 (default: all whose "
+    "accuracies vary, less BoolQ and Winogrande)");
   v("chance", o.chance, "a=.25: what guessing scores, where it is not known by the task's name (else fitted)");
   v("ceiling", o.ceiling,
     "a=.9: the most that any model can score, where it is known (else 1, lowered by data near it)");
   v("method", o.method, "best: chosen by hindcast, with intervals; paper: as published");
   v("feature", o.feature, "bpb, loss, ce, flops or acc: what is predicted first; without it the method's own");
   v("single_step", o.single_step, "with --method paper: accuracy straight from size and tokens");
-  v("max_rung", o.max_rung, "use only rungs up to this many parameters (760M)");
+  v("max_rung", o.max_rung, "use only rungs up to this many parameters, as in 760M (default: no limit)");
   v("running", o.running,
     "name of a run in the table that is under way: its checkpoints move the first target's forecast");
   v("resamples", o.resamples, "resamples of the ladder behind the intervals");

@@ -26,12 +26,14 @@ struct PlanRankOptions {
 };
 template <class V> void fields(V& v, PlanRankOptions& o) {
   v("runs", o.runs, "a recipe's ladder, as in plan ladder; once for each recipe, which is named after its file");
-  v("target", o.target, "NAME=N:D, non-embedding parameters and training tokens (6.9B:3.9T), the same for all");
-  v("tasks", o.tasks, "a,b:2: tasks to rank by and their weights (1); without it those that all ladders have");
+  v("target", o.target, "NAME=N:D, non-embedding parameters and training tokens, as in 7B=6.9B:3.9T, the same for all");
+  v("tasks", o.tasks,
+    "tasks to rank by, with their weights where they are not 1, as in mmlu,piqa:2 (default: those that all ladders "
+    "have)");
   v("chance", o.chance, "as in plan ladder");
   v("ceiling", o.ceiling, "as in plan ladder");
   v("feature", o.feature, "as in plan ladder");
-  v("max_rung", o.max_rung, "use only rungs up to this many parameters (760M)");
+  v("max_rung", o.max_rung, "use only rungs up to this many parameters, as in 760M (default: no limit)");
   v("resamples", o.resamples, "resamples of each ladder behind the intervals");
   v("coverage", o.coverage, "share of intervals that shall hold the truth");
   v("seed", o.seed, "same seed, same intervals");

@@ -39,7 +39,8 @@ template <class V> void fields(V& v, SeeOptions& o) {
   v("frames", o.frames, "frames of each clip, spread evenly; 0: as many as the model was made for");
   v("show", o.show, "paint the pictures in the terminal, of a clip its first frame");
   v("show_as", o.show_as,
-    "how: auto (by what the terminal says), kitty, sixel, blocks (half blocks in colour) or ascii; not auto: --show");
+    "how: auto (by what the terminal says), kitty, sixel, blocks (half blocks in colour) or ascii; any other than auto "
+    "implies --show");
   v("sampling", o.sampling, "Sampling");
   v("memory", o.memory, "Memory");
   v("output", o.output, "Output");

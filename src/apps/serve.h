@@ -75,7 +75,7 @@ template <class V> void fields(V& v, ServeOptions& o) {
     "positions of one step: a token for each running sequence, then pieces of new prompts");
   v("max_tokens", o.max_tokens, "tokens of an answer to a chat that gives no limit");
   v("speculate", o.speculate,
-    "sequences that run at once at most for n-grams to be guessed; 0: never. Answers do not depend on it");
+    "guess ahead by n-grams while at most N sequences run; 0: never. Answers do not depend on it");
   v("access", o.access, "Access");
   v("held", o.held, "Models in memory");
   v("output", o.output, "Output");

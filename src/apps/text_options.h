@@ -46,9 +46,8 @@ struct MemoryOptions {
 template <class V> void fields(V& v, MemoryOptions& o) {
   v("dtype", o.dtype, "format of the weights: auto (as stored), fp32 or bf16");
   v("exact", o.exact,
-    "what fp32 arithmetic gives, with prompts a third slower: activations in 16 bits beside weights in GGUF's blocks, "
-    "in place of 8 as in llama.cpp; 16-bit models, and those that draw scale by scale, in fp32, in place of bf16 where "
-    "the processor has it; keys and values in fp32, in place of bf16, unless the model is in bf16");
+    "closer to fp32 arithmetic, with prompts a third slower; docs/language-models.md and docs/infinity.md say what "
+    "changes");
   v("cache_int8", o.cache_int8,
     "keys and values in 8 bits: half of the memory that bf16 takes, a quarter of fp32's, of long texts and large "
     "pictures; a little less exact");
@@ -61,12 +60,13 @@ struct FastOptions {
   std::optional<double> settled;
 };
 template <class V> void fields(V& v, FastOptions& o) {
-  v("fast", o.fast, "--unguided-scales 1 --local-attention 8; docs/infinity.md has what each switch costs and gains");
-  v("unguided_scales", o.unguided_scales, "so many last scales without guidance: half of their work");
+  v("fast", o.fast,
+    "Infinity: --unguided-scales 1 --local-attention 8; docs/infinity.md has what each switch costs and gains");
+  v("unguided_scales", o.unguided_scales, "Infinity: so many last scales without guidance: half of their work");
   v("local_attention", o.local_attention,
-    "tokens of scales of more than 256 see others within this distance, and small scales whole; 0: all");
+    "Infinity: tokens of scales of more than 256 see others within this distance, and small scales whole; 0: all");
   v("settled", o.settled,
-    "share of the last two scales' tokens, those that changed least, that are taken from the scale before");
+    "Infinity: share of the last two scales' tokens, those that changed least, that are taken from the scale before");
 }
 
 }  // namespace tessera::apps
