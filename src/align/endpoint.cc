@@ -13,6 +13,8 @@
 #include "core/error.h"
 #include "core/log.h"
 #include "core/rng.h"
+#include "core/utf8.h"
+#include "hub/http_alone.h"
 
 namespace tessera::align {
 
@@ -166,7 +168,7 @@ void Asking::send(size_t server, Waiting waiting) {
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(endpoint.timeout * 1000));
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::min(endpoint.timeout, 20.0) * 1000));
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+  hub::allow_http_alone(handle);
   curl_multi_add_handle(multi_, handle);
   ++servers_[server].running;
   requests_.push_back(std::move(request));

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "core/interrupt.h"
+#include "hub/http_alone.h"
 
 namespace tessera::hub {
 
@@ -84,14 +85,6 @@ size_t on_header(char* data, size_t one, size_t count, void* user) {
 }
 
 int on_progress(void*, curl_off_t, curl_off_t, curl_off_t, curl_off_t) { return InterruptGuard::raised() ? 1 : 0; }
-
-void allow_http_alone(CURL* handle) {
-#if LIBCURL_VERSION_NUM >= 0x075500
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
-#endif
-}
 
 void prepare(CURL* handle, Transfer& transfer, const std::string& url, curl_slist* headers, char* error) {
   curl_easy_reset(handle);
