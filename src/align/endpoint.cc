@@ -22,6 +22,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr int64_t tries_of_a_useless_answer = 3;
 constexpr size_t most_answer_bytes = size_t{64} << 20;
+constexpr size_t most_told_bytes = 200;     // of what a server says was wrong
+constexpr double longest_asked_wait = 300;  // seconds
 
 double seconds_now() { return std::chrono::duration<double>(Clock::now().time_since_epoch()).count(); }
 
@@ -39,6 +41,7 @@ struct Waiting {
 /// One request under way.
 struct Request {
   size_t server = 0;
+  int64_t waits = 0;  // that its server had begun before
   Waiting waiting;
   std::string sent, received;
   CURL* handle = nullptr;
@@ -60,7 +63,7 @@ size_t receive(char* bytes, size_t size, size_t count, void* to) {
   return size * count;
 }
 
-/// What a server said was wrong, on one line.
+/// What a server said was wrong, on one line: whole characters, whatever bytes it sent.
 std::string words_of(const std::string& body) {
   const Json tree = Json::parse(body, nullptr, false);
   std::string words = body;
@@ -70,7 +73,9 @@ std::string words_of(const std::string& body) {
     words = message ? error["message"].get<std::string>() : error.dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   std::ranges::replace(words, '\n', ' ');
-  return words.substr(0, 200);
+  words.resize(std::min(words.size(), most_told_bytes));
+  words.resize(whole_characters(words));
+  return to_utf8(words);
 }
 
 bool is_shaped(const Json& body, bool chat) {
@@ -86,7 +91,8 @@ bool refuses(long status) { return status == 400 || status == 404 || status == 4
 struct Server {
   const Endpoint* endpoint = nullptr;
   int64_t running = 0;
-  int64_t failures = 0;  // in a row
+  int64_t failures = 0;  // in a row; of requests under way together the first alone
+  int64_t waits = 0;     // begun after failures
   double free_at = 0;    // no request before then
   bool lost = false;
 };
@@ -150,6 +156,7 @@ void Asking::send(size_t server, Waiting waiting) {
   const Endpoint& endpoint = *servers_[server].endpoint;
   auto request = std::make_unique<Request>();
   request->server = server;
+  request->waits = servers_[server].waits;
   Json body = waiting.job.body;
   body["model"] = endpoint.model;
   request->sent = body.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -174,12 +181,15 @@ void Asking::send(size_t server, Waiting waiting) {
   requests_.push_back(std::move(request));
 }
 
-/// Puts the job back and lets the server wait, or counts it as lost.
+/// Puts the job back and lets the server wait, or counts it as lost. A request that was sent before the server's last wait began tells nothing
+/// new: what ended the one ended all that were under way beside it.
 void Asking::failed(Request& request, const std::string& why, double asked) {
   Server& server = servers_[request.server];
-  ++server.failures;
+  const auto wait = [&](double seconds) { server.free_at = std::max(server.free_at, seconds_now() + seconds); };
   queue_.push_front(std::move(request.waiting));
-  if (server.lost) return;  // of several requests under way, the first has told it
+  if (server.lost) return;
+  if (request.waits < server.waits) return wait(std::min(asked, longest_asked_wait));
+  ++server.failures;
   if (server.failures >= server.endpoint->retries) {
     server.lost = true;
     if (std::ranges::all_of(servers_, &Server::lost))
@@ -187,8 +197,8 @@ void Asking::failed(Request& request, const std::string& why, double asked) {
     log_warning("[align] {} is lost: {}; the others take over its work", server.endpoint->url, why);
     return;
   }
-  server.free_at = seconds_now() + back_off(server.failures, asked,
-                                            hash_text(server.endpoint->url) + static_cast<uint64_t>(server.failures));
+  ++server.waits;
+  wait(back_off(server.failures, asked, hash_text(server.endpoint->url) + static_cast<uint64_t>(server.failures)));
 }
 
 void Asking::finish(CURL* handle, CURLcode code, const std::function<bool(const EndpointAnswer&, bool)>& done) {
@@ -241,7 +251,7 @@ void check(const std::vector<Endpoint>& endpoints) {
 
 double back_off(int64_t failures, double asked, uint64_t seed) {
   const double wait = std::min(60.0, std::exp2(static_cast<double>(std::min<int64_t>(failures, 10) - 1)));
-  return std::max(asked, wait * (1 + 0.5 * Rng(seed).uniform()));
+  return std::max(std::min(asked, longest_asked_wait), wait * (1 + 0.5 * Rng(seed).uniform()));
 }
 
 void ask_endpoints(const std::vector<Endpoint>& endpoints, std::vector<EndpointJob> jobs,

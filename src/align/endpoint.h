@@ -72,12 +72,12 @@ inline int64_t completion_tokens(const Json& body) {
 }
 
 /// A wait before the n-th try in a row, seconds: 1, 2, 4, ... up to 60, each by up to half longer by chance of `seed`, and at least what the
-/// server asked for.
+/// server asked for, of which 300 count.
 double back_off(int64_t failures, double asked, uint64_t seed);
 
 /// Asks all jobs. Servers take from one queue as they have room. 408, 429 and 5xx, broken connections, timeouts and answers that are no JSON of the
 /// expected shape are tried again after a wait, by whichever server is free; a server that fails `retries` times in a row is lost, and said to
-/// be. `done` gets answers as they come and says whether it can use them: false tries again (three times, then the answer counts); `stop` is
+/// be. Requests that were under way together fail once. `done` gets answers as they come and says whether it can use them: false tries again (three times, then the answer counts); `stop` is
 /// asked between events. Throws FaultError when all servers are lost and for an answer that will not change (401, 404, 400 ...), with the server's words.
 void ask_endpoints(const std::vector<Endpoint>& endpoints, std::vector<EndpointJob> jobs,
                    const std::function<bool(const EndpointAnswer&, bool last_try)>& done,

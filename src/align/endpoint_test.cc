@@ -19,6 +19,7 @@ namespace {
 using tessera::testing::HttpReply;
 using tessera::testing::HttpSeen;
 using tessera::testing::HttpServer;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 HttpReply says(const std::string& words, const std::string& reason = "stop") {
@@ -118,19 +119,45 @@ TEST_F(Endpoints, ALostServersWorkGoesToTheOthers) {
                    40);
 }
 
+/// Why all servers are lost.
+std::string fault(const std::vector<Endpoint>& endpoints, size_t count = 2) {
+  try {
+    answered(endpoints, count);
+  } catch (const FaultError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+TEST_F(Endpoints, RequestsThatFailTogetherFailOnce) {
+  std::atomic<int> count = 0;
+  const HttpServer busy([&](const HttpSeen& asked) -> HttpReply {
+    if (count++ < 6) return {.status = 429, .body = "slow down"};
+    return echo(asked);
+  });
+  expect_each_once(answered({{.url = busy.address(), .at_once = 6, .retries = 2}}, 8), 8);
+}
+
+TEST_F(Endpoints, AServerThatFailsAgainAfterItsWaitIsLost) {
+  const HttpServer broken([](const HttpSeen&) -> HttpReply { return {.status = 503}; });
+  EXPECT_THAT(fault({{.url = broken.address(), .at_once = 6, .retries = 2}}, 8), HasSubstr("no server is left"));
+  EXPECT_EQ(broken.seen().size(), 7u) << "six together, and one after the wait";
+}
+
 TEST_F(Endpoints, WithoutAServerThatWorksTheRunEnds) {
-  const auto fault = [](const std::vector<Endpoint>& endpoints) -> std::string {
-    try {
-      answered(endpoints, 2);
-    } catch (const FaultError& error) {
-      return error.what();
-    }
-    return "accepted";
-  };
   EXPECT_THAT(fault({{.url = "http://127.0.0.1:1", .retries = 1}}), HasSubstr("no server is left"));
   const HttpServer closed(
       [](const HttpSeen&) -> HttpReply { return {.status = 401, .body = R"({"error":{"message":"wrong key"}})"}; });
   EXPECT_THAT(fault({{.url = closed.address()}, good()}), HasSubstr("status 401: wrong key"));
+}
+
+TEST_F(Endpoints, WhateverBytesAServerFailsWithItsWordsAreWholeCharacters) {
+  std::string body;
+  const HttpServer closed([&](const HttpSeen&) -> HttpReply { return {.status = 401, .body = body}; });
+  body = std::string(199, 'a') + "\u00FCber";  // 200 bytes end inside of its first letter
+  EXPECT_THAT(fault({{.url = closed.address()}}), EndsWith("status 401: " + std::string(199, 'a')));
+  body = "caf\xE9 closed";
+  EXPECT_THAT(fault({{.url = closed.address()}}), EndsWith("status 401: caf\uFFFD closed"));
 }
 
 TEST_F(Endpoints, AUselessAnswerIsAskedForThreeTimesAndThenCounts) {
@@ -155,6 +182,7 @@ TEST_F(Endpoints, WaitsGrowAndHeedTheServer) {
     EXPECT_LE(wait, 90);
   }
   EXPECT_EQ(back_off(1, 120, 3), 120);
+  EXPECT_EQ(back_off(1, 86'400, 3), 300) << "a day is too long a wait";
 }
 
 TEST_F(Endpoints, SettingsThatCannotBeAreRefused) {
