@@ -45,7 +45,8 @@ std::string words_of_state(const Json& state) {
 void write_state(const Path& run, const std::string& step, const std::string& state, Json more) {
   Json all = {{"step", step}, {"state", state}, {"process", ::getpid()}, {"updated", unix_now()}};
   all.update(more);
-  write_file_atomically(state_of(run), all.dump() + "\n");
+  // A fault's words may hold the name of a file, and that any bytes.
+  write_file_atomically(state_of(run), all.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 std::string words_of(const StoredStep& step) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/scratch.h"
+
 namespace tessera::align {
 namespace {
 
@@ -21,6 +23,12 @@ TEST(RunStateWords, ARunningStepSaysHowFarItIs) {
   timed["seconds_left"] = 12.0;
   EXPECT_EQ(words_of_state(timed), "s: 3 of 9 answers, 12s left");
   EXPECT_EQ(words_of_state({{"step", "s"}, {"state", "running"}}), "s: running");
+}
+
+TEST(RunStateWords, AFaultOfAnyBytesIsWritten) {
+  const tessera::testing::ScratchFolder scratch;
+  write_state(scratch.path(), "seeds", "failed", {{"error", "no file 'a\xFF'"}});
+  EXPECT_EQ(words_of_state(read_state(scratch.path())), "seeds: failed: no file 'a\xEF\xBF\xBD'");
 }
 
 TEST(RunStateWords, NoStateIsNoWords) { EXPECT_EQ(words_of_state(Json::object()), ""); }
