@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <new>
 
 #include "align/clusters.h"
 #include "align/export.h"
@@ -28,6 +29,14 @@ Json fixed_part(AlignRecipe recipe) {
   recipe.rounds = 0;
   return to_json(recipe);
 }
+
+/// What a fault says, on one line, in the words of the program.
+std::string fault_words(const std::exception& fault) {
+  const std::string what = fault.what();
+  if (dynamic_cast<const Error*>(&fault) != nullptr) return what;
+  if (dynamic_cast<const std::bad_alloc*>(&fault) != nullptr) return "[memory] not enough memory";
+  return "[internal] " + what.substr(0, what.find('\n'));  // LibTorch appends its stack
+}
 }  // namespace
 
 Pipeline::Pipeline(const AlignRecipe& recipe, at::Device device)
@@ -42,10 +51,10 @@ AlignResult Pipeline::run() {
   } catch (const Interrupted&) {
     result.interrupted = true;
     write_state(out_, step_, "stopped");
-  } catch (const Error& error) {
+  } catch (const std::exception& fault) {
     try {
-      write_state(out_, step_, "failed", {{"error", error.what()}});
-    } catch (const FaultError&) {
+      write_state(out_, step_, "failed", {{"error", fault_words(fault)}});
+    } catch (const std::exception&) {
       // the same: the first fault is told
     }
     throw;

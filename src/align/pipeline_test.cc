@@ -139,6 +139,13 @@ TEST_F(AlignRun, APoolThatCameOutTooSmallEndsTheRunBeforeItsFirstTraining) {
   EXPECT_FALSE(std::filesystem::exists(scratch_ / "small/models"));
 }
 
+TEST_F(AlignRun, AFaultThatNobodyForesawLeavesAFailedStateToo) {
+  std::filesystem::create_directories(scratch_ / "odd");
+  std::filesystem::create_symlink("models", scratch_ / "odd/models");  // to itself: no path through it can be followed
+  EXPECT_THROW(run_align(recipe("odd"), at::kCPU), std::filesystem::filesystem_error);
+  EXPECT_THAT(words_of_state(read_state(scratch_ / "odd")), HasSubstr("sft-1: failed: [internal] "));
+}
+
 TEST_F(AlignRun, AnotherRecipeIsRefusedAndMoreRoundsAreNot) {
   AlignRecipe r = recipe("one");
   r.rounds = 1;
