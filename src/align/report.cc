@@ -25,10 +25,12 @@ struct Shown {
 /// What a page says of one round.
 struct RoundScores {
   int64_t round = 0, prompts = 0, unfinished = 0;
-  std::vector<double> scores;                 // rising
+  int64_t silent = 0;                         // answers that the judge gave no score
+  std::vector<double> scores;                 // of the others, rising
   std::vector<double> best;                   // of each prompt
   std::map<std::string, int64_t> wrote, won;  // answers of each model, and those of them that were the best
 
+  int64_t answers() const { return std::ssize(scores) + silent; }
   double quantile(double share) const {
     const auto last = static_cast<double>(scores.size() - 1);
     return scores[static_cast<size_t>(std::llround(share * last))];
@@ -70,9 +72,28 @@ std::string beginning(const std::string& text, int64_t letters) {
 }
 
 struct Gathered {
-  std::vector<RoundScores> rounds;
+  std::vector<RoundScores> rounds;  // that have scores
   Extremes best, worst;
+  int64_t judged = 0, silent = 0;  // answers of all rounds
 };
+
+/// Whether the judge gave a score; where it gave none, the number that is stored says nothing.
+bool has_score(const ScoredAnswer& answer) { return answer.mass > 0; }
+
+/// Takes the answers to one prompt.
+void add_prompt(RoundScores& own, const std::vector<ScoredAnswer>& answers) {
+  ++own.prompts;
+  const int64_t first = best_of(answers);
+  if (first >= 0) own.best.push_back(answers[static_cast<size_t>(first)].score);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const StoredAnswer& answer = answers[i].answer;
+    if (has_score(answers[i])) own.scores.push_back(answers[i].score);
+    else ++own.silent;
+    own.unfinished += answer.finished ? 0 : 1;
+    ++own.wrote[answer.model];
+    own.won[answer.model] += static_cast<int64_t>(i) == first ? 1 : 0;
+  }
+}
 
 Gathered gathered(const Store& store, const AlignRecipe& recipe, const ReportOptions& options) {
   Gathered all{.rounds = {}, .best = {options.examples, true}, .worst = {options.examples, false}};
@@ -80,23 +101,18 @@ Gathered gathered(const Store& store, const AlignRecipe& recipe, const ReportOpt
     RoundScores own{.round = round};
     store.each_scored(round, judge_name(recipe),
                       [&](const StoredPrompt& prompt, const std::vector<ScoredAnswer>& answers) {
-                        ++own.prompts;
-                        const int64_t first = best_of(answers);
-                        for (size_t i = 0; i < answers.size(); ++i) {
-                          const StoredAnswer& answer = answers[i].answer;
-                          own.scores.push_back(answers[i].score);
-                          own.unfinished += answer.finished ? 0 : 1;
-                          ++own.wrote[answer.model];
-                          own.won[answer.model] += static_cast<int64_t>(i) == first ? 1 : 0;
-                        }
+                        add_prompt(own, answers);
                         const auto show = [&](const ScoredAnswer& each) -> Shown {
                           return {each.score, round, each.answer.model, beginning(prompt.text, options.letters),
                                   beginning(each.answer.text, options.letters)};
                         };
-                        if (first >= 0) own.best.push_back(answers[static_cast<size_t>(first)].score);
-                        if (first >= 0) all.best.add(show(answers[static_cast<size_t>(first)]));
-                        all.worst.add(show(answers.back()));
+                        if (const int64_t first = best_of(answers); first >= 0)
+                          all.best.add(show(answers[static_cast<size_t>(first)]));
+                        const auto last = std::ranges::find_if(answers.rbegin(), answers.rend(), has_score);
+                        if (last != answers.rend()) all.worst.add(show(*last));
                       });
+    all.judged += own.answers();
+    all.silent += own.silent;
     if (own.scores.empty()) break;
     std::ranges::sort(own.scores);
     all.rounds.push_back(std::move(own));
@@ -145,6 +161,7 @@ plan::Figure histogram(const RoundScores& round, const Scale& scale) {
   for (const double score : round.scores)
     ++counts[static_cast<size_t>(std::clamp<int64_t>(static_cast<int64_t>((score - low) / wide), 0, parts - 1))];
   plan::Figure figure{.title = fmt::format("Round {}: {} answers", round.round, round.scores.size())};
+  if (round.silent > 0) figure.title += fmt::format(", {} more without a score", round.silent);
   figure.x = {.label = "score", .low = low, .high = static_cast<double>(scale.high)};
   figure.y = {.label = "share of answers", .percent = true, .low = 0.0};
   plan::Series steps{.kind = Kind::band};
@@ -178,17 +195,17 @@ plan::Figure cluster_figure(const std::vector<int64_t>& sizes) {
 
 plan::Table round_table(const std::vector<RoundScores>& rounds) {
   plan::Table table{
-      .header = {"round", "prompts", "answers", "mean", "best of each", "cut off", "best answers by model"},
+      .header = {"round", "prompts", "answers", "no score", "mean", "best of each", "cut off", "best answers by model"},
       .rows = {},
-      .numeric = {true, true, true, true, true, true, false}};
+      .numeric = {true, true, true, true, true, true, true, false}};
   for (const RoundScores& each : rounds) {
     std::string models;
     for (const auto& [model, count] : each.wrote)
       models += fmt::format("{}{} {} of {}", models.empty() ? "" : ", ", model, each.won.at(model), count);
-    table.rows.push_back({std::to_string(each.round), std::to_string(each.prompts), std::to_string(each.scores.size()),
-                          fmt::format("{:.2f}", mean(each.scores)), fmt::format("{:.2f}", mean(each.best)),
-                          plan::percent(static_cast<double>(each.unfinished) / static_cast<double>(each.scores.size())),
-                          models});
+    table.rows.push_back(
+        {std::to_string(each.round), std::to_string(each.prompts), std::to_string(each.answers()),
+         std::to_string(each.silent), fmt::format("{:.2f}", mean(each.scores)), fmt::format("{:.2f}", mean(each.best)),
+         plan::percent(static_cast<double>(each.unfinished) / static_cast<double>(each.answers())), models});
   }
   return table;
 }
@@ -241,17 +258,15 @@ plan::Figure cost_figure(const std::vector<StoredStep>& steps) {
   return figure;
 }
 
-void add_facts(plan::Report& page, const Store& store, const std::vector<RoundScores>& rounds,
-               const std::vector<StoredStep>& steps) {
+void add_facts(plan::Report& page, const Store& store, const Gathered& all, const std::vector<StoredStep>& steps) {
+  const std::vector<RoundScores>& rounds = all.rounds;
   double seconds = 0;
   for (const StoredStep& step : steps) seconds += step.seconds;
-  int64_t answers = 0;
-  for (const RoundScores& each : rounds) answers += std::ssize(each.scores);
   std::vector<std::pair<std::string, std::string>> facts = {
       {"seed prompts", std::to_string(store.count_prompts("seed"))},
       {"synthetic prompts", std::to_string(store.count_prompts("synthetic"))},
       {"rounds scored", std::to_string(rounds.size())},
-      {"answers judged", std::to_string(answers)},
+      {"answers judged", std::to_string(all.judged)},
       {"work", format_duration(seconds)}};
   if (!rounds.empty())
     facts.push_back({"mean score, first to last round",
@@ -267,9 +282,13 @@ void write_align_report(const Store& store, const Path& file, const ReportOption
   plan::Report page(fmt::format("Alignment run {}", options.name),
                     fmt::format("from {} by {}", recipe.base, recipe.method == "dpo" ? "DPO" : "the best of N answers"),
                     "tessera align");
-  add_facts(page, store, all.rounds, steps);
+  add_facts(page, store, all, steps);
   if (std::ranges::any_of(steps, [](const StoredStep& step) { return step.state != "done"; }))
     page.note("This run is not at its end: the page says what its store held when it was written.");
+  if (all.silent > 0)
+    page.note(
+        fmt::format("The judge gave no score to {} of {} answers; means, spreads and worst answers leave them out.",
+                    all.silent, all.judged));
   if (!all.rounds.empty()) {
     page.section("Scores");
     page.figures({score_figure(all.rounds, recipe.judge.scale)});

@@ -43,5 +43,29 @@ TEST(AlignReport, ShowsScoresAnswersClustersAndCostsAndNothingThatAModelWroteIsM
   EXPECT_THAT(page, HasSubstr("1m05s"));
 }
 
+TEST(AlignReport, AnswersWithoutAScoreAreToldAndLeftOutOfMeansAndWorstAnswers) {
+  const tessera::testing::ScratchFolder scratch;
+  Store store(scratch / "store.sqlite");
+  store.add_prompts({{.text = "ask one", .origin = "synthetic"}, {.text = "ask two", .origin = "synthetic"}},
+                    {{"recipe", R"({"base":"models/b"})"}});
+  store.add_answers(
+      {{.prompt = 1, .round = 1, .model = "sft-1", .number = 0, .text = "the better one", .finished = true},
+       {.prompt = 1, .round = 1, .model = "sft-1", .number = 1, .text = "the worse one", .finished = true},
+       {.prompt = 1, .round = 1, .model = "sft-2", .number = 0, .text = "not judged", .finished = true},
+       {.prompt = 2, .round = 2, .model = "sft-1", .number = 0, .text = "not judged either", .finished = true}});
+  store.add_scores({{.answer = 1, .judge = "judge", .score = 8, .mass = 1},
+                    {.answer = 2, .judge = "judge", .score = 4, .mass = 1},
+                    {.answer = 3, .judge = "judge", .score = 0, .mass = 0},
+                    {.answer = 4, .judge = "judge", .score = 0, .mass = 0}});
+  write_align_report(store, scratch / "page.html", {.name = "mine"});
+  const std::string page = read_file(scratch / "page.html");
+  EXPECT_THAT(page, HasSubstr("no score to 2 of 4 answers"));
+  EXPECT_THAT(page, HasSubstr("6.00 to 6.00")) << "the mean of the two that have a score";
+  EXPECT_THAT(page, HasSubstr("Round 1: 2 answers, 1 more without a score"));
+  EXPECT_THAT(page, HasSubstr("the worse one"));
+  EXPECT_THAT(page, Not(HasSubstr("not judged"))) << "it is no worst answer";
+  EXPECT_THAT(page, HasSubstr("sft-1 1 of 2, sft-2 0 of 1"));
+}
+
 }  // namespace
 }  // namespace tessera::align
