@@ -79,10 +79,15 @@ std::vector<StoredScore> Pipeline::judged_elsewhere(const std::vector<StoredAnsw
   std::vector<Judge::Request> requests;
   for (const StoredAnswer& answer : answers) requests.push_back({prompts.at(answer.prompt), answer.text});
   std::vector<StoredScore> scores;
-  judge_elsewhere(
-      recipe_.judge, judge_form_of(store_.note("judge form")), requests,
-      [&](size_t i, const Judgement& found) { scores.push_back(stored(answers[i], elsewhere, found)); },
-      [] { return InterruptGuard::raised(); });
+  try {
+    judge_elsewhere(
+        recipe_.judge, judge_form_of(store_.note("judge form")), requests,
+        [&](size_t i, const Judgement& found) { scores.push_back(stored(answers[i], elsewhere, found)); },
+        InterruptGuard::raised);
+  } catch (const FaultError&) {
+    store_.add_scores(scores);  // servers that are lost have judged others before
+    throw;
+  }
   return scores;
 }
 
