@@ -95,19 +95,21 @@ JudgeForm judge_form_of(std::string_view name) {
   throw UserError("[align] the store says that servers judge by '{}', want log probabilities or integers", name);
 }
 
-JudgeForm judge_form(const JudgeTable& judge) {
+std::optional<JudgeForm> judge_form(const JudgeTable& judge, const std::function<bool()>& stop) {
   JudgeForm form = JudgeForm::log_probabilities;
   for (const Endpoint& endpoint : judge.endpoints) {
     EndpointJob job = echo_job(judge, {"What is 2 + 2?", "4"}, 0);
     job.may_refuse = true;
-    bool gives = false;
+    bool answered = false, gives = false;
     ask_endpoints(
         {endpoint}, {std::move(job)},
         [&](const EndpointAnswer& answer, bool) {
+          answered = true;
           gives = !answer.body.is_null() && echoed_log_probabilities(answer.body, judge.scale);
           return true;
         },
-        [] { return false; });
+        stop);
+    if (!answered) return std::nullopt;
     if (gives) continue;
     log_info("{} gives no log probabilities of texts: all answers are judged by the whole numbers that are written",
              endpoint.url);

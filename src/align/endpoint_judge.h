@@ -17,8 +17,9 @@ enum class JudgeForm { log_probabilities, integers };
 std::string name_of(JudgeForm form);             // "log probabilities", "integers"
 JudgeForm judge_form_of(std::string_view name);  // throws UserError for another name
 
-/// Asks every server once; says which of them give no log probabilities. Throws FaultError for one that does not answer.
-JudgeForm judge_form(const JudgeTable& judge);
+/// Asks every server once; says which of them give no log probabilities. Nothing when `stop`, which is asked between events, ended it first.
+/// Throws FaultError for one that does not answer.
+std::optional<JudgeForm> judge_form(const JudgeTable& judge, const std::function<bool()>& stop);
 
 /// Judges all requests; `done` gets their numbers and judgements as they come. One without a score, after three tries, has mass 0 and the lowest
 /// score. Throws as ask_endpoints() does.

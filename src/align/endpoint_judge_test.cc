@@ -49,18 +49,20 @@ JudgeTable judge_of(const std::vector<const HttpServer*>& servers) {
   return judge;
 }
 
+bool never() { return false; }
+
 std::map<size_t, Judgement> judged(const JudgeTable& judge, JudgeForm form, size_t count) {
   std::map<size_t, Judgement> found;
   judge_elsewhere(
       judge, form, std::vector<Judge::Request>(count, {"a prompt", "an answer"}),
-      [&](size_t i, const Judgement& judgement) { found[i] = judgement; }, [] { return false; });
+      [&](size_t i, const Judgement& judgement) { found[i] = judgement; }, never);
   return found;
 }
 
 TEST(EndpointJudge, WithLogProbabilitiesTheScoreIsTheMeanOverTheScale) {
   const HttpServer server([](const HttpSeen& asked) { return echoing(asked, 7); });
   const JudgeTable judge = judge_of({&server});
-  EXPECT_EQ(judge_form(judge), JudgeForm::log_probabilities);
+  EXPECT_EQ(judge_form(judge, never), JudgeForm::log_probabilities);
   const auto found = judged(judge, JudgeForm::log_probabilities, 3);
   ASSERT_EQ(found.size(), 3u);
   EXPECT_NEAR(found.at(0).score, (7 * 0.6 + (55 - 7) * 0.03) / 0.9, 1e-9);
@@ -72,7 +74,7 @@ TEST(EndpointJudge, OneServerWithoutLogProbabilitiesMakesAllJudgeByIntegers) {
   set_log_level(LogLevel::quiet);
   const HttpServer scores([](const HttpSeen& asked) { return echoing(asked, 7); });
   const HttpServer writes([](const HttpSeen& asked) { return writing(asked, "I think Rating: [[8]], since ..."); });
-  EXPECT_EQ(judge_form(judge_of({&scores, &writes})), JudgeForm::integers);
+  EXPECT_EQ(judge_form(judge_of({&scores, &writes}), never), JudgeForm::integers);
   const auto found = judged(judge_of({&writes}), JudgeForm::integers, 2);
   EXPECT_EQ(found.at(1).score, 8);
   EXPECT_EQ(found.at(1).mass, 1);
@@ -105,7 +107,15 @@ TEST(EndpointJudge, ChoicesThatEchoSomethingElseSayNothing) {
     return HttpReply{.body = body.dump()};
   });
   set_log_level(LogLevel::quiet);
-  EXPECT_EQ(judge_form(judge_of({&server})), JudgeForm::integers);
+  EXPECT_EQ(judge_form(judge_of({&server}), never), JudgeForm::integers);
+}
+
+TEST(EndpointJudge, AskingADeadServerWhetherItScoresEndsWhenItIsTold) {
+  set_log_level(LogLevel::quiet);
+  JudgeTable judge;
+  judge.endpoints.push_back({.url = "http://127.0.0.1:1/v1", .model = "m"});
+  int asked = 0;
+  EXPECT_EQ(judge_form(judge, [&] { return ++asked > 3; }), std::nullopt);
 }
 
 }  // namespace

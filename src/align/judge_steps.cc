@@ -27,9 +27,10 @@ StoredScore stored(const StoredAnswer& answer, const std::string& judge, const J
 void Pipeline::make_judge() {
   if (!trains_judge(recipe_)) {
     step("judge", [&](Json& detail) {
-      const JudgeForm form = judge_form(recipe_.judge);
-      store_.set_note("judge form", name_of(form));
-      detail["form"] = name_of(form);
+      const auto form = judge_form(recipe_.judge, InterruptGuard::raised);
+      if (!form) throw Interrupted();
+      store_.set_note("judge form", name_of(*form));
+      detail["form"] = name_of(*form);
     });
     return;
   }

@@ -1,4 +1,4 @@
-// Runs whose judge is a server that fails: what was paid for is kept.
+// Runs whose judge is a server that fails: what was paid for is kept, and Ctrl-C is heard.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 #include "align/run_state.h"
 #include "align/testing_run.h"
 #include "core/error.h"
+#include "core/interrupt.h"
 #include "core/log.h"
 #include "core/progress.h"
 #include "tests/support/http_server.h"
@@ -64,6 +65,17 @@ TEST_F(AlignRunJudgedElsewhere, ScoresOfAServerThatIsLostAreKeptAndNotAskedForAg
   }
   EXPECT_THAT(state(), HasSubstr("round 1: scores: failed: "));
   EXPECT_THAT(state(), HasSubstr("out of order"));
+}
+
+TEST_F(AlignRunJudgedElsewhere, CtrlCIsHeardWhileADeadJudgeIsTried) {
+  const HttpServer dead([](const HttpSeen&) -> HttpReply {
+    InterruptGuard::raise();
+    return {.status = 503};
+  });
+  AlignRecipe r = recipe(dead);
+  r.judge.endpoints[0].retries = 3;
+  EXPECT_TRUE(run_align(r, at::kCPU).interrupted);
+  EXPECT_EQ(state(), "judge: stopped; go on with the same command");
 }
 
 }  // namespace
