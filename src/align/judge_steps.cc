@@ -114,17 +114,19 @@ void Pipeline::score_answers(int64_t round, const std::string& judge, Json& deta
   summarise_scores(round, judge, detail);
 }
 
-/// Means over all answers that have a score and over the best ones. Throws UserError for a judge that there is nothing to learn from.
+/// Means over all answers that have a score and over the best of each prompt. Throws UserError for a judge that there is nothing to learn from.
 void Pipeline::summarise_scores(int64_t round, const std::string& judge, Json& detail) const {
   std::vector<double> scores;
   double sum = 0, best = 0;
   int64_t prompts = 0, silent = 0;
   store_.each_scored(round, judge, [&](const StoredPrompt&, const std::vector<ScoredAnswer>& answers) {
-    best += answers.front().score;
-    ++prompts;
+    bool first = true;
     for (const ScoredAnswer& each : answers) {
       silent += each.mass > 0 ? 0 : 1;
       if (each.mass == 0) continue;
+      best += first ? each.score : 0;
+      prompts += first ? 1 : 0;
+      first = false;
       scores.push_back(each.score);
       sum += each.score;
     }
