@@ -351,8 +351,8 @@ class SchemaCompiler {
       if (least > std::ssize(rule.properties)) rule.most = -1;
       for (Property& property : rule.properties) property.required = true;
     }
-    const bool possible = rule.most >= std::ssize(required);
-    return possible ? add("", std::move(element)) : nothing();
+    const auto needed = std::ranges::count_if(rule.properties, [](const Property& one) { return one.required; });
+    return needed <= rule.most ? add("", std::move(element)) : nothing();
   }
 
   SchemaAlternatives alternatives_;

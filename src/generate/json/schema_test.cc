@@ -150,7 +150,10 @@ TEST(JsonSchema, WhatAnObjectMustHaveIsNotClosedOut) {
        {R"({"n":"any"})", R"({"a":1,"n":[2]})"},
        {"{}", R"({"n":1,"m":2})"}},
       {R"({"properties":{"a":{},"b":{}},"minProperties":2})", {R"({"a":1,"b":2})"}, {R"({"a":1})", R"({"a":1,"c":2})"}},
+      {R"({"properties":{"a":{},"b":{}},"minProperties":2,"maxProperties":2})", {R"({"a":1,"b":2})"}, {R"({"a":1})"}},
   });
+  EXPECT_NE(refusal(R"({"properties":{"a":{},"b":{}},"minProperties":2,"maxProperties":1})").find("satisfy"),
+            std::string::npos);
   EXPECT_NE(refusal(R"({"properties":{"a":{}},"minProperties":2})").find("'minProperties' at #"), std::string::npos);
 }
 

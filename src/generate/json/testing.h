@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <regex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -96,7 +97,9 @@ inline bool valid_object(const Json& root, const Json& s, const Json& value) {
   for (const Json& name : s.value("required", Json::array())) {
     if (!value.contains(name.get<std::string>())) return false;
   }
-  if (s.contains("maxProperties") && value.size() > s["maxProperties"]) return false;
+  if ((s.contains("minProperties") && value.size() < s["minProperties"]) ||
+      (s.contains("maxProperties") && value.size() > s["maxProperties"]))
+    return false;
   const Json properties = s.value("properties", Json::object());
   for (const auto& [name, inner] : value.items()) {
     if (properties.contains(name)
@@ -135,7 +138,7 @@ inline bool valid(const Json& root, const Json& schema, const Json& value) {
 /// A random schema of what is enforced; may be one that no value satisfies.
 class SchemaMaker {
  public:
-  explicit SchemaMaker(uint64_t seed) : rng_(seed) {}
+  explicit SchemaMaker(uint64_t seed) : rng_(seed), least_(seed, 1) {}
   Json make() {
     Json schema = value(0);
     if (schema.is_object())
@@ -170,7 +173,7 @@ class SchemaMaker {
       case 7:
         return {{"$ref", "#/$defs/tree"}};
       case 8:
-        return {{"allOf", Json::array({object(depth), object(depth + 1)})}};
+        return all_of(depth);
       default:
         return object(depth);
     }
@@ -199,6 +202,12 @@ class SchemaMaker {
     if (below(2) == 0) schema["maxItems"] = 2 + below(3);
     return schema;
   }
+  Json all_of(int depth) {
+    ++parts_;
+    Json schema = {{"allOf", Json::array({object(depth), object(depth + 1)})}};
+    --parts_;
+    return schema;
+  }
   Json object(int depth) {
     Json schema = {{"type", "object"}, {"properties", Json::object()}};
     const char* names[] = {"a", "ab", "name", "n\"q", "\xC3\xA4"};
@@ -210,9 +219,19 @@ class SchemaMaker {
     if (!required.empty()) schema["required"] = required;
     if (below(2) == 0) schema["additionalProperties"] = below(2) == 0 ? Json(false) : value(depth + 1);
     if (below(4) == 0) schema["maxProperties"] = 1 + below(4);
+    if (least_.below(3) == 0) schema["minProperties"] = least(schema);
     return schema;
   }
-  Rng rng_;
+  /// A number of properties that is enforced: as many as are required, or all of a closed object that is joined with no other.
+  size_t least(const Json& object) {
+    const Json required = object.value("required", Json::array());
+    std::set<std::string> names(required.begin(), required.end());
+    for (const auto& [name, unused] : object["properties"].items()) names.insert(name);
+    const bool closed = parts_ == 0 && object.value("additionalProperties", Json(false)) == false;
+    return closed ? names.size() : required.size();
+  }
+  Rng rng_, least_;
+  int parts_ = 0;  // of an allOf that are being made
 };
 
 }  // namespace tessera::generate::testing
