@@ -247,13 +247,6 @@ class JsonConstraint final : public Constraint {
     return mask.bits;
   }
 
-  struct HashOfPlace {
-    size_t operator()(const Place& place) const {
-      const auto top =
-          static_cast<uint64_t>(static_cast<uint32_t>(place.parent)) << 32 | static_cast<uint32_t>(place.element);
-      return mix64(top ^ mix64(static_cast<uint64_t>(place.state)));
-    }
-  };
   static constexpr size_t most_masks = 500;
   std::shared_ptr<Shared> shared_;
   JsonMachine machine_;

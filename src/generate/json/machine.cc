@@ -59,7 +59,7 @@ bool may_close(const ObjectRule& rule, const ObjectState& s) {
 
 }  // namespace
 
-size_t JsonMachine::HashOfPlace::operator()(const Place& place) const {
+size_t HashOfPlace::operator()(const Place& place) const {
   const auto top =
       static_cast<uint64_t>(static_cast<uint32_t>(place.parent)) << 32 | static_cast<uint32_t>(place.element);
   return mix64(top ^ mix64(static_cast<uint64_t>(place.state)));

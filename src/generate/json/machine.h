@@ -20,11 +20,15 @@ struct Place {
 };
 using Places = std::vector<Place>;
 
+struct HashOfPlace {
+  size_t operator()(const Place& place) const;
+};
+
 class JsonMachine {
  public:
   explicit JsonMachine(std::shared_ptr<const JsonGrammar> grammar);
 
-  /// Where a text begins. `leading_space`: one space may come first.
+  /// Where a text begins.
   const Places& start() const { return start_; }
   /// Where `byte` leads from one place; appends to `to`.
   void step(const Place& place, uint8_t byte, Places& to);
@@ -58,9 +62,6 @@ class JsonMachine {
     Place place;
     int32_t depth = 0;
     int64_t distance = 0;
-  };
-  struct HashOfPlace {
-    size_t operator()(const Place& place) const;
   };
   bool ended(const Place& place) const;
   int64_t local_distance(const Place& place) const;
