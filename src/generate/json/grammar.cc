@@ -88,7 +88,9 @@ void JsonGrammar::prepare(const JsonGrammar& grammar, ObjectRule& object) {
   object.next.assign(n + 1, endless);
   object.next_required.assign(n + 1, static_cast<int32_t>(n));
   object.required_left.assign(n + 1, 0);
+  object.least_height.assign(n + 1, bottomless);
   if (object.other_key) {
+    object.least_height[n] = grammar.rule(*object.other_value).height;
     object.next[n] = grammar.element(*object.other_key).shortest + 1 + grammar.rule(*object.other_value).shortest + 1;
   }
   for (size_t p = n; p-- > 0;) {
@@ -99,6 +101,7 @@ void JsonGrammar::prepare(const JsonGrammar& grammar, ObjectRule& object) {
     object.next[p] = property.required ? with : std::min(with, object.next[p + 1]);
     object.next_required[p] = property.required ? static_cast<int32_t>(p) : object.next_required[p + 1];
     object.required_left[p] = object.required_left[p + 1] + (property.required ? 1 : 0);
+    object.least_height[p] = std::min(object.least_height[p + 1], grammar.rule(property.value).height);
   }
 }
 
@@ -114,6 +117,7 @@ void JsonGrammar::complete() {
     }
     for (ValueRule& each : rules_) {
       for (const int32_t number : each.elements) {
+        if (element(number).shortest >= endless) continue;  // left out below, so its height counts for nothing
         each.shortest = std::min(each.shortest, element(number).shortest);
         each.height = std::min(each.height, element(number).height);
       }

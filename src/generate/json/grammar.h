@@ -43,6 +43,7 @@ struct ObjectRule {
   std::vector<int32_t>
       next_required;  // the first that cannot be left out; the number of properties where there is none
   std::vector<int32_t> required_left;
+  std::vector<int32_t> least_height;  // levels that the shallowest value among them needs
 };
 
 struct ArrayRule {

@@ -47,10 +47,11 @@ struct ObjectState {
   }
 };
 
-bool may_have_more(const ObjectRule& rule, const ObjectState& s) {
+/// Whether a property may follow whose value has at most `levels` levels. One that is required has no more than that.
+bool may_have_more(const ObjectRule& rule, const ObjectState& s, int32_t levels) {
   const auto at = static_cast<size_t>(s.at);
   if (rule.next_required[at] < std::ssize(rule.properties)) return true;
-  return (s.at < std::ssize(rule.properties) || rule.other_key) && s.count < rule.most;
+  return rule.least_height[at] <= levels && s.count < rule.most;
 }
 
 bool may_close(const ObjectRule& rule, const ObjectState& s) {
@@ -198,11 +199,15 @@ void JsonMachine::begin(int32_t number, int32_t parent, uint8_t byte, Places& to
   }
 }
 
+int32_t JsonMachine::levels_within(const Place& place) const {
+  return JsonGrammar::deepest - (place.parent < 0 ? 0 : below_[static_cast<size_t>(place.parent)].depth + 1);
+}
+
 void JsonMachine::begin_value(int32_t rule, const Place& after, uint8_t byte, Places& to) {
   const size_t before = to.size();
-  const int32_t depth = after.parent < 0 ? 0 : below_[static_cast<size_t>(after.parent)].depth + 1;
+  const int32_t levels = levels_within(after);
   for (const int32_t number : grammar_->rule(rule).elements) {
-    if (depth + grammar_->element(number).height <= JsonGrammar::deepest) begin(number, -1, byte, to);
+    if (grammar_->element(number).height <= levels) begin(number, -1, byte, to);
   }
   if (to.size() == before) return;
   const int32_t parent = keep(after);
@@ -216,15 +221,18 @@ void JsonMachine::keys(const Place& place, uint8_t byte, Places& to) {
   const auto n = std::ssize(rule.properties);
   const int32_t required = rule.next_required[static_cast<size_t>(s.at)];
   const int64_t count = rule.most < endless ? s.count + 1 : 0;
+  const int32_t levels = levels_within(place);
   const auto push = [&](int32_t key, int64_t at, bool other) {
     const ObjectState after{ObjectPhase::colon, 0, other, at, count};
     begin(key, keep({place.parent, place.element, after.packed()}), byte, to);
   };
   for (int64_t p = s.at; p < n && p <= required; ++p) {
+    const Property& property = rule.properties[static_cast<size_t>(p)];
     const int64_t left = rule.required_left[static_cast<size_t>(p) + 1];
-    if (count + left <= rule.most) push(rule.properties[static_cast<size_t>(p)].key, p + 1, false);
+    if (count + left <= rule.most && grammar_->rule(property.value).height <= levels) push(property.key, p + 1, false);
   }
-  if (required == n && rule.other_key && count <= rule.most) push(*rule.other_key, n, true);
+  if (required == n && rule.other_key && count <= rule.most && grammar_->rule(*rule.other_value).height <= levels)
+    push(*rule.other_key, n, true);
 }
 
 void JsonMachine::step_object(const Place& place, uint8_t byte, Places& to) {
@@ -240,7 +248,7 @@ void JsonMachine::step_object(const Place& place, uint8_t byte, Places& to) {
     case ObjectPhase::comma:
       if (const int64_t blank = blank_after(s.blank, byte); blank >= 0) go(s.phase, blank);
       else if (byte == '}' && s.phase == ObjectPhase::open && may_close(rule, s)) go(ObjectPhase::done, 0);
-      else if (may_have_more(rule, s)) keys({place.parent, place.element, place.state}, byte, to);
+      else if (may_have_more(rule, s, levels_within(place))) keys({place.parent, place.element, place.state}, byte, to);
       return;
     case ObjectPhase::colon:
       if (byte == ':') go(ObjectPhase::value, 0);
@@ -259,7 +267,7 @@ void JsonMachine::step_object(const Place& place, uint8_t byte, Places& to) {
       return;
     }
     case ObjectPhase::after_value:
-      if (byte == ',' && s.blank == 0 && may_have_more(rule, s)) {
+      if (byte == ',' && s.blank == 0 && may_have_more(rule, s, levels_within(place))) {
         go(ObjectPhase::comma, 0);
       } else if (may_close(rule, s)) {
         if (byte == '}') go(ObjectPhase::done, 0);
@@ -280,8 +288,11 @@ void JsonMachine::step_array(const Place& place, uint8_t byte, Places& to) {
     to.push_back({place.parent, place.element, s.packed()});
   };
   if (s.phase == ArrayPhase::done) return;
+  const std::optional<int32_t> item =
+      s.count < rule.most ? JsonGrammar::item_rule(rule, s.count) : std::optional<int32_t>();
   if (s.phase == ArrayPhase::after_value) {
-    if (byte == ',' && s.blank == 0 && s.count < rule.most) {
+    const bool fits = item && grammar_->rule(*item).height <= levels_within(place);
+    if (byte == ',' && s.blank == 0 && fits) {
       go(ArrayPhase::comma, 0);
     } else if (s.count >= rule.least) {
       if (byte == ']') go(ArrayPhase::done, 0);
@@ -293,7 +304,7 @@ void JsonMachine::step_array(const Place& place, uint8_t byte, Places& to) {
     go(s.phase, blank);
   } else if (byte == ']' && s.phase == ArrayPhase::open && rule.least == 0) {
     go(ArrayPhase::done, 0);
-  } else if (const std::optional<int32_t> item = JsonGrammar::item_rule(rule, s.count); item && s.count < rule.most) {
+  } else if (item) {
     // where there is no limit, lists that are long enough are alike
     const int64_t enough = rule.most < endless ? endless : std::max(rule.least, std::ssize(rule.first));
     const ArrayState after{ArrayPhase::after_value, 0, std::min(s.count + 1, enough)};

@@ -65,6 +65,8 @@ class JsonMachine {
   };
   bool ended(const Place& place) const;
   int64_t local_distance(const Place& place) const;
+  /// Levels of objects and lists that a value inside of the one at `place` may have.
+  int32_t levels_within(const Place& place) const;
   void step_object(const Place& place, uint8_t byte, Places& to);
   void step_array(const Place& place, uint8_t byte, Places& to);
   void keys(const Place& place, uint8_t byte, Places& to);

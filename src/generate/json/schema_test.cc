@@ -1,6 +1,7 @@
 // What grammars let through, keyword by keyword, and what is refused.
 #include <gtest/gtest.h>
 
+#include "core/rng.h"
 #include "generate/json/machine.h"
 #include "generate/json/pattern.h"
 #include "generate/json/testing.h"
@@ -227,6 +228,77 @@ TEST(JsonSchema, NestingEndsSomewhere) {
   };
   EXPECT_TRUE(testing::accepts(grammar, nested(JsonGrammar::deepest)));
   EXPECT_FALSE(testing::accepts(grammar, nested(JsonGrammar::deepest + 1)));
+}
+
+TEST(JsonSchema, NoPropertyOrItemIsOfferedThatWouldNestTooDeeply) {
+  const auto repeated = [](const std::string& text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += text;
+    return all;
+  };
+  constexpr int deepest = JsonGrammar::deepest;
+  const auto grammar_of = [](const char* schema) { return JsonGrammar::of_schema(parse_json(schema, "schema")); };
+  const auto objects = grammar_of(R"({"type":"object","properties":{"v":{"const":1},"next":{"$ref":"#"}}})");
+  const std::string open = repeated(R"({"next":)", deepest - 1) + "{", close = repeated("}", deepest);
+  EXPECT_TRUE(testing::accepts(objects, open + close));
+  EXPECT_TRUE(testing::accepts(objects, open + "\"v\":1" + close));
+  EXPECT_FALSE(testing::may_begin(objects, open + "\"n"));
+  EXPECT_FALSE(testing::may_begin(objects, open + "\"v\":1,"));
+  const auto further = grammar_of(R"({"type":"object","additionalProperties":{"$ref":"#"}})");
+  EXPECT_TRUE(testing::accepts(further, repeated(R"({"a":)", deepest - 1) + "{" + close));
+  EXPECT_FALSE(testing::may_begin(further, repeated(R"({"a":)", deepest - 1) + "{\""));
+  const auto lists = grammar_of(R"({"type":"array","prefixItems":[{"const":1},{"$ref":"#"}]})");
+  EXPECT_TRUE(testing::accepts(lists, repeated("[1,", deepest - 1) + "[1" + repeated("]", deepest)));
+  EXPECT_FALSE(testing::may_begin(lists, repeated("[1,", deepest - 1) + "[1,"));
+}
+
+/// Writes a text that opens objects and lists wherever it may, byte by byte; returns how deep it came, -1 where it ran into a dead end.
+int depth_of_a_walk(const std::shared_ptr<const JsonGrammar>& grammar, uint64_t seed) {
+  JsonMachine machine(grammar);
+  Places places = machine.start();
+  Rng rng(seed);
+  bool quoted = false;
+  int depth = 0, most = 0;
+  for (int step = 0; step < 3000; ++step) {
+    std::vector<std::pair<char, Places>> ways;
+    for (const char byte : std::string(quoted ? "\"abcnextv" : "{[\":,]}1")) {
+      Places to;
+      machine.step(places, static_cast<uint8_t>(byte), to);
+      if (!to.empty()) ways.emplace_back(byte, to);
+    }
+    if (ways.empty()) return depth == 0 ? most : -1;
+    const auto closes = [](char c) { return c == '}' || c == ']'; };
+    const bool may_open = ways[0].first == '{' || ways[0].first == '[';
+    size_t chosen = may_open ? 0 : rng.below(ways.size());
+    for (int i = 0; i < 5 && closes(ways[chosen].first); ++i) chosen = rng.below(ways.size());
+    const auto& [byte, to] = ways[chosen];
+    if (byte == '"') quoted = !quoted;
+    else if (!quoted) depth += byte == '{' || byte == '[' ? 1 : closes(byte) ? -1 : 0;
+    most = std::max(most, depth);
+    places = to;
+  }
+  return most;
+}
+
+TEST(JsonSchema, NoTextRunsIntoADeadEndHoweverDeepItNests) {
+  for (
+      const char* schema :
+      {R"({"type":"object","properties":{"a":{"const":1},"b":{"$ref":"#"}}})",
+       R"({"type":"object","properties":{"a":{"$ref":"#"},"b":{"type":"array","minItems":1,"items":{"$ref":"#"}}}})",
+       R"({"type":"object","additionalProperties":{"anyOf":[{"$ref":"#"},{"type":"array","items":{"$ref":"#"}}]}})",
+       R"({"type":"array","prefixItems":[{"const":1},{"type":"array","minItems":1,"items":{"type":"array"}}],"items":{"$ref":"#"}})",
+       R"({"type":"array","items":{"anyOf":[{"$ref":"#"},{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}]},"maxItems":3})",
+       R"({"type":"object","properties":{"a":{"$ref":"#"},"n":{"const":1},"b":{"$ref":"#"}},"required":["n"],"maxProperties":2})",
+       "{}"}) {
+    const auto grammar = JsonGrammar::of_schema(parse_json(schema, "schema"));
+    int most = 0;
+    for (uint64_t seed = 0; seed < 10; ++seed) {
+      const int depth = depth_of_a_walk(grammar, seed);
+      ASSERT_GE(depth, 0) << schema << " " << seed;
+      most = std::max(most, depth);
+    }
+    EXPECT_EQ(most, JsonGrammar::deepest) << schema;
+  }
 }
 
 TEST(JsonSchema, KeywordsThatAreNotEnforcedAreRefusedByNameAndPlace) {

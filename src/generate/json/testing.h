@@ -41,14 +41,26 @@ inline std::pair<std::string, StopReason> drawn(const std::shared_ptr<const Json
   return {said.text, said.reason};
 }
 
-/// Whether the grammar lets `text` through, byte by byte.
-inline bool accepts(const std::shared_ptr<const JsonGrammar>& grammar, const std::string& text) {
-  JsonMachine machine(grammar);
+/// Where `text` leads, byte by byte.
+inline Places places_after(JsonMachine& machine, const std::string& text) {
   Places places = machine.start(), next;
   for (const char c : text) {
     machine.step(places, static_cast<uint8_t>(c), next);
     std::swap(places, next);
   }
+  return places;
+}
+
+/// Whether the grammar lets a text through that begins with `text`.
+inline bool may_begin(const std::shared_ptr<const JsonGrammar>& grammar, const std::string& text) {
+  JsonMachine machine(grammar);
+  return !places_after(machine, text).empty();
+}
+
+/// Whether the grammar lets `text` through.
+inline bool accepts(const std::shared_ptr<const JsonGrammar>& grammar, const std::string& text) {
+  JsonMachine machine(grammar);
+  const Places places = places_after(machine, text);
   return std::ranges::any_of(places, [&](const Place& place) { return machine.complete(place); });
 }
 
