@@ -57,10 +57,14 @@ ByteAutomaton explore(const State& start, const Expand& expand, const Accepts& a
     accepting.push_back(accepts(state));
     ByteAutomaton::Row& row = rows.emplace_back();
     row.fill(-1);
+    int32_t number = -1;  // bytes beside each other mostly lead to the same state
     expand(state, [&](int byte, const State& to) {
-      const auto [found, is_new] = known.try_emplace(to, static_cast<int32_t>(states.size()));
-      if (is_new) states.push_back(to);
-      row[static_cast<size_t>(byte)] = found->second;
+      if (number < 0 || !(states[static_cast<size_t>(number)] == to)) {
+        const auto [found, is_new] = known.try_emplace(to, static_cast<int32_t>(states.size()));
+        if (is_new) states.push_back(to);
+        number = found->second;
+      }
+      row[static_cast<size_t>(byte)] = number;
     });
     if (states.size() > ByteAutomaton::most_states) {
       throw UserError("[json schema] {} needs an automaton of more than {} states; want something smaller", what,

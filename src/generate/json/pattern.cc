@@ -2,7 +2,9 @@
 #include "generate/json/pattern.h"
 
 #include <algorithm>
-#include <set>
+#include <array>
+#include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -13,9 +15,13 @@ namespace tessera::generate {
 
 namespace {
 
-constexpr size_t most_parts = 8000;  // states of the nondeterministic automaton
-constexpr int64_t most_work =
-    5'000'000;  // states visited on the way to the deterministic one: a client's schema may not hold a server up
+// A client's schema may not hold a server up.
+constexpr size_t most_parts = 8000;        // states of the nondeterministic automaton
+constexpr int64_t most_edges = 1'000'000;  // of the nondeterministic automaton
+constexpr int64_t most_work = 20'000'000;  // edges followed on the way to the deterministic one
+
+/// Numbers of states of the nondeterministic automaton.
+using States = std::vector<int32_t>;
 
 struct Edge {
   uint8_t low = 0, high = 0;
@@ -24,8 +30,7 @@ struct Edge {
 
 struct NfaState {
   std::vector<Edge> edges;
-  std::vector<int32_t> free, at_begin,
-      at_end;  // taken without a byte: always, before the first one, after the last one
+  States free, at_begin, at_end;  // reached without a byte: always, before the first one, after the last one
 };
 
 class Nfa {
@@ -34,26 +39,29 @@ class Nfa {
   std::vector<NfaState> states;
 
   int32_t add() {
-    if (states.size() >= most_parts)
-      throw UserError("[json schema] keyword 'pattern' at {}: the expression is too large; want fewer repetitions",
-                      path_);
+    if (states.size() >= most_parts) refuse_size();
     states.emplace_back();
     return static_cast<int32_t>(states.size()) - 1;
   }
-  NfaState& at(int32_t state) { return states[static_cast<size_t>(state)]; }
+  const NfaState& at(int32_t state) const { return states[static_cast<size_t>(state)]; }
+  /// Goes from one state to another without a byte: always, or as `when` says.
+  void pass(int32_t from, int32_t to, States NfaState::*when = &NfaState::free) {
+    count_edge();
+    (states[static_cast<size_t>(from)].*when).push_back(to);
+  }
 
   /// Adds the node between two states.
   void build(const PatternNode& node, int32_t from, int32_t to) {
     using Kind = PatternNode::Kind;
     switch (node.kind) {
       case Kind::nothing:
-        at(from).free.push_back(to);
+        pass(from, to);
         return;
       case Kind::begin:
-        at(from).at_begin.push_back(to);
+        pass(from, to, &NfaState::at_begin);
         return;
       case Kind::end:
-        at(from).at_end.push_back(to);
+        pass(from, to, &NfaState::at_end);
         return;
       case Kind::set:
         characters(node.set, from, to);
@@ -64,7 +72,7 @@ class Nfa {
           build(child, from, next);
           from = next;
         }
-        at(from).free.push_back(to);
+        pass(from, to);
         return;
       case Kind::alternatives:
         for (const PatternNode& child : node.children) build(child, from, to);
@@ -114,7 +122,7 @@ class Nfa {
   void text(const std::string& bytes, int32_t from, int32_t to) {
     for (size_t i = 0; i < bytes.size(); ++i) {
       const int32_t next = i + 1 == bytes.size() ? to : add();
-      at(from).edges.push_back({static_cast<uint8_t>(bytes[i]), static_cast<uint8_t>(bytes[i]), next});
+      read(from, bytes[i], bytes[i], next);
       from = next;
     }
   }
@@ -141,7 +149,7 @@ class Nfa {
     append_utf8(last, high);
     for (size_t i = 0; i < first.size(); ++i) {
       const int32_t next = i + 1 == first.size() ? to : add();
-      at(from).edges.push_back({static_cast<uint8_t>(first[i]), static_cast<uint8_t>(last[i]), next});
+      read(from, first[i], last[i], next);
       from = next;
     }
   }
@@ -155,80 +163,117 @@ class Nfa {
     }
     if (node.most < 0) {
       const int32_t loop = add(), end = add();
-      at(from).free.push_back(loop);
+      pass(from, loop);
       build(child, loop, end);
-      at(end).free.push_back(loop);
-      at(loop).free.push_back(to);
+      pass(end, loop);
+      pass(loop, to);
       return;
     }
     for (int i = node.least; i < node.most; ++i) {
-      at(from).free.push_back(to);
+      pass(from, to);
       const int32_t next = add();
       build(child, from, next);
       from = next;
     }
-    at(from).free.push_back(to);
+    pass(from, to);
+  }
+
+  void read(int32_t from, char low, char high, int32_t to) {
+    count_edge();
+    states[static_cast<size_t>(from)].edges.push_back({static_cast<uint8_t>(low), static_cast<uint8_t>(high), to});
+  }
+
+  void count_edge() {
+    if (++edges_ > most_edges) refuse_size();
+  }
+
+  [[noreturn]] void refuse_size() const {
+    throw UserError("[json schema] keyword 'pattern' at {}: the expression is too large; want fewer repetitions",
+                    path_);
   }
 
   std::string_view path_;
+  int64_t edges_ = 0;
 };
 
-/// Sorted states of the nondeterministic automaton; {-1} before the opening quotes, {-2} after the closing ones.
-using States = std::vector<int32_t>;
-const States before_quotes = {-1}, after_quotes = {-2};
-
+/// Sets of those states, by their numbers: each is one state of the deterministic automaton.
 class Subsets {
  public:
-  Subsets(const Nfa& nfa, int32_t start, int32_t final, std::string_view path)
-      : nfa_(nfa), start_(start), final_(final), path_(path) {}
+  static constexpr int32_t before_quotes = 0, after_quotes = 1;  // the others come after them
 
-  template <class Emit> void expand(const States& states, const Emit& emit) const {
-    if (states == after_quotes) return;
-    if (states == before_quotes) {
-      emit('"', closed({start_}, &NfaState::at_begin));
+  Subsets(const Nfa& nfa, int32_t start, int32_t final, std::string_view path)
+      : nfa_(nfa), start_(start), final_(final), path_(path), seen_(nfa.states.size(), 0) {}
+
+  template <class Emit> void expand(int32_t number, const Emit& emit) {
+    if (number == after_quotes) return;
+    if (number == before_quotes) {
+      emit('"', number_of(closed({start_}, &NfaState::at_begin)));
       return;
     }
-    std::array<States, 256> targets;
+    const States& states = *sets_[static_cast<size_t>(number) - 2];
+    std::array<bool, 257> cut = {};  // where an edge begins, and after its end: between two cuts all bytes are alike
     for (const int32_t state : states) {
-      for (const Edge& edge : nfa_.states[static_cast<size_t>(state)].edges) {
-        for (int byte = edge.low; byte <= edge.high; ++byte) targets[static_cast<size_t>(byte)].push_back(edge.to);
+      for (const Edge& edge : nfa_.at(state).edges) cut[edge.low] = cut[edge.high + 1u] = true;
+    }
+    std::array<size_t, 256> group = {};  // of each byte: the cuts up to it
+    for (size_t byte = 0; byte < 256; ++byte) group[byte] = (byte == 0 ? 0 : group[byte - 1]) + (cut[byte] ? 1 : 0);
+    std::array<States, 257> targets;  // of each group
+    for (const int32_t state : states) {
+      for (const Edge& edge : nfa_.at(state).edges) {
+        follow(group[edge.high] - group[edge.low] + 1);
+        for (size_t i = group[edge.low]; i <= group[edge.high]; ++i) targets[i].push_back(edge.to);
       }
     }
-    std::map<States, States> known;  // most bytes lead to few sets
-    for (int byte = 0; byte < 256; ++byte) {
-      States& target = targets[static_cast<size_t>(byte)];
+    int32_t to = 0;
+    for (size_t byte = 0; byte < 256; ++byte) {
+      const States& target = targets[group[byte]];
       if (target.empty()) continue;
-      auto [found, is_new] = known.try_emplace(target);
-      if (is_new) found->second = closed(target, nullptr);
-      emit(byte, found->second);
+      if (cut[byte]) to = number_of(closed(target, nullptr));
+      emit(static_cast<int>(byte), to);
     }
     if (std::ranges::binary_search(closed(states, &NfaState::at_end), final_)) emit('"', after_quotes);
   }
 
  private:
-  States closed(const States& states, std::vector<int32_t> NfaState::*also) const {
-    std::set<int32_t> all(states.begin(), states.end());
-    std::vector<int32_t> open(all.begin(), all.end());
-    while (!open.empty()) {
-      if (++work_ > most_work)
-        throw UserError("[json schema] keyword 'pattern' at {}: the expression takes too long to compile", path_);
-      const NfaState& state = nfa_.states[static_cast<size_t>(open.back())];
-      open.pop_back();
-      const auto follow = [&](const std::vector<int32_t>& to) {
-        for (const int32_t next : to) {
-          if (all.insert(next).second) open.push_back(next);
-        }
-      };
-      follow(state.free);
-      if (also != nullptr) follow(state.*also);
+  void follow(size_t edges) {
+    work_ += static_cast<int64_t>(edges);
+    if (work_ > most_work)
+      throw UserError("[json schema] keyword 'pattern' at {}: the expression takes too long to compile", path_);
+  }
+
+  /// What can be reached from `states` without a byte.
+  States closed(const States& states, States NfaState::*also) {
+    States all;
+    ++round_;
+    const auto add = [&](const States& more) {
+      follow(more.size());
+      for (const int32_t state : more) {
+        if (std::exchange(seen_[static_cast<size_t>(state)], round_) != round_) all.push_back(state);
+      }
+    };
+    add(states);
+    for (size_t i = 0; i < all.size(); ++i) {
+      const NfaState& state = nfa_.at(all[i]);
+      add(state.free);
+      if (also != nullptr) add(state.*also);
     }
-    return {all.begin(), all.end()};
+    std::ranges::sort(all);
+    return all;
+  }
+
+  int32_t number_of(States states) {
+    const auto [found, is_new] = numbers_.try_emplace(std::move(states), static_cast<int32_t>(sets_.size()) + 2);
+    if (is_new) sets_.push_back(&found->first);
+    return found->second;
   }
 
   const Nfa& nfa_;
   int32_t start_, final_;
   std::string_view path_;
-  mutable int64_t work_ = 0;
+  std::map<States, int32_t> numbers_;
+  std::vector<const States*> sets_;
+  std::vector<int64_t> seen_;  // of each state: the last round that met it
+  int64_t round_ = 0, work_ = 0;
 };
 
 struct Format {
@@ -266,15 +311,15 @@ ByteAutomaton pattern_automaton(std::string_view pattern, std::string_view path)
   Nfa nfa(path);
   const int32_t start = nfa.add(), from = nfa.add(), to = nfa.add(), final = nfa.add();
   const CodeRanges any = other_ranges({});
-  nfa.at(start).free.push_back(from);
+  nfa.pass(start, from);
   nfa.characters(any, start, start);  // a match may begin anywhere
   nfa.build(tree, from, to);
-  nfa.at(to).free.push_back(final);
+  nfa.pass(to, final);
   nfa.characters(any, final, final);  // and end anywhere
-  const Subsets subsets(nfa, start, final, path);
+  Subsets subsets(nfa, start, final, path);
   return explore(
-      before_quotes, [&](const States& states, const auto& emit) { subsets.expand(states, emit); },
-      [](const States& states) { return states == after_quotes; }, fmt::format("keyword 'pattern' at {}", path));
+      Subsets::before_quotes, [&](int32_t number, const auto& emit) { subsets.expand(number, emit); },
+      [](int32_t number) { return number == Subsets::after_quotes; }, fmt::format("keyword 'pattern' at {}", path));
 }
 
 std::string_view pattern_of_format(std::string_view format) {

@@ -338,6 +338,10 @@ TEST(JsonSchema, SchemasThatWouldTakeForEverAreRefused) {
   EXPECT_NE(refusal(doubling + R"("d35":{"type":"integer"}}})"), "");
   EXPECT_NE(refusal(R"({"pattern":"(a|b)*a(a|b){200}"})"), "");
   EXPECT_NE(refusal(R"({"pattern":"((a{100}){100}){100}"})"), "");
+  EXPECT_NE(refusal(R"({"pattern":"()" + std::string(10000, '|') + R"(){1000}"})").find("too large"),
+            std::string::npos);
+  EXPECT_NE(refusal(R"({"pattern":".*a()" + std::string(60000, '|') + R"(){15}b{1000}"})").find("too long"),
+            std::string::npos);
   std::string deep = "{}";
   for (int i = 0; i < 300; ++i) deep = R"({"items":)" + deep + "}";
   EXPECT_NE(refusal(deep), "");
