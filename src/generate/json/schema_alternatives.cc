@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -203,9 +204,14 @@ Json joined(const Json& a, const Json& b, const std::string& path) {
     each->erase("const");
     (*each)["enum"] = values;
   }
-  const bool tuples = left.contains("prefixItems") != right.contains("prefixItems") && left.contains("items") &&
-                      right.contains("items");
-  if (tuples) refuse("prefixItems", path, "it cannot be joined with the 'items' of another part of the schema");
+  for (const auto& [tuple, list] : {std::pair(&left, &right), std::pair(&right, &left)}) {
+    if (!tuple->contains("prefixItems") || list->contains("prefixItems") || !list->contains("items")) continue;
+    const Json& items = (*list)["items"];
+    if (tuple->contains("items") || items.is_array())
+      refuse("prefixItems", path, "it cannot be joined with the 'items' of another part of the schema");
+    for (Json& first : (*tuple)["prefixItems"])
+      first = both(first, items);  // without prefixItems, it holds for them too
+  }
   Json result = left;
   for (const auto& [keyword, value] : right.items()) {
     if (keyword == "properties" || keyword == "additionalProperties") continue;

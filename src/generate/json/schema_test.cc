@@ -202,6 +202,7 @@ TEST(JsonSchema, AlternativesAndConditionsThatHoldTogether) {
       {R"({"allOf":[{"type":"object","properties":{"a":{"type":"integer"}},"additionalProperties":false},{"type":"object","properties":{"b":{}}}]})",
        {"{}", R"({"a":1})"},
        {R"({"b":1})"}},
+      {R"({"allOf":[{"items":{"type":"integer"}},{"prefixItems":[{"minimum":3}]}]})", {"[3,1]"}, {"[1]", "[\"a\"]"}},
       {R"({"type":["integer","string"],"enum":["a",1,null,2.5]})", {"\"a\"", "1"}, {"null", "2.5"}},
       {R"({"enum":[1,5,9],"minimum":4})", {"5", "9"}, {"1"}},
   });
