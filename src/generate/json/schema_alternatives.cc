@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <numeric>
+#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +17,7 @@ namespace tessera::generate {
 namespace {
 
 constexpr size_t most_alternatives = 256;
+constexpr std::string_view too_many_alternatives = "there are more than 256 alternatives";
 constexpr int deepest_reference = 40;
 constexpr int64_t most_work = 20000;  // schemas looked at: references may multiply
 
@@ -86,10 +89,32 @@ std::string type_of(const Json& value) {
   return value.is_array() ? "array" : "object";
 }
 
+/// A text that equal values share: a whole number is written as one, however it was given.
+std::string text_of_value(const Json& value) {
+  if (value.is_number_float()) {
+    const auto number = value.get<double>();
+    if (number == std::floor(number) && std::abs(number) < 0x1p63) return std::to_string(static_cast<int64_t>(number));
+    if (number == std::floor(number) && number >= 0 && number < 0x1p64)
+      return std::to_string(static_cast<uint64_t>(number));
+  }
+  if (!value.is_structured()) return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::string text = value.is_array() ? "[" : "{";
+  for (const auto& [key, item] : value.items())
+    text += (value.is_array() ? "" : text_of_value(Json(key)) + ":") + text_of_value(item) + ",";
+  return text;
+}
+
+std::unordered_set<std::string> texts_of_values(const Json& list) {
+  std::unordered_set<std::string> texts;
+  for (const Json& value : list) texts.insert(text_of_value(value));
+  return texts;
+}
+
 Json both_values(const Json& a, const Json& b) {
+  const std::unordered_set<std::string> others = texts_of_values(b);
   Json common = Json::array();
   for (const Json& value : a) {
-    if (std::ranges::find(b, value) != b.end()) common.push_back(value);
+    if (others.count(text_of_value(value)) != 0) common.push_back(value);
   }
   return common;
 }
@@ -130,9 +155,10 @@ void join_properties(const Json& a, const Json& b, Json& result) {
 Json join_keyword(const std::string& keyword, const Json& a, const Json& b, const std::string& path) {
   if (a == b) return a;
   if (keyword == "required") {
+    const std::unordered_set<std::string> known = texts_of_values(a);
     Json all = a;
     for (const Json& name : b) {
-      if (std::ranges::find(a, name) == a.end()) all.push_back(name);
+      if (known.count(text_of_value(name)) == 0) all.push_back(name);
     }
     return all;
   }
@@ -266,12 +292,12 @@ std::vector<Json> SchemaAlternatives::of(const Json& schema, const std::string& 
   }
   std::vector<Json> all = {base};
   const auto multiply = [&](const std::vector<Json>& others) {
+    if (all.size() * others.size() > most_alternatives) refuse("anyOf", path, too_many_alternatives);
     std::vector<Json> products;
     for (const Json& one : all) {
       for (const Json& other : others)
         products.push_back(one.empty() ? other : other.empty() ? one : joined(one, other, path));
     }
-    if (products.size() > most_alternatives) refuse("anyOf", path, "there are more than 256 alternatives");
     all = std::move(products);
   };
   if (schema.contains("$ref")) {
@@ -282,32 +308,42 @@ std::vector<Json> SchemaAlternatives::of(const Json& schema, const std::string& 
     if (!schema.contains(keyword)) continue;
     const Json& parts = schema[keyword];
     if (!parts.is_array() || parts.empty()) refuse(keyword, path, "want a list of schemas");
+    const bool conjunction = keyword == std::string_view("allOf");
     std::vector<std::vector<Json>> each;
-    for (size_t i = 0; i < parts.size(); ++i)
+    size_t sum = 0;
+    for (size_t i = 0; i < parts.size(); ++i) {
       each.push_back(of(parts[i], fmt::format("{}/{}/{}", path, keyword, i), depth + 1));
-    if (keyword == std::string_view("allOf")) {
+      sum += each.back().size();
+      if (!conjunction && sum > most_alternatives) refuse(keyword, path, too_many_alternatives);
+    }
+    if (conjunction) {
       for (const auto& part : each) multiply(part);
       continue;
     }
+    if (keyword == std::string_view("oneOf")) check_disjoint(each, path, depth + 1);
     std::vector<Json> together;
-    for (size_t i = 0; i < each.size(); ++i) {
-      for (const Json& one : each[i]) {
-        for (size_t j = 0; j < i && keyword == std::string_view("oneOf"); ++j) {
-          for (const Json& other : each[j]) {
-            if (!disjoint(one, other, path, depth + 1))
-              refuse(
-                  keyword, path,
-                  fmt::format("a value may be valid against parts {} and {} at once, which cannot be ruled out here; "
-                              "want anyOf, or parts told apart by a type or a const",
-                              j, i));
-          }
-        }
-        together.push_back(one);
-      }
-    }
+    for (const auto& part : each) together.insert(together.end(), part.begin(), part.end());
     multiply(together);
   }
   return all;
+}
+
+/// That no value satisfies two parts of a oneOf at once.
+void SchemaAlternatives::check_disjoint(const std::vector<std::vector<Json>>& parts, const std::string& path,
+                                        int depth) const {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    for (const Json& one : parts[i]) {
+      for (size_t j = 0; j < i; ++j) {
+        for (const Json& other : parts[j]) {
+          if (!disjoint(one, other, path, depth))
+            refuse("oneOf", path,
+                   fmt::format("a value may be valid against parts {} and {} at once, which cannot be ruled out here; "
+                               "want anyOf, or parts told apart by a type or a const",
+                               j, i));
+        }
+      }
+    }
+  }
 }
 
 /// Whether it is certain that no value satisfies both.

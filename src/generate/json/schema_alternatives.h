@@ -27,6 +27,7 @@ class SchemaAlternatives {
 
  private:
   const Json& resolved(const std::string& reference, const std::string& path) const;
+  void check_disjoint(const std::vector<std::vector<Json>>& parts, const std::string& path, int depth) const;
   bool disjoint(const Json& a, const Json& b, const std::string& path, int depth) const;
   bool told_apart_by_a_property(const Json& a, const Json& b, const std::string& path, int depth) const;
   const Json& root_;

@@ -1,4 +1,6 @@
 // What grammars let through, keyword by keyword, and what is refused.
+#include <chrono>
+
 #include <gtest/gtest.h>
 
 #include "core/rng.h"
@@ -330,6 +332,34 @@ TEST(JsonSchema, SchemasThatAreNoneAreRefused) {
         R"({"pattern":1})", R"({"items":3})", "false", R"({"enum":[]})", R"({"minimum":1e300})"}) {
     EXPECT_NE(refusal(schema), "") << schema;
   }
+}
+
+/// A list of schemas or values, from text(0) on.
+template <class Text> std::string listed(int count, Text text) {
+  std::string list = "[";
+  for (int i = 0; i < count; ++i) list += (i == 0 ? "" : ",") + text(i);
+  return list + "]";
+}
+
+TEST(JsonSchema, ManyAlternativesAreCountedBeforeTheyAreComparedOrMultiplied) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto constant = [](int i) { return fmt::format(R"({{"const":{}}})", i); };
+  EXPECT_EQ(refusal(R"({"oneOf":)" + listed(256, constant) + "}"), "");
+  for (const char* keyword : {"oneOf", "anyOf"}) {
+    const std::string many = fmt::format(R"({{"{}":{}}})", keyword, listed(19000, constant));
+    EXPECT_NE(refusal(many).find("more than 256 alternatives"), std::string::npos) << keyword;
+  }
+  const std::string parts = listed(250, [](int i) { return fmt::format(R"({{"required":["{}"]}})", i); });
+  EXPECT_NE(refusal(fmt::format(R"({{"anyOf":{0},"oneOf":[{{"anyOf":{0}}}]}})", parts)).find("256"), std::string::npos);
+  // values of an enum: a number in two forms is one value
+  const auto even = [](int i) { return std::to_string(2 * i); };
+  const auto odd = [](int i) { return std::to_string(2 * i + 1); };
+  EXPECT_EQ(refusal(fmt::format(R"({{"oneOf":[{{"enum":{}}},{{"enum":{}}}]}})", listed(9000, even), listed(9000, odd))),
+            "");
+  const std::string twice = R"({"oneOf":[{"enum":[1,"a",[2]]},{"enum":[3,)";
+  for (const char* same : {"1", "1.0", "1e0", "\"a\"", "[2]", "[2.0]"})
+    EXPECT_NE(refusal(twice + same + "]}]}").find("at once"), std::string::npos) << same;
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
 TEST(JsonSchema, SchemasThatWouldTakeForEverAreRefused) {
