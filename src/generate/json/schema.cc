@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <optional>
 #include <unordered_map>
 
 #include <fmt/ranges.h>
@@ -159,14 +160,24 @@ class SchemaCompiler {
     return elements;
   }
 
+  /// What the keywords beside an enum or a const say of its values.
+  struct Conditions {
+    std::optional<std::set<std::string>> types = {};
+    Json others = {};                                         // all keywords but type
+    std::optional<int32_t> of_strings = {}, of_numbers = {};  // elements; made when a value needs them
+  };
+
   /// enum and const: the values that the other keywords allow, each written in one way.
   std::vector<int32_t> values(const Json& plain, const std::string& path) {
     const char* keyword = plain.contains("enum") ? "enum" : "const";
-    Json list = plain.contains("enum") ? plain["enum"] : Json::array({plain["const"]});
+    const Json list = plain.contains("enum") ? plain["enum"] : Json::array({plain["const"]});
+    Conditions conditions{.others = plain};
+    if (plain.contains("type")) conditions.types = types_of(plain);
+    for (const char* done : {"enum", "const", "type"}) conditions.others.erase(done);
     std::vector<std::string> texts;
     for (const Json& value : list) {
       if (plain.contains("enum") && plain.contains("const") && value != plain["const"]) continue;
-      if (allowed(value, plain, keyword, path)) texts.push_back(text_of(value));
+      if (allowed(value, conditions, keyword, path)) texts.push_back(text_of(value));
     }
     if (texts.empty()) return {};
     std::sort(texts.begin(), texts.end());
@@ -174,42 +185,43 @@ class SchemaCompiler {
                       [&] { return ByteAutomaton::of_texts(texts); })};
   }
 
-  bool allowed(const Json& value, const Json& plain, const char* keyword, const std::string& path) {
-    if (plain.contains("type")) {
-      const std::set<std::string> types = types_of(plain);
-      const bool whole = value.is_number() && value.get<double>() == std::floor(value.get<double>());
-      const bool fits =
-          (value.is_null() && types.count("null") != 0) || (value.is_boolean() && types.count("boolean") != 0) ||
-          (value.is_number() && (types.count("number") != 0 || (whole && types.count("integer") != 0))) ||
-          (value.is_string() && types.count("string") != 0) || (value.is_array() && types.count("array") != 0) ||
-          (value.is_object() && types.count("object") != 0);
-      if (!fits) return false;
-    }
-    Json rest = plain;
-    for (const char* done : {"enum", "const", "type"}) rest.erase(done);
-    if (rest.empty()) return true;
+  bool allowed(const Json& value, Conditions& conditions, const char* keyword, const std::string& path) {
+    if (conditions.types && !has_type(value, *conditions.types)) return false;
+    const Json& others = conditions.others;
+    if (others.empty()) return true;
     if (value.is_structured())
       refuse(keyword, path, "a list or an object among the values cannot be checked against the other keywords");
-    if (value.is_string() && has_any(rest, {"minLength", "maxLength", "pattern", "format"}))
-      return grammar_->element(string(rest, path)).kind == Element::Kind::string
-                 ? string_fits(value, grammar_->element(string(rest, path)).string)
-                 : grammar_->element(string(rest, path)).automaton->accepts(text_of(value));
+    if (value.is_string() && has_any(others, {"minLength", "maxLength", "pattern", "format"})) {
+      if (!conditions.of_strings) conditions.of_strings = string(others, path);
+      return leaf_accepts(*conditions.of_strings, text_of(value));
+    }
     if (value.is_number() &&
-        has_any(rest, {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}))
-      return grammar_->element(number(rest, false, path)).automaton->accepts(text_of(value));
+        has_any(others, {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})) {
+      if (!conditions.of_numbers) conditions.of_numbers = number(others, false, path);
+      return leaf_accepts(*conditions.of_numbers, text_of(value));
+    }
     return true;
+  }
+
+  static bool has_type(const Json& value, const std::set<std::string>& types) {
+    const bool whole = value.is_number() && value.get<double>() == std::floor(value.get<double>());
+    return (value.is_null() && types.count("null") != 0) || (value.is_boolean() && types.count("boolean") != 0) ||
+           (value.is_number() && (types.count("number") != 0 || (whole && types.count("integer") != 0))) ||
+           (value.is_string() && types.count("string") != 0) || (value.is_array() && types.count("array") != 0) ||
+           (value.is_object() && types.count("object") != 0);
   }
 
   static bool has_any(const Json& schema, std::initializer_list<const char*> keywords) {
     return std::any_of(keywords.begin(), keywords.end(), [&](const char* keyword) { return schema.contains(keyword); });
   }
 
-  static bool string_fits(const Json& value, const JsonString& string) {
-    int64_t state = string.start();
-    for (const char c : text_of(value)) {
-      state = state < 0 ? -1 : string.next(state, static_cast<uint8_t>(c));
-    }
-    return state >= 0 && string.accepts(state);
+  /// `number`: an element for strings or for numbers.
+  bool leaf_accepts(int32_t number, const std::string& text) const {
+    const Element& leaf = grammar_->element(number);
+    if (leaf.kind == Element::Kind::automaton) return leaf.automaton->accepts(text);
+    int64_t state = leaf.string.start();
+    for (const char c : text) state = state < 0 ? -1 : leaf.string.next(state, static_cast<uint8_t>(c));
+    return state >= 0 && leaf.string.accepts(state);
   }
 
   int32_t number(const Json& plain, bool whole, const std::string& path) {
@@ -260,9 +272,11 @@ class SchemaCompiler {
       patterns.emplace_back(pattern);
     }
     if (!patterns.empty()) {
-      if (++patterns_ > most_patterns) refuse("pattern", path, "the schema has more than 200 of them");
-      return automaton(key + Json(patterns).dump(-1, ' ', false, Json::error_handler_t::replace),
-                       [&] { return pattern_string(patterns, least, most, path); });
+      return automaton(key + text_of(Json(patterns)), [&] {
+        patterns_ += patterns.size();
+        if (patterns_ > most_patterns) refuse("pattern", path, "the schema has more than 200 of them");
+        return pattern_string(patterns, least, most, path);
+      });
     }
     if (least > most) return nothing();
     if (const auto found = elements_.find(key); found != elements_.end()) return found->second;

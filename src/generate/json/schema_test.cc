@@ -362,6 +362,19 @@ TEST(JsonSchema, ManyAlternativesAreCountedBeforeTheyAreComparedOrMultiplied) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));
 }
 
+TEST(JsonSchema, ManyValuesOfAnEnumMayStandBesideOnePatternOrFormat) {
+  const std::string words = listed(300, [](int i) { return fmt::format("\"w{}\"", i); });
+  const auto grammar = JsonGrammar::of_schema(parse_json(R"({"pattern":"^w[0-9]*1$","enum":)" + words + "}", "schema"));
+  EXPECT_TRUE(testing::accepts(grammar, "\"w291\""));
+  EXPECT_FALSE(testing::accepts(grammar, "\"w292\""));
+  const std::string dates = listed(300, [](int i) { return fmt::format("\"{}-01-01\"", 1900 + i); });
+  EXPECT_EQ(refusal(R"({"format":"date","enum":)" + dates + "}"), "");
+  const auto pattern = [](int i) { return fmt::format(R"({{"pattern":"^{}$"}})", i); };
+  const auto patterns = [&](int count) { return R"({"type":"array","prefixItems":)" + listed(count, pattern) + "}"; };
+  EXPECT_EQ(refusal(patterns(200)), "");
+  EXPECT_NE(refusal(patterns(201)).find("more than 200"), std::string::npos);
+}
+
 TEST(JsonSchema, SchemasThatWouldTakeForEverAreRefused) {
   std::string doubling = R"({"$ref":"#/$defs/d0","$defs":{)";
   for (int i = 0; i < 35; ++i)
