@@ -3,6 +3,7 @@
 
 #include "core/base64.h"
 #include "serve/chat_request.h"
+#include "serve/json_fields.h"
 #include "serve/testing_api.h"
 
 namespace tessera::serve {
@@ -136,6 +137,32 @@ TEST_F(ApiMistakes, BodiesThatAreNoJsonAreRefused) {
   }
   const HttpReply deep = served().begin(post_request("/v1/chat/completions", std::string(100000, '[')))->wait();
   EXPECT_THAT(deep.body, HasSubstr("nested"));
+}
+
+/// An object of that many keys, each of at least `length` bytes.
+std::string object_of(int keys, int length = 1) {
+  std::string text = "{";
+  for (int i = 0; i < keys; ++i) text += fmt::format(R"({}"{:0>{}}":0)", i == 0 ? "" : ",", i, length);
+  return text + "}";
+}
+
+TEST_F(ApiMistakes, BodiesWhoseKeysWouldTakeForEverToReadAreRefused) {
+  const auto answer = [&](const std::string& body) {
+    return served().begin(post_request("/v1/chat/completions", body))->wait();
+  };
+  ASSERT_THAT(answer(object_of(10001)).body, HasSubstr("more than 10000 keys"));
+  EXPECT_EQ(answer(object_of(1'000'000)).status, 400);
+  EXPECT_THAT(answer(object_of(10000).substr(0, 50000)).body, HasSubstr("no JSON"));
+  std::string several;
+  for (int i = 0; i < 100; ++i) several += (i == 0 ? "" : ",") + object_of(9000);
+  EXPECT_THAT(answer(R"({"x":[)" + several + "]}").body, HasSubstr("too many or too long keys"));
+  EXPECT_THAT(answer(object_of(9000, 2000)).body, HasSubstr("too many or too long keys"));
+  EXPECT_EQ(parse_body(object_of(10000)).size(), 10000u);
+  EXPECT_EQ(parse_body(R"({"logit_bias":)" + object_of(5000) + R"(,"tools":[)" + object_of(6000) + "]}").size(), 2u);
+  EXPECT_EQ(parse_body(R"({"x":[)" + object_of(2) + R"(,{"a":"\":{{[[:"}]})").size(), 1u);
+  std::string small = object_of(3);
+  for (int i = 0; i < 20000; ++i) small += "," + object_of(3);
+  EXPECT_EQ(parse_body(R"({"messages":[)" + small + "]}")["messages"].size(), 20001u);
 }
 
 TEST_F(ApiMistakes, PicturesComeAsDataAloneAndNothingIsFetched) {

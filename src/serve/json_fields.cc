@@ -9,26 +9,39 @@ namespace tessera::serve {
 
 namespace {
 
-/// Brackets that are open at once at most; printing and copying recurse.
-constexpr int deepest = 200;
+constexpr size_t deepest = 200;                   // brackets that are open at once; printing and copying recurse
+constexpr size_t most_keys = 10000;               // of one object: each is compared with all that come before it
+constexpr size_t most_comparisons = 100'000'000;  // of a text's keys, some 64 bytes at a time: a second at most
 
-bool is_too_deep(std::string_view text) {
-  int depth = 0;
+/// What makes a text too costly to read, in words that follow "the body"; "" where nothing does. Of a text that is no JSON, what comes
+/// before the mistake counts, since that is read too.
+std::string excess(std::string_view text) {
+  std::vector<size_t> keys;  // of each bracket that is open
+  size_t comparisons = 0, quote = 0, length = 0;
   bool quoted = false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quoted) {
       if (c == '\\') ++i;
-      else if (c == '"') quoted = false;
+      if (c != '"') continue;
+      quoted = false;
+      length = i - quote;
     } else if (c == '"') {
       quoted = true;
+      quote = i;
     } else if (c == '{' || c == '[') {
-      if (++depth > deepest) return true;
+      if (keys.size() == deepest) return fmt::format("is nested more than {} deep", deepest);
+      keys.push_back(0);
     } else if (c == '}' || c == ']') {
-      --depth;
+      if (keys.empty()) return "";
+      keys.pop_back();
+    } else if (c == ':' && !keys.empty()) {
+      comparisons += keys.back() * (1 + length / 64);
+      if (++keys.back() > most_keys) return fmt::format("has an object of more than {} keys", most_keys);
+      if (comparisons > most_comparisons) return "has objects of too many or too long keys";
     }
   }
-  return false;
+  return "";
 }
 
 std::string shown(const Json& value) {
@@ -40,7 +53,7 @@ std::string shown(const Json& value) {
 }  // namespace
 
 std::optional<Json> parse_json(std::string_view text) {
-  if (is_too_deep(text)) return std::nullopt;
+  if (!excess(text).empty()) return std::nullopt;
   Json tree = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (tree.is_discarded()) return std::nullopt;
   return tree;
@@ -58,7 +71,7 @@ std::optional<int64_t> whole_number(const Json& value) {
 
 Json parse_body(std::string_view body) {
   auto tree = parse_json(body);
-  if (!tree && is_too_deep(body)) throw ApiError(400, fmt::format("the body is nested more than {} deep", deepest));
+  if (const std::string why = tree ? "" : excess(body); !why.empty()) throw ApiError(400, "the body " + why);
   if (!tree) throw ApiError(400, "the body is no JSON");
   if (!tree->is_object()) throw ApiError(400, "the body is no JSON object");
   return std::move(*tree);

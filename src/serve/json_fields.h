@@ -11,13 +11,15 @@
 
 namespace tessera::serve {
 
-/// What a text says; nothing for what is no JSON and for what is nested more than 200 deep: whoever prints or copies a tree recurses.
+/// What a text says; nothing for what is no JSON and for what would hold the server up: nested more than 200 deep, since whoever prints or
+/// copies a tree recurses, or more than 10,000 keys in one object, since they are looked up one by one.
 std::optional<Json> parse_json(std::string_view text);
 
 /// A whole number, also one that is written 16.0, as some clients do; nothing for anything else.
 std::optional<int64_t> whole_number(const Json& value);
 
-/// The body as an object. Throws ApiError 400 for what is no JSON, for one that is nested too deeply, and for anything but an object.
+/// The body as an object. Throws ApiError 400 for what is no JSON, for one that is nested too deeply or has too many keys, and for anything
+/// but an object.
 Json parse_body(std::string_view body);
 
 class Fields {
