@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "serve/api_error.h"
 #include "serve/testing.h"
 
@@ -64,6 +65,7 @@ TEST_F(ModelsTest, AModelThatWorksIsNotUnloaded) {
 }
 
 TEST_F(ModelsTest, RoomIsMadeBeforeTheNextModelIsLoaded) {
+  set_log_level(LogLevel::info);  // whatever other tests of the same process wanted
   ::testing::internal::CaptureStderr();
   const Models others(options(), metrics);
   const std::string log = ::testing::internal::GetCapturedStderr();
