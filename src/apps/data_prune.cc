@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "core/rng.h"
 #include "data/chat_jsonl.h"
+#include "data/numbers_file.h"
 #include "data/source.h"
 #include "eval/delta_loss.h"
 #include "models/registry.h"
@@ -18,9 +19,11 @@ namespace tessera::apps {
 
 namespace {
 /// The model of a directory with the loss that it was trained by; where it has no recipe, with that of its type.
-std::unique_ptr<train::Objective> scorer_model(const Path& directory, const SampleSource& source, at::Device device) {
+std::unique_ptr<train::Objective> scorer_model(const Path& directory, const DataPruneOptions& options,
+                                               const SampleSource& source, at::Device device) {
   const ModelDirectory found = read_model_directory(directory);
   train::Recipe recipe;
+  if (!options.data.empty()) recipe.data.kind = "chat";
   recipe.model = {{"from", directory.string()}};
   const Path own = directory / "recipe.toml";
   if (!std::filesystem::exists(own)) {
@@ -33,12 +36,12 @@ std::unique_ptr<train::Objective> scorer_model(const Path& directory, const Samp
   return models::make_objective(recipe, source, device);
 }
 
-/// A model's weights as far as a file's name and size tell them apart.
+/// Tells a model's weights apart from others, by their bytes.
 std::string identity(const Path& directory) {
   const ModelDirectory model = read_model_directory(directory);
   std::string all = model.config.dump(-1, ' ', false, Json::error_handler_t::replace);
   for (const Path& file : model.weight_files)
-    all += fmt::format("|{} {}", file.filename().string(), std::filesystem::file_size(file));
+    all += fmt::format("|{} {:016x}", file.filename().string(), data::quick_hash(MappedFile(file).bytes()));
   return fmt::format("{} {:016x}", std::filesystem::weakly_canonical(directory).string(), hash_text(all));
 }
 
@@ -107,12 +110,15 @@ int run_data_prune(const DataPruneOptions& options) {
   const at::Device device = parse_device(options.device);
   if (!(options.keep > 0 && options.keep <= 1))
     throw UserError("[prune] keep is {}, want a share above 0 and at most 1", options.keep);
+  std::error_code none;  // where one of them is not there
+  if (!options.data.empty() && std::filesystem::equivalent(options.data, options.out, none))
+    throw UserError("[prune] --out {} is the file that is read; want another one", options.out.string());
   require_writable(options.out, "prune");
   const Path scores_path = options.scores.empty() ? Path(options.out.string() + ".scores") : options.scores;
   require_writable(scores_path, "prune");
   const Material material = material_of(options);
-  const auto large = scorer_model(options.large, *material.source, device),
-             small = scorer_model(options.small, *material.source, device);
+  const auto large = scorer_model(options.large, options, *material.source, device),
+             small = scorer_model(options.small, options, *material.source, device);
   eval::ScoreFile scores(
       scores_path,
       {{"data", material.source->edition()},

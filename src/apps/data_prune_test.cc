@@ -84,6 +84,17 @@ TEST_F(DataPrune, HalfOfEachSourceIsKeptUnchangedAndScoringResumes) {
   EXPECT_EQ(lines(scratch_ / "kept.jsonl"), kept);
 }
 
+TEST_F(DataPrune, TheTokenizersOwnTemplateIsEnoughAndOtherWeightsAreNotTakenForTheSame) {
+  for (const char* model : {"model7", "model9"}) {
+    std::filesystem::remove(scratch_ / model / "recipe.toml");
+    write_file_atomically(scratch_ / model / "chat_template.jinja", text::ChatTemplate::named("chatml").source());
+  }
+  EXPECT_EQ(run_data_prune(options()), 0);
+  std::filesystem::copy_file(scratch_ / "model9/model.safetensors", scratch_ / "model7/model.safetensors",
+                             std::filesystem::copy_options::overwrite_existing);  // as large as before
+  EXPECT_THROW(run_data_prune(options()), UserError);
+}
+
 TEST_F(DataPrune, SwappedModelsKeepTheOtherHalf) {
   run_data_prune(options());
   const auto kept = lines(scratch_ / "kept.jsonl");
@@ -108,6 +119,7 @@ TEST_F(DataPrune, InvalidSettingsAreRefusedByName) {
     return std::string();
   };
   EXPECT_THAT(fault([](auto& o) { o.keep = 0; }), HasSubstr("keep is 0"));
+  EXPECT_THAT(fault([](auto& o) { o.out = o.data; }), HasSubstr("is the file that is read"));
   EXPECT_THAT(fault([](auto& o) { o.data.clear(); }), HasSubstr("--data FILE or --recipe FILE"));
   EXPECT_THAT(fault([&](auto& o) { o.large = scratch_ / "none"; }), HasSubstr("none"));
   run_data_prune(options());

@@ -225,6 +225,8 @@ int run_eval(const EvalOptions& options) {
     throw UserError("[eval] task {} wants a model; give -m DIR", options.task);
   if (options.count < -1) throw UserError("[eval] count is {}, want 0 (all there are) or more", options.count);
   if (options.batch < 1) throw UserError("[eval] batch is {}, want 1 or more", options.batch);
+  if (!options.split.empty() && options.split != "train" && options.split != "heldout")
+    throw UserError("[command line] --split is '{}', want one of: train, heldout", options.split);
   if (options.task == "scenes" && options.count == 0) throw UserError("[eval] scenes are endless; give --count N");
   Json line = {{"task", options.task}, {"model", options.model.string()}, {"seed", options.compute.seed}};
   line.update(task->second(options));

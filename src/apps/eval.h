@@ -136,6 +136,7 @@ struct EvalOptions {
             {"task",
              {"choice", "olmes", "perplexity", "diversity", "emoji-qa", "fid", "sprite-retrieval", "scenes", "codec"}},
             {"words", {"names", "reworded", "keywords"}},
+            {"split", {"train", "heldout"}},
             {"role", {"train", "target"}}}};
   }
 };

@@ -75,6 +75,10 @@ TEST_F(EvalOwn, AnyFolderOfPicturesCanBeGiven) {
 
 TEST_F(EvalOwn, WordsThatAreNoneOfThoseThereAreAreRefused) {
   options.task = "sprite-retrieval";
+  options.split = "foo";
+  EXPECT_THAT([&] { run_eval(options); },
+              ::testing::ThrowsMessage<UserError>(HasSubstr("--split is 'foo', want one of")));
+  options.split.clear();
   options.words = "verbs";
   EXPECT_THAT([&] { run_eval(options); },
               ::testing::ThrowsMessage<UserError>(HasSubstr("--words is 'verbs', want one of")));

@@ -19,6 +19,7 @@
 #include "quant/awq.h"
 #include "quant/smooth_quant.h"
 #include "tensor/device.h"
+#include "tensor/model_dir.h"
 #include "tensor/weight_source.h"
 
 namespace tessera::apps {
@@ -102,6 +103,10 @@ void require_sound(const QuantizeOptions& options) {
     throw UserError("[quantize] --method is '{}', want awq or nearest", options.method);
   if (options.tower != "auto" && options.tower != "int8" && options.tower != "none")
     throw UserError("[quantize] --tower is '{}', want int8, none or auto", options.tower);
+  if (is_gguf_file(options.model))
+    throw UserError(
+        "[quantize] {} is a GGUF file; want a directory (tessera convert makes one), or --format for another file",
+        options.model.string());
   if (options.tokens < 1) throw UserError("[quantize] --tokens is {}, want at least 1", options.tokens);
   if (fs::exists(options.out) && !(fs::is_directory(options.out) && fs::is_empty(options.out)))
     throw UserError("[quantize] {} exists; give a new directory", options.out.string());

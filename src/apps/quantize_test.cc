@@ -57,6 +57,18 @@ class QuantizeVerb : public ::testing::Test {
   QuantizeOptions options;
 };
 
+TEST_F(QuantizeVerb, AFileOfBlocksIsRefusedBeforeAnythingIsWritten) {
+  options.out = scratch / "m.gguf";
+  options.format = "q8_0";
+  options.calibration.clear();
+  ASSERT_EQ(run_quantize(options), 0);
+  options.model = options.out;
+  options.format.clear();
+  options.out = scratch / "out";
+  expect_refused("is a GGUF file; want a directory");
+  EXPECT_FALSE(std::filesystem::exists(options.out));
+}
+
 TEST_F(QuantizeVerb, OptionsOfPackingAreRefusedBesideAFormatOfBlocks) {
   options.out = scratch / "m.gguf";
   options.format = "q8_0";

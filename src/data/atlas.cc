@@ -74,12 +74,8 @@ void write_atlas(const EmojiWorld& world, const Path& file, FileSystem& files) {
   writer.add("words", Dtype::u8, {static_cast<int64_t>(words.size())}, words);
   writer.set_metadata({{"format", format_name}, {"world", world.world()}});
 
-  const Path partial = file.string() + ".partial";
-  const auto out = files.create(partial);
-  writer.write(*out);
-  out->sync();
-  out->close();
-  files.rename(partial, file);
+  write_file_atomically(
+      file, [&](WritableFile& out) { writer.write(out); }, files);
 }
 
 std::unique_ptr<EmojiWorld> read_atlas(const Path& path) {
