@@ -44,6 +44,16 @@ TEST(Atlas, UnpacksToTheWorldItWasPackedFrom) {
 
 TEST(Atlas, TheSameWorldGivesTheSameBytes) { EXPECT_EQ(read_file(packed("a")), read_file(packed("b"))); }
 
+TEST(Atlas, ALinkStaysOneAndTheFileThatItNamesIsWritten) {
+  const Path file = packed("behind"), link = file.string() + "_link";
+  std::filesystem::remove(link);
+  std::filesystem::create_symlink(file, link);
+  write_file_atomically(file, "older");
+  write_atlas(small_world(), link);
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+  EXPECT_EQ(read_file(file), read_file(packed("beside")));
+}
+
 TEST(Atlas, ASafetensorsFileThatIsNoAtlasIsRefusedByName) {
   const Path path = Path(::testing::TempDir()) / "atlas_test_other";
   SafetensorsWriter writer;
