@@ -305,6 +305,9 @@ PicturePainter::PicturePainter(std::string_view asked) {
                         variable(environment, "TERM").find("direct") != std::string_view::npos;
 }
 
-void PicturePainter::paint(const Image& picture) const { detail::print(painted(picture, painting_, canvas_)); }
+void PicturePainter::paint(const Image& picture) const {
+  detail::print(painted(picture, painting_, canvas_));
+  detail::flush();  // it is seen before what comes after it has been worked out
+}
 
 }  // namespace tessera::apps
