@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include <fmt/ranges.h>
+
 #include "apps/convert.h"
 #include "apps/text_request.h"
 #include "core/error.h"
@@ -45,6 +47,10 @@ CalibrationData calibration_of(const QuantizeOptions& options) {
     if (is_of_kind(file, picture_files)) data.pictures.push_back(media::read_image(file));
     else data.texts.push_back(read_text(file, "quantize"));
   }
+  const auto blank = [](const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; };
+  if (!options.calibration.empty() && data.pictures.empty() && std::ranges::all_of(data.texts, blank))
+    throw UserError("[quantize] --calibration {} holds nothing, want texts or pictures",
+                    fmt::join(options.calibration, ", "));
   // A part of each text: the first of them alone may hold more than is asked for.
   if (data.texts.size() > 1) {
     const auto most = static_cast<size_t>(std::max<int64_t>(4096, 8 * options.tokens / std::ssize(data.texts)));
@@ -211,12 +217,15 @@ int run_quantize(const QuantizeOptions& options) {
                        {"error", errors.found},
                        {"seconds", seconds}};
   if (options.output.json) print_json(result);
-  else
-    fmt::print(
-        "{}: {} layers in 4 bits, {} in 8; {:.1f} MB, were {:.1f} MB\n"
-        "output error of a layer {:.4f} (rounding to nearest {:.4f}), {} positions, {:.0f} s\n",
-        options.out.string(), layers_of(language), layers_of(tower), static_cast<double>(bytes_of(options.out)) / 1e6,
-        static_cast<double>(bytes_of(options.model)) / 1e6, errors.found, errors.nearest, positions, seconds);
+  else {
+    fmt::print("{}: {} layers in 4 bits, {} in 8; {:.1f} MB, were {:.1f} MB\n", options.out.string(),
+               layers_of(language), layers_of(tower), static_cast<double>(bytes_of(options.out)) / 1e6,
+               static_cast<double>(bytes_of(options.model)) / 1e6);
+    if (positions > 0)
+      fmt::print("output error of a layer {:.4f} (rounding to nearest {:.4f}), {} positions, {:.0f} s\n", errors.found,
+                 errors.nearest, positions, seconds);
+    else fmt::print("rounded to nearest, {:.0f} s; --calibration would measure the output error\n", seconds);
+  }
   return 0;
 }
 

@@ -124,6 +124,9 @@ TEST_F(QuantizeVerb, MistakesAreSaidBeforeAnythingIsWritten) {
   options.group = 0;
   options.calibration = {"nowhere"};
   expect_refused("nowhere does not exist");
+  write_file_atomically(scratch / "blank.txt", std::string(" \n"));
+  options.calibration = {(scratch / "blank.txt").string()};
+  expect_refused("blank.txt holds nothing");
   options.calibration = {(scratch / "text.txt").string()};
   options.bits = 0;
   expect_refused("nothing to pack");

@@ -132,11 +132,16 @@ std::string CitationIndex::digest() const {
   return fmt::format("{:016x}", mix64(all));
 }
 
+void CitationIndex::require(const SafetensorsFile& file) {
+  if (value_of(file, "citations") != "1")
+    throw UserError("[citations] {} is no index of citations; `tessera data citations` makes one",
+                    file.path().string());
+}
+
 CitationIndex CitationIndex::open(const Path& file, const std::string& key) {
   CitationIndex index;
   index.file_ = std::make_unique<SafetensorsFile>(file);
-  if (value_of(*index.file_, "citations") != "1")
-    throw UserError("[citations] {} is no index of citations; `tessera data citations` makes one", file.string());
+  require(*index.file_);
   index.tokens_ = numbers_in<int32_t>(*index.file_, "tokens", Dtype::i32);
   index.suffixes_ = numbers_in<int32_t>(*index.file_, "suffixes", Dtype::i32);
   index.ends_ = numbers_in<int64_t>(*index.file_, "ends", Dtype::i64);

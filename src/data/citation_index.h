@@ -27,6 +27,8 @@ class CitationIndex {
   /// Maps the file that save() wrote. Throws UserError when it is no index or damaged, and when it was made with another
   /// tokenizer than the one whose `key` is given (text::fingerprint()).
   static CitationIndex open(const Path& file, const std::string& key);
+  /// Throws UserError for a file that save() did not write; what it holds is not looked at.
+  static void require(const SafetensorsFile& file);
   void save(const Path& file, const std::string& key, FileSystem& files = disk()) const;
 
   int64_t tokens() const { return std::ssize(tokens_); }

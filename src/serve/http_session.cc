@@ -19,6 +19,21 @@ std::string date_now() {
   return text;
 }
 
+struct Target {
+  std::string_view host, rest;  // host: "" unless the target names one
+};
+
+/// "http://host/path?query", as clients of proxies write it, or "/path?query" (RFC 9112, 3.2).
+Target target_of(std::string_view text) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!boost::beast::iequals(text.substr(0, scheme.size()), scheme)) continue;
+    text.remove_prefix(scheme.size());
+    const size_t end = std::min(text.find_first_of("/?"), text.size());
+    return {.host = text.substr(0, end), .rest = text.substr(end)};
+  }
+  return {.host = {}, .rest = text};
+}
+
 class BeastExchange final : public Exchange {
  public:
   BeastExchange(std::shared_ptr<Hub> hub, std::weak_ptr<Session> session, uint64_t number, HttpRequest request,
@@ -95,10 +110,12 @@ HttpRequest Session::request_of_head() const {
   request.method = std::string(message.method_string());
   request.peer = peer_;
   request.local = local_;
-  const std::string_view target(message.target().data(), message.target().size());
+  const auto [host, target] = target_of({message.target().data(), message.target().size()});
   const size_t mark = target.find('?');
   request.path = percent_decoded(target.substr(0, mark)).value_or("");
+  if (request.path.empty() && !host.empty()) request.path = "/";
   if (mark != std::string_view::npos) request.query = target.substr(mark + 1);
+  if (!host.empty()) request.headers.emplace_back("host", host);  // the first of a name counts
   for (const auto& field : message) {
     std::string name(field.name_string());
     std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
@@ -140,6 +157,10 @@ void Session::on_head(ErrorCode error) {
   if (head.path.empty()) {
     drain_after_ = last_ = true;
     return send_reply(error_reply(400, "the target is no path"), head_only_);
+  }
+  if (message.count(http::field::host) > 1) {  // RFC 9112, 3.2
+    drain_after_ = last_ = true;
+    return send_reply(error_reply(400, "two Host fields, want one"), head_only_);
   }
   if (hub_->check) {
     if (const auto refused = hub_->check(head)) {

@@ -82,6 +82,29 @@ TEST_F(HttpTest, RequestsThatAreSentInAdvanceAreAnsweredInOrder) {
   EXPECT_NE(all.find("second"), std::string::npos);
 }
 
+TEST_F(HttpTest, ATargetMayNameItsHostWhichThenCounts) {
+  start();
+  const RawClient one = client();
+  one.send("GET http://there:80/where?a=1 HTTP/1.1\r\nHost: x\r\n\r\n");
+  const auto exchange = next();
+  EXPECT_EQ(exchange->request().path, "/where");
+  EXPECT_EQ(exchange->request().query, "a=1");
+  EXPECT_EQ(exchange->request().header("host"), "there:80");
+  exchange->reply({});
+  one.answer();
+  one.send("GET HTTP://there HTTP/1.1\r\nHost: x\r\n\r\n");
+  const auto root = next();
+  EXPECT_EQ(root->request().path, "/");
+  root->reply({});
+}
+
+TEST_F(HttpTest, TwoHostsAreRefused) {
+  start();
+  const RawClient one = client();
+  one.send("GET /echo HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n");
+  EXPECT_THAT(one.receive(), AllOf(StartsWith("HTTP/1.1 400"), HasSubstr("two Host fields"), Not(HasSubstr("GET "))));
+}
+
 TEST_F(HttpTest, BodiesInChunksAreRead) {
   start();
   const RawClient one = client();

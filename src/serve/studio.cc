@@ -2,6 +2,7 @@
 #include "serve/studio.h"
 
 #include "core/error.h"
+#include "data/citation_index.h"
 #include "serve/api_error.h"
 #include "serve/json_fields.h"
 #include "serve/runs.h"
@@ -14,6 +15,7 @@ void require_files(const StudioOptions& options) {
   if (!options.citations.empty() && !std::filesystem::is_regular_file(options.citations))
     throw UserError("[serve] --citations {} is no file; `tessera data citations` makes one",
                     options.citations.string());
+  if (!options.citations.empty()) data::CitationIndex::require(SafetensorsFile(options.citations));
   if (!options.votes.empty()) require_writable(options.votes, "serve");
 }
 

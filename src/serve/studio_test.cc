@@ -82,6 +82,8 @@ TEST_F(StudioTest, RunsAreReadBesideTheThreadOfInputAndOutput) {
 TEST_F(StudioTest, FilesThatAreNotThereShowAtTheStart) {
   EXPECT_THROW(require_files({.runs = root_ / "absent"}), UserError);
   EXPECT_THROW(require_files({.citations = root_ / "absent"}), UserError);
+  write_file_atomically(root_ / "empty", std::string());
+  EXPECT_THROW(require_files({.citations = root_ / "empty"}), UserError);
   EXPECT_THROW(require_files({.votes = root_.path()}), UserError);
   require_files({.runs = root_.path(), .votes = root_ / "votes.jsonl"});
 }
